@@ -34,9 +34,9 @@ from app.settings import Settings
 from app.web import errors
 from app.web.authentication import Authentication, PathAccess
 from app.web.error_shapes import MESSAGES_PATH
+from app.web.fair_turns import FairTurns
 from app.web.position import Position
 from app.web.request_middleware import RequestMiddleware
-from app.web.turns import Turns
 
 MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH)
 ACCESS = PathAccess(
@@ -48,10 +48,32 @@ ACCESS = PathAccess(
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
-Send `Authorization: Bearer KEY` (or `x-api-key: KEY`). A developer's key reads its team's knowledge and sessions, corrects and deletes
-what it authored; the admin key does all, for the team that `x-cairn-team` names. Every answer carries `x-request-id`; every error has one
-shape, `{"error": {"message", "type", "code", "param", "request_id"}}`, on Anthropic's routes theirs.
+Send `Authorization: Bearer KEY` (or `x-api-key: KEY`). A developer's key reads its team's knowledge and sessions, and corrects and
+deletes what its developer wrote; the admin key may do everything, in the team that `x-cairn-team` names. Every response carries
+`x-request-id`; every error is `{"error": {"message", "type", "code", "param", "request_id"}}`, on Anthropic's routes in their shape.
 """
+
+
+ROUTERS = (
+    completions,
+    anthropic,
+    health,
+    sessions,
+    jobs,
+    knowledge,
+    writing,
+    redaction,
+    accounts,
+    budgets,
+    caches,
+    messages,
+    models,
+    index,
+    alerts,
+    projections,
+    projects,
+)
+"""The modules of routes, the busiest first: the router tries them in this order."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -64,38 +86,23 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
-    limits = {
-        ("POST", "/v1/sessions"): settings.server.max_upload_bytes + settings.server.max_body_bytes,
-        **{("POST", path): settings.inference.max_body_bytes for path in (*MODEL_CALLS, anthropic.COUNT_PATH)},
-    }
-    app.state.exports = Turns()
+    app.state.exports = FairTurns()
     app.state.month_limits = MonthLimits()
-    app.add_middleware(Authentication, access=ACCESS)
-    if settings.database.replica_urls:
-        exempt = {("POST", path) for path in MODEL_CALLS}  # they read the ledger, which is only ever read at the primary
-        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=exempt)
-    app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
+    _add_middleware(app, settings)
     errors.install(app)
-    for room in (
-        completions,
-        anthropic,
-        health,
-        sessions,
-        jobs,
-        knowledge,
-        writing,
-        redaction,
-        accounts,
-        budgets,
-        caches,
-        messages,
-        models,
-        index,
-        alerts,
-        projections,
-        projects,
-    ):  # the busiest first
-        app.include_router(room.router)
+    for each in ROUTERS:
+        app.include_router(each.router)
     reference.install(app)
     dashboard.install(app, settings)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add the middleware from the innermost to the outermost: authentication, read positions (only with replicas), the request."""
+    app.add_middleware(Authentication, access=ACCESS)
+    model_calls = {("POST", path) for path in MODEL_CALLS}
+    if settings.database.replica_urls:  # calls of models are exempt: they read the ledger, which is only ever read at the primary
+        app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=model_calls)
+    limits = dict.fromkeys(model_calls | {("POST", anthropic.COUNT_PATH)}, settings.inference.max_body_bytes)
+    limits["POST", "/v1/sessions"] = settings.server.max_upload_bytes + settings.server.max_body_bytes
+    app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)

@@ -1,4 +1,4 @@
-"""Teams, developers and their keys: the admin's."""
+"""Routes of teams, developers and their keys, for admins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TeamBody(RequestBody):
 
 class TeamReply(ResponseBody):
     name: str = Field(examples=["payments"])
-    developers: int
+    developers: int = Field(description="Number of its developers.")
     created_at: datetime
 
 
@@ -48,7 +48,7 @@ class DeveloperBody(RequestBody):
         strict=True,
         ge=0,
         le=1_000_000,
-        description="Default: `budget.monthly_limit_usd` of the settings.",
+        description="Monthly spending limit. Default: the setting `budget.monthly_limit_usd`.",
         examples=[8.33],
     )
 
@@ -57,7 +57,7 @@ class DeveloperReply(ResponseBody):
     name: str = Field(examples=["ada"])
     team: str = Field(examples=["payments"])
     monthly_limit_usd: float = Field(examples=[8.33])
-    keys: int = Field(description="Live ones.")
+    keys: int = Field(description="Number of keys that are not revoked.")
     created_at: datetime
 
 
@@ -66,13 +66,13 @@ class DeveloperList(ResponseBody):
 
 
 class KeyReply(ResponseBody):
-    """`key` is shown this once; only its hash is stored."""
+    """A new key. `key` is returned this once; only its hash is stored."""
 
     id: UUID
     key: str
 
 
-@router.post("/teams", status_code=201, summary="Make a team", responses=responses(400, 409, 413))
+@router.post("/teams", status_code=201, summary="Create a team", responses=responses(400, 409, 413))
 async def create_team(services: TheServices, admin: Admin, body: TeamBody) -> TeamReply:
     return TeamReply.model_validate(await administration.create_team(services, admin, body.name))
 
@@ -82,7 +82,7 @@ async def list_teams(services: TheServices, admin: Admin) -> TeamList:
     return TeamList(teams=[TeamReply.model_validate(team) for team in await administration.list_teams(services, admin)])
 
 
-@router.post("/developers", status_code=201, summary="Make a developer", responses=responses(400, 409, 413))
+@router.post("/developers", status_code=201, summary="Create a developer", responses=responses(400, 409, 413))
 async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:
     limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
     made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit)
@@ -97,10 +97,12 @@ async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
 @router.post(
     "/developers/{name}/keys",
     status_code=201,
-    summary="Make a key for a developer",
+    summary="Create a key for a developer",
     responses=responses(),
 )
-async def create_key(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()]) -> KeyReply:
+async def create_key(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The developer's name.")]
+) -> KeyReply:
     key_id, key = await administration.create_key(services, admin, name)
     return KeyReply(id=key_id, key=key)
 

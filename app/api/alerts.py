@@ -1,4 +1,4 @@
-"""Routes of alerts: each rule's value now, what fires, and recommendations from a day of measurements."""
+"""Route of alerts: those that fire, each rule's value now, and recommendations from a day of measurements."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ router = APIRouter(prefix="/v1", tags=["operations"], route_class=AuthenticatedR
 
 
 class FiringReply(ResponseBody):
+    """An alert that fires."""
+
     rule: str = Field(examples=["inference_slow"])
     labels: dict[str, str]
     severity: str = Field(examples=["warning"])
@@ -25,6 +27,8 @@ class FiringReply(ResponseBody):
 
 
 class OverReply(ResponseBody):
+    """An alert that no longer fires."""
+
     rule: str
     labels: dict[str, str]
     severity: str
@@ -34,32 +38,34 @@ class OverReply(ResponseBody):
 
 
 class RuleReply(ResponseBody):
-    """`value` null: too little was measured to say anything. `breached`: now; it fires once that has lasted."""
+    """A rule and its present value. A breached rule fires once it has been breached for its whole duration."""
 
     rule: str
-    what: str
+    what: str = Field(description="What the rule measures.")
     labels: dict[str, str]
     severity: str
-    value: float | None
+    value: float | None = Field(description="The measured value; null: too few measurements.")
     threshold: float
-    breached: bool
+    breached: bool = Field(description="Whether the value is beyond the threshold now.")
     summary: str
 
 
 class AdviceReply(ResponseBody):
+    """A recommendation to change a setting."""
+
     topic: str
-    evidence: str
-    change: str
+    evidence: str = Field(description="The measurements behind it.")
+    change: str = Field(description="What to change.")
 
 
 class AlertsReply(ResponseBody):
     firing: list[FiringReply]
-    over: list[OverReply] = Field(description="The last that are over.")
-    rules: list[RuleReply] = Field(description="What each rule says now, once and without its duration.")
-    recommendations: list[AdviceReply] = Field(description="From the last 24 hours.")
+    over: list[OverReply] = Field(description="The latest alerts that no longer fire, at most 20.")
+    rules: list[RuleReply] = Field(description="Every rule, evaluated now.")
+    recommendations: list[AdviceReply] = Field(description="Recommendations from the measurements of the last 24 hours.")
 
 
-@router.get("/alerts", summary="Alerts that fire, every rule's value now, recommendations with their evidence", responses=responses())
+@router.get("/alerts", summary="Show firing alerts, the present value of every rule, and recommendations", responses=responses())
 async def alerts(services: TheServices, admin: Admin) -> AlertsReply:  # noqa: ARG001 - the key is what counts
     watch = services.watch
     rules = await watch.checked()

@@ -20,35 +20,39 @@ from app.web import access_log
 
 
 class QuoteReply(ResponseBody):
-    """One citation of an answer, verbatim as it was said there: the quote itself; of a model's answer the passage that it cites."""
+    """A citation of an answer, verbatim: the quoted sentences, or the passage that a model's answer cites."""
 
     text: str
-    result: UUID = Field(description="The result that it stands in.")
-    session_id: UUID | None = Field(None, description="Absent: a person wrote that item down.")
+    result: UUID = Field(description="Id of the result that contains it, in `results`.")
+    session_id: UUID | None = Field(None, description="The cited session. Absent for an item that a person recorded.")
     transcript: str
-    locator: str = Field(description="Where the quote begins; of an item, where it was learnt.")
+    locator: str = Field(description="Place in the transcript where the quote begins or, for an item, where it was learnt.")
     at: datetime | None
     untrusted: Untrusted = True
 
 
 class SentenceReply(ResponseBody):
+    """A sentence of a model's answer."""
+
     text: str
-    citations: list[int] = Field(description="Their numbers, from 1.")
+    citations: list[int] = Field(description="Numbers of the citations behind it; 1 is the first of `citations`.")
 
 
 class ComposedReply(ResponseBody):
-    """By `extract`: at most five quotes of 400 tokens together, in the order of the results. By `model`: its sentences, of which each
-    cites passages that it was given; that these say so is not checked. `abstained`: nothing answers, and `text` is empty.
+    """The answer to a question. `extract`: at most five quotes, 400 tokens together, in the order of the results. `model`: sentences that
+    a model wrote, each with the passages that it cites; whether these support the sentence is not checked.
     """
 
     text: str = Field(description="The quotes or sentences, each followed by the number of its citation: `[1]` is the first.")
     citations: list[QuoteReply]
-    sentences: list[SentenceReply] | None = Field(None, description="By `model`: one by one.")
-    abstained: bool
-    by: Literal["extract", "model"] = Field(description="Quoted, or written by a model (`knowledge.answer_model`).")
-    model: str | None = Field(None, description="Where a model was asked: which; also where its words were of no use.")
+    sentences: list[SentenceReply] | None = Field(None, description="The sentences one by one, if a model wrote them.")
+    abstained: bool = Field(description="Nothing answers the question; `text` is empty.")
+    by: Literal["extract", "model"] = Field(
+        description="`extract`: quoted. `model`: written by the model of the setting `knowledge.answer_model`."
+    )
+    model: str | None = Field(None, description="The model that was asked, even if its answer could not be used. Absent if none was.")
     provider: str | None = None
-    cost_usd: float | None = Field(None, description="What asking it cost.")
+    cost_usd: float | None = Field(None, description="Cost of the model's answer.")
     budget_remaining_usd: float | None = None
     untrusted: Untrusted = True
 

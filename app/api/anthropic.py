@@ -13,7 +13,7 @@ import msgspec
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
-from app.api.model_calls import Project, cache_wish, call_context, receipt_headers, request_bytes
+from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
 from app.api.month_limits import MonthLimit, month_limits_of
 from app.api.schema import ResponseBody
 from app.errors import InvalidInput
@@ -72,7 +72,7 @@ class TokenCount(ResponseBody):
     response_class=Response,
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
-    size, cache = request_bytes(request, await request.body()), cache_wish(request)
+    size, cache = request_bytes(request, await request.body()), cache_mode(request)
     conversation = await off_the_loop(partial(read_conversation, body), size)
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations

@@ -1,4 +1,4 @@
-"""Budgets: a developer's own; for the admin all of them, their limits, top-ups, history and reconciliation."""
+"""Routes of budgets: a developer's own; for admins all of them, with limits, top-ups, history, reconciliation and corrections."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ from app.money import from_usd, to_usd
 from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
+from app.web.fair_turns import exports_of
 from app.web.requester import Admin, Caller, TheServices
-from app.web.turns import exports_of
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
-Developer = Annotated[AccountName, Path(examples=["ada"])]
+Developer = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
 
 
 class PeriodReply(ResponseBody):
+    """A calendar month in the time zone of the setting `budget.time_zone`."""
+
     start: datetime
     end: datetime
 
 
 class BudgetReply(ResponseBody):
-    """`unreconciled_usd` is part of `spent_usd`: charged at its estimate, the outcome unknown. A null limit: none."""
+    """A developer's budget in the current month. Limits that are null: there is none."""
 
     developer: str = Field(examples=["ada"])
     team: str = Field(examples=["default"])
     period: PeriodReply
     limit_usd: float | None = Field(examples=[8.33])
-    added_usd: float = Field(description="Top-ups of this period.")
+    added_usd: float = Field(description="Sum of this month's top-ups, in addition to the limit.")
     spent_usd: float
-    held_usd: float
+    held_usd: float = Field(description="Worst-case cost of the calls under way.")
     remaining_usd: float | None
-    unreconciled_usd: float
-    forecast_usd: float = Field(description="Spent at the period's end, at the pace so far.")
+    unreconciled_usd: float = Field(description="The part of `spent_usd` whose real cost is unknown: charged at its worst case.")
+    forecast_usd: float = Field(description="Forecast of `spent_usd` at the end of the month.")
     limit_tokens: int | None
     spent_tokens: int
-    alerts: list[str] = Field(examples=[["50%", "80%"]])
+    alerts: list[str] = Field(description="Budget alerts that were raised this month.", examples=[["50%", "80%"]])
 
 
 class BudgetList(ResponseBody):
@@ -55,6 +57,8 @@ class BudgetList(ResponseBody):
 
 
 class TeamBudgetReply(ResponseBody):
+    """A team's budget in the current month. Limits that are null: there is none."""
+
     team: str
     period: PeriodReply
     limit_usd: float | None
@@ -72,7 +76,7 @@ class LimitBody(RequestBody):
 
 
 class TeamLimitBody(RequestBody):
-    """Fields left out stay as they are; null: no limit."""
+    """The limits to change. A field that is left out stays as it is; null removes the limit."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit_usd": 250, "monthly_limit_tokens": 80_000_000}]})
 
@@ -84,42 +88,46 @@ class TopUpBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount_usd": 5, "note": "the release"}]})
 
     amount_usd: Annotated[float, Field(strict=True, gt=0, le=1_000_000, allow_inf_nan=False)]
-    note: Plain | None = Field(None, max_length=500)
+    note: Plain | None = Field(None, max_length=500, description="The reason, for the history.")
 
 
 class ReconcileBody(RequestBody):
-    """`amount_usd`: what each hold really cost; left out: nothing. `holds`: only these; left out: all that are open."""
+    """Closes unreconciled holds, whose calls' real cost is unknown."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount_usd": 0.002, "note": "as on the provider's bill"}]})
 
-    amount_usd: Usd | None = None
-    holds: list[UUID] | None = Field(None, max_length=1000)
-    note: Plain | None = Field(None, max_length=500)
+    amount_usd: Usd | None = Field(None, description="Real cost of each of these holds. Default: 0.")
+    holds: list[UUID] | None = Field(None, max_length=1000, description="Ids of the holds to close. Default: all that are unreconciled.")
+    note: Plain | None = Field(None, max_length=500, description="The reason, for the history.")
 
 
 class CorrectionBody(RequestBody):
-    """`charged_usd`: what the call should be charged in all, corrections before this one included."""
+    """Corrects the charge of one call. `charged_usd` and `charged_tokens`: its right total, not the difference."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movement": 4711, "charged_usd": 0.0021, "note": "as billed"}]})
 
-    movement: int = Field(strict=True, ge=1, le=2**62, description="The `id` of the movement that charged it.")
+    movement: int = Field(strict=True, ge=1, le=2**62, description="`id` of the movement that charged the call.")
     charged_usd: Usd
-    charged_tokens: int | None = Field(None, strict=True, ge=0, le=2**53, description="Left out: as they are.")
-    note: Plain = Field(min_length=1, max_length=500, description="Why: it stands in the history.")
+    charged_tokens: int | None = Field(None, strict=True, ge=0, le=2**53, description="Default: unchanged.")
+    note: Plain = Field(min_length=1, max_length=500, description="The reason, for the history.")
 
 
 class ReconcileReply(ResponseBody):
-    closed: int
+    closed: int = Field(description="Number of holds that were closed.")
 
 
 class MovementReply(ResponseBody):
-    """`usd` is what the spent sum changed by. `amount`: a new limit or a top-up, in dollars or tokens by `unit`."""
+    """One entry of a budget's history: a charge, a correction, a new limit or a top-up."""
 
     id: int
     at: datetime
-    kind: str = Field(examples=["settle"])
-    mark: str | None = Field(examples=["usage"])
-    hold_id: UUID | None = Field(description="Names it to `reconcile`, where it is unreconciled.")
+    kind: str = Field(description="`settle`, `unreconciled`, `reconcile`, `limit`, `top_up` or `correction`.", examples=["settle"])
+    mark: str | None = Field(
+        description="How the cost is known: `usage` (reported by the provider), `counted` (by Cairn), `partial` (the client disconnected),"
+        " `overrun` (above its hold), `disputed` (the report can't be true), `corrected` (by an admin).",
+        examples=["usage"],
+    )
+    hold_id: UUID | None = Field(description="Its hold: pass it to `reconcile` if it is unreconciled.")
     request_id: str | None
     attempt: int | None
     provider: str | None
@@ -129,42 +137,42 @@ class MovementReply(ResponseBody):
     cached_input_tokens: int | None
     cache_write_tokens: int | None
     held_usd: float | None
-    usd: float
-    tokens: int
-    unit: str | None
-    amount: float | None
-    actor: str | None
+    usd: float = Field(description="Change of the spent sum.")
+    tokens: int = Field(description="Change of the spent tokens.")
+    unit: str | None = Field(description="Unit of `amount`: `nanousd` (then `amount` is in dollars) or `tokens`.")
+    amount: float | None = Field(description="The new limit or the top-up.")
+    actor: str | None = Field(description="Who made the change.")
     note: str | None
-    corrects: int | None = Field(description="The `id` of the movement that this one sets right.")
+    corrects: int | None = Field(description="`id` of the movement that this one corrects.")
 
 
 class MovementList(ResponseBody):
-    """`next`: the `before` of the next page; null on the last."""
-
     movements: list[MovementReply]
-    next: int | None
+    next: int | None = Field(description="Pass as `before` for the next page; null on the last one.")
 
 
 class DifferenceReply(ResponseBody):
-    subject: str
+    """A balance that differs from the sum of its movements and holds. Each pair: stored, recomputed."""
+
+    subject: str = Field(description="`developer` or `team`.")
     subject_id: UUID
     period_start: datetime
-    spent_usd: tuple[float, float] = Field(description="Stored, recomputed.")
+    spent_usd: tuple[float, float]
     held_usd: tuple[float, float]
     spent_tokens: tuple[int, int]
     held_tokens: tuple[int, int]
 
 
 class VerifyReply(ResponseBody):
-    differences: list[DifferenceReply]
+    differences: list[DifferenceReply] = Field(description="Empty: every balance is right.")
 
 
-@router.get("/budget", summary="Your own budget", responses=responses())
+@router.get("/budget", summary="Show your own budget", responses=responses())
 async def own(services: TheServices, caller: Caller) -> BudgetReply:
     return _reply(await services.budget.budgets.get_own(caller))
 
 
-@router.get("/budget/verify", summary="Recompute every balance from its rows", responses=responses())
+@router.get("/budget/verify", summary="Recompute every balance from its movements and holds, and list differences", responses=responses())
 async def verify(services: TheServices, admin: Admin) -> VerifyReply:
     found = await services.budget.budgets.verify(admin)
     return VerifyReply(
@@ -183,35 +191,40 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:
     )
 
 
-@router.get("/budgets", summary="Every developer's budget", responses=responses())
+@router.get("/budgets", summary="List every developer's budget", responses=responses())
 async def every(services: TheServices, admin: Admin) -> BudgetList:
     return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.list_all(admin)])
 
 
-@router.get("/budgets/{developer}", summary="A developer's budget", responses=responses())
+@router.get("/budgets/{developer}", summary="Show a developer's budget", responses=responses())
 async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:
     return _reply(await services.budget.budgets.get(admin, developer))
 
 
-@router.put("/budgets/{developer}", summary="Set a developer's monthly limit, this month included", responses=responses(400, 413))
+@router.put("/budgets/{developer}", summary="Set a developer's monthly limit, from this month on", responses=responses(400, 413))
 async def set_limit(services: TheServices, admin: Admin, developer: Developer, body: LimitBody) -> BudgetReply:
     limit = _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
     return _reply(await services.budget.budgets.set_limit(admin, developer, limit))
 
 
-@router.post("/budgets/{developer}/top-ups", status_code=201, summary="Add to this month's limit, once", responses=responses(400, 413))
+@router.post(
+    "/budgets/{developer}/top-ups",
+    status_code=201,
+    summary="Top up a developer's budget, for this month only",
+    responses=responses(400, 413),
+)
 async def top_up(services: TheServices, admin: Admin, developer: Developer, body: TopUpBody) -> BudgetReply:
     amount = _nanousd(body.amount_usd, "amount_usd")
     return _reply(await services.budget.budgets.top_up(admin, developer, amount, note=body.note))
 
 
-@router.get("/budgets/{developer}/movements", summary="A budget's history, the newest first", responses=responses())
+@router.get("/budgets/{developer}/movements", summary="List a budget's movements, the newest first", responses=responses())
 async def movements(
     services: TheServices,
     admin: Admin,
     developer: Developer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="The `next` of the page before.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
 ) -> MovementList:
     page = await services.budget.budgets.list_movements(admin, developer, before=before, limit=limit)
     return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
@@ -219,7 +232,7 @@ async def movements(
 
 @router.get(
     "/budgets/{developer}/movements.csv",
-    summary="The whole history as CSV",
+    summary="Export all movements of a budget as CSV",
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
@@ -231,7 +244,11 @@ async def export(request: Request, services: TheServices, admin: Admin, develope
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/budgets/{developer}/reconcile", summary="Close holds whose outcome is unknown", responses=responses(400, 413))
+@router.post(
+    "/budgets/{developer}/reconcile",
+    summary="Close unreconciled holds: those of calls whose real cost is unknown",
+    responses=responses(400, 413),
+)
 async def reconcile(services: TheServices, admin: Admin, developer: Developer, body: ReconcileBody) -> ReconcileReply:
     amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
     closed = await services.budget.budgets.reconcile(admin, developer, nanousd=amount, hold_ids=body.holds, note=body.note)
@@ -241,8 +258,8 @@ async def reconcile(services: TheServices, admin: Admin, developer: Developer, b
 @router.post(
     "/budgets/{developer}/corrections",
     status_code=201,
-    summary="Set right what a call was charged, by a movement against it",
-    description="Both stay in the history, with who corrected. A dearer charge must fit the limit of its month.",
+    summary="Correct the charge of a call",
+    description="The history keeps both movements, and who made the correction. A higher charge must fit the limit of its month.",
     responses=responses(400, 409, 413),
 )
 async def correct(services: TheServices, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
@@ -253,15 +270,17 @@ async def correct(services: TheServices, admin: Admin, developer: Developer, bod
     return _reply(made)
 
 
-@router.put("/teams/{name}/budget", summary="Set a team's limits, this month included", responses=responses(400, 413))
-async def set_team(services: TheServices, admin: Admin, name: Annotated[AccountName, Path()], body: TeamLimitBody) -> TeamBudgetReply:
+@router.put("/teams/{name}/budget", summary="Set a team's monthly limits, from this month on", responses=responses(400, 413))
+async def set_team(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The team's name.")], body: TeamLimitBody
+) -> TeamBudgetReply:
     limits: dict[Unit, int | None] = {}
     if "monthly_limit_usd" in body.model_fields_set:
         limits["nanousd"] = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
     if "monthly_limit_tokens" in body.model_fields_set:
         limits["tokens"] = body.monthly_limit_tokens
     if not limits:
-        raise InvalidInput("Name monthly_limit_usd or monthly_limit_tokens (null: no limit).", param="monthly_limit_usd")
+        raise InvalidInput("No limit was sent: send monthly_limit_usd or monthly_limit_tokens (null: no limit).", param="monthly_limit_usd")
     return _team(name, await services.budget.budgets.set_team_limits(admin, name, limits))
 
 

@@ -1,4 +1,4 @@
-"""Caches: what each tier holds and spares; and emptying them."""
+"""Routes of caches: the counters of each tier; emptying a cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["caches"], route_class=AuthenticatedRoute
 
 
 class TierReply(ResponseBody):
-    """`entries`, `bytes` and `evictions` are the memory's (and the semantic tier's); a shared tier tells what this server asked of it."""
+    """Counters of a tier since this server started. A shared tier (`redis`, `database`) has no `entries`, `bytes` and `evictions`."""
 
     tier: str = Field(examples=["memory"])
     hits: int
@@ -30,14 +30,16 @@ class TierReply(ResponseBody):
     bytes: int | None = None
     evictions: int | None = None
     errors: int = 0
-    skipped: int = Field(0, description="Not asked, because it was away.")
-    guarded: int | None = Field(None, description="Of the semantic tier: alike enough, but something exact differed.")
+    skipped: int = Field(0, description="Reads and writes that left the tier out, because it had just failed.")
+    guarded: int | None = Field(
+        None, description="Semantic tier: similar prompts that were rejected because a word, name or number in them differed."
+    )
 
 
 class CacheReply(ResponseBody):
     name: str = Field(examples=["completions"])
-    saved_usd: float = Field(0, description="What the answers given again cost when they were made; since this server started.")
-    saved_seconds: float = Field(0, description="What they took when they were made, less the wait for them now.")
+    saved_usd: float = Field(0, description="Cost of the provider calls that cached answers replaced, since this server started.")
+    saved_seconds: float = Field(0, description="Time that cached answers saved, since this server started.")
     tiers: list[TierReply]
 
 
@@ -46,16 +48,20 @@ class CacheList(ResponseBody):
 
 
 class Flushed(ResponseBody):
-    entries: int = Field(description="That this server's memory held.")
+    entries: int = Field(description="Number of entries that were removed from this server's memory.")
 
 
-@router.get("/caches", summary="What the caches hold and spare", responses=responses())
+@router.get("/caches", summary="Show the caches' contents, hit counts and savings", responses=responses())
 async def caches(services: TheServices, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
     return CacheList(caches=[_reply(each, services) for each in services.caches.values()])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
-async def flush(services: TheServices, admin: Admin, name: Annotated[Label, Path(max_length=100)]) -> Flushed:
+async def flush(
+    services: TheServices,
+    admin: Admin,
+    name: Annotated[Label, Path(max_length=100, description="The cache's name, as `GET /v1/caches` lists it.")],
+) -> Flushed:
     return Flushed(entries=await empty_cache(services, admin, name))
 
 

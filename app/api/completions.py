@@ -1,4 +1,4 @@
-"""OpenAI's endpoints: completions (streamed too), embeddings, models. Any client of theirs works with one base URL and one key."""
+"""OpenAI's endpoints: chat completions (streamed too), embeddings, models. Any OpenAI client works, with Cairn's URL and key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.api.anthropic_models import AnthropicModelPage, ModelPaging, page_of
-from app.api.model_calls import Project, cache_wish, call_context, receipt_headers, request_bytes
+from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
 from app.api.schema import NO_NUL, Label, Plain, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
@@ -24,8 +24,8 @@ from app.web import error_shapes
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
+from app.web.fair_turns import FairTurns, exports_of
 from app.web.requester import Admin, Caller, Payer, TheServices, services_of
-from app.web.turns import Turns, exports_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
@@ -38,7 +38,10 @@ ENCODED_AT_ONCE = 32
 """Vectors encoded per turn of the event loop: about a millisecond."""
 TOKENS_OF = "text-embedding-3-small"
 """Clients tokenize with this model's encoding (cl100k_base) for a model that they don't know."""
-NON_STANDARD_FIELDS = "Fields beyond OpenAI's reach only a provider of kind `local`; what was dropped stands in `x-cairn-dropped`."
+NON_STANDARD_FIELDS = (
+    "The providers of the chain are tried in turn. Fields that OpenAI's API doesn't have are passed on only to a provider of kind `local`;"
+    " `x-cairn-dropped` lists those that were left out."
+)
 
 ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -51,7 +54,7 @@ class Loose(BaseModel):
 
 
 class CacheControl(RequestBody):
-    """Anthropic's, at its ordinary price."""
+    """Anthropic's prompt caching, at its ordinary price."""
 
     type: Literal["ephemeral"]
 
@@ -105,7 +108,7 @@ class StreamOptions(Loose):
 
 
 class ChatBody(Loose):
-    """OpenAI's request. `model`: `auto`, a profile, or a provider's model (GET /v1/models)."""
+    """OpenAI's request. `model`: `auto`, a profile, or a provider's model, as `GET /v1/models` lists them."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "auto", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}]}
@@ -134,7 +137,7 @@ class ChatBody(Loose):
     parallel_tool_calls: bool | None = Field(None, strict=True)
     response_format: dict[str, Any] | None = None
     cache: bool | None = Field(
-        None, strict=True, description="Ours. true: also a creative answer may be kept and given again; false: never."
+        None, strict=True, description="Cairn's own. true: cache the answer even if it may vary; false: neither read nor write the cache."
     )
 
 
@@ -143,7 +146,7 @@ TokenIds = Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(fail_
 
 
 class EmbeddingsBody(RequestBody):
-    """OpenAI's request. `input`: a text, several, or token ids of the model's encoding, which some clients send."""
+    """OpenAI's request. `input`: a text, several texts, or token ids (cl100k_base) of one or several texts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "auto", "input": ["one text", "another"]}]})
 
@@ -167,14 +170,14 @@ class ModelList(ResponseBody):
 
 
 class ProviderReply(ResponseBody):
-    """`standing`: `ready`, or what is missing. `breaker`: closed, open or half-open; `retry_in`: seconds until it is asked again."""
+    """A provider and its circuit breaker on this server."""
 
     name: str = Field(examples=["groq"])
     model: str
-    standing: str = Field(examples=["ready", "no_key"])
-    detail: str
-    breaker: str | None = Field(examples=["closed"])
-    retry_in: float
+    standing: str = Field(description="`ready`, or why it is not used.", examples=["ready", "no_key"])
+    detail: str = Field(description="The same in words, with what to do.")
+    breaker: str | None = Field(description="`closed` (in use), `open` (left out) or `half-open` (tried).", examples=["closed"])
+    retry_in: float = Field(description="Seconds until it is tried again; 0: no wait.")
 
 
 class ProviderList(ResponseBody):
@@ -183,7 +186,7 @@ class ProviderList(ResponseBody):
 
 OPENAI: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "OpenAI's completion; with `stream`, server-sent events. The `x-cairn-…` headers tell who answered, and the cost.",
+        "description": "OpenAI's completion; with `stream`, server-sent events. Headers `x-cairn-…` name provider, model and cost.",
         "content": {
             "application/json": {"example": {"object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": "…"}}]}},
             "text/event-stream": {"example": 'data: {"choices": [{"delta": {"content": "…"}}]}\n\n'},
@@ -194,7 +197,7 @@ OPENAI: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/chat/completions",
-    summary="A completion from the first healthy provider that the budget allows",
+    summary="Create a chat completion",
     description=NON_STANDARD_FIELDS,
     responses={**OPENAI, **responses(400, 402, 413, 429, 502, 504)},
     response_class=Response,
@@ -208,10 +211,10 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         max_tokens=body.max_completion_tokens or body.max_tokens,
         choices=body.n or 1,
         bytes=request_bytes(request, await request.body()),
-        cache=cache_wish(request, asked=body.cache),
+        cache=cache_mode(request, asked=body.cache),
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
-        raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
+        raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: lower one of them.", param="max_tokens")
     context = call_context(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
@@ -224,8 +227,8 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
 
 @router.post(
     "/embeddings",
-    summary="Vectors of texts",
-    description=f"`{AUTO}`: the first provider's embedding model, else Cairn's own, which is free. No other stands in for one that fails.",
+    summary="Embed texts",
+    description=f"`{AUTO}`: the first provider's embedding model, else Cairn's own, which is free. There is no fallback to another model.",
     responses=responses(400, 402, 413, 429, 502, 504),
     response_class=Response,
 )
@@ -247,7 +250,7 @@ async def embed(
 
 @router.get(
     "/models",
-    summary="What may be asked for as `model`",
+    summary="List the names that `model` may have",
     description="In Anthropic's shape, paged, where the request carries `anthropic-version`; else in OpenAI's.",
     responses=responses(),
 )
@@ -262,7 +265,7 @@ async def models(
     return ModelList(data=[ModelReply(id=name) for name in names])
 
 
-@router.get("/providers", summary="Providers: who takes part, and whose breaker is open", responses=responses())
+@router.get("/providers", summary="List the providers, with the state of their circuit breakers", responses=responses())
 async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noqa: ARG001
     catalog = services.inference.catalog
     found = []
@@ -290,7 +293,7 @@ def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
         raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
 
 
-async def _vectors(found: Vectors, turns: Turns, *, base64: bool) -> bytes:
+async def _vectors(found: Vectors, turns: FairTurns, *, base64: bool) -> bytes:
     """Encode the reply. Many vectors are encoded in batches, in turn with other large replies, so that the event loop stays free."""
     shape = _base64 if base64 else list
     parts = []

@@ -1,4 +1,4 @@
-"""Routes of operations: liveness, readiness, Prometheus metrics."""
+"""Routes for operators: liveness, readiness, Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -27,30 +27,32 @@ class Health(ResponseBody):
 
 
 class ReadinessReply(ResponseBody):
-    """`status` is the worst that matters: only the database is essential. A part that came new tells its state under a name of its own."""
+    """The server's state and that of each dependency. Further parts may appear under names of their own."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, State] = Field(init=False)
 
-    status: State
+    status: State = Field(description="`down` if the database is; else `degraded` if any part is not `ok`.")
     database: State
-    replicas: State | None = Field(None, description="Degraded: at least one is left alone, and others answer. Absent where there is none.")
-    vectors: State = Field(description="Degraded: the vector index is away, or is being rebuilt; searches answer by words.")
-    embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches answer by words.")
-    loops: State | None = Field(None, description="Degraded: background work fails again and again, see `reasons`. Else absent.")
-    redis: State | None = Field(None, description="Absent where there is none.")
-    worker: State | None = Field(None, description="The embedded worker; absent beside a team's own workers.")
-    reasons: dict[str, str] | None = Field(None, description="Why a dependency is not ok, and what happens next, where that is known.")
+    replicas: State | None = Field(
+        None, description="Degraded: at least one replica is not read, because it is away or too far behind. Absent without replicas."
+    )
+    vectors: State = Field(description="Degraded: the vector index is away or being rebuilt; searches are lexical only.")
+    embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches are lexical only.")
+    loops: State | None = Field(None, description="Degraded: background work fails repeatedly, see `reasons`. Absent otherwise.")
+    redis: State | None = Field(None, description="Absent without Redis.")
+    worker: State | None = Field(None, description="The embedded worker. Absent in server mode, where workers run on their own.")
+    reasons: dict[str, str] | None = Field(None, description="Why a part is not `ok`, and what happens next, by its name.")
 
 
-@router.get("/healthz", summary="Alive?")
+@router.get("/healthz", summary="Tell that the server is alive")
 async def healthz() -> Health:
     return Health()
 
 
 @router.get(
     "/readyz",
-    summary="Each dependency: ok, degraded or down",
+    summary="Show whether each dependency is ok, degraded or down",
     responses={503: {"model": ReadinessReply, "description": "The database is down"}},
     response_model_exclude_none=True,
 )
@@ -65,7 +67,7 @@ async def readyz(services: TheServices, response: Response) -> ReadinessReply:
 
 @router.get(
     "/metrics",
-    summary="Prometheus's page",
+    summary="Show all metrics, in Prometheus's format",
     description="Takes the admin key or the scrape key (`CAIRN_SCRAPE_KEY`).",
     dependencies=[Scraper],
     response_class=Response,

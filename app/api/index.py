@@ -29,8 +29,8 @@ NDJSON = "application/x-ndjson"
 @router.post(
     "/rebuild",
     summary="Rebuild the vector index from PostgreSQL",
-    description="Answers with one JSON object a line: `{done, total}` while it goes on, then `{points}` (items and passages) or `{error}`. "
-    "Queries go on against the old index until the new one takes its place. Hanging up stops the rebuild; the old index stays.",
+    description="Streams one JSON object a line: `{done, total}` while it runs, at the end `{points}` (items and passages) or `{error}`. "
+    "Queries use the old index until the new one replaces it. Closing the connection cancels the rebuild, and the old index stays.",
     response_class=StreamingResponse,
     responses={
         200: {"content": {NDJSON: {"example": '{"done":256,"total":10000}\n{"points":10000}\n'}}, "description": "Progress"},
@@ -70,7 +70,11 @@ def _last(task: asyncio.Task[int]) -> bytes:
         return _line(errors.body_of(error))
     except Exception:
         log.exception("index.rebuild_failed")
-        return _line(errors.body_of(CairnError("The rebuild failed; the old index stays. The request id finds why in the server's log.")))
+        return _line(
+            errors.body_of(
+                CairnError("The rebuild failed, and the old index stays. Look for this request id in the server's log, then try again.")
+            )
+        )
 
 
 async def _wait(news: asyncio.Event) -> None:

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRo
 
 
 class ProgressReply(ResponseBody):
-    """In bytes of the upload."""
+    """Progress in bytes of the upload."""
 
     done: int
     total: int
@@ -41,7 +41,7 @@ class JobReply(ResponseBody):
     attempts: int
     result: dict[str, Any] | None = Field(
         None,
-        description="Once done: what was read, skipped and found.",
+        description="Once the job is done: counts of what was read, skipped, redacted and learnt.",
         examples=[
             {
                 "transcript": "session.jsonl",

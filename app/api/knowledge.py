@@ -1,4 +1,4 @@
-"""Knowledge: ask, read, delete. Every text in a reply was said in some session: quoted and untrusted, and marked as such."""
+"""Routes of knowledge: query, read, delete. Every text in a reply comes from a session: quoted, untrusted, and marked as such."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from app.web.requester import DEVELOPER_HEADER, Caller, TheServices, services_of
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
 ASKING = (
-    "A question that was asked before is answered from memory until the knowledge it covers has changed (`x-cairn-cache`: `memory`, `redis`"
-    " or `miss`). `Cache-Control: no-cache` asks for a new answer, `no-store` for one that isn't kept. With `mode: answer` a model may"
-    " write (`knowledge.answer_model`): the developer behind the key pays, or the one whom an admin names in `x-cairn-developer`. With"
-    " `stream` its answer comes as server-sent events: a `sentence` each, then the whole reply."
+    "Results are cached until the knowledge behind them changes (`x-cairn-cache`: `memory`, `redis` or `miss`). `Cache-Control: no-cache`"
+    " bypasses the cache, `no-store` also leaves the result out of it. With `mode: answer` a model may write the answer, if the setting"
+    " `knowledge.answer_model` names one: the key's developer pays or, with the admin key, the one named in `x-cairn-developer`. With"
+    " `stream` the answer comes as server-sent events: an event for each `sentence`, then the whole reply."
 )
 Origin = Annotated[
-    Literal["extracted", "recorded"], Field(description="Learnt from sessions, or written down by a person, who is believed more.")
+    Literal["extracted", "recorded"], Field(description="`extracted` from sessions, or `recorded` by a person, which ranks higher.")
 ]
 
 
@@ -59,66 +59,78 @@ EXAMPLES: list[JsonDict] = [
 class QueryBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [*EXAMPLES]})
 
-    query: Plain = Field(min_length=1, description="A question, an error message, a symbol; at most `knowledge.max_query_chars`.")
+    query: Plain = Field(
+        min_length=1, description="A question, an error message or a symbol, of at most `knowledge.max_query_chars` characters."
+    )
     project: ProjectName | None = Field(None, description="Only this project.")
-    prefer_project: ProjectName | None = Field(None, description="This project's items first, without hiding the others.")
-    types: list[KnowledgeType] = Field(default_factory=list, max_length=12, description="Only items of these types; empty: everything.")
+    prefer_project: ProjectName | None = Field(None, description="Rank this project's items higher, without hiding the others.")
+    types: list[KnowledgeType] = Field(
+        default_factory=list, max_length=12, description="Only items of these types. Empty: all items, and passages."
+    )
     kinds: list[Kind] = Field(
-        [*KINDS], min_length=1, max_length=2, description="`item`: what was learnt, distilled. `passage`: what was said, verbatim."
+        [*KINDS], min_length=1, max_length=2, description="`item`: distilled knowledge. `passage`: what was said, verbatim."
     )
     files: list[Annotated[Plain, Field(min_length=1, max_length=MAX_FILE_CHARS)]] = Field(
-        default_factory=list, max_length=MAX_FILES, description="What is open in the IDE: what speaks of these files comes first."
+        default_factory=list, max_length=MAX_FILES, description="Files that are open in the IDE: results that mention them rank higher."
     )
-    since: datetime | None = Field(None, description="Only what was said then or later. Without a time zone: UTC.")
-    until: datetime | None = Field(None, description="Only what was said before.")
-    limit: int = Field(10, strict=True, ge=1, le=1000, description="At most `knowledge.max_limit`.")
+    since: datetime | None = Field(None, description="Only what was said at this time or later. Without a time zone: UTC.")
+    until: datetime | None = Field(None, description="Only what was said before this time.")
+    limit: int = Field(
+        10, strict=True, ge=1, le=1000, description="Maximum number of results; the setting `knowledge.max_limit` bounds it."
+    )
     max_tokens: int | None = Field(
-        None, strict=True, ge=MIN_TOKENS, le=MAX_TOKENS, description="Of all results' texts together; by default `knowledge.max_tokens`."
+        None,
+        strict=True,
+        ge=MIN_TOKENS,
+        le=MAX_TOKENS,
+        description="Maximum tokens of all results' texts together. Default: the setting `knowledge.max_tokens`.",
     )
-    mode: Literal["search", "answer"] = Field("search", description="`answer`: also the few sentences that answer, cited.")
-    stream: bool = Field(False, strict=True, description="With `mode: answer`: server-sent events.")
-    min_score: float | None = Field(None, strict=True, ge=0, le=1, description="Instead of the server's own thresholds.")
-    explain: bool = Field(False, strict=True, description="Say how each score came about.")
+    mode: Literal["search", "answer"] = Field("search", description="`answer`: also answer in a few sentences, with citations.")
+    stream: bool = Field(False, strict=True, description="Stream the answer as server-sent events. Only with `mode: answer`.")
+    min_score: float | None = Field(
+        None, strict=True, ge=0, le=1, description="Lowest score of a result. Default: the server's thresholds."
+    )
+    explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
 class ResultReply(ResponseBody):
     id: UUID
     kind: Kind
     type: KnowledgeType | Literal["passage"]
-    title: str = Field(description="A passage's heading; without one, what was asked there, or the session's title.")
-    text: str = Field(description="An item's own; of a passage, the passage with what stands around it in its session.")
+    title: str = Field(description="Of a passage: its heading, else the question asked there, else the session's title.")
+    text: str = Field(description="Of a passage: with the text around it in its session.")
     score: float = Field(
         description=(
-            "0 to 1; what `min_score` is compared with. A passage's: the probability that it answers. An item's: its relevance, weighed by"
-            " confidence, freshness, people's feedback and project; what a person wrote weighs a tenth more."
+            "0 to 1; compared with `min_score`. Of a passage: the probability that it answers the query. Of an item: its"
+            " relevance, weighted"
+            " by confidence, freshness, feedback and project; an item that a person recorded counts a tenth more."
         )
     )
-    confidence: float = Field(description="That an item was distilled rightly. A passage is quoted, not distilled: 1.")
-    freshness: Freshness = Field(description="By age, `aging` where no time is known; `stale` also where people say so.")
+    confidence: float = Field(description="Confidence that the item says what its session said. Of a passage: 1.")
+    freshness: Freshness = Field(description="By age; `aging` if the time is unknown, `stale` also by people's verdicts.")
     project: str
     source: Citation
-    evidence_count: int = Field(description="In how many places this was learnt, or said.")
-    created_at: datetime | None = Field(None, description="When it was first learnt, or last said. Absent: no time is known.")
+    evidence_count: int = Field(description="Number of places where it was learnt or said.")
+    created_at: datetime | None = Field(None, description="When an item was first learnt, or a passage last said. Absent if unknown.")
     untrusted: Untrusted = True
-    explain: dict[str, Any] | None = None
+    explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")
 
 
 class AnswerReply(ResponseBody):
-    """Both kinds, best first; items take their own quota. Nothing relevant: an empty list, and `abstained`.
-
-    `degraded` names the parts that were away while this was answered: `embeddings`, `vectors`; `model` was to write the answer and did not.
-    """
+    """Results of both kinds, the best first; each kind has its own share of the places."""
 
     results: list[ResultReply]
-    answer: ComposedReply | None = Field(None, description="With `mode: answer`.")
-    tokens: int = Field(description="Of all results' texts together.")
-    abstained: bool = Field(description="Nothing answers the question, though every part was asked.")
+    answer: ComposedReply | None = Field(None, description="Only with `mode: answer`.")
+    tokens: int = Field(description="Tokens of all results' texts together.")
+    abstained: bool = Field(description="Nothing relevant was found, with every part of the search available.")
     took_ms: float
-    degraded: list[str] = Field(examples=[[]])
+    degraded: list[str] = Field(
+        description="Parts that were unavailable: `embeddings`, `vectors`, or `model`, which should have written the answer.", examples=[[]]
+    )
 
 
 class FeedbackCounts(ResponseBody):
-    """Counts the people behind each verdict; of one person the latest verdict counts."""
+    """Number of people by verdict; only a person's latest verdict counts."""
 
     helpful: int
     wrong: int
@@ -138,35 +150,37 @@ class ItemReply(ResponseBody):
     created_at: datetime
     last_seen_at: datetime
     origin: Origin
-    paths: list[str] = Field(description="Files that it speaks of, where a person named some.")
+    paths: list[str] = Field(description="Files that it is about, as a person named them.")
     revision: str = Field(
-        description="Of its wording; also the `etag`. Send it as `if-match` to correct only what was read.", examples=["9b1c0e44d2a7f350"]
+        description="Version of its wording, also the `etag`. Send it as `if-match` so that a correction fails if somebody"
+        " else was faster.",
+        examples=["9b1c0e44d2a7f350"],
     )
-    corrected_at: datetime | None = Field(description="When a person last worded it anew; null: never.")
+    corrected_at: datetime | None = Field(description="When a person last corrected it; null: never.")
     feedback: FeedbackCounts
-    hidden: bool = Field(description="Judged wrong by two people or by its author: no search finds it.")
+    hidden: bool = Field(description="Whether two people or its author judged it wrong: then no search finds it.")
     mine: bool = Field(description="Whether this key may correct and delete it.")
     untrusted: Untrusted = True
-    evidence: list[Citation] = Field(description="Empty: a person wrote it down, and no session has taught it since.")
+    evidence: list[Citation] = Field(description="Where it was said. Empty if a person recorded it and no session confirms it.")
 
 
 class PassageReply(ResponseBody):
-    """A passage alone, without what stands around it: its places in their sessions tell that."""
+    """A passage without the text around it, which its places in sessions show."""
 
     id: UUID
     kind: Literal["passage"] = "passage"
     type: Literal["passage"] = "passage"
-    heading: str = Field(description="Above it in its message; empty where there was none.")
+    heading: str = Field(description="The heading above it in its message; empty if there is none.")
     text: str
     project: str
-    evidence_count: int = Field(description="In how many places it was said.")
+    evidence_count: int = Field(description="Number of places where it was said.")
     untrusted: Untrusted = True
-    evidence: list[Citation] = Field(description="The newest first; a hundred at most.")
+    evidence: list[Citation] = Field(description="Those places, the newest first, at most 100.")
 
 
 @router.post(
     "/query",
-    summary="Ask",
+    summary="Query what the team has said and learnt",
     description=ASKING,
     responses=responses(400, 413),
     response_model=AnswerReply,
@@ -174,7 +188,7 @@ class PassageReply(ResponseBody):
 )
 async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     if body.stream and body.mode != "answer":
-        raise InvalidInput('Only an answer is streamed: send mode "answer", or leave stream out.', param="stream")
+        raise InvalidInput('stream needs mode "answer": send that, or leave stream out.', param="stream")
     asked = Query(
         text=body.query,
         project=body.project,
@@ -188,7 +202,7 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
         max_tokens=body.max_tokens,
         min_score=body.min_score,
         explain=body.explain,
-        cache=cache_control.wish(request),
+        cache=cache_control.cache_mode(request),
     )
     services = services_of(request)
     if body.mode == "search":
@@ -218,7 +232,7 @@ def _written(answer: Answer, composed: Composed | None) -> bytes:
     return found.model_dump_json(exclude_none=True).encode()
 
 
-@router.get("/{item_id}", summary="Read an item with all its evidence, or a passage with its places", responses=responses())
+@router.get("/{item_id}", summary="Show an item with its evidence, or a passage with its places", responses=responses())
 async def read(services: TheServices, caller: Caller, item_id: UUID, response: Response) -> ItemReply | PassageReply:
     found = await services.knowledge.reader.read(caller, item_id)
     if isinstance(found, ShownPassage):
@@ -251,8 +265,8 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
 @router.delete(
     "/{item_id}",
     status_code=204,
-    summary="Delete an item for good",
-    description="Its author or an admin. Learning from the same sessions again, by whatever version, does not bring it back.",
+    summary="Delete an item permanently",
+    description="For its author and admins. Reading its sessions again, even with a newer version of Cairn, doesn't restore it.",
     responses=responses(409),
     response_class=Response,
 )

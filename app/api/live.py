@@ -1,4 +1,4 @@
-"""Generic events as a live session sends them: one JSON object a line, checked field by field; all of them, or none."""
+"""Parses the generic events of a live session: one JSON object a line, validated field by field; all are accepted, or none."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from app.web.errors import field
 
 
 class ToolCall(RequestBody):
+    """A tool call with its result."""
+
     name: Plain = Field(min_length=1, max_length=200, examples=["bash"])
     input: JsonValue = Field("", description="A string, or any JSON.", examples=["pytest -q"])
     output: str = Field("", examples=["1 passed"])
@@ -24,12 +26,12 @@ class ToolCall(RequestBody):
 
 
 class GenericEvent(RequestBody):
-    """`id` is the event's own, stable: sent again, it changes nothing. Citations name it."""
+    """An event. Its `id` is stable and unique in its session: an event that is sent again changes nothing. Citations name it."""
 
     id: Plain = Field(min_length=1, max_length=500, examples=["e-17"])
     role: Role
     text: str = Field("", examples=["The tests fail with ECONNREFUSED: the broker isn't up when they start."])
-    speaker: Plain | None = Field(None, max_length=200)
+    speaker: Plain | None = Field(None, max_length=200, description="Who said it, where several people or agents take part.")
     timestamp: datetime | None = None
     tool: ToolCall | None = None
 
@@ -47,7 +49,7 @@ EXAMPLE = (
 BODY = {
     "requestBody": {
         "required": True,
-        "description": "NDJSON: one event a line.",
+        "description": "NDJSON: one event on each line.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": EXAMPLE, "x-line-schema": _schema()}},
     }
 }
@@ -57,9 +59,11 @@ def read(body: bytes, *, max_events: int) -> list[GivenEvent]:
     """Parse the events of an NDJSON body. Unreadable and InvalidInput name the line."""
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if not lines:
-        raise InvalidInput("The body is empty: send one JSON event a line.", param="events")
+        raise InvalidInput("The body is empty: send one JSON object with an event on each line.", param="events")
     if len(lines) > max_events:
-        raise InvalidInput(f"At most {max_events} events in one request: send them in parts.", param="events")
+        raise InvalidInput(
+            f"The body has more than {max_events} events (sessions.max_live_events): send them in several requests.", param="events"
+        )
     return [_event(number, line) for number, line in lines]
 
 
@@ -67,15 +71,15 @@ def _event(number: int, line: bytes) -> GivenEvent:
     try:
         given = GenericEvent.model_validate_json(_bounded(line))
     except (Unreadable, InvalidInput) as error:
-        raise type(error)(f"Line {number}: {error.message} Nothing was taken.", param=error.param) from None
+        raise type(error)(f"Line {number}: {error.message} No event was stored.", param=error.param) from None
     except json.JSONDecodeError:
-        raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
+        raise Unreadable(f"Line {number} is not valid JSON in UTF-8. No event was stored.") from None
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         if problem["type"] == "json_invalid":
-            raise Unreadable(f"Line {number} is not valid JSON in UTF-8. Nothing was taken.") from None
+            raise Unreadable(f"Line {number} is not valid JSON in UTF-8. No event was stored.") from None
         param = field(problem["loc"]) or "event"
-        raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. Nothing was taken.", param=param) from None
+        raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. No event was stored.", param=param) from None
     tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
     return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 

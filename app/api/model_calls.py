@@ -11,7 +11,7 @@ from fastapi import Header, Request
 
 from app.accounts.requester import Requester
 from app.api.schema import ProjectName
-from app.inference.request import CacheWish, CallContext, Receipt
+from app.inference.request import CacheMode, CallContext, Receipt
 from app.money import usd_text
 from app.web import access_log, cache_control
 from app.web.rate_limits import token_counter
@@ -19,7 +19,7 @@ from app.web.rate_limits import token_counter
 NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """Names of a caller's fields that may be echoed in a header (no header injection), and how many of them."""
 
-Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="For the request log.")]
+Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="The call's project, for the request log.")]
 
 
 def call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
@@ -28,12 +28,12 @@ def call_context(request: Request, payer: Requester, default_purpose: str, proje
     return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
 
 
-def cache_wish(request: Request, *, asked: bool | None = None) -> CacheWish:
+def cache_mode(request: Request, *, asked: bool | None = None) -> CacheMode:
     """Combine `Cache-Control` with the request's own `cache` field, which wins."""
     if asked is False:
         return "never"
-    wish = cache_control.wish(request)
-    return "always" if asked and wish == "auto" else wish
+    mode = cache_control.cache_mode(request)
+    return "always" if asked and mode == "auto" else mode
 
 
 def receipt_headers(request: Request, receipt: Receipt) -> dict[str, str]:

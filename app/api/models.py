@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 
 from app.api.anthropic_models import AnthropicModel, shown
 from app.api.completions import ModelName, ModelReply
@@ -12,12 +14,14 @@ from app.web.requester import Caller, TheServices
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
+Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")]
+
 
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
 async def show_model(
     services: TheServices,
     caller: Caller,  # noqa: ARG001 - the key is what counts
-    model: ModelName,
+    model: Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")],
 ) -> ModelReply | AnthropicModel:
     services.inference.catalog.require(model)
     return shown(model) if error_shapes.current() == "anthropic" else ModelReply(id=model)

@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from app.errors import InvalidInput, Unreadable
 
 FIELD = "file"
-NO_FILE = "The form has no field `file`: send the transcript as -F file=@session.jsonl, or as the raw body."
+NO_FILE = "The form has no field `file`: send the transcript in it (curl -F file=@session.jsonl), or as the raw body."
 
 
 def boundary(content_type: str) -> str | None:
@@ -24,7 +24,7 @@ def boundary(content_type: str) -> str | None:
         return None
     found = message.get_boundary()
     if not found:
-        raise Unreadable("The multipart body has no boundary: let the client library set the Content-Type.")
+        raise Unreadable("The Content-Type multipart/form-data has no boundary: let the client library set that header.")
     return found
 
 
@@ -53,7 +53,7 @@ class FilePart:
                 },
             )
         except FormParserError as error:
-            raise Unreadable("The multipart boundary can't be used: let the client library set the Content-Type.") from error
+            raise Unreadable("The boundary in the Content-Type is not valid: let the client library set that header.") from error
 
     async def name(self) -> str:
         """Read up to the file's first bytes and return its name as the client gave it. InvalidInput when the form has no file."""
@@ -70,7 +70,7 @@ class FilePart:
             if not await self._feed():
                 break
         if not self._closed:
-            raise Unreadable("The multipart body ends in its middle: send it again.")
+            raise Unreadable("The multipart body ends before its last boundary: send it again, whole.")
 
     async def _feed(self) -> bool:
         """Feed one network chunk to the parser. Returns False at the end of the stream."""
@@ -80,7 +80,9 @@ class FilePart:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise Unreadable(f"The multipart body can't be read: {error}.") from error
+            raise Unreadable(
+                f"The multipart body is not valid ({error}): send it again, or send the transcript as the raw body."
+            ) from error
         return True
 
     def _header_ended(self) -> None:
@@ -95,7 +97,7 @@ class FilePart:
         if not self._in_file:
             return
         if self._seen:
-            raise InvalidInput("The form has more than one `file`: send one transcript a request.", param=FIELD)
+            raise InvalidInput("The form has more than one field `file`: send each transcript in a request of its own.", param=FIELD)
         self._seen = True
         self._name = unquote(message.get_filename() or "")
 

@@ -1,4 +1,4 @@
-"""Route of projections: how many sessions each lags behind, and on which it failed."""
+"""Route of projections (what is derived from sessions): how many sessions each lags behind, and on which it failed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=Au
 
 
 class ParkedReply(ResponseBody):
+    """A session that a projection failed on, and leaves out until `retry_at`."""
+
     projection: str
     session_id: UUID
     reason: str
     attempts: int
-    retry_at: datetime | None = Field(description="Null: not again before the projection's version changes.")
+    retry_at: datetime | None = Field(description="Null: not before the projection's version changes.")
 
 
 class ProjectionReply(ResponseBody):
+    """A projection, with figures of all teams."""
+
     name: str = Field(examples=["items"])
     version: str
-    behind: int = Field(description="Sessions, of all teams, that it has not caught up with yet.")
-    parked: int = Field(description="Sessions, of all teams, that it failed on.")
+    behind: int = Field(description="Number of sessions of which it hasn't read all events yet.")
+    parked: int = Field(description="Number of sessions that it failed on.")
 
 
 class ProjectionsReply(ResponseBody):
     projections: list[ProjectionReply]
-    parked: list[ParkedReply] = Field(description="The latest of this team's sessions that a projection failed on.")
+    parked: list[ParkedReply] = Field(description="This team's sessions that a projection failed on, the latest first.")
 
 
-@router.get("", summary="How far projections have caught up with the sessions", responses=responses())
+@router.get("", summary="Show how far each projection has caught up with the sessions", responses=responses())
 async def projections(services: TheServices, caller: Caller) -> ProjectionsReply:
     versions, checkpoints = services.sessions.projections.versions, services.sessions.checkpoints
     behind = await checkpoints.backlog(versions)

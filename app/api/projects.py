@@ -22,10 +22,10 @@ class ProjectReply(ResponseBody):
     id: UUID
     name: str = Field(examples=["shop"])
     identity: str | None = Field(
-        description="What its sessions have in common: a repository, else a folder. Null: only the name they were sent under.",
+        description="How its sessions are recognised: by a repository, else a folder. Null: only by the name that was sent with them.",
         examples=["repository:github.com/acme/shop"],
     )
-    owner: str | None = Field(description="What tells it from another of that name.", examples=["acme"])
+    owner: str | None = Field(description="Part of its identity that distinguishes it from projects of the same name.", examples=["acme"])
     created_at: datetime
 
 
@@ -42,12 +42,12 @@ class RenameBody(RequestBody):
 class MergeBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"into": "018f3c5e-7d7a-7c3e-9a51-0f6d1c2b3a49"}]})
 
-    into: UUID = Field(description="The project that stays.")
+    into: UUID = Field(description="The project that remains.")
 
 
 class MergeReply(ResponseBody):
-    project: ProjectReply = Field(description="The one that stayed.")
-    sessions: int = Field(description="How many moved.")
+    project: ProjectReply = Field(description="The project that remains.")
+    sessions: int = Field(description="Number of sessions that were moved.")
 
 
 @router.get("", summary="List projects", responses=responses())
@@ -63,7 +63,7 @@ async def show(services: TheServices, caller: Caller, project_id: UUID) -> Proje
 @router.patch(
     "/{project_id}",
     summary="Rename a project",
-    description="An admin. Other servers show the new name within half a minute.",
+    description="For admins. Other servers show the new name within half a minute.",
     responses=responses(400, 409),
 )
 async def rename(services: TheServices, admin: Admin, project_id: UUID, body: RenameBody) -> ProjectReply:
@@ -73,7 +73,7 @@ async def rename(services: TheServices, admin: Admin, project_id: UUID, body: Re
 @router.post(
     "/{project_id}/merge",
     summary="Merge a project into another",
-    description="An admin. Its sessions and its knowledge move; whatever comes later under its name, repository or folder goes there too.",
+    description="For admins. Its sessions and knowledge are moved; what is sent later under its name, repository or folder goes there too.",
     responses=responses(400),
 )
 async def merge(services: TheServices, admin: Admin, project_id: UUID, body: MergeBody) -> MergeReply:

@@ -21,7 +21,7 @@ class RedactBody(RequestBody):
 
 
 class FindingReply(ResponseBody):
-    """`start` and `end` count characters (Unicode code points) of the text that was sent."""
+    """A secret that was found. `start` and `end` count characters (Unicode code points) of the text that was sent."""
 
     kind: str = Field(examples=["url-password"])
     start: int
@@ -33,6 +33,6 @@ class RedactReply(ResponseBody):
     findings: list[FindingReply]
 
 
-@router.post("", summary="Take the secrets out of a text", responses=responses(400, 413))
+@router.post("", summary="Redact the secrets in a text; nothing is stored", responses=responses(400, 413))
 async def redaction(caller: Caller, body: RedactBody) -> RedactReply:
     return RedactReply.model_validate(await take_out_secrets(caller, body.text))

@@ -1,4 +1,4 @@
-"""Sessions: a transcript in, live events in, list, show, purge."""
+"""Routes of sessions: upload a transcript, append live events, list, show, purge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from app.web.requester import Caller, TheServices, services_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
 
-SessionName = Annotated[Plain, Path(max_length=200, description="A session's id, or a live session's own name.", examples=["ide-4711"])]
+SessionName = Annotated[
+    Plain,
+    Path(
+        max_length=200,
+        description="The session's id in the IDE or agent, or its id in Cairn.",
+        examples=["ide-4711"],
+    ),
+]
+LiveProject = Annotated[ProjectName | None, Query(description="The project of a new session. Default: `default`.", examples=["shop"])]
 Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}
 UPLOAD = {
     "requestBody": {
@@ -40,50 +48,53 @@ UPLOAD = {
 
 
 class Accepted(ResponseBody):
-    """The bytes are committed; `GET /v1/jobs/{job_id}` says how far they have been read."""
+    """The transcript is stored. `GET /v1/jobs/{job_id}` shows how far it has been read."""
 
     job_id: UUID
 
 
 class LiveReply(ResponseBody):
     session_id: UUID
-    accepted: int = Field(description="Events that were new.")
-    duplicates: int = Field(description="Events whose id was known.")
-    redactions: dict[str, int] = Field(description="Secrets taken out, by kind.", examples=[{"aws-access-key": 1}])
+    accepted: int = Field(description="Number of new events, which were stored.")
+    duplicates: int = Field(description="Number of events whose id was stored before: they change nothing.")
+    redactions: dict[str, int] = Field(description="Secrets that were redacted, by kind.", examples=[{"aws-access-key": 1}])
 
 
 class SessionReply(ResponseBody):
     id: UUID
     project: str
     provider: str = Field(examples=["claude-code"])
-    external_id: str = Field(description="The session's id where it was recorded.")
+    external_id: str = Field(description="The session's id in the agent that recorded it.")
     title: str | None
-    transcript: str = Field(description="The file it was read from, as citations name it.")
-    directory: str | None = Field(description="The folder that it worked in, where its transcript says so; so for what follows.")
+    transcript: str = Field(description="Name of the file that it was read from; citations show it.")
+    directory: str | None = Field(
+        description="Working directory. This and the fields up to `model` are null if the transcript doesn't say."
+    )
     repository: str | None = Field(examples=["git@github.com:acme/shop.git"])
     branch: str | None
     commit: str | None
-    agent_version: str | None = Field(description="Of the `provider`.")
-    model: str | None = Field(description="The first that answered in it.")
+    agent_version: str | None = Field(description="Version of the agent.")
+    model: str | None = Field(description="The first model that answered in it.")
     started_at: datetime | None
     ended_at: datetime | None
     dated_at: datetime | None = Field(
-        description="When it was: by its records, its heading, its file's name or modification time. Null: unknown; never when it was sent."
+        description="When it took place: by its events, its heading, or its file's name or modification time; never the"
+        " upload's. Null: unknown."
     )
     events: int
     redactions: dict[str, int]
-    mine: bool = Field(description="Whether this key may delete it.")
+    mine: bool = Field(description="Whether this key may purge it.")
     created_at: datetime
 
 
 class ProjectedReply(ResponseBody):
-    """One projection's checkpoint in this session: what it has read, and why it stopped where it is parked."""
+    """A projection's checkpoint in this session: how far it has read, and why it failed."""
 
     name: str = Field(examples=["items"])
-    events: int = Field(description="It has seen the session up to here.")
-    current: bool = Field(description="It has seen all of it, in its present version.")
-    parked: str | None = Field(description="Why it failed on this session; null: it didn't.")
-    retry_at: datetime | None = Field(description="When it is tried again, where it failed; null: not before its version changes.")
+    events: int = Field(description="Number of the last event that it has read.")
+    current: bool = Field(description="Whether its present version has read the whole session.")
+    parked: str | None = Field(description="Why it failed on this session; null: it has not.")
+    retry_at: datetime | None = Field(description="When it is retried after a failure; null: not before its version changes.")
 
 
 class SessionDetails(SessionReply):
@@ -96,7 +107,7 @@ class SessionList(ResponseBody):
 
 
 class PurgeReply(ResponseBody):
-    """Counts what was deleted: the session's events, and the passages and knowledge that no other session holds."""
+    """Number of events, passages and items that were deleted. Passages and items that other sessions hold too remain."""
 
     events: int
     passages_removed: int
@@ -107,7 +118,7 @@ class PurgeReply(ResponseBody):
     "",
     status_code=202,
     summary="Ingest a transcript",
-    description="Any length up to `server.max_upload_bytes`; it is streamed. The format is recognised by content.",
+    description="The body is streamed, and may have up to `server.max_upload_bytes`. A job reads it: the reply has its id.",
     openapi_extra=UPLOAD,
     responses=responses(400, 413),
 )
@@ -116,12 +127,12 @@ async def ingest(
     services: TheServices,
     caller: Caller,
     *,
-    project: Annotated[ProjectName | None, Query(description="Default: the repository, or the folder, that the session worked in.")] = None,
-    format: Annotated[GivenFormat, Query()] = "auto",  # noqa: A002 - the contract's word
-    name: Annotated[Plain | None, Query(max_length=1000, description="The file's name, for citations.")] = None,
-    x_filename: Annotated[str | None, Header(max_length=3000, description="The same, percent-encoded, as a header.")] = None,
+    project: Annotated[ProjectName | None, Query(description="Default: the repository or folder that the session worked in.")] = None,
+    format: Annotated[GivenFormat, Query(description="`auto`: recognised by content.")] = "auto",  # noqa: A002 - the contract's word
+    name: Annotated[Plain | None, Query(max_length=1000, description="Name of the file, which citations show.")] = None,
+    x_filename: Annotated[str | None, Header(max_length=3000, description="`name` as a header, percent-encoded.")] = None,
     modified_at: Annotated[
-        AwareDatetime | None, Query(description="When the file was last written: dates sessions whose records say no time.")
+        AwareDatetime | None, Query(description="Modification time of the file: the date of a session whose events have none.")
     ] = None,
 ) -> Accepted:
     named = name or (unquote(x_filename) if x_filename else None)
@@ -135,37 +146,42 @@ async def ingest(
     "/{session}/events",
     status_code=202,
     response_model=LiveReply,
-    summary="Append to a session that is still going on",
-    description="One JSON object a line. Idempotent: an event whose id is known changes nothing. All lines are taken, or none.",
+    summary="Append events to a live session",
+    description="The session is created by its first events. Idempotent: an event whose id is stored already changes nothing."
+    " All lines are accepted, or none.",
     openapi_extra=live.BODY,
     responses=responses(400, 413),
 )
-async def append(request: Request, caller: Caller, session: SessionName, project: ProjectFilter = None) -> Response:
+async def append(request: Request, caller: Caller, session: SessionName, project: LiveProject = None) -> Response:
     services = services_of(request)
     given = live.read(await request.body(), max_events=services.settings.sessions.max_live_events)
     done = await services.sessions.live.take(caller, session, given, project=project)
     return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 
-@router.get("", summary="List sessions, latest started first", responses=responses())
+@router.get("", summary="List sessions, the latest first", responses=responses())
 async def list_sessions(
     services: TheServices,
     caller: Caller,
     *,
     project: ProjectFilter = None,
-    provider: Annotated[Plain | None, Query(description="Only this agent's.", max_length=100, examples=["claude-code"])] = None,
-    since: Annotated[datetime | None, Query(description="Begun then or later. Without a time zone: UTC.")] = None,
-    until: Annotated[datetime | None, Query(description="Begun before then.")] = None,
-    subject: Annotated[Plain, Query(description="Words of its title, its file's name or its branch.", max_length=MAX_WORDS_CHARS)] = "",
+    provider: Annotated[Plain | None, Query(description="Only sessions of this agent.", max_length=100, examples=["claude-code"])] = None,
+    since: Annotated[
+        datetime | None, Query(description="Only sessions that began at this time or later. Without a time zone: UTC.")
+    ] = None,
+    until: Annotated[datetime | None, Query(description="Only sessions that began before this time.")] = None,
+    subject: Annotated[
+        Plain, Query(description="Only sessions with these words in title, file name or branch.", max_length=MAX_WORDS_CHARS)
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[UUID | None, Query(description="The `next` of the page before.")] = None,
+    before: Annotated[UUID | None, Query(description="`next` of the previous page.")] = None,
 ) -> SessionList:
     wanted = SessionFilter(None, provider, since, until, subject)
     page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
     return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 
 
-@router.get("/{session_id}", summary="Show a session", responses=responses())
+@router.get("/{session_id}", summary="Show a session, with how far each projection has read it", responses=responses())
 async def show(services: TheServices, caller: Caller, session_id: UUID) -> SessionDetails:
     shown = await services.sessions.reader.show(caller, session_id)
     progress = await services.sessions.reader.progress(shown)
@@ -174,8 +190,8 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
 
 @router.delete(
     "/{session_id}",
-    summary="Purge a session, and all that was learnt only from it",
-    description="Its author or an admin. Events, passages and knowledge go in one transaction; the index follows within moments.",
+    summary="Purge a session, with all that was learnt from it alone",
+    description="For its author and admins. Events, passages and items are deleted in one transaction, and shortly after from the index.",
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:

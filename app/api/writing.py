@@ -1,4 +1,4 @@
-"""Routes by which people record, list, correct and judge items, and read an item's history. All they write is redacted, then stored."""
+"""Routes of items that people write: record, list, correct, judge, show the history. All text is redacted before it is stored."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=Authe
 
 Paths = Annotated[
     list[Annotated[Plain, Field(min_length=1, max_length=MAX_PATH_CHARS)]],
-    Field(max_length=MAX_PATHS, description="Files that it speaks of: it comes first where a query's `files` name one."),
+    Field(max_length=MAX_PATHS, description="Files that it is about: it ranks higher for queries whose `files` include one."),
 ]
 Title = Annotated[Plain, Field(max_length=MAX_TITLE_CHARS)]
 Text = Annotated[
-    Plain, Field(min_length=1, max_length=MAX_TEXT_CHARS, description="What is to be known, so that it can be read alone. No secrets.")
+    Plain,
+    Field(min_length=1, max_length=MAX_TEXT_CHARS, description="The knowledge, in words that can be understood on their own. No secrets."),
 ]
 
 
@@ -55,14 +56,14 @@ class RecordBody(RequestBody):
     )
 
     type: KnowledgeType
-    title: Title | None = Field(None, description="Its subject and lesson; without one, the text's first sentence.")
+    title: Title | None = Field(None, description="Subject and lesson in a line. Default: the text's first sentence.")
     text: Text
-    project: ProjectName = Field(description="Made when it is first named, as for sessions.")
+    project: ProjectName = Field(description="Its project, which is created if there is none of this name.")
     paths: Paths = Field(default_factory=list)
 
 
 class CorrectBody(RequestBody):
-    """Only what is to be changed."""
+    """The fields to change; those left out stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Use pnpm here: the lock file is pnpm's.", "type": "tool_usage"}]})
 
@@ -76,7 +77,7 @@ class FeedbackBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"verdict": "stale", "note": "We moved to pnpm in October."}]})
 
     verdict: Verdict
-    note: Annotated[Plain, Field(max_length=MAX_NOTE_CHARS)] | None = None
+    note: Annotated[Plain, Field(max_length=MAX_NOTE_CHARS)] | None = Field(None, description="The reason, for the history.")
 
 
 class ListedItem(ResponseBody):
@@ -93,7 +94,7 @@ class ListedItem(ResponseBody):
     revision: str
     feedback: FeedbackCounts
     hidden: bool
-    created_at: datetime = Field(description="When it was first learnt, by its session's time, or recorded.")
+    created_at: datetime = Field(description="When it was recorded, or first said in a session.")
     corrected_at: datetime | None
     mine: bool = Field(description="Whether this key may correct and delete it.")
     untrusted: Untrusted = True
@@ -105,11 +106,11 @@ class KnowledgeList(ResponseBody):
 
 
 class HistoryEntry(ResponseBody):
-    """`learnt` and `merged` are a session's, with its words; `recorded` and `corrected` a person's, with what was written of it."""
+    """An event in an item's history, with what the session said or the person wrote."""
 
-    what: HistoryAction
+    what: HistoryAction = Field(description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person.")
     at: datetime
-    by: str | None = Field(description="A developer's name, or `admin`. Null: nobody, a session taught it; or somebody who is gone.")
+    by: str | None = Field(description="The developer's name, or `admin`. Null: a session, or a developer who was removed.")
     type: KnowledgeType | None = None
     title: str | None = None
     text: str | None = None
@@ -121,7 +122,7 @@ class HistoryEntry(ResponseBody):
 
 
 class HistoryReply(ResponseBody):
-    history: list[HistoryEntry] = Field(description="The latest first; 200 at most.")
+    history: list[HistoryEntry] = Field(description="The latest first, at most 200.")
 
 
 @router.post(
@@ -129,10 +130,10 @@ class HistoryReply(ResponseBody):
     status_code=201,
     summary="Record an item",
     description=(
-        "What a person knows. It is found before what was extracted, and no session's reading changes it. The same text again, in the same"
-        " project, is the same item: 200."
+        "Stores what a person knows. It ranks higher than extracted items, and sessions don't change it. The same text in the same project"
+        " is not recorded twice: the reply is then 200, with the first item."
     ),
-    responses=responses(400, 409, 413) | {200: {"model": ItemReply, "description": "It was recorded before."}},
+    responses=responses(400, 409, 413) | {200: {"model": ItemReply, "description": "The item was recorded before."}},
 )
 async def record(services: TheServices, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
     words = ItemFields(body.type, body.title or "", body.text, tuple(body.paths))
@@ -150,13 +151,15 @@ async def list_items(
     *,
     project: ProjectFilter = None,
     type: Annotated[KnowledgeType | None, Query(description="Only items of this type.")] = None,  # noqa: A002 - the contract's word
-    since: Annotated[datetime | None, Query(description="First learnt or recorded then or later. Without a time zone: UTC.")] = None,
-    until: Annotated[datetime | None, Query(description="First learnt or recorded before then.")] = None,
-    subject: Annotated[Plain, Query(description="Words of its title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
-    session: Annotated[UUID | None, Query(description="Only what was learnt from this session.")] = None,
-    hidden: Annotated[bool, Query(description="Instead of the rest, those that people judged wrong.")] = False,
+    since: Annotated[
+        datetime | None, Query(description="Only items first said or recorded at this time or later. Without a time zone: UTC.")
+    ] = None,
+    until: Annotated[datetime | None, Query(description="Only items first said or recorded before this time.")] = None,
+    subject: Annotated[Plain, Query(description="Only items with these words in title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
+    session: Annotated[UUID | None, Query(description="Only items that were learnt from this session.")] = None,
+    hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of the page before.", max_length=200)] = None,
+    cursor: Annotated[str | None, Query(description="`next` of the previous page.", max_length=200)] = None,
 ) -> KnowledgeList:
     wanted = ItemFilter(None, type, since, until, subject, session, hidden)
     page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=cursor)
@@ -167,8 +170,9 @@ async def list_items(
     "/{item_id}",
     summary="Correct an item",
     description=(
-        "Its author or an admin. The correction holds whatever its sessions say when they are read again. With `if-match` (the `etag`, or"
-        " `revision`) it is refused where the item has been changed since; without, the last writer wins. The history keeps both."
+        "For its author and admins. Sessions that are read again don't change it back. With `if-match` (the item's"
+        " `etag` or `revision`) the"
+        " correction is refused if somebody else has changed the item since; without, the last one wins. The history keeps both texts."
     ),
     responses=responses(400, 409, 413),
 )
@@ -178,7 +182,7 @@ async def correct(
     item_id: UUID,
     body: CorrectBody,
     response: Response,
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_match: Annotated[str | None, Header(max_length=200, description="The item's `etag` or `revision`, as it was read.")] = None,
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
     change = ItemCorrection(body.type, body.title, body.text, paths, revision=_revision(if_match))
@@ -191,8 +195,8 @@ async def correct(
     "/{item_id}/feedback",
     summary="Judge an item",
     description=(
-        "Anybody of the team, one verdict a person: a second one replaces the first. `helpful` raises it a little, `stale` puts it behind"
-        " and marks it, `wrong` hides it once two people say so, or its author does. `explain` of a query shows what verdicts weigh."
+        "For everybody in the team; a person's next verdict replaces the previous one. `helpful` ranks the item a little higher, `stale`"
+        " lower and marks it, `wrong` hides it once two people or its author say so. A query with `explain` shows what verdicts weigh."
     ),
     responses=responses(400, 409, 413),
 )
@@ -200,7 +204,7 @@ async def feedback(services: TheServices, caller: Caller, item_id: UUID, body: F
     return item_reply(await services.knowledge.writer.judge(caller, item_id, body.verdict, body.note or ""))
 
 
-@router.get("/{item_id}/history", summary="What became of an item", responses=responses(409))
+@router.get("/{item_id}/history", summary="Show an item's history: learnt, merged, recorded, corrected, judged", responses=responses(409))
 async def history(services: TheServices, caller: Caller, item_id: UUID) -> HistoryReply:
     return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
 
@@ -211,7 +215,9 @@ def _revision(if_match: str | None) -> str | None:
         return None
     found = if_match.strip().removeprefix("W/").strip('"')
     if not found.isalnum():
-        raise InvalidInput("if-match: send one revision, as `etag` or `revision` gave it.", param="if-match")
+        raise InvalidInput(
+            "if-match must be one revision: send the item's `etag` or `revision`, or leave the header out.", param="if-match"
+        )
     return found
 
 

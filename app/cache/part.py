@@ -1,4 +1,4 @@
-"""Makes caches: a memory, the tiers below it that this deployment has, and what brings back what was used most."""
+"""Makes caches: the memory, the shared tiers that this deployment has, and the warm-up."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.storage.database import Database
 from app.storage.part import StorageServices
 
 LISTENING_SECONDS = 10.0
-"""So long what was used most waits for this process to hear from the others: when it begins to, it forgets what it has."""
+"""Longest wait of a warm-up for invalidations to be received: when that begins, the memory is cleared."""
 
 
 def cache_part(database: Database) -> Part:
-    """Return what no one cache does for itself: the sweep of the tier in PostgreSQL, which all share."""
+    """Return the part that all caches share: the sweep of the PostgreSQL tier."""
     return Part(name="cache", maintenance=[Maintenance("cached", partial(sweep, database))])
 
 
@@ -30,7 +30,7 @@ def memory(options: CacheSizeSettings) -> MemoryCache:
 def tiers(
     name: str, options: CacheSizeSettings, settings: Settings, storage: StorageServices, *, database: bool = True, redis: bool = True
 ) -> TieredCache:
-    """Make a cache of its memory and the tiers that there are and that are switched on. `database`, `redis`: False leaves that tier out."""
+    """Make a cache of its memory and the shared tiers that are available and enabled. `database`, `redis`: False leaves that tier out."""
     lower: list[CacheTier] = [] if storage.redis is None or not redis else [RedisTier(storage.redis, name)]
     if database and settings.cache.database:
         lower.append(DatabaseTier(storage.database, name))
@@ -38,7 +38,7 @@ def tiers(
     return TieredCache(name, memory(options), lower, timeout_seconds=timeout, invalidations=storage.invalidations)
 
 
-def favourites_of(
+def warmup_of(
     cache: TieredCache,
     settings: Settings,
     storage: StorageServices,
@@ -46,7 +46,7 @@ def favourites_of(
     valid: Callable[[bytes, bytes], bool] = intact,
     own_ttl_seconds: float | None = None,
 ) -> CacheWarmup | None:
-    """Make what warms this cache up; None where that is switched off. `valid`, `own_ttl_seconds`: see `CacheWarmup`."""
+    """Make the warm-up of a cache; None if it is disabled. `valid`, `own_ttl_seconds`: see `CacheWarmup`."""
     options = settings.cache.prewarm
     if not (options.enabled and settings.cache.database):
         return None
@@ -57,5 +57,5 @@ def favourites_of(
         options,
         valid=valid,
         own_ttl_seconds=own_ttl_seconds,
-        begun=partial(storage.invalidations.begun, max_seconds=LISTENING_SECONDS),
+        listening=partial(storage.invalidations.begun, max_seconds=LISTENING_SECONDS),
     )

@@ -142,8 +142,8 @@ class TieredCache:
         if self._writing:
             await asyncio.wait(self._writing, timeout=1)
 
-    def spared(self, tier: str, *, seconds: float, nanousd: int = 0) -> None:
-        """Record the price and time that a cached value saved, as reported by the caller."""
+    def record_saved(self, tier: str, *, seconds: float, nanousd: int = 0) -> None:
+        """Count the cost and the time that a cached value saved."""
         self.saved_nanousd += nanousd
         self.saved_seconds += seconds
         metrics.cache_saved(self.name, tier, usd=to_usd(nanousd), seconds=seconds)

@@ -31,7 +31,7 @@ class CacheWarmup:
 
     `own_ttl_seconds`: for a cache without a PostgreSQL tier: reused values are stored there, for this long after their last use. None: the
     rows are that tier's own, and only their hit counts change. `valid`: tells whether a row's (key, value) is usable; others are skipped,
-    and overwritten by the next use. `begun`: waited for before anything is loaded.
+    and overwritten by the next use. `listening`: awaited before anything is loaded.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class CacheWarmup:
         *,
         valid: Callable[[bytes, bytes], bool] = lambda _key, _value: True,
         own_ttl_seconds: float | None = None,
-        begun: Callable[[], Awaitable[None]] | None = None,
+        listening: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._name = name
@@ -51,8 +51,8 @@ class CacheWarmup:
         self._options = options
         self._valid = valid
         self._own_ttl = own_ttl_seconds
-        self._begun = begun
-        self._brought_back = False
+        self._listening = listening
+        self._loaded = False
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loop that loads once, then writes usage periodically. Uses count from here on."""
@@ -62,12 +62,12 @@ class CacheWarmup:
                 name=f"cache.warmup.{self._name}",
                 step=self._round,
                 pause=self._options.noted_seconds,
-                meanwhile="What is used most of this cache is not noted, so the next start brings back less of it.",
+                meanwhile="The usage of this cache is not recorded: the next start loads fewer of its entries.",
             ),
         )
 
     async def close(self) -> None:
-        """Write what was used since; whatever fails is left."""
+        """Write the last usage counts; a failure is only logged."""
         try:
             await self._bounded(self.write)
         except Unavailable as error:
@@ -76,15 +76,15 @@ class CacheWarmup:
             log.exception("cache.favourites_failed", cache=self._name)
 
     async def _round(self) -> None:
-        if self._brought_back:
+        if self._loaded:
             await self._bounded(self.write)
             return
-        self._brought_back = True  # tried once: a slow PostgreSQL is not to be asked again for all of it
-        if self._begun is not None:
-            await self._begun()
-        await self._bounded(self.bring_back)
+        self._loaded = True  # tried once: a slow PostgreSQL is not to be asked again for all of it
+        if self._listening is not None:
+            await self._listening()
+        await self._bounded(self.load)
 
-    async def bring_back(self) -> int:
+    async def load(self) -> int:
         """Load the most used entries into memory, within the limits. Returns their number."""
         began = perf_counter()
         left = func.extract("epoch", CachedRow.ends_at - func.now())

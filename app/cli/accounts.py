@@ -1,4 +1,4 @@
-"""`cairn teams`, `cairn developers`, `cairn keys`: account commands for the admin."""
+"""`cairn teams`, `cairn developers`, `cairn keys`: commands for admins."""
 
 from __future__ import annotations
 
@@ -6,71 +6,75 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json
 
-teams = typer.Typer(help="Teams: what one knows, no other sees.", no_args_is_help=True)
-developers = typer.Typer(help="Developers of a team.", no_args_is_help=True)
-keys = typer.Typer(help="Developers' keys.", no_args_is_help=True)
+teams = typer.Typer(help="Create and list teams. No team sees another's knowledge.", no_args_is_help=True)
+developers = typer.Typer(help="Create and list developers.", no_args_is_help=True)
+keys = typer.Typer(help="Create and revoke developers' keys.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(show_default=False)]
+TeamName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new team.", show_default=False)]
+Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
+DeveloperName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new developer.", show_default=False)]
 
 
 @teams.command("add")
-def add_team(name: Name, as_json: AsJson = False) -> None:
-    """Make a team."""
-    made = ask(lambda client: client.post("/v1/teams", {"name": name}))
-    said(made, as_json, f"Team {made['name']} is made. Next: cairn developers add NAME --team {made['name']}")
+def add_team(name: TeamName, as_json: AsJson = False) -> None:
+    """Create a team."""
+    made = send_request(lambda client: client.post("/v1/teams", {"name": name}))
+    print_result(made, as_json, f"Team {made['name']} is created. Next: cairn developers add NAME --team {made['name']}")
 
 
 @teams.command("list")
 def list_teams(as_json: AsJson = False) -> None:
-    """List teams."""
-    found = ask(lambda client: client.get("/v1/teams"))
+    """List all teams."""
+    found = send_request(lambda client: client.get("/v1/teams"))
     _listed(found, as_json, "teams", {"name": "Team", "developers": "Developers", "created_at": "Since"})
 
 
 @developers.command("add")
 def add_developer(
-    name: Name,
-    team: Annotated[str, typer.Option(help="The team.")] = "default",
-    monthly_limit_usd: Annotated[float | None, typer.Option(min=0, help="Default: budget.monthly_limit_usd, 8.33.")] = None,
+    name: DeveloperName,
+    team: Annotated[str, typer.Option(help="Name of the team.")] = "default",
+    monthly_limit_usd: Annotated[
+        float | None, typer.Option(min=0, help="Monthly spending limit in dollars. Default: the setting budget.monthly_limit_usd (8.33).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a developer."""
+    """Create a developer in a team."""
     body: dict[str, object] = {"name": name, "team": team}
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
-    made = ask(lambda client: client.post("/v1/developers", body))
-    said(made, as_json, f"{made['name']} is in team {made['team']}. Next: cairn keys create {made['name']}")
+    made = send_request(lambda client: client.post("/v1/developers", body))
+    print_result(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn keys create {made['name']}")
 
 
 @developers.command("list")
 def list_developers(as_json: AsJson = False) -> None:
-    """List developers."""
-    found = ask(lambda client: client.get("/v1/developers"))
+    """List all developers, with their limits and keys."""
+    found = send_request(lambda client: client.get("/v1/developers"))
     columns = {"name": "Developer", "team": "Team", "monthly_limit_usd": "USD a month", "keys": "Keys", "created_at": "Since"}
     _listed(found, as_json, "developers", columns)
 
 
 @keys.command("create")
-def create_key(developer: Name, as_json: AsJson = False) -> None:
-    """Make a key for a developer. It is shown this once."""
-    made = ask(lambda client: client.post(f"/v1/developers/{quoted(developer)}/keys"))
-    said(made, as_json, f"{made['key']}\nKeep it: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
+def create_key(developer: Developer, as_json: AsJson = False) -> None:
+    """Create a key for a developer. It is shown only once."""
+    made = send_request(lambda client: client.post(f"/v1/developers/{path_segment(developer)}/keys"))
+    print_result(made, as_json, f"{made['key']}\nKeep this key: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
 
 
 @keys.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys create` showed it.", show_default=False)],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `cairn keys create` printed it.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a key."""
-    ask(lambda client: client.delete(f"/v1/keys/{quoted(key_id)}"))
-    said({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
+    """Revoke a key: it is refused from now on."""
+    send_request(lambda client: client.delete(f"/v1/keys/{path_segment(key_id)}"))
+    print_result({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
 
 
 def _listed(data: Json, as_json: bool, name: str, columns: dict[str, str]) -> None:
@@ -81,4 +85,4 @@ def _listed(data: Json, as_json: bool, name: str, columns: dict[str, str]) -> No
     elif data[name]:
         out.print(table(data[name], columns))
     else:
-        out.print(f"There are no {name} yet. Make one: cairn {name} add NAME")
+        out.print(f"There are no {name} yet. Create one: cairn {name} add NAME")

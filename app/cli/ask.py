@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.output import AsJson
-from app.cli.query import asked, closing, indented, say_nothing_found
+from app.cli.query import closing_line, indented, print_nothing_found, query_body
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
@@ -16,25 +16,25 @@ RESULTS = 10
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="A question, in whole words.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, in a whole sentence.", show_default=False)],
     *,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
-    developer: Annotated[str | None, typer.Option(help="With the admin key: who pays, where a model writes the answer.")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Search only this project.")] = None,
+    developer: Annotated[str | None, typer.Option(help="With the admin key: the developer who pays, if a model writes the answer.")] = None,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask, and read the sentences that answer, with their sources: as they were said, or written by `knowledge.answer_model`."""
+    """Answer a question in a few sentences with their sources: quoted, or written by a model if knowledge.answer_model names one."""
     import asyncio
 
     from app import settings as config
     from app.cli.output import print_json
 
     async def run() -> None:
-        from app.cli.reach import reached
+        from app.cli.reach import open_client
 
-        async with reached(config.load(), team=team) as client:
+        async with open_client(config.load(), team=team) as client:
             headers = {"x-cairn-developer": developer} if developer else {}
-            found = await client.post("/v1/knowledge/query", asked(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
+            found = await client.post("/v1/knowledge/query", query_body(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
             if as_json:
                 print_json(found)
             else:
@@ -49,8 +49,8 @@ async def show(client: ServerClient, found: Json, project: str | None) -> None:
 
     answer = found["answer"]
     if answer["abstained"]:
-        await say_nothing_found(client, project)
-        say_who_wrote(answer)
+        await print_nothing_found(client, project)
+        print_author(answer)
         return
     citations = answer["citations"]
     for text in [answer["text"]] if answer["by"] == "model" else [f"{each['text']} [{n}]" for n, each in enumerate(citations, start=1)]:
@@ -60,11 +60,11 @@ async def show(client: ServerClient, found: Json, project: str | None) -> None:
         when = f", {citation['at'][:10]}" if citation.get("at") else ""
         out.print(plain(f"   [{number}] {citation['transcript']} {citation['locator']}{when}", "cyan"))
     out.print()
-    say_who_wrote(answer)
-    out.print(plain(closing(found), "dim"))
+    print_author(answer)
+    out.print(plain(closing_line(found), "dim"))
 
 
-def say_who_wrote(answer: Json) -> None:
+def print_author(answer: Json) -> None:
     """Print the model asked, its outcome and cost, if a model was asked."""
     from app.cli.output import out, plain
 
@@ -72,8 +72,8 @@ def say_who_wrote(answer: Json) -> None:
         return
     cost = f"${answer['cost_usd']:.6f}"
     if answer["by"] == "extract":
-        out.print(plain(f"Quoted: {answer['model']} was asked for {cost}, but its answer could not be used.", "dim"))
+        out.print(plain(f"Quoted, since the answer of {answer['model']} ({cost}) could not be used.", "dim"))
     elif answer["abstained"]:
-        out.print(plain(f"{answer['model']} was asked for {cost}: it doesn't know from what was found.", "dim"))
+        out.print(plain(f"{answer['model']} found no answer in the passages ({cost}).", "dim"))
     else:
-        out.print(plain(f"Written by {answer['model']} from the passages above, for {cost}; check what matters at its source.", "dim"))
+        out.print(plain(f"Written by {answer['model']} from the passages above ({cost}). Check what matters at its source.", "dim"))

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
 
-budget = typer.Typer(help="Budgets: per developer and calendar month; they can't be overspent.", no_args_is_help=True)
+budget = typer.Typer(
+    help="Show and change budgets: limits per developer and calendar month, which can't be overspent.", no_args_is_help=True
+)
 
-Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", show_default=False)]
-Dollars = Annotated[float, typer.Argument(metavar="USD", min=0, show_default=False)]
+Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
+Dollars = Annotated[float, typer.Argument(metavar="USD", min=0, help="Amount in dollars.", show_default=False)]
 COLUMNS = {
     "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Held", "remaining": "Left",
     "unreconciled": "Unreconciled", "forecast": "Forecast", "alerts": "Alerts",
@@ -25,16 +27,18 @@ COLUMNS = {
 
 @budget.command("show")
 def show(
-    developer: Annotated[str | None, typer.Argument(metavar="[DEVELOPER]", help="None: your own; with the admin key, all.")] = None,
+    developer: Annotated[
+        str | None, typer.Argument(metavar="DEVELOPER", help="Default: you or, with the admin key, all developers.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show budgets: limit, spent, held, left, what is unreconciled, and the forecast for the month's end."""
+    """Show budgets: limit, spent, held for calls under way, left, charged with unknown cost, and the forecast for the month."""
     from app.cli.exits import ServerRefused
     from app.cli.output import out, print_json, table
 
     async def state(client: ServerClient) -> Json:
         if developer is not None:
-            return {"budgets": [await client.get(f"/v1/budgets/{quoted(developer)}")]}
+            return {"budgets": [await client.get(f"/v1/budgets/{path_segment(developer)}")]}
         try:
             return {"budgets": [await client.get("/v1/budget")]}
         except ServerRefused as error:
@@ -42,7 +46,7 @@ def show(
                 raise
             return await client.get("/v1/budgets")
 
-    found = ask(state)
+    found = send_request(state)
     if as_json:
         print_json(found)
     elif not found["budgets"]:
@@ -55,56 +59,58 @@ def show(
 
 @budget.command("set")
 def set_limit(developer: Developer, usd: Dollars, as_json: AsJson = False) -> None:
-    """Set a developer's monthly limit, this month included."""
-    made = ask(lambda client: client.put(f"/v1/budgets/{quoted(developer)}", {"monthly_limit_usd": usd}))
-    said(made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left of this one.")
+    """Set a developer's monthly limit, from this month on."""
+    made = send_request(lambda client: client.put(f"/v1/budgets/{path_segment(developer)}", {"monthly_limit_usd": usd}))
+    print_result(
+        made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left this month."
+    )
 
 
 @budget.command("set-team")
 def set_team(
-    team: Annotated[str, typer.Argument(metavar="TEAM", show_default=False)],
+    team: Annotated[str, typer.Argument(metavar="TEAM", help="The team's name.", show_default=False)],
     usd: Annotated[float | None, typer.Option(min=0, help="Dollars a month.")] = None,
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens a month.")] = None,
-    no_limit: Annotated[bool, typer.Option("--no-limit", help="Lift both limits.")] = False,
+    no_limit: Annotated[bool, typer.Option("--no-limit", help="Remove both limits, except those given.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set a team's monthly limits, this month included."""
+    """Set a team's monthly limits, from this month on."""
     body: dict[str, object] = {"monthly_limit_usd": None, "monthly_limit_tokens": None} if no_limit else {}
     if usd is not None:
         body["monthly_limit_usd"] = usd
     if tokens is not None:
         body["monthly_limit_tokens"] = tokens
     if not body:
-        typer.echo("cairn: name a limit: --usd 250, --tokens 80000000, or --no-limit.", err=True)
+        typer.echo("cairn: no limit was given. Add --usd 250, --tokens 80000000 or --no-limit.", err=True)
         raise typer.Exit(USAGE)
-    made = ask(lambda client: client.put(f"/v1/teams/{quoted(team)}/budget", body))
+    made = send_request(lambda client: client.put(f"/v1/teams/{path_segment(team)}/budget", body))
     limit = "no limit in dollars" if made["limit_usd"] is None else _usd(made["limit_usd"])
     wall = "no limit in tokens" if made["limit_tokens"] is None else f"{made['limit_tokens']:,} tokens"
-    said(made, as_json, f"Team {team}: {limit} and {wall} a month.")
+    print_result(made, as_json, f"Team {team}: {limit} and {wall} a month.")
 
 
 @budget.command("top-up")
 def top_up(
     developer: Developer,
     usd: Dollars,
-    note: Annotated[str | None, typer.Option(help="Why: it stands in the history.")] = None,
+    note: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add to this month's limit, once."""
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/top-ups", {"amount_usd": usd, "note": note}))
-    said(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
+    """Top up a developer's budget, for this month only."""
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/top-ups", {"amount_usd": usd, "note": note}))
+    print_result(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
 
 
 @budget.command("history")
 def history(
     developer: Developer,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of movements.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List what moved a budget: settlements, what is unreconciled, limits, top-ups."""
+    """List a budget's movements, the newest first: charges, corrections, limits, top-ups."""
     from app.cli.output import out, print_json, table
 
-    found = ask(lambda client: client.get(f"/v1/budgets/{quoted(developer)}/movements", limit=limit))
+    found = send_request(lambda client: client.get(f"/v1/budgets/{path_segment(developer)}/movements", limit=limit))
     if as_json:
         print_json(found)
     elif not found["movements"]:
@@ -126,14 +132,14 @@ def history(
 
 @budget.command("verify")
 def verify(as_json: AsJson = False) -> None:
-    """Recompute every balance from its rows. Exit 1 on a difference."""
+    """Recompute every balance from its movements and holds. Exits with 1 if one differs."""
     from app.cli.output import out, print_json
 
-    found = ask(lambda client: client.get("/v1/budget/verify"))
+    found = send_request(lambda client: client.get("/v1/budget/verify"))
     if as_json:
         print_json(found)
     elif not found["differences"]:
-        out.print("Every balance is what its rows add up to.")
+        out.print("Every balance equals the sum of its movements and holds.")
     for each in [] if as_json else found["differences"]:
         stored, counted = each["spent_usd"]
         held, open_ones = each["held_usd"]
@@ -148,33 +154,37 @@ def verify(as_json: AsJson = False) -> None:
 @budget.command("reconcile")
 def reconcile(
     developer: Developer,
-    usd: Annotated[float | None, typer.Option(min=0, help="What each of them really cost. Default: nothing.")] = None,
-    note: Annotated[str | None, typer.Option(help="Why: it stands in the history.")] = None,
+    usd: Annotated[float | None, typer.Option(min=0, help="Real cost of each hold in dollars. Default: 0.")] = None,
+    note: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Close a developer's holds whose outcome is unknown."""
+    """Close a developer's unreconciled holds: those of calls whose real cost is unknown."""
     body = {"amount_usd": usd, "note": note}
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/reconcile", body))
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/reconcile", body))
     count = made["closed"]
-    said(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
+    print_result(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
 
 
 @budget.command("correct")
 def correct(
     developer: Developer,
-    movement: Annotated[int, typer.Argument(metavar="MOVEMENT", min=1, help="Its id: see `cairn budget history`.", show_default=False)],
-    usd: Annotated[float, typer.Argument(metavar="USD", min=0, help="What the call should be charged in all.", show_default=False)],
-    note: Annotated[str, typer.Option(help="Why: it stands in the history.", show_default=False)],
-    tokens: Annotated[int | None, typer.Option(min=0, help="What it should count in all. Default: as it is.")] = None,
+    movement: Annotated[
+        int, typer.Argument(metavar="MOVEMENT", min=1, help="Id of the charge, as `cairn budget history` lists it.", show_default=False)
+    ],
+    usd: Annotated[
+        float, typer.Argument(metavar="USD", min=0, help="The call's right cost in dollars, not the difference.", show_default=False)
+    ],
+    note: Annotated[str, typer.Option(help="The reason, for the history.", show_default=False)],
+    tokens: Annotated[int | None, typer.Option(min=0, help="The call's right number of tokens. Default: unchanged.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set right what a call was charged. The history keeps both, and who corrected it."""
+    """Correct the charge of a call. The history keeps both charges, and who made the correction."""
     body = {"movement": movement, "charged_usd": usd, "charged_tokens": tokens, "note": note}
-    made = ask(lambda client: client.post(f"/v1/budgets/{quoted(developer)}/corrections", body))
-    said(
+    made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/corrections", body))
+    print_result(
         made,
         as_json,
-        f"Movement {movement} is charged at {_usd(usd)} now; {developer} has {_usd(made['remaining_usd'])} left of this month.",
+        f"The call of movement {movement} now costs {_usd(usd)}; {developer} has {_usd(made['remaining_usd'])} left this month.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A small HTTP client of a Cairn server: JSON in and out; the server's errors become `ServerRefused`."""
+"""An HTTP client of a Cairn server: JSON in and out; the server's errors become `ServerRefused`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class ServerClient:
                 yield reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
-                f"The server at {self.url} doesn't answer ({type(error).__name__}): check that `cairn serve` runs and CAIRN_URL is right."
+                f"The server at {self.url} doesn't answer ({type(error).__name__}). Check that `cairn serve` is running and that"
+                f" CAIRN_URL is right."
             ) from error
 
 
@@ -96,7 +97,11 @@ def _refused(status: int, body: bytes) -> ServerRefused:
         error = json.loads(body)["error"]
         return ServerRefused(str(error["message"]), status=status, code=str(error["code"]))
     except (ValueError, KeyError, TypeError):
-        return ServerRefused(f"The server answered {status}, but not in Cairn's format: check CAIRN_URL.", status=status, code="unknown")
+        return ServerRefused(
+            f"The server answered with status {status}, but not in Cairn's format. Check that CAIRN_URL is a Cairn server.",
+            status=status,
+            code="unknown",
+        )
 
 
 def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""The command tree; turns errors into one line and an exit code."""
+"""The tree of commands; maps errors to one line of text and an exit code."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ class Commands(TyperGroup):
 
 cli = typer.Typer(
     cls=Commands,
-    help="Cairn remembers what a team of engineers learnt. Sessions go in; cited answers come out.",
-    epilog="Start with `cairn demo`, or `cairn ingest` and `cairn query`. Exit codes: 0 done, 1 failed, 2 wrong usage, "
-    "3 no server could be reached, 4 the key was refused, 130 interrupted.",
+    help="Cairn remembers what a team of engineers learnt: coding sessions go in, answers with citations come out.",
+    epilog="Start with `cairn demo`, or with `cairn ingest` and `cairn query`. Commands use the server at CAIRN_URL with"
+    " the key in CAIRN_KEY, "
+    "else the one that runs on this data folder, else they start one. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server reached, 4 key refused, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,7 +57,7 @@ cli.command("doctor")(doctor.doctor)
 
 @cli.command()
 def version() -> None:
-    """Print the version."""
+    """Print Cairn's version."""
     from app import __version__
 
     typer.echo(__version__)

@@ -1,4 +1,4 @@
-"""`cairn db`: the schema's state. Needs no server; in the embedded size it runs PostgreSQL for the length of the command."""
+"""`cairn db`: shows and upgrades the schema. Needs no server; embedded, it runs PostgreSQL for the length of the command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-db = typer.Typer(help="The database schema.", no_args_is_help=True)
+db = typer.Typer(help="Upgrade the database schema, and show its revisions.", no_args_is_help=True)
 
 
 @db.command()
 def upgrade(as_json: AsJson = False) -> None:
-    """Bring the schema up to date. Safe to run from several machines at once."""
+    """Upgrade the schema to this version of Cairn. May run on several machines at once."""
     from app.storage import migrations
 
     async def work(settings: Settings) -> str | None:
@@ -35,7 +35,7 @@ def upgrade(as_json: AsJson = False) -> None:
 
 @db.command()
 def current(as_json: AsJson = False) -> None:
-    """Show the revision that the database has. Exit 1 when it is not the newest."""
+    """Show the database's revision. Exits with 1 if it is not the newest."""
     from app.cli.exits import FAILED
     from app.storage import migrations
 
@@ -49,7 +49,7 @@ def current(as_json: AsJson = False) -> None:
 
 @db.command()
 def history(as_json: AsJson = False) -> None:
-    """List all revisions, newest first."""
+    """List all revisions of the schema, the newest first."""
     from alembic.script import ScriptDirectory
 
     from app.cli.output import out, print_json, table

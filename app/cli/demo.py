@@ -30,7 +30,7 @@ CORRECTION = (
 
 
 def demo() -> None:
-    """Show what Cairn does, on the example sessions. Needs no key, changes nothing of yours, takes about a minute."""
+    """Show what Cairn does with example sessions, in a temporary folder. Needs no key, takes about a minute."""
     import asyncio
 
     from app.cli.output import out, plain
@@ -44,13 +44,13 @@ def demo() -> None:
     out.print("[bold]Cairn[/] remembers what a team learnt. This demo runs in a scratch folder and needs no key.\n")
     words = f"An imaginary team builds {PROJECT}, a booking system for ferries. {count} of their sessions go in, as untidy as real ones:"
     out.print(plain(words, "dim"))
-    with _scratch() as folder:
+    with _temporary_folder() as folder:
         asyncio.run(_show(folder, examples))
     _how_to_go_on()
 
 
 @contextmanager
-def _scratch() -> Iterator[DataFolder]:
+def _temporary_folder() -> Iterator[DataFolder]:
     import shutil
     import tempfile
     from pathlib import Path
@@ -69,11 +69,11 @@ async def _show(folder: DataFolder, examples: Path) -> None:
 
     from app.accounts.secrets import ADMIN_FILE
     from app.cli.client import connect
-    from app.cli.reach import started
+    from app.cli.reach import run_server
 
     # A team's settings in the environment must not lead the demo into the team's own database.
     env = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-    async with started(folder, env=env) as url:
+    async with run_server(folder, env=env) as url:
         key = (folder.path / ADMIN_FILE).read_text().strip()
         async with connect(url, key) as client:
             await _ingest(client, examples)
@@ -92,35 +92,35 @@ async def _ingest(client: ServerClient, examples: Path) -> None:
     show(sent)
     out.print()
     if failed(sent) or any(each.error for each in sent):
-        raise CairnError("An example session could not be read: see the lines above.")
+        raise CairnError("An example session could not be read; the lines above say why. Run `cairn doctor`.")
 
 
 async def _show_knowledge(client: ServerClient) -> None:
     """Show a passage, an item, answers, an abstention and a correction."""
-    _scene("What was said is found word for word, by its meaning or by an error's text:")
+    _print_heading("What was said is found word for word, by its meaning or by an error's text:")
     await _query(client, SAID, Kind.passage)
-    _scene("What was learnt stands alone, with the words that prove it:")
+    _print_heading("What was learnt stands alone, with the words that prove it:")
     await _query(client, LEARNT, Kind.item)
-    _scene("A question is answered in the words of those who said it, in their language:")
+    _print_heading("A question is answered in the words of those who said it, in their language:")
     for question in ANSWERED:
         await _answer(client, question)
-    _scene("What nobody said is not invented:")
+    _print_heading("What nobody said is not invented:")
     await _answer(client, UNANSWERED)
-    _scene("What is wrong or has changed, a person corrects; then their words count:")
+    _print_heading("What is wrong or has changed, a person corrects; then their words count:")
     item = await _query(client, TO_CORRECT, Kind.item)
     if item is not None:
-        _typed(f"cairn correct {item} --text {CORRECTION!r}")
+        _print_command(f"cairn correct {item} --text {CORRECTION!r}")
         await client.patch(f"/v1/knowledge/{item}", {"text": CORRECTION})
         await _query(client, TO_CORRECT, Kind.item)
 
 
-def _scene(words: str) -> None:
+def _print_heading(words: str) -> None:
     from app.cli.output import out, plain
 
     out.print(plain(words, "bold"))
 
 
-def _typed(command: str) -> None:
+def _print_command(command: str) -> None:
     from app.cli.output import out, plain
 
     out.print(plain(f"$ {command}", "bold green"), soft_wrap=True)
@@ -129,10 +129,10 @@ def _typed(command: str) -> None:
 async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
     """Show the best result of a kind; return its id, None if there is none."""
     from app.cli.output import out
-    from app.cli.query import asked, show
+    from app.cli.query import query_body, show
 
-    _typed(f"cairn query {question!r} --kind {kind.value}")
-    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, 1, kind=kind))
+    _print_command(f"cairn query {question!r} --kind {kind.value}")
+    found = await client.post("/v1/knowledge/query", query_body(question, PROJECT, 1, kind=kind))
     await show(client, found, PROJECT)
     out.print()
     return found["results"][0]["id"] if found["results"] else None
@@ -141,10 +141,10 @@ async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
 async def _answer(client: ServerClient, question: str) -> None:
     from app.cli.ask import RESULTS, show
     from app.cli.output import out
-    from app.cli.query import asked
+    from app.cli.query import query_body
 
-    _typed(f"cairn ask {question!r}")
-    found = await client.post("/v1/knowledge/query", asked(question, PROJECT, RESULTS) | {"mode": "answer"})
+    _print_command(f"cairn ask {question!r}")
+    found = await client.post("/v1/knowledge/query", query_body(question, PROJECT, RESULTS) | {"mode": "answer"})
     await show(client, found, PROJECT)
     out.print()
 

@@ -46,7 +46,7 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
                 yield FoundFile(file, project or project_of(real), named=file is path)
 
 
-def known_places() -> list[AgentFolder]:
+def agent_folders() -> list[AgentFolder]:
     """Return the known agents' session folders that contain transcripts."""
     places = [
         ("SpecStory", Path.cwd().joinpath(*SPECSTORY)),

@@ -32,12 +32,12 @@ class Check:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, data folder, disk, database, schema, vector engine, model, worker and alerts. Exit 1 when something fails."""
+    """Check settings, data folder, disk, database, schema, index, model, worker, providers and alerts. Exits with 1 if a check fails."""
     import asyncio
 
     from app.cli.output import out, plain, print_json
 
-    checks = asyncio.run(_all())
+    checks = asyncio.run(_all_checks())
     if as_json:
         print_json({"checks": [{"name": each.name, "verdict": each.verdict, "detail": each.detail} for each in checks]})
     else:
@@ -47,14 +47,14 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-async def _all() -> list[Check]:
+async def _all_checks() -> list[Check]:
     return [check async for check in _checks()]
 
 
 async def _checks() -> AsyncIterator[Check]:
     """Yield the checks in order of dependency; the first failure that stops them is the one to fix."""
     from app import settings as config
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
     from app.errors import CairnError, ConfigurationError
     from app.storage.folder import DataFolder
 
@@ -65,7 +65,7 @@ async def _checks() -> AsyncIterator[Check]:
         return
     yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
     for name in config.unknown_variables():
-        yield Check("settings", "note", f"{name} is no setting of this version: it does nothing")
+        yield Check("settings", "note", f"{name} is not a setting of this version, and has no effect: check its spelling")
     for each in (*config.old_names(), *config.withdrawn_settings()):
         yield Check("settings", "note", str(each))
     try:
@@ -76,8 +76,8 @@ async def _checks() -> AsyncIterator[Check]:
     yield Check("data folder", "ok", str(folder.path))
     yield _disk(folder)
     try:
-        async with reached(settings) as client:
-            async for check in _served(client, settings):
+        async with open_client(settings) as client:
+            async for check in _server_checks(client, settings):
                 yield check
     except CairnError as error:
         yield Check("server", "failed", error.message)
@@ -93,18 +93,18 @@ def _disk(folder: DataFolder) -> Check:
     return Check("disk", "ok", words)
 
 
-async def _served(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
+async def _server_checks(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
     """Check the server's parts, and one query through all of them."""
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
     reasons = ready.get("reasons", {})
     for name in (each for each in ready if each not in {"status", "reasons"}):
-        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _words(name, ready[name]))
+        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _state_text(name, ready[name]))
     if "replicas" in ready and "redis" not in ready:
         yield Check(
             "replicas",
             "note",
-            "without CAIRN_REDIS__URL only the server that took a write knows of it: see docs/how-to/read-from-replicas.md",
+            "without CAIRN_REDIS__URL a write is only known to the server that took it: see docs/how-to/read-from-replicas.md",
         )
     yield Check("schema", "ok", "the newest: a server refuses to run on another")
     answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1, "min_score": 0})
@@ -143,10 +143,10 @@ def _projection(found: Json) -> Check:
     """Check a projection: one that is behind catches up by itself."""
     name = f"projection {found['name']}"
     if found["parked"]:
-        detail = f"it failed on {found['parked']} sessions: they are not in its results. The worker's log says where (projection.parked)"
+        detail = f"failed on {found['parked']} sessions, which are missing from its results: the worker's log says why (projection.parked)"
         return Check(name, "note", detail)
     if found["behind"]:
-        return Check(name, "note", f"{found['behind']} sessions behind: the worker catches up by itself")
+        return Check(name, "note", f"{found['behind']} sessions behind; the worker catches up by itself")
     return Check(name, "ok", "has caught up with every session")
 
 
@@ -161,22 +161,22 @@ def _provider(found: Json) -> Check:
     if found["standing"] != "ready":
         return Check(name, "note" if found["standing"] in {"no_key", "no_address"} else "failed", found["detail"])
     if found["breaker"] != "closed":
-        return Check(name, "note", f"{found['model']}: it fails, and is asked again in {found['retry_in']:.0f} s")
+        return Check(name, "note", f"{found['model']} fails, and is tried again in {found['retry_in']:.0f} s")
     return Check(name, "ok", found["model"])
 
 
-def _words(name: str, state: str) -> str:
+def _state_text(name: str, state: str) -> str:
     if state == "ok":
         return "answers"
     return {
         "database": "does not answer",
-        "replicas": "one or more are left alone: others or the primary are read; the server's log says why (replica.left_alone)",
-        "vectors": "does not answer: searches fall back to PostgreSQL",
-        "embeddings": "the model can't be loaded: searches fall back to PostgreSQL",
-        "redis": "does not answer: messages say 503; breakers, limits and caches are each server's own; replicas aren't read",
+        "replicas": "one or more are not read; others or the primary are: the server's log says why (replica.left_alone)",
+        "vectors": "does not answer: searches use PostgreSQL's full-text search",
+        "embeddings": "the model can't be loaded: searches are lexical only",
+        "redis": "does not answer: messages get 503; each server has breakers, limits and caches of its own; replicas aren't read",
         "worker": "is not running",
-        "loops": "background work fails again and again: the server's log says why (loop.failed)",
-    }.get(name, "is not as it should be: the server's log may say why")
+        "loops": "background work fails repeatedly: the server's log says why (loop.failed)",
+    }.get(name, "is not ok: the server's log may say why")
 
 
 def _keys(settings: Settings) -> Check:

@@ -6,7 +6,7 @@ import typer
 
 from app.cli.output import AsJson
 
-index = typer.Typer(help="The vector index: it can always be rebuilt from PostgreSQL.", no_args_is_help=True)
+index = typer.Typer(help="Rebuild the vector index.", no_args_is_help=True)
 
 
 @index.callback()
@@ -16,7 +16,7 @@ def _group() -> None:
 
 @index.command()
 def rebuild(as_json: AsJson = False) -> None:
-    """Rebuild the index. Queries go on meanwhile."""
+    """Rebuild the vector index from PostgreSQL. Queries use the old one meanwhile."""
     import asyncio
 
     from app.cli.output import out, print_json
@@ -34,10 +34,10 @@ async def _rebuild() -> int:
     from app import settings as config
     from app.cli.exits import ServerRefused
     from app.cli.output import err
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with reached(config.load()) as client:
+    async with open_client(config.load()) as client:
         with Progress(*columns, console=err, transient=True) as bars:
             bar = bars.add_task("Rebuilding", total=None)
             async for line in client.lines("/v1/index/rebuild"):

@@ -24,23 +24,29 @@ REASONS_SHOWN = 10
 def ingest(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Files or folders. None: look where the agents keep them.", exists=True),
+        typer.Argument(
+            metavar="PATH", help="Files or folders. Default: where Claude Code, Codex and SpecStory keep their sessions.", exists=True
+        ),
     ] = None,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the folder the session worked in.")] = None,
-    format: Annotated[GivenFormat, typer.Option(help="Default: recognised by content.")] = "auto",  # noqa: A002
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before reading what was found.")] = False,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Project of the sessions. Default: the repository or folder that each worked in.")
+    ] = None,
+    format: Annotated[GivenFormat, typer.Option(help="Format of the files; auto: recognised by content.")] = "auto",  # noqa: A002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before sending what was found.")] = False,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest coding sessions. The same file again adds nothing; a grown one adds what is new."""
+    """Send coding sessions to Cairn. A file that was sent before adds only what is new in it."""
     import asyncio
 
     from app.cli.discover import in_paths
     from app.cli.output import print_json
 
-    found = list(in_paths(paths, project)) if paths else _agreed(project, yes)
+    found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
     if not found:
-        typer.echo("cairn: no transcripts there (.jsonl, .ndjson, .json, .md, .txt). Name files or folders: cairn ingest PATH…", err=True)
+        typer.echo(
+            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt). Name other files or folders: cairn ingest PATH…", err=True
+        )
         raise typer.Exit(FAILED)
     sent = asyncio.run(_send(found, format, team))
     if as_json:
@@ -52,7 +58,7 @@ def ingest(
 
 
 def failed(sent: Sequence[Sent]) -> bool:
-    return any(each.error is not None and _matters(each) for each in sent)
+    return any(each.error is not None and _is_error(each) for each in sent)
 
 
 def report(sent: Sequence[Sent]) -> dict[str, object]:
@@ -80,22 +86,24 @@ def show(sent: Sequence[Sent]) -> None:
         f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
     )
     if totals["redactions"]:
-        out.print(f"Secrets taken out before anything was stored: {totals['redactions']}.")
+        out.print(f"Secrets redacted before anything was stored: {totals['redactions']}.")
     if totals["skipped"]:
         kinds = Counter[str]()
         for each in sent:
             kinds.update((each.result or {}).get("skipped", {}))
         out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
-    refused = [each for each in sent if each.error is not None and _matters(each)]
+    refused = [each for each in sent if each.error is not None and _is_error(each)]
     for each in refused[:REASONS_SHOWN]:
         out.print(plain(f"{each.found.path}: {each.error}", "red"))
     if len(refused) > REASONS_SHOWN:
         out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "red"))
     if others := totals["refused"] - len(refused):
-        out.print(plain(f"{others} other {'file is' if others == 1 else 'files are'} no transcript (--json says why).", "dim"))
+        out.print(
+            plain(f"{others} other {'file is not a transcript' if others == 1 else 'files are not transcripts'} (--json says why).", "dim")
+        )
 
 
-def _matters(refused: Sent) -> bool:
+def _is_error(refused: Sent) -> bool:
     """Tell whether a refusal is an error: a named file must be a transcript, one found in a folder need not be."""
     return refused.found.named or not refused.not_a_transcript
 
@@ -120,13 +128,13 @@ def _totals(sent: Sequence[Sent]) -> Counter[str]:
     return totals
 
 
-def _agreed(project: str | None, yes: bool) -> list[FoundFile]:
+def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     """Return the files in the known places, once the user has confirmed."""
     import sys
 
-    from app.cli.discover import FoundFile, known_places, project_of
+    from app.cli.discover import FoundFile, agent_folders, project_of
 
-    places = known_places()
+    places = agent_folders()
     if not places:
         typer.echo(
             "cairn: no sessions in .specstory/history, ~/.claude/projects or ~/.codex/sessions. Name files: cairn ingest PATH…",
@@ -136,9 +144,12 @@ def _agreed(project: str | None, yes: bool) -> list[FoundFile]:
     _list(places)
     if not yes:
         if not sys.stdin.isatty():
-            typer.echo("cairn: nobody to ask here: add --yes to read all of it, or name files: cairn ingest PATH…", err=True)
+            typer.echo(
+                "cairn: can't ask for confirmation without a terminal: add --yes to send all of it, or name files: cairn ingest PATH…",
+                err=True,
+            )
             raise typer.Exit(USAGE)
-        typer.confirm("Read all of it into Cairn? (secrets are taken out before anything is stored)", abort=True, err=True)
+        typer.confirm("Send all of it to Cairn? (secrets are redacted before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
     return [FoundFile(file, project or project_of(file.resolve()), named=False) for file in files]
 
@@ -153,8 +164,8 @@ def _list(places: Sequence[AgentFolder]) -> None:
 
 async def _send(found: Sequence[FoundFile], format: str, team: str | None) -> list[Sent]:  # noqa: A002
     from app import settings as config
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
     from app.cli.sending import send
 
-    async with reached(config.load(), team=team) as client:
+    async with open_client(config.load(), team=team) as client:
         return await send(client, found, format=format)

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 from app.errors import NotFound
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
 
-projects = typer.Typer(help="Projects: what sessions and knowledge are grouped by.", no_args_is_help=True)
+projects = typer.Typer(help="List, rename and merge projects, which group sessions and knowledge.", no_args_is_help=True)
 
-Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Its name or id, as `projects list` shows them.", show_default=False)]
+Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Name or id, as `cairn projects list` shows them.", show_default=False)]
 
 
 @projects.command("list")
 def list_projects(as_json: AsJson = False) -> None:
-    """List projects."""
+    """List the team's projects."""
     from app.cli.output import out, print_json, table
 
-    found = ask(lambda client: client.get("/v1/projects"))
+    found = send_request(lambda client: client.get("/v1/projects"))
     if as_json:
         print_json(found)
     else:
@@ -31,30 +31,34 @@ def list_projects(as_json: AsJson = False) -> None:
 
 
 @projects.command("rename")
-def rename(project: Project, name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
-    """Show a project under another name."""
+def rename(
+    project: Project,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Rename a project."""
 
     async def work(client: ServerClient) -> Json:
-        return await client.patch(f"/v1/projects/{quoted(await _id(client, project))}", {"name": name})
+        return await client.patch(f"/v1/projects/{path_segment(await _id(client, project))}", {"name": name})
 
-    renamed = ask(work)
-    said(renamed, as_json, f"{project} is {renamed['name']} now.")
+    renamed = send_request(work)
+    print_result(renamed, as_json, f"Project {project} is renamed to {renamed['name']}.")
 
 
 @projects.command("merge")
 def merge(
     project: Project,
-    into: Annotated[str, typer.Argument(metavar="INTO", help="The project that stays: its name or id.", show_default=False)],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="Name or id of the project that remains.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Merge a project into another: sessions, knowledge, and what comes later under its name."""
+    """Merge a project into another, with its sessions, its knowledge, and what is sent later under its name."""
 
     async def work(client: ServerClient) -> Json:
         body = {"into": await _id(client, into)}
-        return await client.post(f"/v1/projects/{quoted(await _id(client, project))}/merge", body)
+        return await client.post(f"/v1/projects/{path_segment(await _id(client, project))}/merge", body)
 
-    merged = ask(work)
-    said(merged, as_json, f"{project} is {merged['project']['name']} now: {merged['sessions']} sessions moved.")
+    merged = send_request(work)
+    print_result(merged, as_json, f"Project {project} is merged into {merged['project']['name']}: {merged['sessions']} sessions moved.")
 
 
 async def _id(client: ServerClient, project: str) -> str:

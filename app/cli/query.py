@@ -27,27 +27,29 @@ class Kind(StrEnum):
 
 
 def query(
-    question: Annotated[str, typer.Argument(help="A question, an error message, a symbol, a flag.", show_default=False)],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="A question, an error message, a symbol or a flag.", show_default=False)
+    ],
     *,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many answers.")] = 5,
-    kind: Annotated[Kind | None, typer.Option(help="Only what was learnt (item), or only what was said (passage).")] = None,
-    since: Annotated[datetime | None, typer.Option(formats=DATES, help="Said on this day or later (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=DATES, help="Said before this day (UTC).")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: another team than `default`.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Search only this project.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of results.")] = 5,
+    kind: Annotated[Kind | None, typer.Option(help="Only items (what was learnt), or only passages (what was said).")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said at this time or later (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said before this time (UTC).")] = None,
+    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what the team has said and learnt."""
+    """Search what the team has said and learnt; print results with their sources."""
     import asyncio
 
     from app import settings as config
     from app.cli.output import print_json
 
     async def ask() -> None:
-        from app.cli.reach import reached
+        from app.cli.reach import open_client
 
-        async with reached(config.load(), team=team) as client:
-            answer = await client.post("/v1/knowledge/query", asked(question, project, limit, kind=kind, since=since, until=until))
+        async with open_client(config.load(), team=team) as client:
+            answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, since=since, until=until))
             if as_json:
                 print_json(answer)
             else:
@@ -56,7 +58,7 @@ def query(
     asyncio.run(ask())
 
 
-def asked(
+def query_body(
     question: str,
     project: str | None,
     limit: int,
@@ -65,7 +67,7 @@ def asked(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, object]:
-    """Build the request's body from the options given."""
+    """Build the body of the query's request."""
     body: dict[str, object] = {"query": question, "limit": limit}
     given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
     return body | {name: value for name, value in given.items() if value is not None}
@@ -76,7 +78,7 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
     from app.cli.output import out, plain
 
     if not answer["results"]:
-        await say_nothing_found(client, project)
+        await print_nothing_found(client, project)
         return
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
@@ -93,13 +95,13 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         if not said and "session_id" in source:
             out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
-    out.print(plain(closing(answer), "dim"))
+    out.print(plain(closing_line(answer), "dim"))
 
 
-def closing(answer: Json) -> str:
-    """Return the last line: number found, time taken, and parts that were away."""
+def closing_line(answer: Json) -> str:
+    """Return the last line of the output: number of results, time taken, and parts that were unavailable."""
     words = f"{len(answer['results'])} found in {answer['took_ms']:.0f} ms; quoted from your sessions"
-    away = f". Narrower than usual: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
+    away = f". Incomplete: {', '.join(answer['degraded'])} unavailable" if answer["degraded"] else ""
     return f"{words}{away}."
 
 
@@ -118,15 +120,15 @@ def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_C
     return "\n".join(lines[:max_lines]) + (" …" if cut else "")
 
 
-async def say_nothing_found(client: ServerClient, project: str | None) -> None:
+async def print_nothing_found(client: ServerClient, project: str | None) -> None:
     """Say that nothing was found, and what to do next."""
     from app.cli.output import out, plain
 
     sessions = await client.get("/v1/sessions", limit=1, project=project)
     if sessions["sessions"]:
-        out.print("Nothing in your sessions answers that. Ask in other words, or name an error code, a file or a flag.")
+        out.print("Nothing in the sessions answers that. Use other words, or name an error code, a file or a flag.")
     elif project is not None:
-        words = f"There are no sessions in a project {project!r} yet. Leave --project out, or give it some:"
+        words = f"There are no sessions in a project {project!r} yet. Leave --project out, or send some:"
         out.print(plain(f"{words} cairn ingest PATH --project {project}"))
     else:
-        out.print("There are no sessions yet. Give it some: `cairn ingest` finds them, or `cairn ingest PATH`.")
+        out.print("There are no sessions yet. Send some: `cairn ingest` finds them, or name files with `cairn ingest PATH`.")

@@ -26,7 +26,7 @@ from app.storage.aside import ensure_file_slot
 from app.storage.folder import DataFolder
 
 START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
-LOG_NAME, TURN_NAME = "serve.log", "command.lock"
+LOG_NAME, LOCK_NAME = "serve.log", "command.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 
 
 @asynccontextmanager
-async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
+async def open_client(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     """Yield a client of the server. Raises Unreachable if there is none and none can be started."""
     if url := os.environ.get("CAIRN_URL"):
         async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:
@@ -97,18 +97,18 @@ async def reached(settings: Settings, *, team: str | None = None) -> AsyncIterat
             yield client
         return
     first = not (folder.path / ADMIN_FILE).exists()
-    async with _exclusive(folder), started(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+    async with _exclusive(folder), run_server(folder) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
-            err.print(plain(f"An admin key was made; only you can read it: {folder.path / ADMIN_FILE}", "dim"))
+            err.print(plain(f"An admin key was created, in a file that only you can read: {folder.path / ADMIN_FILE}", "dim"))
         yield client
 
 
 @asynccontextmanager
 async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
     """Lock the folder, so that one command at a time runs a server of its own; others wait."""
-    with ensure_file_slot(folder.path / TURN_NAME, part="files").open("a") as lock:
+    with ensure_file_slot(folder.path / LOCK_NAME, part="files").open("a") as lock:
         if not _locked(lock):
-            with err.status("Another command runs its own server; waiting for its end …"):
+            with err.status("Waiting for another command, which runs a server on this data folder …"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
                     await asyncio.sleep(0.1)
         yield
@@ -123,7 +123,7 @@ def _locked(lock: IO[str]) -> bool:
 
 
 @asynccontextmanager
-async def started(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+async def run_server(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """Run `cairn serve` as a child for the length of the context; yield its URL once ready."""
     log = ensure_file_slot(folder.path / LOG_NAME, part="files")
     with log.open("wb") as sink:
@@ -151,7 +151,7 @@ async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
                 if found is not None and found.pid == process.pid and await answers(found.url, "/readyz"):
                     return found.url
                 await asyncio.sleep(0.05)
-    raise Unreachable(f"The server could not start: {_last_words(log)} (all of its log: {log})")
+    raise Unreachable(f"The server could not be started: {_last_message(log)} (full log: {log})")
 
 
 async def _stopped(process: Process) -> None:
@@ -167,10 +167,10 @@ async def _stopped(process: Process) -> None:
         await process.wait()
 
 
-def _last_words(log: Path) -> str:
+def _last_message(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = [line.removeprefix("cairn: ") for line in lines if line.startswith("cairn: ")]
-    return (said or lines or ["it did not say why"])[-1][:600]
+    return (said or lines or ["its log is empty"])[-1][:600]
 
 
 def _key(settings: Settings, folder: DataFolder) -> str | None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.asking import ask, quoted, said
 from app.cli.output import AsJson
+from app.cli.requests import path_segment, print_result, send_request
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
 
 
-ID_HELP = "As `remember` and `query` show it."
+ID_HELP = "The item's id, as `cairn remember` and `cairn query` print it."
 
 
 class Type(StrEnum):
@@ -37,51 +37,53 @@ class Type(StrEnum):
 
 
 def remember(
-    text: Annotated[str, typer.Argument(help="What is to be known, so that it can be read alone.", show_default=False)],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="The knowledge, in words that can be understood on their own.", show_default=False)
+    ],
     *,
-    type: Annotated[Type, typer.Option("--type", "-t", help="What kind of knowledge it is.")] = Type.gotcha,  # noqa: A002 - the option's name
-    title: Annotated[str | None, typer.Option(help="Subject and lesson. Default: the first sentence.")] = None,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Default: the repository that you are in.")] = None,
-    path: Annotated[list[str] | None, typer.Option(help="A file that it speaks of; may be given several times.")] = None,
+    type: Annotated[Type, typer.Option("--type", "-t", help="Type of knowledge.")] = Type.gotcha,  # noqa: A002 - the option's name
+    title: Annotated[str | None, typer.Option(help="Subject and lesson in a line. Default: the first sentence.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Project of the item. Default: the current repository.")] = None,
+    path: Annotated[list[str] | None, typer.Option(help="A file that it is about; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record what you know: it is found before what was learnt from sessions."""
+    """Record an item of knowledge by hand. It ranks higher than what was learnt from sessions."""
     where = project or _project_here()
     body = {"type": type.value, "title": title, "text": text, "project": where, "paths": path or None}
-    made = ask(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
+    made = send_request(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
     words = f"Recorded in {made['project']}: {made['title']}\nTo take it back: cairn forget {made['id']}"
-    said(made, as_json, words)
+    print_result(made, as_json, words)
 
 
 def correct(
     item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     *,
-    text: Annotated[str | None, typer.Option(help="What is right, so that it can be read alone.")] = None,
-    title: Annotated[str | None, typer.Option(help="Subject and lesson.")] = None,
-    type: Annotated[Type | None, typer.Option("--type", "-t", help="What kind of knowledge it is.")] = None,  # noqa: A002 - the option's name
-    path: Annotated[list[str] | None, typer.Option(help="A file that it speaks of, instead of those named so far.")] = None,
+    text: Annotated[str | None, typer.Option(help="The new text, in words that can be understood on their own.")] = None,
+    title: Annotated[str | None, typer.Option(help="The new title: subject and lesson in a line.")] = None,
+    type: Annotated[Type | None, typer.Option("--type", "-t", help="Type of knowledge.")] = None,  # noqa: A002 - the option's name
+    path: Annotated[list[str] | None, typer.Option(help="A file that it is about, replacing those named so far; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct an item: your words stay, whatever its sessions say when they are read again."""
+    """Correct an item. Sessions that are read again don't change it back."""
     given = {"text": text, "title": title, "type": type and type.value, "paths": path or None}
     body = {name: value for name, value in given.items() if value is not None}
     if not body:
-        raise InvalidInput("Say what is right: --text, --title, --type or --path.", param="text")
-    made = ask(lambda client: client.patch(f"/v1/knowledge/{quoted(item_id)}", body))
-    said(made, as_json, f"Corrected in {made['project']}: {made['title']}")
+        raise InvalidInput("Nothing to correct was given: add --text, --title, --type or --path.", param="text")
+    made = send_request(lambda client: client.patch(f"/v1/knowledge/{path_segment(item_id)}", body))
+    print_result(made, as_json, f"Corrected in {made['project']}: {made['title']}")
 
 
 def forget(
     item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Delete an item for good: reading its session again doesn't bring it back."""
+    """Delete an item permanently. Reading its session again doesn't restore it."""
 
     async def work(client: ServerClient) -> Json:
-        return await client.delete(f"/v1/knowledge/{quoted(item_id)}")
+        return await client.delete(f"/v1/knowledge/{path_segment(item_id)}")
 
-    ask(work)
-    said({"forgotten": item_id}, as_json, f"{item_id} is forgotten.")
+    send_request(work)
+    print_result({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
 
 
 def _project_here() -> str:
@@ -90,4 +92,4 @@ def _project_here() -> str:
     for folder in (here, *here.parents):
         if (folder / ".git").exists() and folder.name:
             return folder.name
-    raise InvalidInput("This folder is in no repository: name the project with --project.", param="project")
+    raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")

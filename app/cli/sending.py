@@ -65,15 +65,15 @@ async def send(client: ServerClient, found: Sequence[FoundFile], *, format: str)
 async def _send_one(client: ServerClient, found: FoundFile, format: str, share: Callable[[float], None]) -> Sent:  # noqa: A002
     job: str | None = None
     try:
-        file, first = await asyncio.to_thread(_opened, found.path)
+        file, first = await asyncio.to_thread(_open, found.path)
     except OSError as error:
         return Sent(found, error=f"can't be read: {error.strerror}", code="unreadable_file")
     try:
         with file:
             job = await client.upload(
-                _chunks(first, file, share), name=found.path.name, project=found.project, format=format, modified_at=_modified(file)
+                _chunks(first, file, share), name=found.path.name, project=found.project, format=format, modified_at=_modified_at(file)
             )
-        done = await _watched(client, job, share)
+        done = await _wait_for_job(client, job, share)
     except ServerRefused as error:
         return Sent(found, job, error=error.message, code=error.code)
     if done["state"] == "failed":
@@ -81,7 +81,7 @@ async def _send_one(client: ServerClient, found: FoundFile, format: str, share: 
     return Sent(found, job, result=done["result"])
 
 
-async def _watched(client: ServerClient, job: str, share: Callable[[float], None]) -> Json:
+async def _wait_for_job(client: ServerClient, job: str, share: Callable[[float], None]) -> Json:
     pause = POLL_FIRST
     while True:
         found = await client.get(f"/v1/jobs/{job}")
@@ -93,7 +93,7 @@ async def _watched(client: ServerClient, job: str, share: Callable[[float], None
         pause = min(pause * 1.5, POLL_MAX)
 
 
-def _opened(path: Path) -> tuple[IO[bytes], bytes]:
+def _open(path: Path) -> tuple[IO[bytes], bytes]:
     """Open the file and read its first chunk, so that an unreadable file is reported before anything is sent."""
     file = path.open("rb")
     try:
@@ -103,7 +103,7 @@ def _opened(path: Path) -> tuple[IO[bytes], bytes]:
         raise
 
 
-def _modified(file: IO[bytes]) -> str:
+def _modified_at(file: IO[bytes]) -> str:
     """Return the file's modification time."""
     return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
 

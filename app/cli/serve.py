@@ -9,10 +9,12 @@ import typer
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Default: server.host of the settings, 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one. Default: server.port, 8080.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: the setting server.host (127.0.0.1).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one. Default: the setting server.port (8080).")
+    ] = None,
 ) -> None:
-    """Run the server. Embedded, it starts PostgreSQL, the vector engine and a worker beside itself."""
+    """Run the server. Unless the settings name a database, it also runs PostgreSQL, the vector engine and a worker."""
     from app import settings as config
     from app.cli.serving import run
     from app.cli.settings_check import warn_of_old_settings
@@ -24,7 +26,7 @@ def serve(
     stacks.write_on_signal()
     warn_of_old_settings()
     for name in config.unknown_variables():
-        typer.echo(f"cairn: {name} is no setting of this version: it does nothing.", err=True)
+        typer.echo(f"cairn: {name} is not a setting of this version, and has no effect: check its spelling.", err=True)
     if os.environ.get("FORWARDED_ALLOW_IPS") and not settings.server.trusted_proxies:
-        typer.echo("cairn: FORWARDED_ALLOW_IPS does nothing any more: name your proxies in CAIRN_SERVER__TRUSTED_PROXIES.", err=True)
+        typer.echo("cairn: FORWARDED_ALLOW_IPS has no effect: name your proxies in CAIRN_SERVER__TRUSTED_PROXIES.", err=True)
     run(settings, host=settings.server.host if host is None else host, port=settings.server.port if port is None else port)

@@ -78,11 +78,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    owner_watch = asyncio.create_task(_leave_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
+    owner_watch = asyncio.create_task(_stop_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
     try:
         # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
         async with app.router.lifespan_context(app):
-            _settle_memory()
+            _freeze_objects()
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -95,7 +95,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             owner_watch.cancel()
 
 
-def _settle_memory() -> None:
+def _freeze_objects() -> None:
     """Freeze the services' objects: collecting them took a third of every request's time (docs/decisions/0007)."""
     gc.collect()
     gc.freeze()
@@ -142,7 +142,7 @@ def _bind(host: str, port: int) -> socket.socket:
             raise ConfigurationError(
                 f"Port {port} on {host} is taken: stop what uses it, or choose another with --port (0: any free one)."
             ) from error
-        raise ConfigurationError(f"Can't listen on {host}:{port}: {error.strerror}. Check --host and --port.") from error
+        raise ConfigurationError(f"Can't listen on {host}:{port} ({error.strerror}). Check --host and --port.") from error
     return listener
 
 
@@ -157,13 +157,17 @@ def _announce(services: Services, url: str) -> None:
     try:
         announce(services.folder, Announcement(url, os.getpid()))
     except OSError as error:
-        typer.echo(f"cairn: commands won't find this server by its data folder ({error.strerror}): set CAIRN_URL={url} for them.", err=True)
+        typer.echo(
+            f"cairn: the address could not be written to the data folder ({error.strerror}): set CAIRN_URL={url} for commands"
+            f" to find this server.",
+            err=True,
+        )
     typer.echo(f"Cairn is ready at {url}  (all routes: {url}/docs)")
     if services.secrets.fresh:
         typer.echo(f"Admin key, shown this once (kept in {services.folder.path / ADMIN_FILE}): {services.secrets.admin_key}")
 
 
-async def _leave_with_owner(stop: Callable[[], None]) -> None:
+async def _stop_with_owner(stop: Callable[[], None]) -> None:
     with suppress(OSError):
         await owner_gone()
     stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def worker() -> None:
-    """Run a worker: it ingests what was uploaded and feeds the index, until it is told to stop."""
+    """Run a worker beside a team's servers: it reads uploaded sessions and updates the index, until it is stopped."""
     import asyncio
 
     import uvloop

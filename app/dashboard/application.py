@@ -14,7 +14,7 @@ from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
 from app.dashboard.sessions import router as sessions
-from app.dashboard.state import Desk, state_of
+from app.dashboard.state import DashboardState, state_of
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
 from app.dashboard.visitor import MAX_FIELDS, PATH, check_origin, delete_cookie, set_cookie, text_of, verified_form, visitor
@@ -29,7 +29,7 @@ from app.web.requester import services_of
 log = structlog.get_logger()
 
 MAX_KEY_CHARS = 200
-WRONG = "This key is not valid: it may be mistyped or revoked. An admin makes a new one."
+WRONG = "This key is not valid: it may be mistyped or revoked. An admin can create a new one."
 
 router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
@@ -38,7 +38,7 @@ rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 def install(app: FastAPI, settings: Settings) -> None:
     """Add the pages to the application, unless they are disabled in the settings."""
     if settings.dashboard.enabled:
-        app.state.dashboard = Desk(settings)
+        app.state.dashboard = DashboardState(settings)
         for each in (router, budget, team, knowledge, items, sessions, system, live, rest):
             app.include_router(each)
 
@@ -92,10 +92,10 @@ async def asset(request: Request, digest: str, file: str) -> Response:
 
 @rest.get("/{rest:path}")
 async def nothing() -> Response:
-    raise NotFound("There is no such page. Go on from My budget or Knowledge.")
+    raise NotFound("There is no such page. Go back to the dashboard.")
 
 
-async def _wrong_key(request: Request, state: Desk, wrong: NotAuthenticated) -> Response:
+async def _wrong_key(request: Request, state: DashboardState, wrong: NotAuthenticated) -> Response:
     address = request.client.host if request.client else ""  # behind a trusted proxy: the client's own address (web/protocol.py)
     log.info("dashboard.refused", address=address)
     try:
@@ -116,7 +116,7 @@ async def _sign_in_page(
 
 
 def _wanted(request: Request) -> str:
-    """Return the page to go on to: always one of ours, whatever the address says."""
+    """Return the page to open after the sign-in: always one of ours, whatever the address says."""
     wanted = local_path(request.query_params.get("next", ""), otherwise=PATH)
     path = unquote(urlsplit(wanted).path)
     within = path == PATH or (path.startswith(f"{PATH}/") and "//" not in path and ".." not in path.split("/"))

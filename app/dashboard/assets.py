@@ -41,7 +41,7 @@ class Assets:
         """Serve a file, whatever its digest; only the current digest is cacheable. NotFound for an unknown name."""
         asset = self._assets.get(name)
         if asset is None:
-            raise NotFound("There is no such file.")
+            raise NotFound("There is no such file in this version: reload the page.")
         keep = FOR_EVER if digest == asset.digest else "no-cache"
         headers = {"cache-control": keep, "x-content-type-options": "nosniff", "vary": "accept-encoding"}
         if packed:

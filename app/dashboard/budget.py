@@ -44,7 +44,7 @@ class SpendingShare:
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class BudgetPage:
     """All that the page shows. Amounts in nano-dollars."""
 
     developer: str
@@ -64,7 +64,7 @@ class Month:
     today: date
 
     @property
-    def room(self) -> int | None:
+    def allowance(self) -> int | None:
         """The limit with the top-ups."""
         return None if self.budget.limit is None else self.budget.limit + self.budget.added
 
@@ -74,14 +74,14 @@ class Month:
 
     @property
     def state(self) -> str:
-        """The month in one word: unlimited, over, near, ahead (the forecast exceeds the limit) or fine."""
-        if self.room is None:
+        """The month's state: unlimited, over, near, ahead (the forecast exceeds the limit) or fine."""
+        if self.allowance is None:
             return "unlimited"
         if self.budget.remaining == 0:
             return "over"
-        if formatting.percent(self.budget.spent, self.room) >= 90:
+        if formatting.percent(self.budget.spent, self.allowance) >= 90:
             return "near"
-        return "ahead" if self.forecast.middle > self.room else "fine"
+        return "ahead" if self.forecast.middle > self.allowance else "fine"
 
 
 @router.get("/budget")
@@ -99,7 +99,7 @@ async def shown(
     """Render a developer's page; admins also get the forms for limits and keys."""
     state, accounts = state_of(request), who.services.accounts
     mark = await mark_of(who, "budget", view.name)
-    month = await load_month(who.services, view, state.renderer.zone)
+    month = await load_budget(who.services, view, state.renderer.zone)
     changes = await who.services.budget.spending.read_limit_changes(view.team_id, developer_id=view.id, limit=10)
     keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
     return await state.renderer.page(
@@ -107,7 +107,7 @@ async def shown(
     )
 
 
-async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) -> Month:
+async def load_budget(services: Services, view: DeveloperView, zone: ZoneInfo) -> BudgetPage:
     """Load all that the page shows, one query after the other: a page holds one database connection at a time."""
     spending = services.budget.spending
     period, today, now = spending.month(), spending.today(), clock.now()
@@ -120,7 +120,7 @@ async def load_month(services: Services, view: DeveloperView, zone: ZoneInfo) ->
     ahead = spending.forecast(budget.spent, per_day)
     resets = period.end.astimezone(zone).date()
     calls = await spending.read_requests(view.id, limit=LAST_CALLS)
-    return Month(
+    return BudgetPage(
         developer=view.name,
         team=view.team,
         budget=budget,

@@ -17,8 +17,8 @@ TIERS = {
     "semantic": "a similar question's answer",
 }
 MARKS: dict[str | None, tuple[Tone, str]] = {
-    "partial": ("warn", "cut short: the caller left, charged for what was produced"),
-    "counted": ("plain", "the provider told no usage: counted here"),
+    "partial": ("warn", "cut short: the client disconnected; charged for what was produced"),
+    "counted": ("plain", "the provider reported no usage: counted by Cairn"),
     "overrun": ("bad", "cost more than was held for it: what was held is charged"),
     "disputed": ("bad", "the provider made or reported more than can be true: what was held is charged"),
     "corrected": ("plain", "the charge was corrected: see the history"),
@@ -28,9 +28,9 @@ REFUSED: dict[int, str] = {
     RequestOutcome.OVER_BUDGET: "refused: over the budget",
     RequestOutcome.NOT_FOUND: "refused: no such model",
     RequestOutcome.RATE_LIMITED: "refused: providers asked to wait",
-    RequestOutcome.CALLER_LEFT: "the caller left",
+    RequestOutcome.CALLER_LEFT: "the client disconnected",
     RequestOutcome.PROVIDERS_FAILED: "no provider answered",
-    RequestOutcome.UNAVAILABLE: "refused: a part was away",
+    RequestOutcome.UNAVAILABLE: "refused: a dependency was unavailable",
     RequestOutcome.TIMED_OUT: "ran out of time",
 }
 

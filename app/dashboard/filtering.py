@@ -42,4 +42,4 @@ def moment_of(date: str, param: str) -> datetime | None:
     try:
         return datetime.fromisoformat(date) if date else None
     except ValueError:
-        raise InvalidInput("Write the date as 2026-11-28.", param=param) from None
+        raise InvalidInput("The date is not valid. Write the date as 2026-11-28.", param=param) from None

@@ -46,7 +46,7 @@ class ItemListFilters(AddressFilters):
     def filter(self) -> ItemFilter:
         """All filters but the project, which is passed by name. Raises InvalidInput for an unknown type or date."""
         if self.type and self.type not in KNOWLEDGE_TYPES:
-            raise InvalidInput(f"There is no type {self.type!r}: choose one of the list.", param="type")
+            raise InvalidInput(f"There is no type {self.type!r}: choose one from the list.", param="type")
         since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
         return ItemFilter(None, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
 

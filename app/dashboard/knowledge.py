@@ -45,7 +45,9 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnowledgePage:
+    """All that the page shows beside the search. `new`: items first learnt in the last week; `asked`: unanswered questions."""
+
     items: int
     passages: int
     new: int
@@ -60,7 +62,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class SearchForm:
-    """The question of the search box, and its answer."""
+    """The question in the search box, its results and its answer. `problem`: why it was refused, else empty."""
 
     text: str
     project: str
@@ -83,7 +85,7 @@ async def overview(request: Request) -> Response:
     return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        known=await load_known(who, projects),
+        page=await load_knowledge(who, projects),
         asked=asked,
         projects=sorted(projects.values()),
         types=KNOWLEDGE_TYPES,
@@ -92,7 +94,8 @@ async def overview(request: Request) -> Response:
     )
 
 
-async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
+async def load_knowledge(who: Visitor, projects: dict[UUID, str]) -> KnowledgePage:
+    """Load it. `projects`: the names of the team's projects, by id."""
     knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
     counts = await knowledge.overview.count_items(list(projects)) if projects else []
     by_age: Counter[str] = Counter()
@@ -104,7 +107,7 @@ async def load_known(who: Visitor, projects: dict[UUID, str]) -> Known:
         by_project.setdefault(projects[count.project_id], Counter())[count.freshness] += count.items
     items = by_age.total()
     found = _bars(by_project)
-    return Known(
+    return KnowledgePage(
         items=items,
         passages=await knowledge.overview.count_passages(list(projects)) if projects else 0,
         new=await knowledge.overview.count_learnt_since(team_id, since),

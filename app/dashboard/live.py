@@ -35,7 +35,10 @@ class LiveFeeds:
     def check(self) -> None:
         """Raise Unavailable when too many feeds are open."""
         if self._open >= self._max_feeds:
-            raise Unavailable("So many pages are open that this one isn't live. Load it again for new figures.", retry_after=30)
+            raise Unavailable(
+                "Too many live pages are open (dashboard.max_live): this one doesn't update by itself. Reload it for new figures.",
+                retry_after=30,
+            )
 
     async def events(self, mark: Callable[[], Awaitable[str]], *, since: str, over: Callable[[], bool]) -> AsyncGenerator[bytes]:
         """Yield an event whenever `mark` changes, until the visitor leaves or is signed out, `over()`, or STREAM_SECONDS."""
@@ -91,7 +94,7 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 async def live(request: Request, of: Subject, since: str = "", developer: str | None = None) -> Response:
     who = await visitor(request)
     if of in {"team", "system"} and not who.requester.is_admin:
-        raise NotPermitted("Only an admin can watch this.")
+        raise NotPermitted("This page is for admins. Your own budget is under My budget.")
 
     async def mark() -> str:
         return await mark_of(await visitor(request), of, developer)

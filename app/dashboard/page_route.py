@@ -23,14 +23,16 @@ log = structlog.get_logger()
 
 SIGN_IN = f"{PATH}/sign-in"
 TITLES: dict[type[CairnError], str] = {
-    NotPermitted: "Not yours to see",
-    NotFound: "There is nothing here",
-    RateLimited: "Too many tries",
-    Unavailable: "Just a moment",
+    NotPermitted: "Access denied",
+    NotFound: "Not found",
+    RateLimited: "Too many attempts",
+    Unavailable: "Temporarily unavailable",
 }
 
 
 class PageRoute(APIRoute):
+    """A page: its errors are pages too."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
@@ -42,9 +44,9 @@ class PageRoute(APIRoute):
             except CairnError as error:
                 return await _error(request, error)
             except RequestValidationError:
-                return await _error(request, NotFound("There is no such page. Go on from My budget or Knowledge."))
+                return await _error(request, NotFound("There is no such page. Go back to the dashboard."))
             except HTTPException as error:
-                message = "The form could not be read: load the page again and repeat the change."
+                message = "The form could not be read: reload the page and repeat the change."
                 return await _error(request, CairnError(message), status=error.status_code)
             except ClientDisconnect:
                 raise
@@ -56,7 +58,7 @@ class PageRoute(APIRoute):
 
 
 class DataPageRoute(PageRoute):
-    """A page with many queries: such pages are rendered in turns (`turns.py`), so that the API stays fast while many are open."""
+    """A page with many queries: such pages are rendered in turns (`fair_turns.py`), so that the API stays fast while many are open."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -104,7 +106,7 @@ async def _error(request: Request, error: CairnError, *, status: int | None = No
     status, headers = status or errors.status_of(error), retry_after(error)
     if not _wants_page(request):
         return errors.reply(status, error.message, "refused", headers=headers)
-    title = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), "That didn't work")
+    title = next((TITLES[kind] for kind in type(error).__mro__ if kind in TITLES), "The request failed")
     return await state_of(request).renderer.page(
         "error.html", None, status=status, headers=headers, title=title, message=error.message, request_id=request_ids.current()
     )

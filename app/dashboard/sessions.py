@@ -104,4 +104,4 @@ def _uuid(given: str) -> UUID | None:
     try:
         return UUID(given) if given else None
     except ValueError:
-        raise InvalidInput("This page's address is not one of ours: begin with the first page.", param="before") from None
+        raise InvalidInput("The page in this address is not one of ours: go back to the first page.", param="before") from None

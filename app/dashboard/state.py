@@ -9,20 +9,22 @@ from app.dashboard.live import LiveFeeds
 from app.dashboard.rendering import Renderer
 from app.dashboard.throttle import Throttle
 from app.settings import Settings
-from app.web.turns import Turns
+from app.web.fair_turns import FairTurns
 
 
-class Desk:
+class DashboardState:
+    """One server's: made once, with the application."""
+
     def __init__(self, settings: Settings) -> None:
         options = settings.dashboard
         self.assets = Assets()
         self.renderer = Renderer(self.assets, time_zone=settings.budget.time_zone)
         self.throttle = Throttle(tries=options.sign_in_tries, seconds=options.sign_in_minutes * 60)
-        self.pages = Turns()
+        self.pages = FairTurns()
         self.live = LiveFeeds(max_feeds=options.max_live, seconds=options.live_seconds)
 
 
-def state_of(request: Request) -> Desk:
+def state_of(request: Request) -> DashboardState:
     found = request.app.state.dashboard
-    assert isinstance(found, Desk)
+    assert isinstance(found, DashboardState)
     return found

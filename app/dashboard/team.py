@@ -25,7 +25,7 @@ from app.errors import InvalidInput
 from app.money import from_usd, usd_text
 from app.services import administration
 from app.web import spreadsheet
-from app.web.turns import exports_of
+from app.web.fair_turns import exports_of
 
 log = structlog.get_logger()
 
@@ -42,27 +42,29 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A developer's month. `spark`: each day so far, in percent of the most expensive one. `risk` empty: none."""
+class DeveloperMonth:
+    """A developer's month. `allowance`: limit and top-ups; `spark`: each day so far, in percent of the highest; `risk`: empty if none."""
 
     name: str
     keys: int
     budget: Budget
-    room: int
+    allowance: int
     left: int
     used_percent: int
     forecast: int
     spark: str
-    dearest: int
+    highest_day: int
     risk: str
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class TeamPage:
+    """All that the page shows. Amounts in nano-dollars."""
+
     name: str
     budget: Budget
     forecast: Forecast
-    rows: Sequence[Row]
+    rows: Sequence[DeveloperMonth]
     by_day: charts.Chart
     days_left: int
     resets: date
@@ -70,14 +72,14 @@ class Team:
     changes: Sequence[tuple[str, LimitChange]]
 
     @property
-    def at_risk(self) -> list[Row]:
-        """Return developers whose limit is or will be reached, the worst first."""
+    def at_risk(self) -> list[DeveloperMonth]:
+        """Developers whose limit is reached or forecast to be, the worst first."""
         return sorted((row for row in self.rows if row.risk), key=lambda row: (-row.used_percent, -row.forecast, row.name))
 
     @property
     def limits(self) -> int:
         """The sum of all developers' limits, in nano-dollars."""
-        return sum(row.room for row in self.rows)
+        return sum(row.allowance for row in self.rows)
 
     @property
     def together(self) -> dict[str, int]:
@@ -106,7 +108,7 @@ async def table(request: Request) -> Response:
     found = await load_team(who, request)
     lines = [spreadsheet.line(["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"])]
     for row in found.rows:
-        amounts = (row.budget.spent, row.budget.held, row.room, row.left, row.forecast)
+        amounts = (row.budget.spent, row.budget.held, row.allowance, row.left, row.forecast)
         lines.append(spreadsheet.line([row.name, *(usd_text(each) for each in amounts), row.used_percent, row.risk]))
     headers = {"content-disposition": 'attachment; filename="team.csv"', "cache-control": "no-store"}
     return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
@@ -169,7 +171,7 @@ async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
     return _back_to(who, view)
 
 
-async def load_team(who: Visitor, request: Request) -> Team:
+async def load_team(who: Visitor, request: Request) -> TeamPage:
     """Load all that the page shows, in a dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
     team_id, zone = who.requester.team_id, state_of(request).renderer.zone
@@ -184,7 +186,7 @@ async def load_team(who: Visitor, request: Request) -> Team:
     names = {each.id: each.name for each in members}
     changes = await spending.read_limit_changes(team_id, limit=CHANGES)
     together = days.get(team_id, {})
-    return Team(
+    return TeamPage(
         name=who.requester.team,
         budget=own,
         forecast=spending.forecast(own.spent, together),
@@ -209,29 +211,29 @@ def _line(each: MovementEntry) -> str:
     return spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
 
 
-def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> Row:
-    room = (budget.limit or 0) + budget.added
-    used, dearest = formatting.percent(budget.spent, room), max(days, default=0)
-    return Row(
+def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> DeveloperMonth:
+    allowance = (budget.limit or 0) + budget.added
+    used, highest = formatting.percent(budget.spent, allowance), max(days, default=0)
+    return DeveloperMonth(
         name=view.name,
         keys=view.keys,
         budget=budget,
-        room=room,
+        allowance=allowance,
         left=budget.remaining or 0,
         used_percent=used,
         forecast=budget.forecast,
-        spark=",".join(str(formatting.permille(each, dearest) // 10) for each in days) if dearest else "",
-        dearest=dearest,
-        risk=_risk(used, budget.forecast, room, budget.spent),
+        spark=",".join(str(formatting.permille(each, highest) // 10) for each in days) if highest else "",
+        highest_day=highest,
+        risk=_risk(used, budget.forecast, allowance, budget.spent),
     )
 
 
-def _risk(used: int, middle: int, room: int, spent: int) -> str:
+def _risk(used: int, forecast: int, allowance: int, spent: int) -> str:
     if spent and used >= 100:
         return "limit reached"
     if used >= RISK_PERCENT:
         return f"{used} % spent"
-    return "pace too high" if middle > room else ""
+    return "pace too high" if forecast > allowance else ""
 
 
 def _nanousd(given: str) -> int:

@@ -57,7 +57,7 @@ async def visitor(request: Request) -> Visitor:
     services, cookie = services_of(request), request.cookies.get(COOKIE)
     sign_in = _sign_in_of(services, cookie) if cookie else None
     if sign_in is None:
-        raise SignedOut("Sign in to go on.", was=False)
+        raise SignedOut("You are not signed in: sign in with your key.", was=False)
     try:
         requester = await services.sign_ins.who(sign_in, team=_team_of(request))
     except NotAuthenticated as error:
@@ -69,7 +69,7 @@ async def visitor(request: Request) -> Visitor:
 async def admin(request: Request) -> Visitor:
     found = await visitor(request)
     if not found.requester.is_admin:
-        raise NotPermitted("This page is for admins. What is yours is under My budget.")
+        raise NotPermitted("This page is for admins. Your own budget is under My budget.")
     return found
 
 
@@ -79,7 +79,7 @@ async def verified_form(request: Request, who: Visitor) -> FormData:
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
     if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
-        raise NotPermitted("This form is no longer good: load the page again and repeat the change.")
+        raise NotPermitted("This form has expired: reload the page and repeat the change.")
     identify("admin" if who.requester.is_admin else str(who.requester.developer_id))  # read your writes, at replicas too
     return form
 
@@ -87,10 +87,10 @@ async def verified_form(request: Request, who: Visitor) -> FormData:
 def check_origin(request: Request) -> None:
     """Raise NotPermitted for a cross-site form, by `sec-fetch-site` or `origin`. A client that sends neither is no browser."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise NotPermitted("This form was sent from another site.")
+        raise NotPermitted("This form was sent from another site: open the dashboard itself and repeat the change.")
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise NotPermitted("This form was sent from another site.")
+        raise NotPermitted("This form was sent from another site: open the dashboard itself and repeat the change.")
 
 
 def set_cookie(response: Response, services: Services, sign_in: UUID, *, secure: bool) -> None:
@@ -108,7 +108,7 @@ def text_of(form: FormData, field: str) -> str:
     """Return a form's text field, stripped. InvalidInput if the form lacks it."""
     value = form.get(field)
     if not isinstance(value, str):
-        raise InvalidInput(f"{field} is missing: send the form again.", param=field)
+        raise InvalidInput(f"The form has no field {field}: reload the page and send it again.", param=field)
     return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()  # may hold lone surrogates
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.cache.memory import MemoryCache
-from app.embeddings import cuda
+from app.embeddings import cpu, cuda
 from app.embeddings.bulk import BulkAdmission, BulkLane, TwoLanes
 from app.embeddings.cache import CachedEmbedder, is_vector
 from app.embeddings.coalescing import CoalescingEmbedder
@@ -17,7 +17,6 @@ from app.embeddings.embedder import Embedder, Encoded, TokenEmbedder
 from app.embeddings.lazy import LazyEmbedder
 from app.embeddings.longform import LongForm, local_long_form
 from app.embeddings.model import NAME, exported
-from app.embeddings.runtime import load
 from app.embeddings.supervision import EmbeddingProcess
 from app.settings import EmbeddingsSettings
 
@@ -62,7 +61,7 @@ async def open_embedder(
         model = await exported(models)
         if on_gpu:
             return await asyncio.to_thread(cuda.load, model, options)
-        return await asyncio.to_thread(load, model, options, models / "compiled", lane="batches" if batches else "questions")
+        return await asyncio.to_thread(cpu.load, model, options, models / "compiled", lane="batches" if batches else "questions")
 
     late = LazyEmbedder(loaded, model=NAME)
     retrying = None if await late.load() else asyncio.create_task(late.run(), name="load embeddings")

@@ -92,7 +92,8 @@ class BulkLane:
                 return await request.future
         except TimeoutError:
             raise Unavailable(
-                f"{request.done:,} of {len(texts):,} texts were embedded in time: the machine is busy. Send fewer, or try again later.",
+                f"Only {request.done:,} of {len(texts):,} texts were embedded in time: the machine is busy. Send fewer, or"
+                f" try again later.",
                 retry_after=MAX_RETRY_SECONDS,
                 code="embeddings_busy",
             ) from None
@@ -107,7 +108,7 @@ class BulkLane:
                 await self._running
         for request in [each for queue in self._queues.values() for each in queue]:
             if not request.future.done():
-                request.future.set_exception(Unavailable("Cairn is stopping: try again.", code="embeddings_unavailable"))
+                request.future.set_exception(Unavailable("The server is stopping: try again.", code="embeddings_unavailable"))
 
     async def _drain(self) -> None:
         while self._turns:
@@ -195,7 +196,8 @@ class BulkAdmission:
         if total and total + asked.texts > self._max_texts:
             busiest = max(each.cost for each in self._waiting.values())
             raise Unavailable(
-                f"{total:,} texts of all callers wait to be embedded; the limit is {self._max_texts:,}. Try again later.",
+                f"{total:,} texts of all callers wait to be embedded; the limit is {self._max_texts:,} (embeddings.bulk_texts)."
+                f" Try again later.",
                 retry_after=self._retry_after(busiest),
                 code="embeddings_busy",
             )

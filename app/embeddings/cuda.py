@@ -13,7 +13,7 @@ import structlog
 
 from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model, check_weights, weights_folder
-from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
+from app.embeddings.runtime import Ints, RuntimeEmbedder
 from app.embeddings.tokens import Tokenizer
 from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings as Options
@@ -60,13 +60,13 @@ def devices() -> int:
 def load(model: Model, options: Options, *, device: str = "cuda", weights: Path | None = None) -> RuntimeEmbedder:
     """Load the model: 6 seconds or more, mostly for torch. `weights`: another folder with the same weights, for measurements."""
     half = device != "cpu" and options.precision != "fp32"
-    run, run_tokens = _on(device, weights or _checked(), half=half)
+    loaded = _TorchModel(device, weights or _checked(), half=half)
     padded = options.batch_padded_tokens if device == "cpu" else _padded_tokens()
     log.info("embeddings.loaded", model=NAME, runtime="torch", device=device, precision="fp16" if half else "fp32", padded_tokens=padded)
     return RuntimeEmbedder(
         Tokenizer(model.tokenizer),
-        run,
-        run_tokens,
+        loaded.run,
+        loaded.run_tokens,
         padded_tokens=padded,
         timeout_seconds=options.timeout_seconds,
         texts_a_run=SLICE,
@@ -99,45 +99,49 @@ def _padded_tokens() -> int:
     return max(2048, min(MAX_PADDED_TOKENS, int(free * MEMORY_SHARE / BYTES_A_TOKEN)))
 
 
-def _on(device: str, weights: Path, *, half: bool) -> tuple[Run, RunTokens]:
-    """Build the model's functions: the transformer in fp16 (closer to fp32 than bf16 is), the pooling in fp32."""
-    import torch
+class _TorchModel:
+    """The model on a device of torch: the transformer in fp16 if `half` (closer to fp32 than bf16 is), the pooling in fp32."""
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from sentence_transformers import SentenceTransformer
+    def __init__(self, device: str, weights: Path, *, half: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from sentence_transformers import SentenceTransformer
 
-        loaded = SentenceTransformer(str(weights), device=device, local_files_only=True)
-    transformer = cast("torch.nn.Module", loaded[0].auto_model).eval()
-    transformer = transformer.half() if half else transformer.float()
+            loaded = SentenceTransformer(str(weights), device=device, local_files_only=True)
+        transformer = cast("torch.nn.Module", loaded[0].auto_model).eval()
+        self._transformer = transformer.half() if half else transformer.float()
+        self._device = device
 
-    def encode(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        states = transformer(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)).last_hidden_state.float()
-        weights = mask.unsqueeze(-1).float()
-        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-        return torch.nn.functional.normalize(mean, p=2, dim=1), states
+    def run(self, ids: Ints, mask: Ints) -> Floats:
+        (vectors,) = self._outputs(ids, mask, 1)
+        return vectors
 
-    def attempt(ids: Ints, mask: Ints, outputs: int) -> list[Floats]:
-        """Return the first `outputs` outputs, so that unneeded ones are not copied from the GPU. Halves the batch on out-of-memory."""
+    def run_tokens(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        vectors, states = self._outputs(ids, mask, 2)
+        return vectors, states
+
+    def _outputs(self, ids: Ints, mask: Ints, count: int) -> list[Floats]:
+        """Return the first `count` outputs, so that unneeded ones are not copied from the GPU. Halves the batch on out-of-memory."""
+        import torch
+
         try:
             with torch.inference_mode():
-                found = encode(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-                return [np.asarray(each.cpu().numpy(), dtype=np.float32) for each in found[:outputs]]
+                found = self._encode(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
+                return [np.asarray(each.cpu().numpy(), dtype=np.float32) for each in found[:count]]
         except torch.cuda.OutOfMemoryError:
             if len(ids) == 1:
                 raise
         # Other processes use the GPU too: memory that was free at the start may be taken now.
         torch.cuda.empty_cache()
         middle = len(ids) // 2
-        halves = attempt(ids[:middle], mask[:middle], outputs), attempt(ids[middle:], mask[middle:], outputs)
+        halves = self._outputs(ids[:middle], mask[:middle], count), self._outputs(ids[middle:], mask[middle:], count)
         return [np.concatenate(each) for each in zip(*halves, strict=True)]
 
-    def run(ids: Ints, mask: Ints) -> Floats:
-        (vectors,) = attempt(ids, mask, 1)
-        return vectors
+    def _encode(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return unit vectors (batch × 384) and the token states before the mean (batch × tokens × 384)."""
+        import torch
 
-    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        vectors, states = attempt(ids, mask, 2)
-        return vectors, states
-
-    return run, run_tokens
+        states = self._transformer(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(ids)).last_hidden_state.float()
+        weights = mask.unsqueeze(-1).float()
+        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+        return torch.nn.functional.normalize(mean, p=2, dim=1), states

@@ -29,7 +29,7 @@ class LazyEmbedder:
 
     def __init__(self, load: Load, *, model: str) -> None:
         self.model = model
-        self.away: str | None = "it is not loaded yet"
+        self.away: str | None = "the model is not loaded yet"
         self._load = load
         self._inner: TokenEmbedder | None = None
 
@@ -45,14 +45,18 @@ class LazyEmbedder:
 
     async def _guarded(self, ask: Callable[[TokenEmbedder], Awaitable[T]]) -> T:
         if self._inner is None:
-            raise Unavailable(f"There are no embeddings: {self.away}. Cairn retries; try later.", code=CODE, retry_after=FIRST_RETRY)
+            raise Unavailable(
+                f"No text can be embedded: {self.away}. Loading is retried automatically; try again later.",
+                code=CODE,
+                retry_after=FIRST_RETRY,
+            )
         try:
             return await ask(self._inner)
         except CairnError:
             raise
         except Exception as error:
             log.exception("embeddings.failed")
-            raise Unavailable("The embedding model failed. Try again; the server's log says why.", code=CODE) from error
+            raise Unavailable("The embedding model failed. Try again; the server's log says why (embeddings.failed).", code=CODE) from error
 
     async def load(self) -> bool:
         """Try to load once; return True if there is a model now."""
@@ -63,7 +67,7 @@ class LazyEmbedder:
         except TimeoutError:
             self._failed("the export took too long")
         except OSError as error:
-            self._failed(f"{error.strerror or error}: look at the disk of the data folder")
+            self._failed(f"{error.strerror or error}: check the disk of the data folder")
         except Exception as error:
             log.exception("embeddings.not_loaded")
             self._failed(f"the model can't be loaded ({type(error).__name__}): the server's log says why")

@@ -1,4 +1,4 @@
-"""Opens the embedding models: one for questions, a lane for other programs' batches, one for long texts, and the cache around them."""
+"""Opens the embedders: for questions, for other programs' batches (bulk), for long texts; and the cache around them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from app.cache.part import favourites_of, tiers
+from app.cache.part import tiers, warmup_of
 from app.embeddings import Bulk, CachedEmbedder, LongForm, is_vector, local_long_form, open_bulk, open_embedder
 from app.part import OK, Condition, Opened, Part, ReadinessCheck, Role
 from app.settings import Settings
@@ -15,7 +15,7 @@ from app.storage.part import StorageServices
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingServices:
-    """`bulk`: batches of other programs, which never wait in a question's way."""
+    """The open embedders. `bulk`: for batches of other programs, which never delay a question."""
 
     embedder: CachedEmbedder
     bulk: Bulk
@@ -24,32 +24,32 @@ class EmbeddingServices:
 
 @asynccontextmanager
 async def open_embeddings(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[EmbeddingServices]]:
-    """Open the models and their cache. One that can't be loaded is tried again behind the answers: `/readyz` says why until then."""
+    """Open the embedders and their cache. A model that can't be loaded is retried in the background; `/readyz` says why until then."""
     options, cached, models = settings.embeddings, settings.cache.embeddings, storage.folder.models
     async with AsyncExitStack() as stack:
-        before = tiers("embeddings", cached, settings, storage, redis=False)
+        cached_vectors = tiers("embeddings", cached, settings, storage, redis=False)
         embedder = await stack.enter_async_context(
-            open_embedder(options, models, before.memory, ttl_seconds=cached.ttl_seconds, batches=role == "worker")
+            open_embedder(options, models, cached_vectors.memory, ttl_seconds=cached.ttl_seconds, batches=role == "worker")
         )
         bulk = await stack.enter_async_context(open_bulk(embedder, options, models))
-        favourites = None
+        warmup = None
         if role == "serve":
-            favourites = favourites_of(before, settings, storage, valid=is_vector, own_ttl_seconds=cached.ttl_seconds)
-        if favourites is not None:
-            stack.push_async_callback(favourites.close)
+            warmup = warmup_of(cached_vectors, settings, storage, valid=is_vector, own_ttl_seconds=cached.ttl_seconds)
+        if warmup is not None:
+            stack.push_async_callback(warmup.close)
 
         async def condition() -> Condition:
             why = embedder.away
             if why is None:
                 return OK
             return Condition(
-                "degraded", f"{why}. It is tried again by itself: until then searches answer by words, and what is ingested waits."
+                "degraded", f"{why}. Loading is retried automatically; until then searches are lexical only, and ingested sessions wait."
             )
 
         part = Part(
             name="embeddings",
-            loops=() if favourites is None else favourites.loops(),
+            loops=() if warmup is None else warmup.loops(),
             ready=[ReadinessCheck("embeddings", condition)],
-            caches=[before],
+            caches=[cached_vectors],
         )
         yield EmbeddingServices(embedder, bulk, local_long_form(embedder, models)), part

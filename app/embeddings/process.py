@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from app.embeddings import cuda
+from app.embeddings import cpu, cuda
 from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import FOLDER, Model
-from app.embeddings.runtime import RuntimeEmbedder, load
+from app.embeddings.runtime import RuntimeEmbedder
 from app.settings import EmbeddingsSettings
 from app.storage.priority import lower_priority
 
@@ -46,7 +46,7 @@ def _loaded(models: Path, options: EmbeddingsSettings) -> RuntimeEmbedder:
     model = Model(models / FOLDER)
     if cuda.wanted(options, batches=False):
         return cuda.load(model, options)
-    return load(model, options, models / "compiled", lane="slices")
+    return cpu.load(model, options, models / "compiled", lane="slices")
 
 
 def _reply(embedder: RuntimeEmbedder, texts: list[str]) -> SliceReply:

@@ -1,70 +1,38 @@
-"""Run the model on OpenVINO or ONNX Runtime, in a precision in which a text's vector doesn't depend on its batch.
-
-The choice of runtime: docs/decisions/0002-embedding-runtime.md.
-"""
+"""The innermost embedder: tokenizes texts, forms batches and runs them in threads. Knows no runtime (`cpu.py`, `cuda.py` do)."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
-import platform
-import queue
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from app.embeddings.compiled import checked
 from app.embeddings.embedder import Encoded, Floats, Packed
 from app.embeddings.late_interaction import pack
 from app.embeddings.lazy import CODE
-from app.embeddings.model import NAME, Model
+from app.embeddings.model import NAME
 from app.embeddings.tokens import CHARS_A_TOKEN, Tokenizer, batches, padded, read_chars
 from app.errors import Unavailable
-from app.settings import EmbeddingsSettings as Options
 from app.telemetry import metrics
-
-log = structlog.get_logger()
 
 Ints = NDArray[np.int64]
 Run = Callable[[Ints, Ints], Floats]
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """Maps ids, mask to pooled vectors (batch × 384) and token vectors before the mean (batch × tokens × 384), in one run."""
-Lane = Literal["questions", "slices", "batches"]
-"""The kind of work a model is compiled for. `questions`: simultaneous ones share one thread, a single one takes all.
-`slices`: every run takes all threads. `batches`: one run per thread, which gives a fifth more texts/s beside the process's other work.
-"""
-MAX_THREADS = 4
-MAX_PADDED_OF_MANY = 1024
-"""Padded tokens of a batch in bulk work: four long texts. Larger ones are hardly faster, and take more memory."""
-SHARED_TEXTS, SHARED_TOKENS = 32, 64
-"""Shape up to which a run counts as several questions: it then takes one thread, since others need the cores.
-
-Per question, one thread takes 1.75 ms of CPU; four take 3.2 ms (0.9 ms of wall time instead of 1.7). A long text's windows don't count.
-"""
+MAX_TEXTS_OF_A_RUN = 32
+"""Texts of a request that go in one run, without being sorted by length."""
 SLICE = 256
 """Number of texts that are sorted by length together."""
 SLICE_WITH_TOKENS = 512
 """Like SLICE, for passages, whose lengths vary more: sorting 32, 64, 256, 512 runs 1.40, 1.27, 1.10, 1.07 tokens per token."""
 MAX_PADDED_WITH_TOKENS = 16_384
 """Padded tokens of a run that returns token vectors: 25 MB. Only a GPU's batches are larger."""
-KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
-"""Kernels, compiled per batch shape, that are cached. For 2,000 batches' shapes 5,000 took 100 MB more than 50 and were no faster; none
-at all is 10 % slower.
-"""
-ONE_TOKEN = np.ones((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)
-"""Ids and mask of a warm-up run of each OpenVINO request while loading: two threads whose first runs overlapped deadlocked while holding
-the GIL (3 of about 40 fresh processes froze).
-"""
-
 T = TypeVar("T")
 
 
@@ -143,7 +111,7 @@ class RuntimeEmbedder:
 
     def _is_one_run(self, texts: Sequence[str]) -> bool:
         """Tell whether a request fits one run, tokenizing included, so that the next caller waits for one run only."""
-        return len(texts) <= SHARED_TEXTS and (len(texts) <= 1 or read_chars(texts) <= CHARS_A_TOKEN * self._padded_tokens)
+        return len(texts) <= MAX_TEXTS_OF_A_RUN and (len(texts) <= 1 or read_chars(texts) <= CHARS_A_TOKEN * self._padded_tokens)
 
     async def _batch_after_batch(
         self, texts: Sequence[str], run: Callable[[list[Encoding]], T], sorted_texts: int, padded_tokens: int
@@ -220,117 +188,3 @@ def _encoded(encoding: Encoding, vector: Floats, states: Floats) -> Encoded:
 def _packed(encoding: Encoding, vector: Floats, states: Floats) -> Packed:
     encoded = _encoded(encoding, vector, states)
     return Packed(encoded.vector, pack(encoded.pieces, encoded.tokens))
-
-
-def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions") -> RuntimeEmbedder:
-    """Load the model. Blocking, up to a second."""
-    runtime, precision = choose(options)
-    threads = options.threads or min(MAX_THREADS, os.cpu_count() or 1)
-    at_once = threads if lane == "batches" else 1
-    run, run_tokens = (
-        _openvino(model, precision, threads, cache, lane=lane) if runtime == "openvino" else _onnxruntime(model, threads // at_once)
-    )
-    log.info("embeddings.loaded", model=NAME, runtime=runtime, precision=precision, threads=threads, at_once=at_once)
-    return RuntimeEmbedder(
-        Tokenizer(model.tokenizer),
-        run,
-        run_tokens,
-        padded_tokens=options.batch_padded_tokens if lane == "questions" else min(options.batch_padded_tokens, MAX_PADDED_OF_MANY),
-        timeout_seconds=options.timeout_seconds,
-        at_once=at_once,
-    )
-
-
-def choose(options: Options) -> tuple[Literal["openvino", "onnxruntime"], Literal["fp32", "bf16"]]:
-    """Choose runtime and precision. `auto`: OpenVINO in bf16 if the CPU multiplies bf16, else ONNX Runtime in fp32."""
-    fast = _multiplies_bf16()
-    precision: Literal["fp32", "bf16"] = "bf16" if fast else "fp32"
-    if options.precision != "auto":
-        precision = options.precision
-    runtime: Literal["openvino", "onnxruntime"] = "openvino" if precision == "bf16" else "onnxruntime"
-    if options.runtime != "auto":
-        runtime = options.runtime
-    return runtime, precision if runtime == "openvino" else "fp32"
-
-
-def are_questions(texts: int, tokens: int) -> bool:
-    """Tell whether a run of this shape holds several questions, which then take one thread."""
-    return 1 < texts <= SHARED_TEXTS and tokens <= SHARED_TOKENS
-
-
-def _multiplies_bf16() -> bool:
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        return False
-    flags = Path("/proc/cpuinfo").read_text()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _openvino(model: Model, precision: str, threads: int, cache: Path, *, lane: Lane) -> tuple[Run, RunTokens]:
-    import openvino
-
-    core = openvino.Core()
-    at_once = threads if lane == "batches" else 1
-
-    @functools.cache  # each compiled on first use: 200 MB, of which 90 are the cached file's pages
-    def requests_of(count: int) -> queue.SimpleQueue[openvino.InferRequest]:
-        """Return the free requests of a model compiled for `count` threads."""
-        settings = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": str(count),
-            "NUM_STREAMS": str(at_once),
-            "CPU_RUNTIME_CACHE_CAPACITY": str(KERNELS_OF_QUESTIONS if lane == "questions" else KERNELS_OF_BATCHES),
-        }
-        with checked(cache) as folder:
-            kept = {} if folder is None else {"CACHE_DIR": str(folder)}
-            # The graph's path is part of the cache's key: links to one folder would each add 90 MB.
-            compiled = core.compile_model(str(model.graph.resolve()), "CPU", settings | kept)
-        free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
-        for _ in range(at_once):
-            request = compiled.create_infer_request()
-            infer(request, *ONE_TOKEN, 2)
-            free.put(request)
-        return free
-
-    def infer(request: openvino.InferRequest, ids: Ints, mask: Ints, count: int) -> list[Floats]:
-        """Run, and return the first `count` outputs, copied: the next run overwrites them."""
-        request.infer({"ids": ids, "mask": mask})
-        return [np.array(request.get_output_tensor(place).data, dtype=np.float32) for place in range(count)]
-
-    requests_of(threads)
-
-    def outputs(ids: Ints, mask: Ints, count: int) -> list[Floats]:
-        free = requests_of(1 if lane == "questions" and are_questions(*ids.shape) else threads)
-        request = free.get()
-        try:
-            return infer(request, ids, mask, count)
-        finally:
-            free.put(request)
-
-    def run(ids: Ints, mask: Ints) -> Floats:
-        return outputs(ids, mask, 1)[0]
-
-    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        vectors, tokens = outputs(ids, mask, 2)
-        return vectors, tokens
-
-    return run, run_tokens
-
-
-def _onnxruntime(model: Model, threads: int) -> tuple[Run, RunTokens]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
-
-    def run(ids: Ints, mask: Ints) -> Floats:
-        (vectors,) = session.run(["vectors"], {"ids": ids, "mask": mask})
-        return np.asarray(vectors, dtype=np.float32)
-
-    def run_tokens(ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        vectors, tokens = session.run(["vectors", "tokens"], {"ids": ids, "mask": mask})
-        return np.asarray(vectors, dtype=np.float32), np.asarray(tokens, dtype=np.float32)
-
-    return run, run_tokens

@@ -41,7 +41,7 @@ class WindowCutter:
         try:
             tokenizer = RustTokenizer.from_file(str(self._file))
         except Exception as error:  # the library raises plain Exception
-            raise Unavailable("There is no tokenizer for long texts before the model's export. Try again later.", code=CODE) from error
+            raise Unavailable("Long texts can't be embedded before the model is exported. Try again later.", code=CODE) from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(PARTS * (_READ - _LONG_WORD))
         return tokenizer

@@ -350,4 +350,4 @@ class CachedEngine:
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0
         measures.saved.add((), saved)
-        self._tiers.spared(receipt.cache, seconds=seconds, nanousd=saved)
+        self._tiers.record_saved(receipt.cache, seconds=seconds, nanousd=saved)

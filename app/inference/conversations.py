@@ -21,7 +21,7 @@ from app.inference.conversation import Conversation
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import EventReader
 from app.inference.provider_errors import ProviderError
-from app.inference.request import CacheWish, CallContext, ChatRequest, CompletionAnswer, Receipt
+from app.inference.request import CacheMode, CallContext, ChatRequest, CompletionAnswer, Receipt
 from app.inference.stream import BrokenStream
 
 MAX_PRODUCED_TOKENS = 2**20
@@ -73,7 +73,7 @@ class ConversationEngine:
         self._engine = engine
 
     async def complete(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheWish = "auto"
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
     ) -> tuple[WholeAnswer, Receipt]:
         """Return a whole answer. `size`: of the request as received, in bytes; 0: unknown.
 
@@ -88,7 +88,7 @@ class ConversationEngine:
             raise AllProvidersFailed(f"The answer of {receipt.provider} can't be read: {fault.message}. Send the request again.") from fault
 
     async def open_stream(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheWish = "auto"
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
     ) -> AnswerStream:
         """Open a stream and wait for its first token. Raises the same errors as `complete`."""
         request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
@@ -133,7 +133,7 @@ class ConversationStream:
             raise BrokenStream(f"{said} What was delivered so far was charged. Send the request again for a whole answer.") from fault
 
 
-def chat_request(conversation: Conversation, *, size: int, cache: CacheWish) -> tuple[ChatRequest, tuple[str, ...]]:
+def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> tuple[ChatRequest, tuple[str, ...]]:
     """Return the engine's request, and the names of what it can't say. Raises InvalidInput for what can't be sent."""
     options = conversation.options
     if options.choices * (options.max_tokens or 1) > MAX_PRODUCED_TOKENS:

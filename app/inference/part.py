@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.budget.ledger import Ledger
 from app.budget.prices import Prices
 from app.budget.requests import RequestLog
-from app.cache.part import favourites_of, tiers
+from app.cache.part import tiers, warmup_of
 from app.cache.tiers import TieredCache
 from app.embeddings.part import EmbeddingServices
 from app.inference.cached import CachedEngine
@@ -70,10 +70,10 @@ async def open_inference(
         stack.push_async_callback(engine.close)
         if role == "serve":
             await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
-            favourites = favourites_of(completions, settings, storage)
-            if favourites is not None:
-                stack.push_async_callback(favourites.close)
-                loops += favourites.loops()
+            warmup = warmup_of(completions, settings, storage)
+            if warmup is not None:
+                stack.push_async_callback(warmup.close)
+                loops += warmup.loops()
             if sharing is not None:
                 loops += sharing.loops(catalog.breakers)
 

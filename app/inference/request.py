@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.budget.holds import Payer
 
-CacheWish = Literal["auto", "always", "refresh", "never"]
+CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
@@ -47,7 +47,7 @@ class ChatRequest:
     max_tokens: int | None = None
     choices: int = 1
     bytes: int = 0
-    cache: CacheWish = "auto"
+    cache: CacheMode = "auto"
     optional: frozenset[str] = frozenset()
 
     @property

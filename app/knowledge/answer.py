@@ -13,7 +13,7 @@ from app.knowledge.item import KINDS, Kind, Quote
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Bounds of a query's `max_tokens`."""
 MAX_FILES, MAX_FILE_CHARS = 20, 500
-CacheWish = Literal["auto", "refresh", "never"]
+CacheMode = Literal["auto", "refresh", "never"]
 """auto: cached where the rules allow; refresh: a new answer, which is cached; never: neither read from the cache nor written to it."""
 Origin = Literal["miss", "memory", "redis", "database"]
 
@@ -34,7 +34,7 @@ class Query:
     min_score: float | None = None
     prefer_project: str | None = None
     explain: bool = False
-    cache: CacheWish = "auto"
+    cache: CacheMode = "auto"
     asker: UUID | None = None
     kinds: tuple[Kind, ...] = KINDS
     files: tuple[str, ...] = ()

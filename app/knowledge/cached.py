@@ -71,7 +71,7 @@ class CachedSearch:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
                     self._search.record_unanswered(team_id, query)
-                self._tiers.spared(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
+                self._tiers.record_saved(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
                 return Answer(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
         read_newest()  # the version was read from the primary, so the answer cached under it must be as new
         answer = await self._search.query(team_id, query)

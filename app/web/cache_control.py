@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import Request
 
 
-def wish(request: Request) -> Literal["auto", "refresh", "never"]:
+def cache_mode(request: Request) -> Literal["auto", "refresh", "never"]:
     """Return `never` for `no-store` (neither read nor stored), `refresh` for `no-cache` (not read, but stored), else `auto`."""
     control = request.headers.get("cache-control", "").lower()
     if "no-store" in control:

@@ -58,12 +58,12 @@ TYPES = {
 """OpenAI's error types where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
-UNEXPECTED = "Something went wrong on our side. The request id finds it in the server's log."
+UNEXPECTED = "The server failed unexpectedly. Try again; if it happens again, look for this request id in the server's log."
 MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
 
 
 class ErrorBody(BaseModel):
-    """`param` names the field at fault; `request_id` finds the request in the logs."""
+    """An error. `param` names the field at fault; `request_id` identifies the request in the server's log."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -118,16 +118,20 @@ def status_of(error: CairnError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
+def type_of(status: int) -> str:
+    """Return the `type` of an error with this status."""
+    return TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
+
+
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
     """Build the error body; secrets are redacted, since a message may quote the request (a field, a model, a rule)."""
     message, param = free_text(message), param and free_text(param)
     if error_shapes.current() == "anthropic":
         return error_shapes.anthropic_body(status, message, code, param, request_ids.current())
-    kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
     return {
         "error": {
             "message": message,
-            "type": kind,
+            "type": type_of(status),
             "code": code,
             "param": param,
             "request_id": request_ids.current(),
@@ -183,9 +187,14 @@ async def _http(_: Request, error: Exception) -> Response:
         return reply_to(error.__cause__)
     match error.status_code:
         case 404:
-            return reply(404, "There is no such route. All of them are at /docs.", "not_found")
+            return reply(404, "There is no such route. /docs lists all routes.", "not_found")
         case 405:
-            return reply(405, "This route does not take this method. See /docs.", "method_not_allowed", headers=error.headers)
+            return reply(
+                405,
+                "This route doesn't take this method. /docs lists all routes with their methods.",
+                "method_not_allowed",
+                headers=error.headers,
+            )
         case 400:
             return reply(400, "The request's body could not be read. Send it again as JSON in UTF-8.", "unreadable")
         case status:

@@ -23,7 +23,7 @@ MAX_NAMED_BYTES = 65_536
 """A refused body up to this size is parsed again by Python's slower decoder, so that the error can name the field."""
 BOM = b"\xef\xbb\xbf"
 TOO_DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
-LONE_SURROGATE = 'The JSON holds half a character (such as "\\ud83d" without its second half): a text was cut within one. Cut it elsewhere.'
+LONE_SURROGATE = 'The JSON has a lone surrogate (such as "\\ud83d"): a text was cut in the middle of a character. Cut it elsewhere.'
 
 
 class JsonRequest(Request):
@@ -87,7 +87,7 @@ def _parse_leniently(raw: bytes, *, mend: bool, why: str) -> Any:
         raise json.JSONDecodeError(why, "", 0) from None
     _check_depth(found)
     if (place := _non_finite_field(found)) is not None:
-        raise InvalidInput(f"{place}: JSON knows no NaN, no infinity and no number beyond 1e308.", param=place)
+        raise InvalidInput(f"{place} is NaN, infinity or beyond 1e308, which JSON doesn't have: send a finite number or null.", param=place)
     text = json.dumps(found, ensure_ascii=False)
     mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if not mend and mended != text:

@@ -39,16 +39,17 @@ class KeyHeaders:
         if key and other and key != other:
             raise NotAuthenticated("Two different keys were sent, in Authorization and in x-api-key: send one.")
         if not key and not other:
-            raise NotAuthenticated("Send a key: Authorization: Bearer KEY, or x-api-key: KEY. `cairn keys create NAME` makes one.")
+            said = "No key was sent: send the header Authorization: Bearer KEY, or x-api-key: KEY."
+            raise NotAuthenticated(f"{said} `cairn keys create NAME` creates one.")
         return key or other
 
     def check(self) -> None:
         """Raise InvalidInput, which names the header, for one that was sent twice, is too long, or whose label looks like a secret."""
         if self.twice:
-            raise InvalidInput(f"{self.twice[0]} was sent twice, with different values: send it once.", param=self.twice[0])
+            raise InvalidInput(f"The header {self.twice[0]} was sent twice, with different values: send it once.", param=self.twice[0])
         for name, value in ((TEAM, self.team), (DEVELOPER, self.developer), (PURPOSE, self.purpose)):
             if value is not None and len(value) > MAX_CHARS[name]:
-                raise InvalidInput(f"{name}: String should have at most {MAX_CHARS[name]} characters.", param=name)
+                raise InvalidInput(f"{name} is longer than {MAX_CHARS[name]} characters: shorten it.", param=name)
         if self.purpose is not None:
             check_label(self.purpose, param=PURPOSE)
 

@@ -1,4 +1,4 @@
-"""Tells how fresh a request's reads must be: by its caller's earlier writes, and by the position that it sends back.
+"""Decides how fresh a request's reads must be: by its caller's earlier writes, and by the position that it sends back.
 
 Pure ASGI, installed only with replicas. A response that used the primary is sent once its position is known to all (read your writes).
 """
@@ -36,7 +36,9 @@ class Position:
         given = Headers(scope=scope).get(HEADER)
         min_position = 0 if given is None else position_in(given)
         if min_position is None:
-            refusal = InvalidInput(f"{HEADER} is no position: send back what an answer carried, or leave it out.", param=HEADER)
+            refusal = InvalidInput(
+                f"{HEADER} is not a position: send the value that a response carried in this header, or leave it out.", param=HEADER
+            )
             await errors.reply_to(refusal)(scope, receive, send)
             return
         database = scope["app"].state.services.database

@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Literal, cast
-from uuid import uuid4
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.web import errors
-from app.web.connections import KEY, ConnectionLimits, Connections, Reason
+from app.web.connections import KEY, Connections, Reason
 from app.web.forwarded import TrustedProxies, bucket
+from app.web.refusals import (
+    HEAD_TOO_LARGE,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    MAX_PIPELINED_KEYED,
+    NOT_HTTP,
+    REFUSALS,
+    HttpRefusal,
+    refusal_of,
+    refusing,
+)
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together. The parser itself has no bound, and the client is not authenticated yet."""
-RETRY_SECONDS = 5
 REFUSED_SECONDS = 2.0
 """A connection refused at accept is answered when its request arrives, or after this: a client that still sends would lose the response."""
 LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 2**20
 """Bounds of a lingering close: a client that still sends is read, and its bytes dropped, up to these (RFC 9112, 9.6)."""
-MAX_PIPELINED, MAX_PIPELINED_KEYED = 8, 64
-"""Pipelined requests that may wait on one connection. Bounded, since a few bytes make a request that is parsed and kept in memory."""
-REFUSALS: dict[Reason, tuple[HTTPStatus, str, str]] = {
-    "head_slow": (
-        HTTPStatus.REQUEST_TIMEOUT,
-        "request_timeout",
-        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send them in one go.",
-    ),
-    "body_slow": (
-        HTTPStatus.REQUEST_TIMEOUT,
-        "request_timeout",
-        "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send it again.",
-    ),
-    "too_many": (
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "too_many_connections",
-        "Too many connections are open at this server (server.max_connections). Come again in a moment.",
-    ),
-    "too_many_of_address": (
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "too_many_connections",
-        "Too many connections without a key are open from your address (server.max_connections_per_address). Come again in a moment.",
-    ),
-    "too_many_pipelined": (
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "too_many_pipelined",
-        (
-            f"Too many requests wait on this connection: {MAX_PIPELINED} may, or {MAX_PIPELINED_KEYED} once it has shown a key. "
-            "None was started. Send each when the one before is answered, or open more connections."
-        ),
-    ),
-}
-UNREADABLE = "unreadable"
 
 Phase = Literal["resting", "head", "body", "whole"]
 
@@ -141,7 +111,7 @@ class Protocol(HttpToolsProtocol):
         if self._over:
             return  # ignored: the connection is closing
         if self._refusal is not None:
-            self._refuse(*_refusal_of(self._refusal, self._limits))
+            self._refuse(refusal_of(self._refusal, self._limits))
             return
         if self._phase == "head":
             self._head_bytes += len(data)
@@ -150,9 +120,7 @@ class Protocol(HttpToolsProtocol):
             self._seconds_left = min(earned, self._limits.body_seconds)
         super().data_received(data)
         if self._phase == "head" and self._head_bytes > MAX_HEAD_BYTES and not self._over:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, UNREADABLE, f"Request line and headers are over {MAX_HEAD_BYTES} bytes."
-            )
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         if self._over:  # the parser can't be stopped within one chunk
@@ -173,7 +141,7 @@ class Protocol(HttpToolsProtocol):
         self.scope[KEY] = self  # type: ignore[literal-required]
         app = self.app
         if self._proxied and (refused := self._attribute()) is not None:
-            self.app = _refusing(refused, self._limits)
+            self.app = refusing(refusal_of(refused, self._limits))
         super().on_headers_complete()
         self.app = app
         self.cycle.transport = cast("asyncio.Transport", self._answers)
@@ -204,7 +172,8 @@ class Protocol(HttpToolsProtocol):
                 self._connections.attribute(self, None)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, UNREADABLE, msg)
+        del msg  # uvicorn's own, which doesn't say what to do
+        self._refuse(NOT_HTTP)
 
     def shutdown(self) -> None:
         if self._lingering:
@@ -250,7 +219,7 @@ class Protocol(HttpToolsProtocol):
         if begun or self._over or self.transport.get_write_buffer_size():
             self.transport.abort()  # a truncated response must not look complete
         elif self._refusal is not None or (reason in REFUSALS and self._begun):
-            self._refuse(*_refusal_of(reason, self._limits))
+            self._refuse(refusal_of(reason, self._limits))
         else:
             self.transport.close()
         self._abandon()
@@ -343,7 +312,7 @@ class Protocol(HttpToolsProtocol):
         if self._dropped > LINGER_BYTES:
             self.transport.close()
 
-    def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
+    def _refuse(self, refusal: HttpRefusal) -> None:
         if self._over:
             return  # it has a response already
         current = self._current
@@ -352,30 +321,5 @@ class Protocol(HttpToolsProtocol):
         if begun:
             self.transport.abort()  # inside another response it would be read as part of that one
             return
-        request_id = uuid4().hex
-        kind = "unavailable_error" if status is HTTPStatus.SERVICE_UNAVAILABLE else "invalid_request_error"
-        error = {"message": message, "type": kind, "code": code, "param": None, "request_id": request_id}
-        body = json.dumps({"error": error}).encode()
-        retry = f"retry-after: {RETRY_SECONDS}\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {request_id}\r\n{retry}connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal.response())
         self._linger()
-
-
-def _refusal_of(reason: Reason, limits: ConnectionLimits) -> tuple[HTTPStatus, str, str]:
-    status, code, message = REFUSALS[reason]
-    return status, code, message.format(header=limits.header_seconds, body=limits.body_seconds, rate=limits.body_bytes_per_second)
-
-
-def _refusing(reason: Reason, limits: ConnectionLimits) -> Any:
-    """Return an application that refuses one request, and keeps the proxy's connection open for other clients."""
-    status, code, message = _refusal_of(reason, limits)
-
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response = errors.reply(status, message, code, headers={"retry-after": str(RETRY_SECONDS)})
-        await answer(scope, receive, send)
-
-    return refuse

@@ -18,9 +18,9 @@ from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
 REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
 """Keys of the scope: the requester; and True where the request came with the scrape key, which belongs to no requester."""
 
-TEAM_HEADER: Final = described(TEAM, "Admin only: the team to act for. Without it: `default`.")
-DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin only: the developer who pays for a call of a model.")
-PURPOSE_HEADER: Final = described(PURPOSE, "For the request log, such as `review`.")
+TEAM_HEADER: Final = described(TEAM, "Admin key only: the team to act for. Default: `default`.")
+DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin key only: the developer who pays for calls of models.")
+PURPOSE_HEADER: Final = described(PURPOSE, "The purpose of the call, such as `review`, for the request log.")
 
 
 def services_in(scope: Scope) -> Services:

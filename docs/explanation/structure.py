@@ -26,6 +26,7 @@ WIDE_ROOMS = frozenset({"storage", "inference"})
 """Rooms of several parts, whose face may be wider."""
 EDGES = frozenset({"cli", "main", "api", "dashboard", "web", "services", "settings", "telemetry"})
 """Not rooms of the domain: entry points, and the floors that everything stands on."""
+TYPER = frozenset({"typer.Option", "typer.Argument"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -43,8 +44,15 @@ def parameters(node: Function) -> int:
 
 
 def is_route(node: Function) -> bool:
-    """Tell whether FastAPI or Typer calls it: its parameters are then the fields of a request or a command line, named by the contract."""
-    return any(isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) for each in node.decorator_list)
+    """Tell whether FastAPI or Typer calls it: its parameters are then the fields of a request or a command line, named by the contract.
+
+    By its decorator or, where a command is registered elsewhere (`app/cli/commands.py`), by a parameter that Typer describes.
+    """
+    decorated = any(isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) for each in node.decorator_list)
+    annotations = (each.annotation for each in [*node.args.args, *node.args.kwonlyargs] if each.annotation is not None)
+    return decorated or any(
+        ast.unparse(call.func) in TYPER for each in annotations for call in ast.walk(each) if isinstance(call, ast.Call)
+    )
 
 
 def cycles(graph: grimp.ImportGraph) -> list[set[str]]:

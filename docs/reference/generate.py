@@ -57,7 +57,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def routes_table() -> str:
-    """List every route of the OpenAPI page, with its summary."""
+    """List every route of the OpenAPI page, with its summary and the first paragraph of its description."""
     from app.main import create_app
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,8 +66,8 @@ def routes_table() -> str:
     for path, methods in sorted(paths.items()):
         for method in METHODS:
             if method in methods:
-                said = (methods[method].get("description") or methods[method].get("summary") or "").split("\n\n")[0]
-                rows.append(f"| `{method.upper()} {path}` | {_cell(said)} |")
+                summary, more = methods[method].get("summary", ""), methods[method].get("description", "").split("\n\n")[0]
+                rows.append(f"| `{method.upper()} {path}` | {_cell(f'{summary}. {more}' if more else summary)} |")
     return "\n".join(rows)
 
 

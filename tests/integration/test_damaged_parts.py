@@ -188,7 +188,7 @@ def test_the_doctor_tells_what_is_amiss_and_the_embeddings_come_back(folder: Pat
         done = cairn(folder, "doctor", "--json")
         said = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
         assert (done.returncode, said["embeddings"]["verdict"]) == (1, "failed")
-        assert "tried again by itself" in said["embeddings"]["detail"]
+        assert "retried automatically" in said["embeddings"]["detail"]
         (hidden / "away").unlink()
         mended(server)
 

@@ -16,8 +16,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as app/__init__.py does, w
 import numpy as np
 import psutil
 
+from app.embeddings.cpu import load
 from app.embeddings.model import exported
-from app.embeddings.runtime import RuntimeEmbedder, load
+from app.embeddings.runtime import RuntimeEmbedder
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.corpus import lessons, questions

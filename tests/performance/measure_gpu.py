@@ -177,14 +177,14 @@ async def _model(weights: Path | None, scratch: Path, report: dict[str, object])
 
 def _processors(model: Model, scratch: Path, weights: Path | None) -> dict[str, Callable[[], RuntimeEmbedder]]:
     """The paths of a Cairn without a GPU, fp32 first: the others are compared with it."""
-    from app.embeddings import cuda, runtime
+    from app.embeddings import cpu, cuda
     from app.settings import EmbeddingsSettings
 
     ways: dict[str, Callable[[], RuntimeEmbedder]] = {}
     for name, precision in (("onnxruntime", "fp32"), ("openvino", "bf16")):
         options = EmbeddingsSettings(device="cpu", runtime=name, precision=precision)
         if importlib.util.find_spec(name) is not None:
-            ways[f"processor, {name} {precision}, 4 threads"] = partial(runtime.load, model, options, scratch / "compiled")
+            ways[f"processor, {name} {precision}, 4 threads"] = partial(cpu.load, model, options, scratch / "compiled")
     ways["processor, sentence-transformers on torch fp32"] = lambda: cuda.load(model, EmbeddingsSettings(), device="cpu", weights=weights)
     return ways
 

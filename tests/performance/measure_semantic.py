@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from app.embeddings import Embedder
 from app.embeddings.coalescing import CoalescingEmbedder
+from app.embeddings.cpu import load
 from app.embeddings.model import exported
-from app.embeddings.runtime import load
 from app.inference.semantic import MAX_SEEN_CHARS, CacheQuestion, Semantic, objections
 from app.likeness import differing
 from app.settings import EmbeddingsSettings, SemanticCacheSettings

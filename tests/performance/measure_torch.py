@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
+from app.embeddings.cpu import load
 from app.embeddings.model import exported, weights_folder
-from app.embeddings.runtime import load
 from app.settings import ROOT, EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.corpus import questions

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
+from app.embeddings.cpu import load
 from app.embeddings.embedder import Encoded
 from app.embeddings.model import exported
-from app.embeddings.runtime import RuntimeEmbedder, load
+from app.embeddings.runtime import RuntimeEmbedder
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.recall_data import digest, scratch

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.web import request_middleware
-from app.web.protocol import MAX_PIPELINED, MAX_PIPELINED_KEYED
+from app.web.refusals import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
 from tests.running import running

@@ -23,7 +23,7 @@ def memory(entries: int = 100) -> MemoryCache:
     return MemoryCache("lru", entries=entries, max_bytes=2**20, jitter=0)
 
 
-def favourites(database: Database, held: MemoryCache, *, name: str = "own", own: bool = True, **bounds: int) -> CacheWarmup:
+def warmup(database: Database, held: MemoryCache, *, name: str = "own", own: bool = True, **bounds: int) -> CacheWarmup:
     made = CacheWarmup(database, name, held, PrewarmSettings(**bounds), own_ttl_seconds=60 if own else None)  # type: ignore[arg-type]
     held.note_uses(max_keys=1000)
     return made
@@ -32,7 +32,7 @@ def favourites(database: Database, held: MemoryCache, *, name: str = "own", own:
 async def used(database: Database, uses: dict[bytes, int], size: int = 100) -> None:
     """A server that gave each key so often, and noted it."""
     held = memory()
-    before = favourites(database, held)
+    before = warmup(database, held)
     for key, times in uses.items():
         held.set(key, key[:1] * size, 60)
         for _ in range(times):
@@ -49,7 +49,7 @@ async def test_what_was_used_again_comes_back_at_the_next_start(database: Databa
     await used(database, {KEYS[0]: 3, KEYS[1]: 1, KEYS[2]: 0})
     assert await rows(database) == {KEYS[0]: 3, KEYS[1]: 1}
     held = memory()
-    assert await favourites(database, held).bring_back() == 2
+    assert await warmup(database, held).load() == 2
     assert held.get(KEYS[0]) == KEYS[0][:1] * 100
     assert KEYS[2] not in held
 
@@ -62,10 +62,10 @@ async def test_uses_of_several_servers_add_up(database: Database) -> None:
 async def test_the_most_used_come_first_within_entries_and_bytes(database: Database) -> None:
     await used(database, {key: 1 + place for place, key in enumerate(KEYS)}, size=30_000)
     held = memory()
-    assert await favourites(database, held, entries=3).bring_back() == 3
+    assert await warmup(database, held, entries=3).load() == 3
     assert all(key in held for key in KEYS[-3:])
     held = memory()
-    assert await favourites(database, held, max_bytes=2**16).bring_back() == 2
+    assert await warmup(database, held, max_bytes=2**16).load() == 2
     assert all(key in held for key in KEYS[-2:])
 
 
@@ -75,7 +75,7 @@ async def test_what_has_ended_stays_away_and_what_is_newer_stays(database: Datab
         await connection.execute(text("update cache_entries set ends_at = now() where key = :key"), {"key": KEYS[0]})
     held = memory()
     held.set(KEYS[1], b"newer", 60)
-    await favourites(database, held).bring_back()
+    await warmup(database, held).load()
     assert KEYS[0] not in held
     assert held.get(KEYS[1]) == b"newer"
 
@@ -83,7 +83,7 @@ async def test_what_has_ended_stays_away_and_what_is_newer_stays(database: Datab
 async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> None:
     held = memory()
     tiers = TieredCache("own", held, [DatabaseTier(database, "own")], timeout_seconds=30)
-    noting = favourites(database, held, own=False)
+    noting = warmup(database, held, own=False)
     tiers.set(KEYS[0], b"kept below", 60)
     await tiers.close()
     held.set(KEYS[1], sealed(KEYS[1], b"only here"), 60)
@@ -93,7 +93,7 @@ async def test_a_tiers_own_rows_are_counted_and_not_made(database: Database) -> 
     assert await rows(database) == {KEYS[0]: 1}
     later = memory()
     again = TieredCache("own", later, [], timeout_seconds=30)
-    assert await favourites(database, later, own=False).bring_back() == 1
+    assert await warmup(database, later, own=False).load() == 1
     found = await again.get(KEYS[0])
     assert found is not None
     assert (found.value, found.tier) == (b"kept below", "memory")
@@ -105,12 +105,12 @@ async def test_a_writing_is_bounded(database: Database) -> None:
 
 
 async def test_without_postgresql_it_waits_for_nothing_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    noting = favourites(database, memory())
+    noting = warmup(database, memory())
 
     async def away() -> int:
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr(noting, "bring_back", away)
+    monkeypatch.setattr(noting, "load", away)
     task = asyncio.create_task(supervision.run(*noting.loops()))
     await asyncio.sleep(0.05)
     assert not task.done()

@@ -76,13 +76,13 @@ def test_an_answer_is_quoted_with_numbered_sources(server: Running) -> None:
     assert "   [1] " in done.stdout
     data = json.loads(cairn(server.folder, "ask", "why was the card charged twice?", "--json").stdout)
     assert data["answer"]["citations"]
-    assert "Nothing in your sessions answers that" in cairn(server.folder, "ask", "how do I bake an apple pie?").stdout
+    assert "Nothing in the sessions answers that" in cairn(server.folder, "ask", "how do I bake an apple pie?").stdout
 
 
 def test_nothing_relevant_says_how_to_go_on(server: Running) -> None:
     cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
     done = cairn(server.folder, "query", "how do I bake an apple pie?")
-    assert (done.returncode, "Nothing in your sessions answers that" in done.stdout) == (0, True)
+    assert (done.returncode, "Nothing in the sessions answers that" in done.stdout) == (0, True)
     empty = cairn(server.folder, "query", "anything", "--project", "nowhere")
     assert "There are no sessions in a project 'nowhere' yet" in empty.stdout
 
@@ -109,7 +109,7 @@ def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_pat
     assert (done.returncode, "Corrected in kiosk" in done.stdout) == (0, True), done.stderr
     shown = server.get(f"/v1/knowledge/{item['id']}")
     assert (shown["text"], shown["type"], shown["paths"]) == (right, "bug_solution", ["src/net.py"])
-    assert "is forgotten" in cairn(server.folder, "forget", item["id"]).stdout
+    assert "is deleted" in cairn(server.folder, "forget", item["id"]).stdout
     gone = cairn(server.folder, "forget", item["id"])
     assert (gone.returncode, item["id"] in gone.stderr) == (1, True)
 
@@ -147,7 +147,7 @@ def test_the_demo_shows_what_was_said_learnt_answered_not_answered_and_corrected
         "said · tidewater",
         "learnt: ",
         "[1]",
-        "Nothing in your sessions answers that",
+        "Nothing in the sessions answers that",
         "$ cairn correct ",
         f"{CORRECTION} ─",
         "Budget of mara: $8.33 a month, $0.00 spent",
@@ -164,7 +164,7 @@ def test_what_lies_in_a_folder_may_be_no_transcript_what_is_named_may_not(server
     folder = cairn(server.folder, "ingest", str(tmp_path))
     assert folder.returncode == 0
     assert "1 transcript read" in folder.stdout
-    assert "1 other file is no transcript" in folder.stdout
+    assert "1 other file is not a transcript" in folder.stdout
     named = cairn(server.folder, "ingest", str(tmp_path / "notes.md"))
     assert named.returncode == 1
     assert "not a transcript that Cairn knows" in named.stdout
@@ -289,7 +289,7 @@ def test_a_variable_that_cannot_be_is_named(server: Running, env: dict[str, str]
 def test_the_doctor_names_a_variable_that_does_nothing(server: Running) -> None:
     checks = json.loads(cairn(server.folder, "doctor", "--json", env={"CAIRN_NOPE": "1"}).stdout)["checks"]
     noted = {each["name"]: each["detail"] for each in checks if each["verdict"] == "note"}
-    assert noted["settings"] == "CAIRN_NOPE is no setting of this version: it does nothing"
+    assert noted["settings"] == "CAIRN_NOPE is not a setting of this version, and has no effect: check its spelling"
     assert noted["provider groq"] == "GROQ_API_KEY is not set, so it is left out"
     assert "CAIRN_PROVIDERS__LOCAL__API_BASE" in noted["provider local"]
 

@@ -77,7 +77,7 @@ def data(server: Running, *words: str, status: int = 0, **env: str) -> Any:
 
 
 def test_a_limit_and_a_top_up_are_said_shown_and_remembered(server: Running, ada: str) -> None:
-    assert budget(server, "set", ada, "20").stdout == f"{ada} may spend $20.00 a month; $20.00 are left of this one.\n"
+    assert budget(server, "set", ada, "20").stdout == f"{ada} may spend $20.00 a month; $20.00 are left this month.\n"
     said = budget(server, "top-up", ada, "5.25", "--note", "the release").stdout
     assert said == f"$5.25 added for this month; {ada} has $25.25 left.\n"
     shown = budget(server, "show", ada).stdout
@@ -160,7 +160,7 @@ async def test_what_is_unreconciled_is_closed_once_at_nothing_or_at_what_it_cost
 
 async def test_verifying_fails_on_a_difference_and_tells_both_figures(server: Running, ada: str, bank: Bank) -> None:
     await spend(bank, ada, 1.25)
-    assert budget(server, "verify").stdout == "Every balance is what its rows add up to.\n"
+    assert budget(server, "verify").stdout == "Every balance equals the sum of its movements and holds.\n"
     who = {"id": (await payer(bank, ada)).developer_id}
     change = text("update budget_balances set spent_nanousd = spent_nanousd + :by where subject_id = :id")
     async with bank.database.begin() as connection:

@@ -68,7 +68,7 @@ async def test_a_teammate_judges_and_changes_nothing_and_another_team_sees_nothi
     place = f"{ITEMS}/{made.json['id']}"
     async with signed_in(api, await key_of(api, "bjarne")) as http:
         _, shown = await page(http, api, place)
-        assert "Delete for good" not in shown
+        assert "Delete permanently" not in shown
         assert "Correct it" not in shown
         assert (await send(http, api, f"{place}/delete", {}))[0] == 403
         assert (await send(http, api, f"{place}/correct", fields(revision="")))[0] == 403
@@ -122,9 +122,9 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
             "since=yesterday": "Write the date as",
             "cursor=nonsense": "not one of ours",
             "cursor=%00": "not one of ours",
-            "project=nowhere": "No item is like that",
-            "project=%00": "No item is like that",
-            "since=2999-01-01": "No item is like that",
+            "project=nowhere": "No item matches",
+            "project=%00": "No item matches",
+            "since=2999-01-01": "No item matches",
         }.items():
             status, shown = await page(http, api, f"{ITEMS}?{query}")
             assert (status, says in shown) == (200, True), query
@@ -139,8 +139,8 @@ async def test_in_a_browser_an_item_is_written_down_and_deleted_by_one_click(doo
     words = f"Receipts of till {uuid4().hex} are printed twice"
     async with door.visit(await key_of(door.api, "ada")) as visit:
         await visit.go("/dashboard/knowledge")
-        await visit.page.click("text=write one down")
-        await visit.page.click("text=Write something down")
+        await visit.page.click("text=List and record items")
+        await visit.page.click("text=Record an item")
         await visit.page.fill("#record-project", "till")
         await visit.page.fill("#record-text", words)
         await visit.shot("items")
@@ -151,6 +151,6 @@ async def test_in_a_browser_an_item_is_written_down_and_deleted_by_one_click(doo
         await visit.page.evaluate("() => document.querySelectorAll('details').forEach(each => { each.open = true; })")
         assert not await violations(visit.page, "item")
         await visit.shot("item")
-        await visit.page.click("button:text-is('Delete for good')")
+        await visit.page.click("button:text-is('Delete permanently')")
         await visit.page.wait_for_selector("h1:text-is('Items')")
         assert words not in await visit.page.inner_text("main")

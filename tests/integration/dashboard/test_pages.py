@@ -157,7 +157,7 @@ async def test_a_key_is_made_shown_once_and_revoked_after_a_question(door: Door)
     async with door.visit(door.api.key) as visit:
         page = visit.page
         await visit.go("/dashboard/developers/uma")
-        await page.click("button:text-is('Make a key')")
+        await page.click("button:text-is('Create a key')")
         key = await page.inner_text("#secret")
         assert (await door.api.ask("GET", "/v1/budget", key=key)).json["developer"] == "uma"
         await visit.go("/dashboard/developers/uma")
@@ -206,5 +206,5 @@ async def test_a_developer_without_a_call_and_a_team_without_knowledge_are_told_
         assert "untouched" in await page.inner_text("#hero")
         assert "No call yet" in await page.inner_text("#calls")
         await visit.go("/dashboard/knowledge")
-        assert "Nothing said yet" in await page.inner_text("main")
+        assert "No sessions yet" in await page.inner_text("main")
         await visit.shot("empty")

@@ -42,8 +42,8 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
             "until=%00": "Write the date as",
             "before=nonsense": "not one of ours",
             f"before={uuid4()}": "start again",
-            "project=nowhere": "No session is like that",
-            "subject=%00%00nothing+like+it": "No session is like that",
+            "project=nowhere": "No session matches",
+            "subject=%00%00nothing+like+it": "No session matches",
         }.items():
             status, found = await page(http, api, f"{SESSIONS}?{query}")
             assert (status, says in found) == (200, True), query

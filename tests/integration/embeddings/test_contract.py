@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda, late_interaction
+from app.embeddings.cpu import load
 from app.embeddings.model import Model, exported
-from app.embeddings.runtime import load
 from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
@@ -168,7 +168,7 @@ def test_a_worker_without_a_gpu_imports_no_torch() -> None:
 def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    run, run_tokens = cuda._on("cpu", cuda._checked(), half=False)
+    loaded = cuda._TorchModel("cpu", cuda._checked(), half=False)
     whole, tried = torch.nn.functional.normalize, []
 
     def small(found: torch.Tensor, **options: object) -> torch.Tensor:
@@ -180,10 +180,10 @@ def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.nn.functional, "normalize", small)
     ids, mask = np.full((20, 4), 102), np.ones((20, 4), dtype=np.int64)
     ids[:, 0], ids[:, 1] = 101, np.arange(2000, 2020)
-    found = run(ids, mask)
+    found = loaded.run(ids, mask)
     assert found.shape == (20, 384)
     assert tried == [20, 10, 5, 5, 10, 5, 5]
-    vectors, tokens = run_tokens(ids, mask)
+    vectors, tokens = loaded.run_tokens(ids, mask)
     assert np.array_equal(vectors, found)
     assert tokens.shape == (20, 4, 384)
     pooled = tokens.mean(axis=1)

@@ -12,8 +12,8 @@ import pytest
 
 from app.cache.memory import MemoryCache
 from app.embeddings import Embedder, open_embedder
+from app.embeddings.cpu import load
 from app.embeddings.model import FOLDER, GRAPH, Model, check_weights, exported, weights_folder
-from app.embeddings.runtime import load
 from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder

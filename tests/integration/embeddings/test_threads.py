@@ -25,7 +25,7 @@ import asyncio, sys
 from pathlib import Path
 import openvino
 from app.embeddings.model import FOLDER, Model
-from app.embeddings.runtime import load
+from app.embeddings.cpu import load
 from app.settings import EmbeddingsSettings
 
 compiled, whole = [], openvino.Core.compile_model

@@ -142,7 +142,7 @@ def test_a_cache_price_that_is_not_overruled_rises_with_the_input_price(own: int
     assert (tier.cached_input, tier.cache_write) == above
 
 
-@given(st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10))
+@given(st.integers(1, 10**10), st.integers(0, 10**10), st.integers(0, 10**10), st.integers(0, 10**10))
 def test_a_cache_write_never_falls_below_its_share_of_an_overruled_input_price(listed: int, write: int, above: int, own: int) -> None:
     dearer = Price(listed + above, cache_write=write + above)
     price = overruled(tiered(Price(listed, cache_write=write), [PriceTier(9, dearer)]), {"input": own})

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.cli.ask import say_who_wrote, show
+from app.cli.ask import print_author, show
 from app.cli.client import ServerClient as Client
 
 NOBODY = cast("Client", None)
@@ -35,9 +35,9 @@ async def test_a_quoted_answer_names_nobody(capsys: pytest.CaptureFixture[str]) 
     assert "Written by" not in said
 
 
-@pytest.mark.parametrize(("by", "abstained", "words"), [("extract", False, "could not be used"), ("model", True, "doesn't know")])
+@pytest.mark.parametrize(("by", "abstained", "words"), [("extract", False, "could not be used"), ("model", True, "found no answer")])
 def test_what_was_asked_in_vain_is_told_with_its_cost(by: str, abstained: bool, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    say_who_wrote({"by": by, "abstained": abstained, "model": "one-model", "cost_usd": 0.5})
+    print_author({"by": by, "abstained": abstained, "model": "one-model", "cost_usd": 0.5})
     said = capsys.readouterr().out
     assert words in said
     assert "$0.500000" in said

@@ -33,7 +33,7 @@ def call(**more: Any) -> RequestSpending:
         (call(cache="memory", saved_nanousd=4_200_000), ["from this server's memory, saved $0.0042"]),
         (call(status=402, provider=None), ["refused: over the budget"]),
         (call(status=504, attempts=(AttemptView("groq", "m", "unreconciled"),)), ["ran out of time", "outcome at groq unknown: charged at its estimate"]),
-        (call(mark="partial"), ["cut short: the caller left, charged for what was produced"]),
+        (call(mark="partial"), ["cut short: the client disconnected; charged for what was produced"]),
         (call(status=418), ["failed with status 418"]),
         (call(status=599), ["failed with status 599"]),
     ],

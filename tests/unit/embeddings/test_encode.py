@@ -206,9 +206,9 @@ async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
         return Spelled()
 
     late = LazyEmbedder(load, model="spelled")
-    with pytest.raises(Unavailable, match="There are no embeddings"):
+    with pytest.raises(Unavailable, match="No text can be embedded"):
         await late.embed_tokens(["why?"])
-    with pytest.raises(Unavailable, match="There are no embeddings"):
+    with pytest.raises(Unavailable, match="No text can be embedded"):
         await late.embed_packed(["why?"])
     await late.load()
     assert len(await late.embed_packed(["why?"])) == 1

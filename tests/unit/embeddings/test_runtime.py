@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Barrier, Event, Lock
 from typing import cast
 
@@ -16,21 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
-from app.embeddings.model import Model as ModelFiles
-from app.embeddings.runtime import SHARED_TEXTS, Lane, RuntimeEmbedder, are_questions, load
-from app.embeddings.tokens import MAX_TOKENS, ROUNDED_TO, Tokenizer
-from app.embeddings.windows import PARTS
+from app.embeddings.runtime import MAX_TEXTS_OF_A_RUN, RuntimeEmbedder
+from app.embeddings.tokens import ROUNDED_TO, Tokenizer
 from app.errors import Unavailable
-from app.settings import EmbeddingsSettings
-
-
-@pytest.mark.parametrize(("texts", "tokens", "shared"), [(1, 20, False), (2, 20, True), (32, 64, True), (33, 20, False), (4, 65, False)])
-def test_questions_that_came_at_once_share_one_thread(texts: int, tokens: int, shared: bool) -> None:
-    assert are_questions(texts, tokens) is shared
-
-
-def test_a_long_text_gets_all_threads() -> None:
-    assert not are_questions(PARTS, MAX_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +54,20 @@ async def test_a_question_waits_for_one_batch_of_a_long_request_and_not_for_all_
     model = Model()
     embedder = embedder_of(model)
     model.go.clear()
-    long = asyncio.create_task(embedder.embed(["word " * 8] * (SHARED_TEXTS + 60)))
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_TEXTS_OF_A_RUN + 60)))
     await asyncio.to_thread(model.begun.wait, 60)
     question = asyncio.create_task(embedder.embed(["why"]))
     await asyncio.sleep(0)
     model.go.set()
     assert (await question)[0, 0] == 3
     ended = len(model.runs)
-    assert (await long).shape == (SHARED_TEXTS + 60, 384)
+    assert (await long).shape == (MAX_TEXTS_OF_A_RUN + 60, 384)
     assert model.runs[1] == (1, 8)
     assert ended < len(model.runs)
 
 
 async def test_a_long_requests_vectors_are_in_the_order_of_its_texts() -> None:
-    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 5)) for number in range(SHARED_TEXTS + 40)]
+    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 5)) for number in range(MAX_TEXTS_OF_A_RUN + 40)]
     found = await embedder_of(Model()).embed(texts)
     assert found[:, 0].tolist() == [1 + number % 7 for number in range(len(texts))]
 
@@ -90,7 +76,7 @@ async def test_a_request_that_is_given_up_ends_with_the_batch_under_way() -> Non
     model = Model()
     embedder = embedder_of(model)
     model.go.clear()
-    long = asyncio.create_task(embedder.embed(["word " * 8] * (SHARED_TEXTS + 60)))
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_TEXTS_OF_A_RUN + 60)))
     await asyncio.to_thread(model.begun.wait, 60)
     long.cancel()
     await asyncio.sleep(0)
@@ -300,70 +286,3 @@ async def test_a_run_that_fails_fails_its_request_and_leaves_no_turn_taken() -> 
         await embedder.embed_packed([" ".join(["x" * (1 + number)] * 60) for number in range(12)])
     async with asyncio.timeout(60):
         assert len(await embedder.embed_packed(["why", "when " * 60, "who " * 60])) == 3
-
-
-class FakeOpenVino:
-    """What `runtime.load` uses of OpenVINO; records which requests were made and run."""
-
-    def __init__(self) -> None:
-        self.made: list[FakeRequest] = []
-        self.settings: dict[str, str] = {}
-
-    def Core(self) -> FakeOpenVino:
-        return self
-
-    def compile_model(self, graph: str, device: str, settings: dict[str, str]) -> FakeOpenVino:
-        del graph, device
-        self.settings = settings
-        return self
-
-    def create_infer_request(self) -> FakeRequest:
-        self.made.append(FakeRequest())
-        return self.made[-1]
-
-
-@dataclass(slots=True)
-class FakeRequest:
-    runs: int = 0
-
-    @property
-    def data(self) -> NDArray[np.float32]:
-        return np.zeros((1, 384), dtype=np.float32)
-
-    def infer(self, inputs: dict[str, NDArray[np.int64]]) -> None:
-        assert set(inputs) == {"ids", "mask"}
-        self.runs += 1
-
-    def get_output_tensor(self, place: int) -> FakeRequest:
-        del place
-        return self
-
-
-@pytest.mark.parametrize(("lane", "requests"), [("batches", 3), ("questions", 1), ("slices", 1)])
-def test_each_request_has_run_before_a_second_thread_may_use_one(
-    lane: Lane, requests: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """OpenVINO's first runs, in two threads at once, wait for each other for ever."""
-    fake = FakeOpenVino()
-    monkeypatch.setitem(sys.modules, "openvino", fake)
-    monkeypatch.setattr("app.embeddings.runtime.Tokenizer", lambda file: Words())
-    load(
-        cast("ModelFiles", FakeModel(tmp_path)),
-        EmbeddingsSettings(runtime="openvino", precision="bf16", threads=3),
-        tmp_path / "compiled",
-        lane=lane,
-    )
-    assert [each.runs for each in fake.made] == [1] * requests
-
-
-@dataclass(frozen=True, slots=True)
-class FakeModel:
-    folder: Path
-
-    @property
-    def graph(self) -> Path:
-        return self.folder / "model.onnx"
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.folder / "tokenizer.json"

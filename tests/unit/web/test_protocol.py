@@ -14,7 +14,8 @@ from uvicorn.server import ServerState
 
 from app.web.connections import ConnectionLimits, Connections, mark_keyed
 from app.web.forwarded import TrustedProxies
-from app.web.protocol import LINGER_BYTES, LINGER_SECONDS, MAX_PIPELINED, MAX_PIPELINED_KEYED, Protocol
+from app.web.protocol import LINGER_BYTES, LINGER_SECONDS, Protocol
+from app.web.refusals import MAX_PIPELINED, MAX_PIPELINED_KEYED
 
 LIMITS = ConnectionLimits(
     header_seconds=10, body_seconds=30, body_bytes_per_second=500, write_seconds=30, idle_seconds=130, total=100, per_address=100

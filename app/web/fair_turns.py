@@ -23,7 +23,7 @@ ROWS_A_TURN = 25
 """Rows of an export per turn: one or two milliseconds of work."""
 
 
-class Turns:
+class FairTurns:
     """A fair lock (first come, first served) whose turns each end with a pause as long as the work took.
 
     `clock` and `sleep`: in seconds, replaced in tests.
@@ -77,8 +77,8 @@ class Turns:
                     yield "".join(written)
 
 
-def exports_of(request: Request) -> Turns:
+def exports_of(request: Request) -> FairTurns:
     """Return the application's turns, which all exports share."""
     found = request.app.state.exports
-    assert isinstance(found, Turns)
+    assert isinstance(found, FairTurns)
     return found

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.web.turns import MAX_PAUSE_SECONDS, ROWS_A_TURN, Turns
+from app.web.fair_turns import MAX_PAUSE_SECONDS, ROWS_A_TURN, FairTurns
 
 NEVER = 3600.0
 
@@ -26,8 +26,8 @@ class Clock:
         self.pauses.append(seconds)
         await asyncio.sleep(0)
 
-    def turns(self) -> Turns:
-        return Turns(max_wait_seconds=NEVER, clock=self, sleep=self.sleep)
+    def turns(self) -> FairTurns:
+        return FairTurns(max_wait_seconds=NEVER, clock=self, sleep=self.sleep)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def settle() -> None:
 
 
 async def test_one_works_at_a_time_in_the_order_in_which_they_asked() -> None:
-    turns, at_work, order, gate = Turns(max_wait_seconds=NEVER), [0], [], asyncio.Event()
+    turns, at_work, order, gate = FairTurns(max_wait_seconds=NEVER), [0], [], asyncio.Event()
 
     async def work(number: int) -> None:
         async with turns.turn():
@@ -82,7 +82,7 @@ async def test_the_next_one_waits_for_the_pause_too(clock: Clock) -> None:
 
 
 async def test_one_that_hangs_does_not_stop_the_others() -> None:
-    turns, hangs = Turns(max_wait_seconds=0.01), asyncio.Event()
+    turns, hangs = FairTurns(max_wait_seconds=0.01), asyncio.Event()
 
     async def hang() -> None:
         async with turns.turn():
@@ -102,7 +102,7 @@ async def test_one_that_hangs_does_not_stop_the_others() -> None:
 
 @pytest.mark.parametrize("ends", [RuntimeError, asyncio.CancelledError])
 async def test_a_turn_that_fails_is_over(ends: type[BaseException]) -> None:
-    turns = Turns()
+    turns = FairTurns()
     with pytest.raises(ends):
         async with turns.turn():
             raise ends

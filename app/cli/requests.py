@@ -1,4 +1,4 @@
-"""Shared by the short commands: send one request to the server, print one answer."""
+"""Sends one request to the server and prints its answer, for commands that do only that."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
 
 
-def ask(question: Callable[[ServerClient], Awaitable[Json]]) -> Json:
+def send_request(request: Callable[[ServerClient], Awaitable[Json]]) -> Json:
     """Run a request against the configured server, or one started for this command; return its answer."""
     import asyncio
 
     from app import settings as config
-    from app.cli.reach import reached
+    from app.cli.reach import open_client
 
     async def work() -> Json:
-        async with reached(config.load()) as client:
-            return await question(client)
+        async with open_client(config.load()) as client:
+            return await request(client)
 
     return asyncio.run(work())
 
 
-def said(data: Json, as_json: bool, words: str) -> None:
-    """Print the data as JSON, or a sentence for people."""
+def print_result(data: Json, as_json: bool, words: str) -> None:
+    """Print an answer: as JSON, or else the given words."""
     from app.cli.output import out, plain, print_json
 
     if as_json:
@@ -33,7 +33,7 @@ def said(data: Json, as_json: bool, words: str) -> None:
         out.print(plain(words), soft_wrap=True)
 
 
-def quoted(name: str) -> str:
+def path_segment(name: str) -> str:
     """Quote a name as a URL path segment."""
     from urllib.parse import quote
 
