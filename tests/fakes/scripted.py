@@ -55,9 +55,14 @@ class ScriptedProvider:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def reply_to(self, body: Mapping[str, Any]) -> Streamed | Failed | Mapping[str, Any]:
+        """Choose the reply to a request."""
+        del body
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(msgspec.json.decode(await request.read()))
-        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        reply = self.reply_to(self.asked[-1])
         if isinstance(reply, Failed):
             return web.Response(status=reply.status, body=msgspec.json.encode(reply.body), content_type="application/json")
         if not isinstance(reply, Streamed):
