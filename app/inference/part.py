@@ -19,6 +19,7 @@ from app.inference.conversations import ConversationEngine
 from app.inference.engine import InferenceEngine
 from app.inference.logged import LoggedEngine, RequestRecorder
 from app.inference.meter import Meter
+from app.inference.refused_thinking import ThinkingRetryEngine
 from app.inference.semantic import Semantic
 from app.part import Levels, Loop, Opened, Part, Role
 from app.settings import Settings
@@ -44,7 +45,7 @@ class InferenceServices:
 
     @property
     def conversations(self) -> ConversationEngine:
-        return ConversationEngine(self.engine)
+        return ThinkingRetryEngine(self.engine)
 
 
 @asynccontextmanager
