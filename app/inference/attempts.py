@@ -6,8 +6,9 @@ Knows neither money nor formats: what an attempt does is its caller's business.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import structlog
@@ -39,6 +40,23 @@ class ProviderAttempt:
     ticket: Ticket
     number: int
     receipt: Receipt
+
+    @asynccontextmanager
+    async def waiting(self, until: float) -> AsyncIterator[None]:
+        """Wait for the provider's first word. Raises TimeoutError at `until` (loop's clock), or as the breaker calls such waits off."""
+        async with asyncio.timeout_at(until) as clock:
+
+            def call_off() -> None:
+                if not clock.expired():
+                    clock.reschedule(0)
+
+            with self.ticket.pending(call_off):
+                yield
+
+    def again(self) -> ProviderAttempt:
+        """Return a further attempt of the same request, on the same ticket."""
+        self.receipt.attempts += 1
+        return replace(self, number=self.receipt.attempts)
 
     def succeeded(self, model: str | None) -> None:
         """Tell the breaker, the metrics and the receipt that this provider answers, with this model."""

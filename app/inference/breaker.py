@@ -1,15 +1,16 @@
 """Circuit breakers, one per provider. pybreaker is the state machine; clock, sliding window and half-open probe are implemented here.
 
 A breaker opens after a number of consecutive failures, or at a share of failures among enough calls within the window since it last closed.
-A provider's `retry-after` rejects calls for as long as it asked, without opening the breaker.
+A provider's `retry-after` rejects calls for as long as it asked, without opening the breaker. If it opens because a provider is silent,
+the calls that have heard nothing either are called off: they needn't wait for their own timeout.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,10 @@ class CircuitBreaker:
         self._probe: Ticket | None = None
         self._probed_at = 0.0
         self._distrusted: deque[float] = deque(maxlen=DISTRUST_LIMIT)
+        self._pending: dict[Ticket, Callable[[], None]] = {}
+        self._listening: dict[Ticket, float] = {}
+        self._silent = 0
+        """Calls in a row that ended without a word in time."""
         self._era = 0
         """Number of times opened: results of calls admitted in an earlier era are ignored."""
 
@@ -138,12 +143,40 @@ class CircuitBreaker:
                 self._era += 1
                 self._announce()
 
-    def _ended(self, ticket: Ticket, *, failed: bool | None) -> None:
+    def listen(self, ticket: Ticket, *, seconds: float) -> bool:
+        """Tell whether a call should listen for the provider's first word, within `seconds`: as many at a time as open the breaker."""
+        since = self._now() - seconds
+        self._listening = {each: began for each, began in self._listening.items() if began > since}
+        if len(self._listening) >= self._options.failures:
+            return False
+        self._listening[ticket] = self._now()
+        return True
+
+    @contextmanager
+    def pending(self, ticket: Ticket, call_off: Callable[[], None]) -> Iterator[None]:
+        """Let `call_off` be called if the breaker opens within the block because the provider is silent."""
+        self._pending[ticket] = call_off
+        try:
+            yield
+        finally:
+            self._pending.pop(ticket, None)
+
+    def _call_off(self) -> None:
+        """End the waits of all who have heard nothing yet: as many as open the breaker heard nothing in the whole time."""
+        pending, self._pending = self._pending, {}
+        if pending:
+            log.warning("breaker.called_off", provider=self.name, calls=len(pending))
+        for call_off in pending.values():
+            call_off()
+
+    def _ended(self, ticket: Ticket, *, failed: bool | None, silent: bool = False) -> None:
         """Record the end of a ticket's call. `failed` None: the outcome says nothing about the provider."""
+        self._listening.pop(ticket, None)
         probing, self._probe = self._probe is ticket, None if self._probe is ticket else self._probe
         if failed is None or (self.state != "closed" and not probing) or ticket.era != self._era:
             return  # a late end of a call from before it opened
         before = self.state
+        self._silent = self._silent + 1 if silent else 0
         self._calls.append((self._now(), failed))
         self._forget()
         with suppress(_Failure):
@@ -156,6 +189,8 @@ class CircuitBreaker:
             self._era += self.state == "open"
             self._calls.clear()
             self._announce()
+            if self.state == "open" and self._silent >= self._options.failures:
+                self._call_off()
 
     def _forget(self) -> None:
         since = self._now() - self._options.window_seconds
@@ -197,7 +232,15 @@ class Ticket:
         """End as failed; the fault decides whether the failure counts, and carries the provider's `retry-after`."""
         if self._breaker is not None and fault.retry_after is not None:
             self._breaker.asked_to_wait(fault.retry_after, rate_limited=fault.kind == "rate_limited")
-        self._end(failed=True if fault.counts else None)
+        self._end(failed=True if fault.counts else None, silent=fault.kind == "timeout")
+
+    def listens(self, *, seconds: float) -> bool:
+        """Tell whether this call should listen for the provider's first word: see `CircuitBreaker.listen`."""
+        return self._breaker is not None and self._breaker.listen(self, seconds=seconds)
+
+    def pending(self, call_off: Callable[[], None]) -> AbstractContextManager[None]:
+        """Wait for the provider's first word within this block: see `CircuitBreaker.pending`."""
+        return nullcontext() if self._breaker is None else self._breaker.pending(self, call_off)
 
     def distrusted(self) -> None:
         """Report an impossible answer or usage; allowed after `passed`, since it may show only in a stream's last chunk."""
@@ -207,10 +250,10 @@ class Ticket:
         """End without a verdict: cancelled, or never sent."""
         self._end(failed=None)
 
-    def _end(self, *, failed: bool | None) -> None:
+    def _end(self, *, failed: bool | None, silent: bool = False) -> None:
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker._ended(self, failed=failed)  # noqa: SLF001 - a ticket is the breaker's own other half
+            breaker._ended(self, failed=failed, silent=silent)  # noqa: SLF001 - a ticket is the breaker's own other half
 
 
 class _Failure(Exception):

@@ -191,6 +191,8 @@ class Catalog:
             prefill,
             images=traits.images,
             reasoning=traits.reasoning,
+            streams=options.kind in KINDS and options.streams,
+            connections=options.connections,
         )
         if options.embedding_model is not None:
             try:

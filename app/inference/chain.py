@@ -34,6 +34,10 @@ class ChainProvider:
     images: ImageTokens = ANY_IMAGE
     reasoning: bool = False
     """The model may produce hidden reasoning, billed as output."""
+    streams: bool = False
+    """What it streams can be assembled into the answer that it would send whole."""
+    connections: int = 500
+    """Chat calls under way at once; others wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from time import perf_counter
 from typing import TypeVar
 
@@ -17,13 +18,16 @@ from app.budget.requests import RequestOutcome
 from app.inference import allowance, answers, provider_errors
 from app.inference.allowance import OutputCount
 from app.inference.answers import Completion
+from app.inference.assembly import Assembly
 from app.inference.attempts import ChainWalk, ProviderAttempt
 from app.inference.breaker import Refusal, Ticket
 from app.inference.catalog import Catalog
 from app.inference.chain import ChainProvider
+from app.inference.connections import ConnectionLimit, ProviderConnection
 from app.inference.embedding_calls import EmbeddingCalls
 from app.inference.meter import Meter, OpenHold
 from app.inference.parameters import call_for, check
+from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
@@ -49,19 +53,32 @@ class InferenceEngine:
         self._meter = meter
         self._options = options
         self._embeddings = EmbeddingCalls(meter, options)
+        self._unstreamed: set[str] = set()
+        """Providers that refused a stream since the start."""
+        self._limits: dict[str, ConnectionLimit] = {}
 
     async def complete(self, request: ChatRequest, asker: CallContext, *, receipt: Receipt | None = None) -> CompletionAnswer:
         """Return a whole answer.
 
         Raises NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded or DatabaseUnavailable.
         """
+        deadline = self._deadline()
 
         async def attempt(made: ProviderAttempt) -> CompletionAnswer:
-            return await self._complete_once(request, asker, made)
+            with await self._connection(made, deadline):
+                if self._listens(made):
+                    try:
+                        return await self._assemble_once(request, asker, made, deadline)
+                    except ProviderError as fault:
+                        if not _refuses_streams(fault):
+                            raise
+                    self._unstreamed.add(made.candidate.name)
+                    made = made.again()
+                return await self._complete_once(request, asker, made)
 
         with _span(request):
             request = self._catalog.resolve(request)
-            return await self._walk(list(request.chain), receipt or Receipt(), attempt, deadline=self._deadline())
+            return await self._walk(list(request.chain), receipt or Receipt(), attempt, deadline=deadline)
 
     async def open_stream(
         self,
@@ -129,6 +146,27 @@ class InferenceEngine:
     def _admit(self, candidate: ChainProvider) -> Ticket | Refusal:
         return self._catalog.breaker(candidate).admit()
 
+    def _listens(self, attempt: ProviderAttempt) -> bool:
+        """Tell whether a whole answer should be asked for as a stream, which costs more: a few at a time do, to notice silence."""
+        candidate = attempt.candidate
+        if not candidate.streams or candidate.name in self._unstreamed:
+            return False
+        return attempt.ticket.listens(seconds=self._options.timeouts.first_token)
+
+    async def _assemble_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> CompletionAnswer:
+        """Ask for a whole answer as a stream, so that a silent provider is noticed after `first_token`, not after `answer`."""
+        upstream, assembly, receipt = await self._begin(request, asker, attempt, deadline), Assembly(), attempt.receipt
+        began = perf_counter()
+        try:
+            async with aclosing(upstream.chunks()) as chunks:
+                async for chunk in chunks:
+                    assembly.add(chunk)
+        finally:
+            receipt.upstream_seconds += perf_counter() - began
+        attempt.succeeded(upstream.produced.model)
+        raw = assembly.body()
+        return CompletionAnswer(raw if upstream.produced.usage == upstream.charged else answers.with_usage(raw, upstream.charged), receipt)
+
     async def _complete_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt) -> CompletionAnswer:
         candidate, receipt = attempt.candidate, attempt.receipt
         check(candidate, request)
@@ -137,7 +175,7 @@ class InferenceEngine:
         try:
             call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
             try:
-                async with asyncio.timeout(self._options.timeouts.answer):
+                async with attempt.waiting(asyncio.get_running_loop().time() + self._options.timeouts.answer):
                     found = await candidate.wire.complete(call)
             except TimeoutError:
                 raise provider_errors.timeout("no answer in time") from None
@@ -165,22 +203,46 @@ class InferenceEngine:
         return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
 
     async def _begin_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> Upstream:
+        connection = await self._connection(attempt, deadline)
+        attempt.ticket.listens(seconds=self._options.timeouts.first_token)  # it does in any case
+        try:
+            upstream = await self._begin(request, asker, attempt, deadline)
+        except BaseException:
+            connection.release()
+            raise
+        upstream.closed = connection.release
+        attempt.succeeded(upstream.produced.model)
+        return upstream
+
+    async def _connection(self, attempt: ProviderAttempt, deadline: float) -> ProviderConnection:
+        """Take a connection to the attempt's provider, before anything is held or sent."""
+        candidate = attempt.candidate
+        if (limit := self._limits.get(candidate.name)) is None:
+            limit = self._limits[candidate.name] = ConnectionLimit(candidate.connections)
+        until = asyncio.get_running_loop().time() + self._options.timeouts.first_token
+        return await limit.take(attempt, until=min(until, deadline))
+
+    async def _begin(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> Upstream:
+        """Open a provider's stream and read up to its first token. The stream ends the hold."""
         candidate, receipt = attempt.candidate, attempt.receipt
         check(candidate, request)
         held = await self._meter.hold(request, asker, attempt)
         call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
         choices = int(call.parameters.get("n") or 1)
         stream = candidate.wire.stream(call)
-        upstream = Upstream(candidate, held, stream, self._options.timeouts, deadline, choices=choices)  # it ends the hold
+        upstream = Upstream(attempt, held, stream, self._options.timeouts, deadline, choices=choices)
         try:
             await upstream.begin()
         finally:
             receipt.upstream_seconds += upstream.waited
-        attempt.succeeded(upstream.produced.model)
         return upstream
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._options.timeouts.total
+
+
+def _refuses_streams(fault: ProviderError) -> bool:
+    return fault.kind == "caller" and (fault.param == "stream" or "stream" in fault.message.lower())
 
 
 def _span(request: ChatRequest) -> traces.Span:

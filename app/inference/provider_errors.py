@@ -67,7 +67,7 @@ class ProviderError(Exception):
     code: str | None = None
     param: str | None = None
     echo: bool = False
-    """True if another request of the same shared call already counted this failure."""
+    """True if it isn't this request that counts the failure: another of the same shared call did, or nothing was tried."""
 
     def __str__(self) -> str:
         return self.message
@@ -82,6 +82,11 @@ class ProviderError(Exception):
 
 def unreachable(message: str) -> ProviderError:
     return ProviderError("unreachable", message)
+
+
+def busy(connections: int) -> ProviderError:
+    """Return the fault of a request that found no free connection: nothing was sent, and it says nothing about the provider."""
+    return ProviderError("unreachable", f"all {connections:,} connections to it were in use", echo=True)
 
 
 def reset(message: str) -> ProviderError:

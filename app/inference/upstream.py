@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import perf_counter
 
@@ -11,7 +11,7 @@ from app.budget.prices import TokenUsage
 from app.inference import allowance, answers, provider_errors
 from app.inference.allowance import OutputCount
 from app.inference.answers import Chunk, Produced
-from app.inference.chain import ChainProvider
+from app.inference.attempts import ProviderAttempt
 from app.inference.meter import OpenHold
 from app.inference.provider_errors import ProviderError
 from app.settings import TimeoutSettings
@@ -26,7 +26,7 @@ class Upstream:
 
     def __init__(
         self,
-        candidate: ChainProvider,
+        attempt: ProviderAttempt,
         held: OpenHold,
         source: AsyncGenerator[Chunk],
         timeouts: TimeoutSettings,
@@ -34,7 +34,10 @@ class Upstream:
         *,
         choices: int = 1,
     ) -> None:
-        self.candidate = candidate
+        self.candidate = attempt.candidate
+        self.closed: Callable[[], None] = lambda: None
+        """Called as the stream that had begun ends; may be called again."""
+        self._attempt = attempt
         self.produced = Produced()
         self.waited = 0.0
         self._held = held
@@ -44,7 +47,7 @@ class Upstream:
         self._choices = choices
         self._first: list[Chunk] = []
         self._finish_by: float | None = None
-        self._output = OutputCount(allowance.max_output(held.bounds), model=candidate.model)
+        self._output = OutputCount(allowance.max_output(held.bounds), model=attempt.candidate.model)
         self._wordless = 0
         self._max_bytes = allowance.max_stream_bytes(held.bounds)
 
@@ -57,7 +60,7 @@ class Upstream:
         """Read until the first output or finish. Raises Fault on a failure or timeout; then nothing was delivered."""
         began = perf_counter()
         try:
-            async with asyncio.timeout_at(self._until(self._timeouts.first_token)):
+            async with self._attempt.waiting(self._until(self._timeouts.first_token)):
                 await self._first_token()
         except TimeoutError:
             fault = provider_errors.timeout("no first token in time")
@@ -92,12 +95,18 @@ class Upstream:
             self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)
             raise
         finally:
-            await self._source.aclose()
+            await self._close()
 
     async def abandon(self) -> None:
         """End a stream that nobody will read."""
         self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)
-        await self._source.aclose()
+        await self._close()
+
+    async def _close(self) -> None:
+        try:
+            await self._source.aclose()
+        finally:
+            self.closed()
 
     async def _first_token(self) -> None:
         async for chunk in self._source:

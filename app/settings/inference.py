@@ -58,6 +58,9 @@ class ProviderSettings(Section):
         None, description="the model may spend tokens on reasoning that it doesn't show; none: known by the model's name"
     )
     prefill: bool | None = Field(None, description="the model continues an assistant's unfinished message; none: known by kind")
+    streams: bool = Field(
+        True, description="answers may be asked for as a stream, and assembled, to notice silence early (kinds openai, groq and local)"
+    )
     connections: int = Field(500, ge=1, description="connections to the provider that a server holds open")
 
 

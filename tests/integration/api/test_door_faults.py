@@ -63,7 +63,8 @@ async def test_before_the_first_token_the_next_provider_answers(
 ) -> None:
     if stream and fault in {"short_body", "empty_choices"}:
         pytest.skip("a stream says its tokens before this fault")
-    async with open_door(api, timeouts=QUICK if fault in HANGS else PATIENT) as door:
+    whole = {"streams": fault not in {"short_body", "empty_choices"}}  # of an answer that is one piece
+    async with open_door(api, timeouts=QUICK if fault in HANGS else PATIENT, provider=whole) as door:
         door.fakes["one"].will(fault, times=None, **options)  # type: ignore[arg-type]
         if stream:
             reply, events = await door.events()

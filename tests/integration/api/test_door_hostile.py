@@ -92,7 +92,7 @@ async def test_choices_and_calls_that_nobody_asked_for_are_ended_too(api: Api, s
 
 async def test_a_whole_answer_far_too_large_is_not_read_to_its_end(api: Api) -> None:
     liar = HostileProvider(Lie(piece="word " * 1_000, pieces=20_000))
-    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0, provider={"streams": False}) as door:
         reply = await door.chat(max_tokens=100)
         assert (reply.status, "its answer is larger than" in reply.error["message"]) == (502, True)
         assert await door.holds() == [("liar", "unreconciled", None)]
@@ -291,7 +291,7 @@ async def test_a_number_that_json_cannot_tell_is_no_answer(api: Api, monkeypatch
     liar = HostileProvider(Lie(pieces=3))
     real = hostile._json
     monkeypatch.setattr(hostile, "_json", lambda content: _with_number(real(content), number))
-    async with liar, open_door(api, hostile={"liar": liar}, retries=0) as door:
+    async with liar, open_door(api, hostile={"liar": liar}, retries=0, provider={"streams": False}) as door:
         reply = await door.chat(max_tokens=60)
         assert (reply.status, reply.error["code"]) == (502, "all_providers_failed")
         await within_limits(door)

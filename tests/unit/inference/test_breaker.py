@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from app.inference.breaker import MAX_PROBE_SECONDS, CircuitBreaker, Refusal, Ticket
-from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, ProviderError
+from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, FailureKind, ProviderError
 from app.settings import BreakerSettings as Options
 
 OPTIONS = Options(failures=3, reset_seconds=20, window_seconds=60, window_calls=6, window_share=0.5)
@@ -369,3 +371,51 @@ def test_the_third_answer_within_ten_minutes_that_cannot_be_true_opens_it() -> N
     probe.passed()
     probe.distrusted()
     assert breaker.state == "closed"  # it begins anew
+
+
+def heard(breaker: CircuitBreaker, *kinds: FailureKind, calls: int = 1) -> list[str]:
+    """Let others wait while calls fail in these ways; return who was called off."""
+    off: list[str] = []
+    waiting = [breaker.admit() for _ in range(calls)]
+    tickets = [breaker.admit() for _ in kinds]
+    with ExitStack() as stack:
+        for number, ticket in enumerate(waiting):
+            assert isinstance(ticket, Ticket)
+            stack.enter_context(ticket.pending(partial(off.append, f"caller {number}")))
+        for ticket, kind in zip(tickets, kinds, strict=True):
+            assert isinstance(ticket, Ticket)
+            ticket.failed(ProviderError(kind, kind))
+    return off
+
+
+def test_who_waits_at_a_silent_provider_is_called_off_as_it_opens() -> None:
+    breaker = CircuitBreaker("p", OPTIONS)
+    assert heard(breaker, *["timeout"] * OPTIONS.failures, calls=3) == ["caller 0", "caller 1", "caller 2"]
+    assert breaker.state == "open"
+
+
+def test_no_one_is_called_off_before_it_opens_or_for_other_failures() -> None:
+    assert heard(CircuitBreaker("p", OPTIONS), *["timeout"] * (OPTIONS.failures - 1)) == []
+    assert heard(CircuitBreaker("p", OPTIONS), *["timeout"] * (OPTIONS.failures - 1), "reset") == []
+    assert heard(CircuitBreaker("p", OPTIONS), *["server_error"] * OPTIONS.failures) == []
+
+
+def test_who_has_heard_a_word_is_not_called_off() -> None:
+    breaker, off = CircuitBreaker("p", OPTIONS), []
+    ticket = breaker.admit()
+    assert isinstance(ticket, Ticket)
+    with ticket.pending(lambda: off.append("me")):
+        pass
+    assert heard(breaker, *["timeout"] * OPTIONS.failures) == ["caller 0"]
+    assert off == []
+
+
+def test_as_many_calls_listen_at_a_time_as_open_the_breaker() -> None:
+    now = 100.0
+    breaker = CircuitBreaker("p", OPTIONS, now=lambda: now)
+    tickets = [found for found in (breaker.admit() for _ in range(OPTIONS.failures + 2)) if isinstance(found, Ticket)]
+    assert [ticket.listens(seconds=15) for ticket in tickets] == [True] * OPTIONS.failures + [False] * 2
+    tickets[0].passed()
+    assert tickets[-1].listens(seconds=15)
+    now += 16  # a long answer that has begun doesn't keep others from listening
+    assert tickets[-2].listens(seconds=15)
