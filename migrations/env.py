@@ -19,7 +19,7 @@ import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.errors import ConfigurationError
 from app.settings import secret_of
-from app.storage.database import async_url
+from app.storage.postgres_url import postgres_url
 from app.storage.tables import Base
 
 LOCK_TIMEOUT, STATEMENT_TIMEOUT = "10s", "15min"
@@ -44,7 +44,11 @@ async def run_from_environment() -> None:
         sys.exit(
             "Set CAIRN_DATABASE__URL, for example postgresql://cairn@localhost:5432/cairn. An embedded Cairn migrates itself at start."
         )
-    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    try:
+        creator = postgres_url(url).creator()
+    except ConfigurationError as error:
+        sys.exit(error.message)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)
     await engine.dispose()

@@ -14,15 +14,15 @@ from typing import Any, NoReturn, Self, TypeVar
 
 import asyncpg
 from sqlalchemy import Executable, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import settings as config
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import DatabaseUnavailable
 from app.storage import preping
+from app.storage.postgres_url import postgres_url
 from app.storage.tables import AnyRow
 from app.telemetry import measures, traces
 
@@ -122,21 +122,21 @@ def make_engine(settings: config.DatabaseSettings, url: str, *, name: str) -> As
     """Create a connection pool without connecting."""
     milliseconds = str(int(settings.statement_timeout_seconds * 1000))
     engine = create_async_engine(
-        async_url(url),
-        pool_size=settings.pool_size,
-        max_overflow=settings.max_overflow,
-        pool_recycle=settings.recycle_seconds,
-        pool_timeout=settings.acquire_timeout_seconds,
-        connect_args={
-            "timeout": settings.connect_timeout_seconds,
-            "command_timeout": settings.statement_timeout_seconds + MARGIN_SECONDS,
-            "server_settings": {
-                "application_name": name,
+        "postgresql+asyncpg://",
+        async_creator=postgres_url(url).creator(
+            name=name,
+            seconds=settings.connect_timeout_seconds,
+            command_timeout=settings.statement_timeout_seconds + MARGIN_SECONDS,
+            settings={
                 "timezone": "UTC",
                 "statement_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
             },
-        },
+        ),
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        pool_recycle=settings.recycle_seconds,
+        pool_timeout=settings.acquire_timeout_seconds,
     )
     if settings.pre_ping:
         preping.install(engine)
@@ -200,19 +200,6 @@ def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, con
     if traces.on():
         verb = statement.split(None, 1)[0].upper()
         traces.past(verb, seconds, db__system__name="postgresql", db__operation__name=verb)
-
-
-def async_url(url: str) -> str:
-    """Convert any spelling of a PostgreSQL URL to SQLAlchemy's asyncpg dialect. Raises ConfigurationError for another database."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError("The database URL can't be read. It looks like postgresql://user@host:5432/cairn.") from None
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(
-            f"Cairn works on PostgreSQL, not on {parsed.get_backend_name()}. Set CAIRN_DATABASE__URL to a PostgreSQL URL."
-        )
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
 def raise_unavailable(error: BaseException) -> NoReturn:

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 
 from app import settings as config
-from app.storage.database import AWAY, async_url, raise_unavailable
+from app.storage.database import AWAY, raise_unavailable
+from app.storage.postgres_url import postgres_url
 from app.telemetry import measures
 
 LEDGER = ("ledger",)
@@ -19,7 +20,7 @@ class DedicatedConnection:
     """Runs statements one at a time. A lost connection is reopened by the next statement."""
 
     def __init__(self, settings: config.DatabaseSettings, url: str, *, name: str, timeout_seconds: float) -> None:
-        self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = postgres_url(url)
         self._settings = settings
         self._name = name
         self._timeout = timeout_seconds
@@ -57,10 +58,10 @@ class DedicatedConnection:
     async def _connected(self) -> asyncpg.Connection[Any]:
         if self._connection is None or self._connection.is_closed():
             milliseconds = str(int(self._timeout * 1000))
-            self._connection = await asyncpg.connect(
-                self._url,
-                timeout=self._settings.connect_timeout_seconds,
-                server_settings={"application_name": self._name, "timezone": "UTC", "statement_timeout": milliseconds},
+            self._connection = await self._url.connect(
+                name=self._name,
+                seconds=self._settings.connect_timeout_seconds,
+                settings={"timezone": "UTC", "statement_timeout": milliseconds},
             )
         return self._connection
 

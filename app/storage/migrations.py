@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import DatabaseUnavailable, SchemaOutdated
-from app.storage.database import AWAY, Database, async_url
+from app.storage.database import AWAY, Database
+from app.storage.postgres_url import postgres_url
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -31,7 +32,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
 
 async def _upgrade_alone(url: str, revision: str) -> None:
-    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=postgres_url(url).creator(), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK})

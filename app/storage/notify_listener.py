@@ -17,7 +17,8 @@ import structlog
 from app import settings as config
 from app.errors import Unavailable
 from app.part import Loop
-from app.storage.database import AWAY, async_url
+from app.storage.database import AWAY
+from app.storage.postgres_url import postgres_url
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class NotifyListener:
     """Sends and receives notices on one channel."""
 
     def __init__(self, settings: config.DatabaseSettings, url: str, *, name: str, channel: str) -> None:
-        self._url = async_url(url).replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = postgres_url(url)
         self._settings = settings
         self._name = name
         self._channel = channel
@@ -82,11 +83,10 @@ class NotifyListener:
         on_notice(None)
 
     async def _serve(self, on_notice: OnNotice) -> None:
-        connection = await asyncpg.connect(
-            self._url,
-            timeout=self._settings.connect_timeout_seconds,
+        connection = await self._url.connect(
+            name=self._name,
+            seconds=self._settings.connect_timeout_seconds,
             command_timeout=self._settings.statement_timeout_seconds,
-            server_settings={"application_name": self._name},
         )
         try:
             ours = connection.get_server_pid()

@@ -11,13 +11,13 @@ import asyncpg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app import settings as config
 from app.errors import ConfigurationError, DatabaseUnavailable
-from app.storage.database import Found, Reading, async_url, make_engine, read_only, transaction
+from app.storage.database import Found, Reading, make_engine, read_only, transaction
 from app.storage.direct import DedicatedConnection
+from app.storage.postgres_url import postgres_url
 from app.storage.replicas.primary import Lag, Primary
 
 log = structlog.get_logger()
@@ -139,10 +139,11 @@ class Standby:
 
 def _place(url: str) -> str:
     try:
-        async_url(url)
-    except (ArgumentError, ConfigurationError):
+        postgres_url(url)
+    except ConfigurationError as error:
         raise ConfigurationError(
-            "A URL of CAIRN_DATABASE__REPLICA_URLS can't be read. They look like postgresql://user@host:5432/cairn, a space between two."
+            f"A URL of CAIRN_DATABASE__REPLICA_URLS can't be read. They look like postgresql://user@host:5432/cairn, a space between two."
+            f" {error.message}"
         ) from None
     parsed = make_url(url)
     query: dict[str, Any] = dict(parsed.query)

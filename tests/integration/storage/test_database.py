@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import settings as config
-from app.errors import ConfigurationError, DatabaseUnavailable
+from app.errors import DatabaseUnavailable
 from app.storage import preping
-from app.storage.database import Database, async_url, rows_of
+from app.storage.database import Database, rows_of
 
 
 async def opened(url: str, **fields: object) -> Database:
@@ -132,21 +132,6 @@ async def test_a_cancelled_block_gives_its_connection_back(database_url: str) ->
         await task
     await database.ping()
     await database.close()
-
-
-@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
-def test_any_spelling_of_a_postgresql_url_will_do(scheme: str) -> None:
-    assert async_url(f"{scheme}://u:p@h/d") == "postgresql+asyncpg://u:p@h/d"
-
-
-def test_an_unreadable_url_says_what_one_looks_like() -> None:
-    with pytest.raises(ConfigurationError, match="postgresql://"):
-        async_url("not a url")
-
-
-def test_another_database_is_refused_by_name() -> None:
-    with pytest.raises(ConfigurationError, match="sqlite"):
-        async_url("sqlite:///cairn.db")
 
 
 async def test_times_come_back_in_utc(database: Database) -> None:
