@@ -28,7 +28,7 @@ from app.web import budget_headers, request_ids
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
-from app.web.errors import responses
+from app.web.errors import anthropic_responses
 from app.web.requester import Caller, Payer, services_of
 
 HELLO_PATH = "/api/hello"
@@ -66,9 +66,9 @@ class TokenCount(ResponseBody):
 
 @router.post(
     MESSAGES_PATH,
-    summary="A message from the first healthy provider that the budget allows, in Anthropic's format",
+    summary="Answer a conversation in Anthropic's format, from the first healthy provider that the budget allows",
     description=SHAPE,
-    responses={**ANTHROPIC, **responses(400, 413, 429, 502, 504)},
+    responses={**ANTHROPIC, **anthropic_responses(413, 429, 502, 504)},
     response_class=Response,
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
@@ -88,9 +88,9 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 
 @router.post(
     COUNT_PATH,
-    summary="How many tokens a message's prompt has at most, by Cairn's own count",
+    summary="Count the tokens of a conversation in Anthropic's format, by Cairn's own count",
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
-    responses=responses(400, 413),
+    responses=anthropic_responses(413),
 )
 async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
@@ -99,7 +99,10 @@ async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> 
 
 
 @router.head(
-    HELLO_PATH, summary="Whether the server is there: Claude Code asks before its first call", status_code=200, response_class=Response
+    HELLO_PATH,
+    summary="Tell that the server is there, without a key: Claude Code asks before its first call",
+    status_code=200,
+    response_class=Response,
 )
 async def hello() -> Response:
     return Response()
