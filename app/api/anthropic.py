@@ -25,7 +25,7 @@ from app.inference.request import Receipt
 from app.inference.stream import summary
 from app.redaction.labels import check_label
 from app.web import budget_headers, request_ids
-from app.web.authenticated_route import VerbatimRoute
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
 from app.web.errors import anthropic_responses
@@ -36,7 +36,9 @@ COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
-router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+# Half a character becomes U+FFFD, unlike in a completion's prompt: an agent's tool cuts its output anywhere, and the agent sends it
+# with every request from then on, so that refusing it would end the session.
 
 EXAMPLE = {"model": "auto", "max_tokens": 1024, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 COUNTED = {name: value for name, value in EXAMPLE.items() if name != "max_tokens"}

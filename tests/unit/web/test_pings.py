@@ -108,6 +108,6 @@ async def test_a_reader_who_leaves_in_a_silence_closes_the_stream() -> None:
     while not client.got:
         await asyncio.sleep(0)
     client.leaves.set()
-    with pytest.raises(Exception):  # noqa: B017 - the client's disconnect, whichever way it is told
+    with pytest.raises(ClientDisconnect):
         await reading
     assert source.closed
