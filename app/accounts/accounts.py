@@ -1,7 +1,7 @@
 """Teams, developers, projects and keys; who is behind a key. Knows nothing of HTTP, and of money only the limit's column.
 
-Lookups of keys are cached (`cache.keys`): a key revoked in this process is refused at once, one revoked in another
-process within moments, or, where the word of it was lost, once its time there is over.
+Lookups of keys are cached (`cache.keys`): a revoked key or a changed role counts in this process at once, in another one
+within moments, or, where the message was lost, once the cached lookup has expired there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.accounts.identity import ProjectIdentity
 from app.accounts.keys import digest, lookup_of, make_key
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
-from app.accounts.requester import Requester
+from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.tables import ApiKeyRow, DeveloperRow, ProjectRow, TeamRow
 from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
 from app.cache.memory import MemoryCache
@@ -33,7 +33,7 @@ from app.storage.invalidations import Invalidations
 
 DEFAULT_TEAM = "default"
 KEYS = "keys"
-"""The topic of what other processes are to forget."""
+"""The topic of the invalidations: a key was revoked, or a developer's role was changed."""
 CACHED_SECONDS = 30
 CACHED_KEYS = 10_000
 MAX_NANOUSD = 2**63 - 1
@@ -41,7 +41,7 @@ _requester_in = msgspec.msgpack.Decoder(Requester).decode
 
 
 class Accounts:
-    """`known`: who is behind a key, by the key's digest."""
+    """Stores accounts and authenticates keys. `known`: the cached lookups, requesters by their key's digest."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class Accounts:
         self._teams: cachebox.TTLCache[str, UUID | None] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._named: cachebox.TTLCache[tuple[UUID, str], UUID] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
-        self._revocations = 0
+        self._invalidated = 0
 
     async def ensure_defaults(self) -> None:
-        """The team `default` exists. Safe to run from several processes at once."""
+        """Make the team `default` if it is missing. Safe to run from several processes at once."""
         async with self._database.begin() as connection:
             await connection.execute(upsert(TeamRow).values(name=DEFAULT_TEAM).on_conflict_do_nothing())
 
@@ -80,9 +80,9 @@ class Accounts:
         kept = self.known.get(hashed)
         if kept is not None:
             return _requester_in(kept)
-        revocations = self._revocations
+        invalidated = self._invalidated
         requester = await self._look_up(key, hashed)
-        if revocations == self._revocations:  # else what was just read may have been revoked since
+        if invalidated == self._invalidated:  # else what was just read may have been revoked or changed since
             self.known.set(hashed, msgspec.msgpack.encode(requester), self._known_seconds)
         return requester
 
@@ -95,7 +95,7 @@ class Accounts:
         return requester
 
     async def create_team(self, name: str) -> TeamView:
-        """InvalidInput for a name that can't be used, Conflict for one that is taken."""
+        """Make a team. InvalidInput for a name that can't be used, Conflict for one that is taken."""
         check_account_name(name)
         row = upsert(TeamRow).values(name=name).on_conflict_do_nothing().returning(TeamRow.id, TeamRow.created_at)
         async with self._database.begin() as connection:
@@ -113,29 +113,43 @@ class Accounts:
         )
         return [TeamView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def create_developer(self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None) -> DeveloperView:
-        """InvalidInput for a name or limit that can't be used, NotFound for an unknown team, Conflict for a taken name."""
+    async def create_developer(
+        self, name: str, *, team: str = DEFAULT_TEAM, monthly_limit_nanousd: int | None = None, role: DeveloperRole = "developer"
+    ) -> DeveloperView:
+        """Make a developer. InvalidInput for a bad name or limit, NotFound for an unknown team, Conflict for a taken name."""
         check_account_name(name)
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
         if not 0 <= limit <= MAX_NANOUSD:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
         async with self._database.begin() as connection:
             team_id = await _team_id(connection, team)
-            row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit)
+            row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit, role=role)
             returned = row.on_conflict_do_nothing().returning(DeveloperRow.id, DeveloperRow.created_at)
             made = (await connection.execute(returned)).one_or_none()
         if made is None:
             raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
-        return DeveloperView(made.id, name, team_id, team, limit, keys=0, created_at=made.created_at)
+        return DeveloperView(made.id, name, team_id, team, limit, role, keys=0, created_at=made.created_at)
+
+    async def set_role(self, developer: str, role: DeveloperRole) -> None:
+        """Give a developer a role: their keys and sign-ins have it from now on. NotFound for an unknown developer."""
+        named = DeveloperRow.name == _askable(developer)
+        async with self._database.begin() as connection:
+            developer_id = await connection.scalar(update(DeveloperRow).where(named).values(role=role).returning(DeveloperRow.id))
+        if developer_id is None:
+            raise _no_developer(developer)
+        self._forget(str(developer_id))
+        self._invalidations.publish(KEYS, str(developer_id))
 
     async def list_developers(self, *, team_id: UUID | None = None) -> list[DeveloperView]:
-        """All, or a team's, by name."""
+        """List all developers, or a team's, by name."""
         query = _developers() if team_id is None else _developers().where(DeveloperRow.team_id == team_id)
         return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def find_developer(self, name: str) -> DeveloperView:
-        """NotFound for an unknown developer."""
+    async def find_developer(self, name: str, *, team_id: UUID | None = None) -> DeveloperView:
+        """Find a developer, with `team_id` only among that team's. NotFound for an unknown one."""
         query = _developers().where(DeveloperRow.name == _askable(name))
+        if team_id is not None:
+            query = query.where(DeveloperRow.team_id == team_id)
 
         async def read(connection: AsyncConnection) -> DeveloperView:
             row = (await connection.execute(query)).one_or_none()
@@ -155,25 +169,25 @@ class Accounts:
         return found
 
     async def team_id(self, name: str) -> UUID:
-        """NotFound for an unknown team."""
+        """Return a team's id. NotFound for an unknown team."""
         async with self._database.begin() as connection:
             return await _team_id(connection, name)
 
     async def note_limit(self, connection: AsyncConnection, developer_id: UUID, nanousd: int) -> None:
-        """The ledger has set a developer's monthly limit, in the same transaction. NotFound for an unknown developer."""
+        """Store a monthly limit that the ledger sets in the same transaction. NotFound for an unknown developer."""
         noted = await connection.execute(update(DeveloperRow).where(DeveloperRow.id == developer_id).values(monthly_limit_nanousd=nanousd))
         if noted.rowcount == 0:
             raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
 
     async def noted_limit(self, connection: AsyncConnection, developer_id: UUID) -> int:
-        """A developer's monthly limit. NotFound for an unknown developer."""
+        """Return a developer's monthly limit. NotFound for an unknown developer."""
         found = await connection.scalar(select(DeveloperRow.monthly_limit_nanousd).where(DeveloperRow.id == developer_id))
         if found is None:
             raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
         return found
 
     async def create_key(self, developer: str) -> tuple[UUID, str]:
-        """(id, key): the only time that the key can be seen. NotFound for an unknown developer."""
+        """Make a key, and return (id, key): the only time that the key can be seen. NotFound for an unknown developer."""
         made = make_key(self._secret_key)
         async with self._database.begin() as connection:
             developer_id = await connection.scalar(select(DeveloperRow.id).where(DeveloperRow.name == _askable(developer)))
@@ -184,7 +198,7 @@ class Accounts:
         return key_id, made.key
 
     async def keys_of(self, developer_id: UUID) -> list[KeyView]:
-        """A developer's keys, the newest first, revoked ones too."""
+        """List a developer's keys, the newest first, revoked ones too."""
         query = select(ApiKeyRow.id, ApiKeyRow.lookup, ApiKeyRow.created_at, ApiKeyRow.revoked_at).where(
             ApiKeyRow.developer_id == developer_id
         )
@@ -192,7 +206,7 @@ class Accounts:
             return [KeyView(*row) for row in await connection.execute(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id))]
 
     async def revoke_key(self, key_id: UUID) -> None:
-        """NotFound for an unknown key, or one that was revoked before."""
+        """Revoke a key. NotFound for an unknown one, or one that was revoked before."""
         live = (ApiKeyRow.id == key_id) & ApiKeyRow.revoked_at.is_(None)
         async with self._database.begin() as connection:
             revoked = await connection.execute(update(ApiKeyRow).where(live).values(revoked_at=func.now()))
@@ -202,7 +216,7 @@ class Accounts:
         self._invalidations.publish(KEYS, str(key_id))
 
     async def project_id(self, connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
-        """The project's id; made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
+        """Return a project's id; it is made if it is new, in the caller's transaction. InvalidInput for a name that can't be used."""
         check_project_name(name)
         wanted = select(func.coalesce(ProjectRow.merged_into, ProjectRow.id)).where(ProjectRow.team_id == team_id, ProjectRow.name == name)
         if (found := await connection.scalar(wanted)) is not None:
@@ -212,11 +226,11 @@ class Accounts:
         return (await connection.execute(wanted)).scalar_one()
 
     async def project_for(self, connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
-        """The project of this identity; made if it is new, in the caller's transaction."""
+        """Return the id of the project with this identity; made if it is new, in the caller's transaction."""
         return await project_for(connection, team_id, identity)
 
     async def find_projects(self, team_id: UUID, name: str | None = None) -> list[ProjectView]:
-        """The team's projects, by name; or the one that is, or once was, called so."""
+        """List the team's projects, by name; or the one that is, or once was, called so."""
         columns = (ProjectRow.id, ProjectRow.name, ProjectRow.identity, ProjectRow.owner, ProjectRow.created_at)
         query = select(*columns).where(ProjectRow.team_id == team_id, ProjectRow.merged_into.is_(None)).order_by(ProjectRow.name)
         if name is not None:
@@ -227,13 +241,13 @@ class Accounts:
         return [ProjectView(*row) for row in await self._database.read(rows_of(query))]
 
     async def rename_project(self, team_id: UUID, project_id: UUID, name: str) -> None:
-        """See `projects.rename`. Other processes show the new name within half a minute."""
+        """Rename a project: see `projects.rename`. Other processes show the new name within half a minute."""
         async with self._database.begin() as connection:
             await rename(connection, team_id, project_id, name)
         self._forget_projects()
 
     async def merge_project(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """See `projects.merge`: in the caller's transaction, which moves what belonged to it."""
+        """Merge a project into another (see `projects.merge`), in the caller's transaction, which moves what belonged to it."""
         await merge(connection, team_id, project_id, into)
         self._forget_projects()
 
@@ -242,14 +256,14 @@ class Accounts:
         self._named.clear()
 
     async def project_named(self, team_id: UUID, name: str) -> UUID | None:
-        """The project's id, if there is one. What was found is not looked for again for a while."""
+        """Return the id of the project of this name, if there is one. Cached for half a minute."""
         found: UUID | None = self._named.get((team_id, name))
         if found is None and (projects := await self.find_projects(team_id, name)):
             found = self._named[team_id, name] = projects[0].id
         return found
 
     async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
-        """The names of these projects. A name that was read is not read again for a while: a rename is seen within half a minute."""
+        """Return the names of these projects. Cached: a rename in another process is seen within half a minute."""
         known = {project: self._projects.get(project) for project in projects}
         if None in known.values():
             for project in await self.find_projects(team_id):
@@ -257,14 +271,14 @@ class Accounts:
                 known[project.id] = project.name
         return {project: name for project in projects if (name := known[project]) is not None}
 
-    def _forget(self, key_id: str | None) -> None:
-        """A key was revoked, here or elsewhere. All are looked up again: nobody knows which digest is that key's."""
-        del key_id
-        self._revocations += 1
+    def _forget(self, changed: str | None) -> None:
+        """Forget all lookups after a key or developer was changed, here or elsewhere: nobody knows which digests are theirs."""
+        del changed
+        self._invalidated += 1
         self.known.clear()
 
     async def acting_for(self, team: str) -> Requester:
-        """An admin who acts for a team. NotFound for an unknown one."""
+        """Return an admin who acts for a team. NotFound for an unknown one."""
         team_id = self._teams.get(team)
         if team_id is None:
             async with self._database.begin() as connection:
@@ -273,11 +287,11 @@ class Accounts:
         return Requester(team_id, team, role="admin")
 
     async def _look_up(self, key: str, hashed: bytes) -> Requester:
-        """From the table. An unknown key takes the same comparison as a known one."""
+        """Look a key up in the table. An unknown key takes the same comparison as a known one (no timing oracle)."""
         lookup, row = lookup_of(key), None
         if lookup is not None:
             query = (
-                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id)
+                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id, DeveloperRow.role)
                 .join(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
                 .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
                 .where(ApiKeyRow.lookup == lookup, ApiKeyRow.revoked_at.is_(None))
@@ -301,6 +315,7 @@ def _developers() -> Select[*tuple[Any, ...]]:
             DeveloperRow.team_id,
             TeamRow.name,
             DeveloperRow.monthly_limit_nanousd,
+            DeveloperRow.role,
             live,
             DeveloperRow.created_at,
         )
@@ -328,5 +343,5 @@ def _no_developer(name: str) -> CairnError:
 
 
 def _askable(name: str) -> str:
-    """A name to look for: PostgreSQL refuses to be asked for NUL or a lone surrogate, which no name holds."""
+    """Return a name that can be looked for: PostgreSQL refuses to be asked for NUL or a lone surrogate, which no name holds."""
     return name if name.isprintable() else ""

@@ -43,12 +43,12 @@ class ProjectIdentity:
 
 
 def identify(repository: str | None, directory: str | None) -> ProjectIdentity | None:
-    """The project of a session by what its transcript says. None: nothing usable."""
+    """Return the project of a session by what its transcript says. None: nothing usable."""
     return (of_repository(repository) if repository else None) or of_folder(directory)
 
 
 def of_repository(url: str) -> ProjectIdentity | None:
-    """By a repository's URL, in whatever spelling of it; without the name and password that it may hold. None where it is no remote one."""
+    """Identify a project by its repository's URL, whatever its spelling, without credentials in it. None where it is no remote one."""
     plain = url.strip().replace("\\", "/")
     if "://" in plain:
         try:
@@ -74,7 +74,7 @@ def of_repository(url: str) -> ProjectIdentity | None:
 
 
 def of_folder(directory: str | None) -> ProjectIdentity | None:
-    """By the folder that the session worked in, POSIX or Windows; of the repository where it is one of its worktrees."""
+    """Identify a project by the folder that the session worked in, POSIX or Windows; of the repository where it is one of its worktrees."""
     path = _root(re.sub(r"/{2,}", "/", (directory or "").strip().replace("\\", "/")).rstrip("/"))
     home = _HOME.match(path + "/")
     names = [part for part in path[home.end() if home else 0 :].split("/") if part]
@@ -90,7 +90,7 @@ def of_folder(directory: str | None) -> ProjectIdentity | None:
 
 
 def _root(path: str) -> str:
-    """The repository's own folder, where the path is within a worktree of it, in the layouts that agents and people use."""
+    """Return the repository's own folder, where the path is within a worktree of it, in the layouts that agents and people use."""
     if (found := _TOOLS_WORKTREE.fullmatch(path)) is not None and _is_home(found["before"]):
         first, second = found["first"], found["second"]
         name = second if second is not None and (found["tool"] == "codex" or _GENERATED.fullmatch(first)) else first

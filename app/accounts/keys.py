@@ -29,11 +29,11 @@ def make_key(secret_key: str) -> NewKey:
 
 
 def lookup_of(key: str) -> str | None:
-    """The public part of a well-formed key; None: it can't be one of ours."""
+    """Return the public part of a well-formed key; None: it can't be one of ours."""
     found = _SHAPE.fullmatch(key)
     return found[1] if found else None
 
 
 def digest(secret_key: str, key: str) -> bytes:
-    """HMAC-SHA256: without the secret key, a stolen table tells nothing. The keys have 256 random bits: no slow hash needed."""
+    """Return a key's HMAC-SHA256: without the secret key, a stolen table tells nothing. Keys have 256 random bits: no slow hash needed."""
     return hmac.digest(secret_key.encode(), key.encode("utf-8", "surrogatepass"), hashlib.sha256)

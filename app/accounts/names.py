@@ -29,6 +29,6 @@ def check_project_name(name: str, *, param: str = "project") -> None:
 
 
 def project_name_of(folder: str) -> str | None:
-    """A folder's name as a valid project name; None: nothing is left of it."""
+    """Turn a folder's name into a valid project name; None: nothing is left of it."""
     printable = "".join(char if char.isprintable() else " " for char in free_text(folder))
     return printable.strip()[:MAX_CHARS].rstrip() or None

@@ -18,7 +18,7 @@ _STANDING = func.coalesce(ProjectRow.merged_into, ProjectRow.id)
 
 
 async def project_for(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
-    """The id of the project with this identity; made if it is new, in the caller's transaction.
+    """Return the id of the project with this identity; made if it is new, in the caller's transaction.
 
     A folder whose sessions record no repository is the one repository of that name that the team has, unless their owners differ.
     """
@@ -67,7 +67,7 @@ async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, in
 
 
 async def _hold(connection: AsyncConnection, team_id: UUID) -> None:
-    """One at a time for a team: two sessions of one new project, two projects of one name."""
+    """Lock the team's projects: two sessions of a new project, or two projects of one name, come one at a time."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"projects {team_id}", 0))))
 
 
@@ -78,7 +78,7 @@ async def _standing(connection: AsyncConnection, team_id: UUID, project_id: UUID
 
 
 async def _alike(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> Sequence[AnyRow]:
-    """The team's projects of this name, the oldest first; those without an identity only where they are shown by just this name."""
+    """List the team's projects of this name, the oldest first; those without an identity only where they are shown by just this name."""
     columns = (ProjectRow.id, ProjectRow.name, ProjectRow.identity, ProjectRow.base, ProjectRow.owner, _STANDING.label("standing"))
     named = or_(func.lower(ProjectRow.base) == identity.name.lower(), ProjectRow.name == identity.name)
     query = select(*columns).where(ProjectRow.team_id == team_id, named)

@@ -9,13 +9,15 @@ from uuid import UUID
 
 from app.errors import NotPermitted
 
-RequesterRole = Literal["admin", "lead", "developer", "auditor"]
+DeveloperRole = Literal["lead", "developer", "auditor"]
+"""The roles that a developer can be given; `admin` belongs to the admin key."""
+RequesterRole = Literal["admin", DeveloperRole]
 Permission = Literal[
     "read",  # the team's knowledge, sessions, projects, jobs and messages
     "write",  # record and judge knowledge, send sessions and messages; change what is one's own
     "change_any",  # correct, delete and purge what others of the team wrote
     "call_models",  # at the cost of one's own budget, or of the developer whom an admin names
-    "read_team_budget",
+    "read_team_budget",  # the budgets of one's team and of its developers, and what moved them
     "administer",  # teams, developers, keys, budgets, projects; caches, the index, alerts, metrics: of every team
 ]
 
@@ -29,8 +31,9 @@ PERMISSIONS: Final[Mapping[RequesterRole, frozenset[Permission]]] = {
 
 _REFUSALS: Final[Mapping[Permission, str]] = {
     "administer": "This needs the admin key: a developer's key is not enough.",
-    "call_models": "Your role can't call models: ask an admin for a developer's key.",
-    "write": "Your role can read, but not change anything: ask an admin for a developer's key.",
+    "call_models": "Your role can't call models: ask an admin to give you the role developer.",
+    "write": "Your role can read, but not change anything: ask an admin to give you the role developer.",
+    "read_team_budget": "This needs the admin key, or the role lead or auditor. Your own budget: GET /v1/budget.",
 }
 
 
@@ -39,8 +42,7 @@ class Requester:
     """The person or program behind a key or a sign-in, and the team that they act for.
 
     The admin key is no developer's: without `developer_id`, `developer` and `key_id`. `acts_for`: the developer whom an admin names to pay.
-    `purpose`: one word of the caller's on what the request is for. `projects`: those open to them; None: all of the team's, which is so
-    for everybody as long as nothing closes a project.
+    `purpose`: one word of the caller's on what the request is for.
     """
 
     team_id: UUID
@@ -51,11 +53,10 @@ class Requester:
     role: RequesterRole = "developer"
     acts_for: str | None = None
     purpose: str | None = None
-    projects: frozenset[UUID] | None = None
 
     def __post_init__(self) -> None:
         if (self.role == "admin") != (self.developer_id is None):  # rooms take nobody's work for an admin's
-            raise ValueError("Who is no developer is an admin, and the other way round.")
+            raise ValueError("A requester without a developer must have the role admin, and one with a developer another role.")
 
     @property
     def is_admin(self) -> bool:
@@ -68,6 +69,10 @@ class Requester:
 
     def may(self, permission: Permission) -> bool:
         return permission in PERMISSIONS[self.role]
+
+    def may_change(self, author: UUID | None) -> bool:
+        """Tell whether they may change what this developer of their team wrote; None: an admin, or somebody who was removed."""
+        return self.may("change_any") or (self.may("write") and author is not None and author == self.developer_id)
 
     def check(self, permission: Permission) -> None:
         """Raise NotPermitted where the role lacks the permission."""

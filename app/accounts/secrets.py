@@ -49,7 +49,7 @@ def load_secrets(settings: Settings, folder: Path, *, role: Literal["serve", "wo
 
 
 def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str) -> tuple[str, bool]:
-    """(key, whether it was made just now)."""
+    """Return (key, whether it was made just now)."""
     fresh, source, cure = False, variable, f"Make one: {_RECIPE}"
     key = _given(given)
     if key is None and settings.embedded:
@@ -68,12 +68,12 @@ def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str
 
 
 def _given(key: SecretStr | None) -> str | None:
-    """Without the line end that a key read from a file brings along."""
+    """Strip the line end that a key read from a file brings along."""
     return key.get_secret_value().strip() if key is not None else None
 
 
 def _kept(file: Path) -> tuple[str, bool]:
-    """The file's key and whether this call made it."""
+    """Return the file's key and whether this call made it."""
     try:
         made = not file.exists() and _make(file)
         if file.stat().st_mode & 0o077:
@@ -87,7 +87,7 @@ def _kept(file: Path) -> tuple[str, bool]:
 
 
 def _make(file: Path) -> bool:
-    """Written whole beside its place, then linked there: nobody reads half a key, and of two processes at once one wins."""
+    """Write a key whole beside its place, then link it there: nobody reads half a key, and of two processes at once one wins."""
     beside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

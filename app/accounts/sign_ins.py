@@ -23,13 +23,15 @@ OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign
 
 
 class SignIns:
+    """Begins, checks and ends sign-ins."""
+
     def __init__(self, database: Database, accounts: Accounts, *, admin_key: str, secret_key: str) -> None:
         self._database = database
         self._accounts = accounts
         self._admin = digest(secret_key, admin_key)
 
     async def begin(self, key: str, *, hours: float) -> UUID:
-        """A new sign-in with this key. NotAuthenticated for an unknown or revoked one."""
+        """Begin a sign-in with this key. NotAuthenticated for an unknown or revoked one."""
         requester = await self._accounts.authenticate(key)
         now = clock.now()
         async with self._database.begin() as connection:
@@ -54,7 +56,14 @@ class SignIns:
         """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: a developer asks for another `team` than their own."""
         query = (
             select(
-                SignInRow.key_id, SignInRow.admin_digest, ApiKeyRow.revoked_at, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name
+                SignInRow.key_id,
+                SignInRow.admin_digest,
+                ApiKeyRow.revoked_at,
+                TeamRow.id,
+                TeamRow.name,
+                DeveloperRow.id,
+                DeveloperRow.name,
+                DeveloperRow.role,
             )
             .outerjoin(ApiKeyRow, ApiKeyRow.id == SignInRow.key_id)
             .outerjoin(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
@@ -65,7 +74,7 @@ class SignIns:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotAuthenticated(OVER)
-        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer = row
+        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer, role = row
         if key_id is None:
             if admin_digest is None or not hmac.compare_digest(admin_digest, self._admin):
                 raise NotAuthenticated(OVER)
@@ -74,7 +83,7 @@ class SignIns:
             raise NotAuthenticated(OVER)
         if team not in {None, its_team}:
             raise NotPermitted("Only an admin can look at another team.")
-        return Requester(team_id, its_team, developer_id, developer, key_id)
+        return Requester(team_id, its_team, developer_id, developer, key_id, role)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""

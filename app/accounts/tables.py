@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.accounts.requester import DeveloperRole
 from app.storage.tables import Base, CreatedAt, Id
 
 
@@ -20,15 +21,19 @@ class TeamRow(Base):
 
 
 class DeveloperRow(Base):
-    """Names are unique over all teams: the routes name a developer without the team."""
+    """Names are unique over all teams: the routes name a developer without the team. `role`: a `DeveloperRole`."""
 
     __tablename__ = "developers"
-    __table_args__ = (CheckConstraint("monthly_limit_nanousd >= 0", name="limit_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("monthly_limit_nanousd >= 0", name="limit_not_negative"),
+        CheckConstraint("role in ('lead', 'developer', 'auditor')", name="role_known"),
+    )
 
     id: Mapped[Id]
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(unique=True)
     monthly_limit_nanousd: Mapped[int] = mapped_column(BigInteger)
+    role: Mapped[DeveloperRole] = mapped_column(Text, server_default="developer")
     created_at: Mapped[CreatedAt]
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.accounts.requester import DeveloperRole
+
 
 @dataclass(frozen=True, slots=True)
 class TeamView:
@@ -24,6 +26,7 @@ class DeveloperView:
     team_id: UUID
     team: str
     monthly_limit_nanousd: int
+    role: DeveloperRole
     keys: int
     created_at: datetime
 

@@ -37,8 +37,8 @@ MAX_REMEMBERED = 100_000
 Names: TypeAlias = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, str]]]
 
 
-async def told_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[ToldAlert]:
-    """Read what was told of these in a period, the oldest first. The budget room's `AlertReader`."""
+async def announced_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[ToldAlert]:
+    """Read the alerts announced about these subjects in a period, the oldest first: the budget room's `AlertReader`."""
     query = select(BudgetAlert.created_at, BudgetAlert.subject, BudgetAlert.subject_id, BudgetAlert.rule)
     theirs = query.where(BudgetAlert.subject_id.in_(subjects), BudgetAlert.period_start == period_start)
     return [ToldAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]

@@ -87,7 +87,7 @@ class Evaluator:
             last = await connection.scalar(select(EvaluationTurn.at).where(EvaluationTurn.name == TURN))
         if last is not None and self._recent(last, now):
             return []
-        found = await self.look(now)
+        found = await self.measure(now)
         async with self._database.begin() as connection:
             if (last := await self._take_turn(connection, now)) is None:
                 return []
@@ -97,7 +97,7 @@ class Evaluator:
             self._notifications.announce_change(each)
         return changes
 
-    async def look(self, now: datetime | None = None) -> list[Evaluation]:
+    async def measure(self, now: datetime | None = None) -> list[Evaluation]:
         """Compare each rule with its threshold now, whatever its duration. `cairn doctor` asks this too."""
         moment, found = now or clock.now(), list[Evaluation]()
         rules = self._rules

@@ -1,4 +1,4 @@
-"""Writes this process's minutes: what its measures brought since the minute began, and what was looked at, whole, every 15 seconds.
+"""Writes this process's minutes: what its measures counted since the minute began, and its sampled levels, whole, every 15 seconds.
 
 A row is its process's own, so writing it again changes nothing, and a write whose answer was lost counts once. At a clean stop the
 running minute is written; at kill -9 the last 15 seconds are lost. While PostgreSQL is away, two hours of minutes wait.
@@ -31,12 +31,12 @@ from app.telemetry.sketch import Sketch
 log = structlog.get_logger()
 
 WRITE_SECONDS = 15
-LOOK_SECONDS = 0.25
+SAMPLE_SECONDS = 0.25
 MAX_WAITING = 120
 NOTHING: Key = ()
 
 Totals = Callable[[], Mapping[Key, float]]
-Looks = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
+Sampler = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
 """Series → labels → what stands there now."""
 
 
@@ -54,7 +54,7 @@ class Recorder:
         self._source = uuid4()
         self._timings: list[tuple[str, Timing, Relabel]] = []
         self._totals: list[tuple[str, Totals, Relabel]] = []
-        self._looks: list[Looks] = []
+        self._samplers: list[Sampler] = []
         self._quick: list[tuple[str, Callable[[], float]]] = []
         self._minute = _minute(clock.now())
         self._before: dict[int, dict[Key, Any]] = {}
@@ -63,7 +63,7 @@ class Recorder:
         self._due: float | None = None
 
     def declared(self, declarations: Iterable[Declaration]) -> None:
-        """Record every declared measure that has a source and is rolled up. Those without one are looked at: see `levels`."""
+        """Record every declared measure that has a source and is rolled up. Those without one are sampled: see `levels`."""
         for each in declarations:
             if each.rolled is None or each.source is None:
                 continue
@@ -80,26 +80,26 @@ class Recorder:
         """Record a counter. `totals`: since the process began."""
         self._totals.append((_known(series, "counter"), totals, relabel))
 
-    def level(self, series: str, look: Callable[[], float]) -> None:
-        """Look at something four times a second: what changes within moments, and costs nothing to look at."""
-        self._quick.append((_known(series, "level"), look))
+    def level(self, series: str, sample: Callable[[], float]) -> None:
+        """Sample a level four times a second: one that changes within moments, and costs nothing to read."""
+        self._quick.append((_known(series, "level"), sample))
 
-    def levels(self, look: Looks) -> None:
-        """Look at several levels before each write."""
-        self._looks.append(look)
+    def levels(self, sampler: Sampler) -> None:
+        """Sample several levels before each write."""
+        self._samplers.append(sampler)
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return what looks and what writes. What was recorded before this is not counted.
+        """Return the loops that sample and write. What was recorded before this is not counted.
 
         Written at once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do.
         """
         self._fold(start_over=True)
         meanwhile = "What is measured is not kept over time."
         return (
-            Loop(name="alerts.samples", step=self._sample, pause=self._until_due, at_once=False, meanwhile=meanwhile),
+            Loop(name="alerts.samples", step=self._sample_quick, pause=self._until_due, at_once=False, meanwhile=meanwhile),
             Loop(
                 name="alerts.rollups",
-                step=self._look_and_write,
+                step=self._sample_and_write,
                 pause=lambda: WRITE_SECONDS - clock.now().timestamp() % WRITE_SECONDS,
                 meanwhile=meanwhile,
             ),
@@ -125,11 +125,11 @@ class Recorder:
         """Write the running minute before it is over."""
         await self.write()
 
-    async def look(self) -> None:
-        """Look at every level. A part that is unavailable is left out."""
-        for look in self._looks:
+    async def sample(self) -> None:
+        """Sample the levels of every part. One that is unavailable is left out."""
+        for sampler in self._samplers:
             try:
-                found = await look()
+                found = await sampler()
             except Unavailable:
                 continue
             for series, values in found.items():
@@ -143,20 +143,20 @@ class Recorder:
     def _until_due(self) -> float:
         now = perf_counter()
         if self._due is None:
-            self._due = now + LOOK_SECONDS
+            self._due = now + SAMPLE_SECONDS
         return max(0.0, self._due - now)
 
-    async def _sample(self) -> None:
-        """Measure the event loop's lag (how much later than asked it comes back), and look at what changes within moments."""
+    async def _sample_quick(self) -> None:
+        """Measure the event loop's lag (how much later than asked it comes back), and sample the levels that change within moments."""
         now = perf_counter()
         due = now if self._due is None else self._due
         self._lag.observe(max(0.0, now - due), (self._role,))
-        self._due = max(due + LOOK_SECONDS, now)
-        for series, look in self._quick:
-            self._see(series, NOTHING, look())
+        self._due = max(due + SAMPLE_SECONDS, now)
+        for series, sample in self._quick:
+            self._see(series, NOTHING, sample())
 
-    async def _look_and_write(self) -> None:
-        await self.look()
+    async def _sample_and_write(self) -> None:
+        await self.sample()
         await self.write()
 
     def _fold(self, *, start_over: bool) -> bytes:

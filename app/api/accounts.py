@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
 from app.accounts.accounts import DEFAULT_TEAM
+from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
 from app.api.schema import AccountName, RequestBody, ResponseBody
 from app.errors import InvalidInput
@@ -18,6 +19,11 @@ from app.services import administration
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
+
+ROLES = (
+    "A lead may also change what others of the team wrote, and read the budgets of the team. An auditor reads the same as a lead, "
+    "but changes nothing and calls no model."
+)
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
@@ -52,11 +58,20 @@ class DeveloperBody(RequestBody):
         examples=[8.33],
     )
 
+    role: DeveloperRole = Field("developer", description=ROLES)
+
+
+class RoleBody(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "lead"}]})
+
+    role: DeveloperRole = Field(description=ROLES)
+
 
 class DeveloperReply(ResponseBody):
     name: str = Field(examples=["ada"])
     team: str = Field(examples=["payments"])
     monthly_limit_usd: float = Field(examples=[8.33])
+    role: DeveloperRole
     keys: int = Field(description="Number of keys that are not revoked.")
     created_at: datetime
 
@@ -85,13 +100,20 @@ async def list_teams(services: TheServices, admin: Admin) -> TeamList:
 @router.post("/developers", status_code=201, summary="Create a developer", responses=responses(400, 409, 413))
 async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:
     limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
-    made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit)
+    made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit, role=body.role)
     return _developer(made)
 
 
 @router.get("/developers", summary="List developers", responses=responses())
 async def list_developers(services: TheServices, admin: Admin) -> DeveloperList:
     return DeveloperList(developers=[_developer(each) for each in await administration.list_developers(services, admin)])
+
+
+@router.patch("/developers/{name}", summary="Change a developer's role", responses=responses(400, 413))
+async def set_role(
+    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The developer's name.")], body: RoleBody
+) -> DeveloperReply:
+    return _developer(await administration.set_role(services, admin, name, body.role))
 
 
 @router.post(
@@ -123,6 +145,7 @@ def _developer(view: DeveloperView) -> DeveloperReply:
         name=view.name,
         team=view.team,
         monthly_limit_usd=to_usd(view.monthly_limit_nanousd),
+        role=view.role,
         keys=view.keys,
         created_at=view.created_at,
     )

@@ -66,15 +66,14 @@ class AlertsReply(ResponseBody):
 
 
 @router.get("/alerts", summary="Show firing alerts, the present value of every rule, and recommendations", responses=responses())
-async def alerts(services: TheServices, admin: Admin) -> AlertsReply:  # noqa: ARG001 - the key is what counts
-    watch = services.watch
-    rules = await watch.checked()
+async def alerts(services: TheServices, admin: Admin) -> AlertsReply:
+    report = await services.watch.report(admin)
     return AlertsReply.model_validate(
         {
-            "firing": await watch.alarms.firing(),
-            "over": await watch.alarms.over(limit=20),
-            "rules": rules,
-            "recommendations": await watch.advice(),
+            "firing": report.firing,
+            "over": report.resolved,
+            "rules": report.rules,
+            "recommendations": report.recommendations,
         },
         from_attributes=True,
     )

@@ -68,7 +68,7 @@ class TokenCount(ResponseBody):
 
 @router.post(
     MESSAGES_PATH,
-    summary="Answer a conversation in Anthropic's format, from the first healthy provider that the budget allows",
+    summary="Create a message in Anthropic's format",
     description=SHAPE,
     responses={**ANTHROPIC, **anthropic_responses(413, 429, 502, 504)},
     response_class=Response,
@@ -90,7 +90,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 
 @router.post(
     COUNT_PATH,
-    summary="Count the tokens of a conversation in Anthropic's format, by Cairn's own count",
+    summary="Count a prompt's tokens, at most, by Cairn's own count",
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
     responses=anthropic_responses(413),
 )
@@ -101,10 +101,7 @@ async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> 
 
 
 @router.head(
-    HELLO_PATH,
-    summary="Tell that the server is there, without a key: Claude Code asks before its first call",
-    status_code=200,
-    response_class=Response,
+    HELLO_PATH, summary="Tell Claude Code, before its first call, that the server is there", status_code=200, response_class=Response
 )
 async def hello() -> Response:
     return Response()

@@ -1,4 +1,4 @@
-"""Routes of budgets: a developer's own; for admins all of them, with limits, top-ups, history, reconciliation and corrections."""
+"""Routes of budgets: a developer's own; for a lead or auditor those of their team; for admins all, with limits, top-ups, reconciliation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.fair_turns import exports_of
-from app.web.requester import Admin, Caller, TheServices
+from app.web.requester import Admin, BudgetReader, Caller, TheServices
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
@@ -192,13 +192,13 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:
 
 
 @router.get("/budgets", summary="List every developer's budget", responses=responses())
-async def every(services: TheServices, admin: Admin) -> BudgetList:
-    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.list_all(admin)])
+async def every(services: TheServices, reader: BudgetReader) -> BudgetList:
+    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.list_all(reader)])
 
 
 @router.get("/budgets/{developer}", summary="Show a developer's budget", responses=responses())
-async def one(services: TheServices, admin: Admin, developer: Developer) -> BudgetReply:
-    return _reply(await services.budget.budgets.get(admin, developer))
+async def one(services: TheServices, reader: BudgetReader, developer: Developer) -> BudgetReply:
+    return _reply(await services.budget.budgets.get(reader, developer))
 
 
 @router.put("/budgets/{developer}", summary="Set a developer's monthly limit, from this month on", responses=responses(400, 413))
@@ -221,12 +221,12 @@ async def top_up(services: TheServices, admin: Admin, developer: Developer, body
 @router.get("/budgets/{developer}/movements", summary="List a budget's movements, the newest first", responses=responses())
 async def movements(
     services: TheServices,
-    admin: Admin,
+    reader: BudgetReader,
     developer: Developer,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
 ) -> MovementList:
-    page = await services.budget.budgets.list_movements(admin, developer, before=before, limit=limit)
+    page = await services.budget.budgets.list_movements(reader, developer, before=before, limit=limit)
     return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
 
 
@@ -236,8 +236,8 @@ async def movements(
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
     response_class=StreamingResponse,
 )
-async def export(request: Request, services: TheServices, admin: Admin, developer: Developer) -> StreamingResponse:
-    entries = await services.budget.budgets.export_movements(admin, developer)
+async def export(request: Request, services: TheServices, reader: BudgetReader, developer: Developer) -> StreamingResponse:
+    entries = await services.budget.budgets.export_movements(reader, developer)
     headers = {"content-disposition": 'attachment; filename="movements.csv"'}
     names = list(MovementReply.model_fields)
     lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
@@ -268,6 +268,13 @@ async def correct(services: TheServices, admin: Admin, developer: Developer, bod
         admin, developer, body.movement, nanousd=amount, tokens=body.charged_tokens, note=body.note
     )
     return _reply(made)
+
+
+@router.get("/teams/{name}/budget", summary="Show a team's budget, on which all of its developers draw", responses=responses())
+async def one_team(
+    services: TheServices, reader: BudgetReader, name: Annotated[AccountName, Path(description="The team's name.")]
+) -> TeamBudgetReply:
+    return _team(name, await services.budget.budgets.get_team(reader, name))
 
 
 @router.put("/teams/{name}/budget", summary="Set a team's monthly limits, from this month on", responses=responses(400, 413))

@@ -12,7 +12,7 @@ from app.api.schema import Label, ResponseBody
 from app.money import to_usd
 from app.part import Cache
 from app.services import Services
-from app.services.operations import empty_cache
+from app.services.operations import empty_cache, list_caches
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
@@ -52,8 +52,8 @@ class Flushed(ResponseBody):
 
 
 @router.get("/caches", summary="Show the caches' contents, hit counts and savings", responses=responses())
-async def caches(services: TheServices, admin: Admin) -> CacheList:  # noqa: ARG001 - the key is what counts
-    return CacheList(caches=[_reply(each, services) for each in services.caches.values()])
+async def caches(services: TheServices, admin: Admin) -> CacheList:
+    return CacheList(caches=[_reply(each, services) for each in list_caches(services, admin)])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())

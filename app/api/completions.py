@@ -19,6 +19,7 @@ from app.api.schema import NO_NUL, Label, Plain, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import ChatRequest, EmbeddingRequest, Vectors
+from app.services.operations import list_providers
 from app.tokens import text_of
 from app.web import error_shapes
 from app.web.authenticated_route import VerbatimRoute
@@ -266,11 +267,9 @@ async def models(
 
 
 @router.get("/providers", summary="List the providers, with the state of their circuit breakers", responses=responses())
-async def providers(services: TheServices, admin: Admin) -> ProviderList:  # noqa: ARG001
-    catalog = services.inference.catalog
+async def providers(services: TheServices, admin: Admin) -> ProviderList:
     found = []
-    for each in catalog.standings:
-        breaker = catalog.breakers.get(each.name)
+    for each, breaker in list_providers(services, admin):
         found.append(
             ProviderReply(
                 name=each.name,

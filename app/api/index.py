@@ -10,8 +10,10 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
+from app.accounts.requester import Requester
 from app.errors import CairnError
 from app.services import Services
+from app.services.operations import rebuild_index
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -37,11 +39,11 @@ NDJSON = "application/x-ndjson"
         **responses(),
     },
 )
-async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:  # noqa: ARG001 - the key is what counts
-    return StreamingResponse(_progress(services), media_type=NDJSON)
+async def rebuild(services: TheServices, admin: Admin) -> StreamingResponse:
+    return StreamingResponse(_progress(services, admin), media_type=NDJSON)
 
 
-async def _progress(services: Services) -> AsyncIterator[bytes]:
+async def _progress(services: Services, requester: Requester) -> AsyncIterator[bytes]:
     """Run the rebuild and yield its progress. The stream owns the task: a client that disconnects cancels it."""
     now = {"done": 0, "total": 0}
     news = asyncio.Event()
@@ -50,7 +52,7 @@ async def _progress(services: Services) -> AsyncIterator[bytes]:
         now.update(done=done, total=total)
         news.set()
 
-    task = asyncio.create_task(services.knowledge.index.rebuild(progress), name="rebuild")
+    task = asyncio.create_task(rebuild_index(services, requester, progress), name="rebuild")
     task.add_done_callback(lambda _: news.set())
     try:
         while not task.done():

@@ -266,7 +266,7 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
     "/{item_id}",
     status_code=204,
     summary="Delete an item permanently",
-    description="For its author and admins. Reading its sessions again, even with a newer version of Cairn, doesn't restore it.",
+    description="For its author, a lead or an admin. Reading its sessions again, even with a newer version of Cairn, doesn't restore it.",
     responses=responses(409),
     response_class=Response,
 )

@@ -21,7 +21,7 @@ Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a pro
 async def show_model(
     services: TheServices,
     caller: Caller,  # noqa: ARG001 - the key is what counts
-    model: Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")],
+    model: Model,
 ) -> ModelReply | AnthropicModel:
     services.inference.catalog.require(model)
     return shown(model) if error_shapes.current() == "anthropic" else ModelReply(id=model)

@@ -42,13 +42,11 @@ class ProjectionsReply(ResponseBody):
 
 @router.get("", summary="Show how far each projection has caught up with the sessions", responses=responses())
 async def projections(services: TheServices, caller: Caller) -> ProjectionsReply:
-    versions, checkpoints = services.sessions.projections.versions, services.sessions.checkpoints
-    behind = await checkpoints.backlog(versions)
-    parked = await checkpoints.parked(versions, team_id=caller.team_id)
+    report = await services.sessions.reader.projections(caller)
     return ProjectionsReply(
         projections=[
-            ProjectionReply(name=name, version=version, behind=behind[name].behind, parked=behind[name].parked)
-            for name, version in versions.items()
+            ProjectionReply(name=name, version=version, behind=report.behind[name].behind, parked=report.behind[name].parked)
+            for name, version in report.versions.items()
         ],
         parked=[
             ParkedReply(
@@ -58,6 +56,6 @@ async def projections(services: TheServices, caller: Caller) -> ProjectionsReply
                 attempts=each.attempts,
                 retry_at=each.retry_at,
             )
-            for each in parked
+            for each in report.parked
         ],
     )

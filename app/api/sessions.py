@@ -191,7 +191,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
 @router.delete(
     "/{session_id}",
     summary="Purge a session, with all that was learnt from it alone",
-    description="For its author and admins. Events, passages and items are deleted in one transaction, and shortly after from the index.",
+    description="For its author, a lead or an admin. Its events, passages and items go in one transaction, shortly after from the index.",
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:

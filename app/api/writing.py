@@ -170,7 +170,7 @@ async def list_items(
     "/{item_id}",
     summary="Correct an item",
     description=(
-        "For its author and admins. Sessions that are read again don't change it back. With `if-match` (the item's"
+        "For its author, a lead or an admin. Sessions that are read again don't change it back. With `if-match` (the item's"
         " `etag` or `revision`) the"
         " correction is refused if somebody else has changed the item since; without, the last one wins. The history keeps both texts."
     ),

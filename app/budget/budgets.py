@@ -18,7 +18,7 @@ from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
 from app.budget.views import Budget, DeveloperSpending, Difference, MovementEntry, MovementPage, NamedBudget
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, NotPermitted
 from app.money import to_usd
 from app.redaction.labels import free_text
 
@@ -37,6 +37,7 @@ class Budgets:
 
     async def get_own(self, requester: Requester) -> NamedBudget:
         """Return the requester's own budget. InvalidInput for an admin key, which belongs to no developer."""
+        requester.check("read")
         if requester.developer is None:
             raise InvalidInput(
                 "An admin key has no budget of its own. List all budgets with GET /v1/budgets, or show one with GET /v1/budgets/NAME."
@@ -44,14 +45,14 @@ class Budgets:
         return await self._named(requester.developer)
 
     async def get(self, requester: Requester, developer: str) -> NamedBudget:
-        """Return a developer's budget. NotFound for an unknown developer."""
-        requester.check("administer")
-        return await self._named(developer)
+        """Return a developer's budget; a lead or auditor gets those of their own team. NotFound for an unknown developer."""
+        requester.check("read_team_budget")
+        return await self._named(developer, team_id=_readable_team(requester))
 
     async def list_all(self, requester: Requester) -> list[NamedBudget]:
-        """List every developer's budget, by name. Opens the month of those who have none yet."""
-        requester.check("administer")
-        developers = await self._accounts.list_developers()
+        """List every developer's budget, by name; for a lead or auditor those of their team. Opens the month of those who have none yet."""
+        requester.check("read_team_budget")
+        developers = await self._accounts.list_developers(team_id=_readable_team(requester))
         await self._ledger.flush()
         accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
         found = await self._balances.read_budgets(list(accounts.values()))
@@ -64,8 +65,11 @@ class Budgets:
         found = await self._balances.read_budgets([Account("developer", each.id, each.team_id) for each in developers])
         return {each.id: found[each.id] or self._balances.empty_budget(each.monthly_limit_nanousd) for each in developers}
 
-    async def get_team(self, team: str) -> Budget:
-        """Return a team's own budget, on which all of its developers draw. NotFound for an unknown team."""
+    async def get_team(self, requester: Requester, team: str) -> Budget:
+        """Return a team's own budget, on which all of its developers draw. NotFound for an unknown team, NotPermitted for another's."""
+        requester.check("read_team_budget")
+        if team != requester.team and not requester.is_admin:
+            raise NotPermitted("Only an admin can read another team's budget: ask for your own team's.")
         return await self._state(await self._team(team))
 
     async def list_spending(self) -> list[tuple[str, DeveloperSpending]]:
@@ -98,8 +102,8 @@ class Budgets:
 
     async def list_movements(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
         """List one page of a budget's movements, the newest first."""
-        requester.check("administer")
-        account, _ = await self._account(developer)
+        requester.check("read_team_budget")
+        account, _ = await self._account(developer, team_id=_readable_team(requester))
         await self._ledger.flush()
         found = await self._balances.read_movements(account, before=before, limit=limit + 1)
         page = found[:limit]
@@ -107,8 +111,8 @@ class Budgets:
 
     async def export_movements(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
         """Read every movement of a budget, the newest first. Errors are raised before the first entry."""
-        requester.check("administer")
-        account, _ = await self._account(developer)
+        requester.check("read_team_budget")
+        account, _ = await self._account(developer, team_id=_readable_team(requester))
         return self._balances.iterate_movements(account)
 
     async def reconcile(
@@ -154,8 +158,8 @@ class Budgets:
         requester.check("administer")
         return await self._balances.verify()
 
-    async def _named(self, developer: str) -> NamedBudget:
-        account, team = await self._account(developer)
+    async def _named(self, developer: str, *, team_id: UUID | None = None) -> NamedBudget:
+        account, team = await self._account(developer, team_id=team_id)
         await self._ledger.flush()
         return NamedBudget(developer, team, await self._state(account))
 
@@ -174,13 +178,18 @@ class Budgets:
         assert found is not None
         return found
 
-    async def _account(self, developer: str) -> tuple[Account, str]:
-        found = await self._accounts.find_developer(developer)
+    async def _account(self, developer: str, *, team_id: UUID | None = None) -> tuple[Account, str]:
+        found = await self._accounts.find_developer(developer, team_id=team_id)
         return Account("developer", found.id, found.team_id), found.team
 
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)
         return Account("team", team_id, team_id)
+
+
+def _readable_team(requester: Requester) -> UUID | None:
+    """Return the team whose developers' budgets the requester reads; None: every team's."""
+    return None if requester.is_admin else requester.team_id
 
 
 def _note(note: str | None) -> str | None:

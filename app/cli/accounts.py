@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,11 @@ keys = typer.Typer(help="Create and revoke developers' keys.", no_args_is_help=T
 
 TeamName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new team.", show_default=False)]
 Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
+Role = Literal["lead", "developer", "auditor"]  # as `DeveloperRole`, whose import would slow every command; a test compares them
+ROLES = (
+    "lead: may also change what others of the team wrote, and read the team's budgets. auditor: reads as much as a lead, but changes "
+    "nothing and calls no model."
+)
 DeveloperName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new developer.", show_default=False)]
 
 
@@ -42,21 +47,40 @@ def add_developer(
     monthly_limit_usd: Annotated[
         float | None, typer.Option(min=0, help="Monthly spending limit in dollars. Default: the setting budget.monthly_limit_usd (8.33).")
     ] = None,
+    role: Annotated[Role, typer.Option(help=ROLES)] = "developer",
     as_json: AsJson = False,
 ) -> None:
     """Create a developer in a team."""
-    body: dict[str, object] = {"name": name, "team": team}
+    body: dict[str, object] = {"name": name, "team": team, "role": role}
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
     made = send_request(lambda client: client.post("/v1/developers", body))
     print_result(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn keys create {made['name']}")
 
 
+@developers.command("set-role")
+def set_role(
+    developer: Developer,
+    role: Annotated[Role, typer.Argument(metavar="ROLE", show_default=False, help=ROLES)],
+    as_json: AsJson = False,
+) -> None:
+    """Change a developer's role. The developer's keys have it at once."""
+    changed = send_request(lambda client: client.patch(f"/v1/developers/{path_segment(developer)}", {"role": role}))
+    print_result(changed, as_json, f"{changed['name']} is {changed['role']} of team {changed['team']} now.")
+
+
 @developers.command("list")
 def list_developers(as_json: AsJson = False) -> None:
     """List all developers, with their limits and keys."""
     found = send_request(lambda client: client.get("/v1/developers"))
-    columns = {"name": "Developer", "team": "Team", "monthly_limit_usd": "USD a month", "keys": "Keys", "created_at": "Since"}
+    columns = {
+        "name": "Developer",
+        "team": "Team",
+        "role": "Role",
+        "monthly_limit_usd": "USD a month",
+        "keys": "Keys",
+        "created_at": "Since",
+    }
     _listed(found, as_json, "developers", columns)
 
 

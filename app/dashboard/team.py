@@ -178,7 +178,7 @@ async def load_team(who: Visitor, request: Request) -> TeamPage:
     period, today = spending.month(), spending.today()
     members = await who.services.accounts.list_developers(team_id=team_id)
     months = await budgets.get_many(members)
-    own = await budgets.get_team(who.requester.team)
+    own = await budgets.get_team(who.requester, who.requester.team)
     days = await spending.read_days([team_id, *(each.id for each in members)], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]

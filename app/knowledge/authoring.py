@@ -122,8 +122,8 @@ class Authoring:
     async def correct(self, author: Author, item_id: UUID, change: ItemCorrection) -> bool:
         """Correct an item permanently: extracting its sessions again doesn't undo it. Returns True if anything changed.
 
-        NotPermitted unless by its author or an admin. Conflict if the item has changed since `change.revision`; without a revision the last
-        writer wins, and the history keeps every wording. NotFound for another team's item.
+        NotPermitted unless by its author, a lead or an admin. Conflict if the item has changed since `change.revision`; without a revision
+        the last writer wins, and the history keeps every wording. NotFound for another team's item.
         """
         if not change.fields:
             raise InvalidInput("No field to change: send type, title, text or paths.")
@@ -190,8 +190,8 @@ async def _corrected(row: AnyRow, change: ItemCorrection) -> ItemFields:
 
 
 def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> None:
-    if author.developer_id is not None and row.developer_id != author.developer_id:
-        raise NotPermitted("Only its author or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
+    if not author.change_any and author.developer_id is not None and row.developer_id != author.developer_id:
+        raise NotPermitted("Only its author, a lead or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
     if change.revision is not None and change.revision != revision_of(row):
         raise Conflict(
             f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}. Read it, and correct that.",

@@ -25,10 +25,11 @@ TITLE_CHARS = 100
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The person who writes, and their team. `developer_id` None: an admin."""
+    """The person who writes, and their team. `developer_id` None: an admin. `change_any`: they may correct others' items."""
 
     team_id: UUID
     developer_id: UUID | None
+    change_any: bool = False
 
     @property
     def columns(self) -> dict[str, object]:

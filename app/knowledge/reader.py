@@ -146,4 +146,4 @@ def _by(entry: HistoryEvent, names: dict[UUID, str]) -> str | None:
 
 
 def _may_change(requester: Requester, item: Item | AnyRow) -> bool:
-    return requester.is_admin or item.developer_id == requester.developer_id
+    return requester.may_change(item.developer_id)

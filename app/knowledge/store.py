@@ -97,12 +97,14 @@ class KnowledgeStore:
     async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None) -> None:
         """Delete an item, leaving tombstones: extracting its sessions again doesn't bring it back.
 
-        `developer_id`: who asks (None: an admin). NotPermitted unless they are the item's author.
+        `developer_id`: the one whose item it must be; None: anybody's. NotPermitted if it is another's.
         """
         async with self._database.begin() as connection:
             row = await lock_item(connection, team_id, item_id)
             if developer_id is not None and row.developer_id != developer_id:
-                raise NotPermitted("Only its author or an admin can delete this item. Say that it is wrong or stale: POST …/feedback.")
+                raise NotPermitted(
+                    "Only its author, a lead or an admin can delete this item. Say that it is wrong or stale: POST …/feedback."
+                )
             await write_tombstones(connection, item_id, row.project_id)
             await connection.execute(delete(ItemRow).where(ItemRow.id == item_id))
             await record_changes(connection, [ChangedItem(item_id, row.project_id, team_id)])

@@ -37,7 +37,7 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id), new
 
     async def correct(self, requester: Requester, item_id: UUID, change: ItemCorrection) -> ShownItem:
-        """Correct an item: its author or an admin. Conflict if it has changed since `change.revision`."""
+        """Correct an item: its author, a lead or an admin. Conflict if it has changed since `change.revision`."""
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._authoring.correct(_author(requester), item_id, change)
@@ -51,10 +51,11 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id)
 
     async def delete(self, requester: Requester, item_id: UUID) -> None:
-        """Delete an item permanently: its author or an admin."""
+        """Delete an item permanently: its author, a lead or an admin."""
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_BELONGS_TO_SESSIONS):
-            await self._store.delete(requester.team_id, item_id, developer_id=requester.developer_id)
+            author = None if requester.may("change_any") else requester.developer_id
+            await self._store.delete(requester.team_id, item_id, developer_id=author)
 
     @asynccontextmanager
     async def _items_only(self, requester: Requester, item_id: UUID, why: str) -> AsyncIterator[None]:
@@ -65,4 +66,4 @@ class KnowledgeWriter:
 
 
 def _author(requester: Requester) -> Author:
-    return Author(requester.team_id, requester.developer_id)
+    return Author(requester.team_id, requester.developer_id, change_any=requester.may("change_any"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.accounts.requester import Requester
+import structlog
+
+from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.views import DeveloperView, ProjectView, TeamView
 from app.errors import NotFound
 from app.services.services import Services
+
+log = structlog.get_logger()
 
 
 async def create_team(services: Services, requester: Requester, name: str) -> TeamView:
@@ -22,11 +26,19 @@ async def list_teams(services: Services, requester: Requester) -> Sequence[TeamV
 
 
 async def create_developer(
-    services: Services, requester: Requester, name: str, *, team: str, monthly_limit_nanousd: int | None
+    services: Services, requester: Requester, name: str, *, team: str, monthly_limit_nanousd: int | None, role: DeveloperRole = "developer"
 ) -> DeveloperView:
     """Make a developer in a team; without a limit that of the settings."""
     requester.check("administer")
-    return await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd)
+    return await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
+
+
+async def set_role(services: Services, requester: Requester, developer: str, role: DeveloperRole) -> DeveloperView:
+    """Give a developer a role; their keys and sign-ins stay. NotFound for an unknown developer."""
+    requester.check("administer")
+    await services.accounts.set_role(developer, role)
+    log.info("accounts.role_set", developer=developer, role=role)
+    return await services.accounts.find_developer(developer)
 
 
 async def list_developers(services: Services, requester: Requester) -> Sequence[DeveloperView]:

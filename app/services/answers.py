@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from app.accounts.requester import Requester
-from app.errors import InvalidInput
+from app.errors import InvalidInput, NotPermitted
 from app.inference.request import CallContext, ChatRequest, Receipt, uncounted
 from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.answering import Answering
@@ -133,7 +133,15 @@ async def _payer(services: Services, requester: Requester) -> Requester | None:
             f"{found.name} isn't of the team {requester.team!r} that is asked: name one of its developers, or another x-cairn-team.",
             param="x-cairn-developer",
         )
-    return Requester(found.team_id, found.team, found.id, found.name)
+    payer = Requester(found.team_id, found.team, found.id, found.name, role=found.role)
+    check_payer(payer)
+    return payer
+
+
+def check_payer(payer: Requester) -> None:
+    """Raise NotPermitted where the developer whom an admin names to pay may not call models."""
+    if not payer.may("call_models"):
+        raise NotPermitted(f"{payer.name} has the role {payer.role}, which can't call models: name another developer in x-cairn-developer.")
 
 
 def _said(chunk: Any) -> tuple[str, str | None]:

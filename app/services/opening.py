@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
-from app.alerts.budget_evaluator import told_alerts
+from app.alerts.budget_evaluator import announced_alerts
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import open_embeddings
@@ -58,7 +58,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     accounts, database = account_services.accounts, storage.database
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
     outbox, queue = queue_services.outbox, queue_services.queue
-    budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=told_alerts))
+    budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
     # Before the door to models: it hears what calls that end late cross.
     watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.errors import NotFound
+from app.inference.breaker import CircuitBreaker
+from app.inference.catalog import ProviderStatus
+from app.part import Cache
 from app.queue.jobs import Job
 from app.queue.messages.exchange import Published
 from app.queue.messages.message import DeadLetter, Message
@@ -61,6 +64,12 @@ async def take_out_secrets(requester: Requester, text: str) -> Redacted:
     return done
 
 
+def list_caches(services: Services, requester: Requester) -> Sequence[Cache]:
+    """List the caches, with what each tier holds and spares."""
+    requester.check("administer")
+    return list(services.caches.values())
+
+
 async def empty_cache(services: Services, requester: Requester, name: str) -> int:
     """Empty a cache in all its tiers, on all servers; returns how many entries went. NotFound for an unknown one."""
     requester.check("administer")
@@ -68,3 +77,16 @@ async def empty_cache(services: Services, requester: Requester, name: str) -> in
     if found is None:
         raise NotFound(f"There is no cache {name!r}. There are: {', '.join(services.caches)}.", param="name")
     return await found.clear()
+
+
+def list_providers(services: Services, requester: Requester) -> Sequence[tuple[ProviderStatus, CircuitBreaker | None]]:
+    """List the configured providers, each with its circuit breaker; None: it takes no part."""
+    requester.check("administer")
+    catalog = services.inference.catalog
+    return [(each, catalog.breakers.get(each.name)) for each in catalog.standings]
+
+
+async def rebuild_index(services: Services, requester: Requester, progress: Callable[[int, int], None]) -> int:
+    """Rebuild the vector index from PostgreSQL, and return how many points it holds. `progress`: told (done, total)."""
+    requester.check("administer")
+    return await services.knowledge.index.rebuild(progress)

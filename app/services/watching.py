@@ -95,14 +95,14 @@ def record(recorder: Recorder, parts: Sequence[Part], folder: DataFolder, role: 
     for part in parts:
         for series, now in part.samples.items():
             recorder.level(series, now)
-        for look in part.levels:
-            recorder.levels(look)
+        for sampler in part.levels:
+            recorder.levels(sampler)
     machine = Machine(folder.path)
 
-    async def look_at_machine() -> Levels:
-        return _machine(await asyncio.to_thread(machine.look), role)
+    async def sample_machine() -> Levels:
+        return _machine(await asyncio.to_thread(machine.measure), role)
 
-    recorder.levels(look_at_machine)
+    recorder.levels(sample_machine)
     return Part(name="rollups", loops=recorder.loops())
 
 
@@ -113,14 +113,14 @@ def _caches(recorder: Recorder, caches: Mapping[str, Cache]) -> None:
     def in_memory(*what: str) -> dict[Key, float]:
         return {(name,): float(sum(each.figures()["memory"][one] for one in what)) for name, each in caches.items()}
 
-    async def look() -> Levels:
+    async def sample_memory() -> Levels:
         return {"cache.bytes": in_memory("bytes"), "cache.entries": in_memory("entries")}
 
     recorder.counter("cache.lookups", lambda: in_memory("hits", "misses"))
     recorder.counter("cache.hits", lambda: counted("hits"))
     recorder.counter("cache.misses", lambda: counted("misses"))
     recorder.counter("cache.evictions", lambda: in_memory("evictions"))
-    recorder.levels(look)
+    recorder.levels(sample_memory)
 
 
 def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:

@@ -47,8 +47,8 @@ class Purge:
         requester.check("write")
         team_id = requester.team_id
         session = await self._journal.get(team_id, session_id)
-        if not requester.is_admin and session.developer_id != requester.developer_id:
-            raise NotPermitted("Only the developer who ingested this session or an admin can delete it.")
+        if not requester.may_change(session.developer_id):
+            raise NotPermitted("Only the developer who ingested this session, a lead or an admin can delete it.")
         async with self._database.begin() as connection:
             # Projections lock it too (`Journal.lock_against_deletion`): one that committed before is deleted, a later one gets NotFound.
             session = await self._journal.lock_for_purge(connection, team_id, session_id)

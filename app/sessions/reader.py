@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.sessions.browsing import SessionBrowsing
-from app.sessions.checkpoints import Checkpoints, ProjectionStatus
+from app.sessions.checkpoints import Checkpoints, ParkedSession, ProjectionBacklog, ProjectionStatus
 from app.sessions.journal import Journal
 from app.sessions.projections import Projections
 from app.sessions.session import Session, SessionFilter
@@ -42,6 +42,15 @@ class ProjectionProgress:
     current: bool
     parked: str | None = None
     retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionReport:
+    """Each projection's version and backlog, of all teams, by its name; `parked`: the sessions of the team that one failed on."""
+
+    versions: Mapping[str, str]
+    behind: Mapping[str, ProjectionBacklog]
+    parked: Sequence[ParkedSession]
 
 
 class SessionReader:
@@ -77,6 +86,13 @@ class SessionReader:
         names = await self._accounts.project_names(requester.team_id, {session.project_id})
         return _shown(requester, session, names[session.project_id])
 
+    async def projections(self, requester: Requester) -> ProjectionReport:
+        """Tell how far the projections have caught up, and on which of the team's sessions they failed."""
+        requester.check("read")
+        versions = self._projections.versions
+        behind = await self._checkpoints.backlog(versions)
+        return ProjectionReport(versions, behind, await self._checkpoints.parked(versions, team_id=requester.team_id))
+
     async def progress(self, shown: ShownSession) -> Sequence[ProjectionProgress]:
         """Tell how far each projection has come with a session that was shown."""
         versions, session = self._projections.versions, shown.session
@@ -85,7 +101,7 @@ class SessionReader:
 
 
 def _shown(requester: Requester, session: Session, project: str) -> ShownSession:
-    return ShownSession(session, project, requester.is_admin or session.developer_id == requester.developer_id)
+    return ShownSession(session, project, requester.may_change(session.developer_id))
 
 
 def _progress(status: ProjectionStatus, session: Session, version: str) -> ProjectionProgress:

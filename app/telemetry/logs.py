@@ -57,7 +57,7 @@ def configure(settings: LogSettings, *, clean: Callable[[str], str]) -> None:
 
 
 def json_line(logger: object, name: str, event: MutableMapping[str, Any]) -> str:  # noqa: ARG001 - structlog's protocol
-    """One object. What JSON doesn't know is written as Python shows it; a line break can't stand in it."""
+    """Render an event as one line of JSON; values of types that JSON doesn't know are written with `repr`."""
     try:
         return msgspec.json.encode(event, enc_hook=repr).decode()
     except (TypeError, ValueError, UnicodeEncodeError):  # keys that are no text, half characters
@@ -65,7 +65,7 @@ def json_line(logger: object, name: str, event: MutableMapping[str, Any]) -> str
 
 
 def plain_line(logger: object, name: str, event: MutableMapping[str, Any]) -> str:  # noqa: ARG001
-    """As the console shows it, without colours: `time [level] event key=value`. What could break the line is quoted."""
+    """Render an event as one line of text without colours, `time [level] event key=value`; values that could break the line are quoted."""
     head = f"{event.pop('timestamp', '')} [{event.pop('level', ''):<8}] {event.pop('event', '')!s:<30}"
     return _one_line(f"{head} {' '.join(f'{key}={_word(value)}' for key, value in event.items())}".rstrip())
 

@@ -55,8 +55,8 @@ class Machine:
         least_cores, least_memory = min(cores, default=whole), min(memory, default=most)
         return MachineLimits(least_cores if least_cores < whole else None, least_memory if least_memory < most else None)
 
-    def look(self) -> Use:
-        """Since the look before. Under a millisecond."""
+    def measure(self) -> Use:
+        """Measure what is used: memory and disk now, CPU since the last call. Takes under a millisecond."""
         limits, now, before = self.limits, self._spent(), self._before
         self._before = now
         seconds = max(now.at - before.at, 1e-6)

@@ -86,7 +86,7 @@ class Sketch:
         return made
 
     def packed(self) -> list[int]:
-        """As it is stored: place and count in turn, each place as its distance from the one before."""
+        """Encode for storage: bucket and count in turn, each bucket as its distance from the one before (delta encoding)."""
         numbers: list[int] = []
         last = 0
         for at in sorted(self.counts):

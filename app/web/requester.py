@@ -12,6 +12,7 @@ from starlette.types import Scope
 from app.accounts.requester import Permission, Requester
 from app.errors import NotPermitted
 from app.services import Services
+from app.services.answers import check_payer
 from app.web import access_log
 from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
 
@@ -82,7 +83,8 @@ class TakesPayer(TakesKey):
         if requester.acts_for is None:
             raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
         found = await services_of(request).accounts.find_developer(requester.acts_for)
-        payer = Requester(found.team_id, found.team, found.id, found.name, purpose=requester.purpose)
+        payer = Requester(found.team_id, found.team, found.id, found.name, role=found.role, purpose=requester.purpose)
+        check_payer(payer)
         access_log.note_requester(request.scope, payer)
         return payer
 
@@ -102,5 +104,6 @@ class TakesScrapeKey(TakesKey):
 
 Caller = Annotated[Requester, Security(TakesKey("read"))]
 Admin = Annotated[Requester, Security(TakesKey("administer"))]
+BudgetReader = Annotated[Requester, Security(TakesKey("read_team_budget"))]
 Payer = Annotated[Requester, Security(TakesPayer("call_models"))]
 Scraper = Security(TakesScrapeKey("administer"))

@@ -21,7 +21,7 @@ import uvloop
 
 from app import settings as config
 from app.accounts.accounts import Accounts
-from app.alerts.budget_evaluator import told_alerts
+from app.alerts.budget_evaluator import announced_alerts
 from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.ledger import Ledger
 from app.budget.part import open_budget
@@ -154,7 +154,7 @@ async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
     stack.push_async_callback(database.close)
     accounts = Accounts(database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=0)
     outbox = Outbox(database, settings.webhook)
-    opening = open_budget(settings, database=database, url=url, accounts=accounts, read_alerts=told_alerts)
+    opening = open_budget(settings, database=database, url=url, accounts=accounts, read_alerts=announced_alerts)
     made, part = await stack.enter_async_context(opening)
     watching = open_watch(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
     _, alerts = await stack.enter_async_context(watching)

@@ -7,9 +7,12 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from app import supervision
 from app.accounts.accounts import Accounts
+from app.accounts.requester import DeveloperRole
+from app.accounts.sign_ins import SignIns
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.settings import Settings
 from app.storage.database import Database
@@ -51,6 +54,26 @@ async def test_a_developers_key_opens_its_own_team_only(accounts: Accounts) -> N
         await accounts.in_team(requester, "default")
 
 
+async def test_a_changed_role_counts_at_once_for_keys_and_sign_ins(database: Database, accounts: Accounts) -> None:
+    made = await accounts.create_developer("ada", role="lead")
+    _, key = await accounts.create_key("ada")
+    sign_ins = SignIns(database, accounts, admin_key=ADMIN, secret_key="s" * 40)
+    signed_in = await sign_ins.begin(key, hours=1)
+    assert (made.role, (await accounts.authenticate(key)).role, (await sign_ins.who(signed_in)).role) == ("lead",) * 3
+    await accounts.set_role("ada", "auditor")
+    assert ((await accounts.authenticate(key)).role, (await sign_ins.who(signed_in)).role) == ("auditor",) * 2
+    assert (await accounts.find_developer("ada")).role == "auditor"
+    with pytest.raises(NotFound, match="developers list"):
+        await accounts.set_role("nobody", "lead")
+
+
+async def test_no_other_role_can_be_stored(database: Database, accounts: Accounts) -> None:
+    await accounts.create_developer("ada")
+    with pytest.raises(IntegrityError, match="role_known"):
+        async with database.begin() as connection:
+            await connection.execute(text("update developers set role = 'admin'"))
+
+
 async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:
     await accounts.create_developer("ada")
     id, key = await accounts.create_key("ada")
@@ -62,7 +85,7 @@ async def test_a_revoked_key_is_refused_at_once(accounts: Accounts) -> None:
         await accounts.revoke_key(id)
 
 
-async def test_a_key_revoked_in_another_process_is_refused_within_moments(database: Database, database_url: str) -> None:
+async def test_what_another_process_revokes_or_changes_counts_within_moments(database: Database, database_url: str) -> None:
     notices = [NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
     buses = [Invalidations(each) for each in notices]
     here, there = (open_accounts(database, invalidations=bus) for bus in buses)
@@ -78,6 +101,14 @@ async def test_a_key_revoked_in_another_process_is_refused_within_moments(databa
         await here.revoke_key(id)
         async with asyncio.timeout(60):
             while await _valid(there, key):
+                await asyncio.sleep(0.01)
+    roles: tuple[DeveloperRole, ...] = ("auditor", "lead", "developer")
+    _, key = await here.create_key("ada")
+    for role in roles:
+        await here.set_role("ada", role)
+        assert (await here.authenticate(key)).role == role
+        async with asyncio.timeout(60):
+            while (await there.authenticate(key)).role != role:
                 await asyncio.sleep(0.01)
     for task in listening:
         task.cancel()

@@ -61,7 +61,7 @@ class World:
         told = []
         for _ in range(seconds // EVERY):
             self.now += timedelta(seconds=EVERY)
-            await self.recorder.look()
+            await self.recorder.sample()
             await self.recorder.write(self.now)
             for changes in await asyncio.gather(*(each.evaluate() for each in servers)):
                 told += [(each.rule, each.state) for each in changes]
@@ -187,7 +187,7 @@ async def test_without_a_webhook_it_fires_and_nothing_waits(world: World) -> Non
 async def test_one_look_says_what_each_rule_says_now(world: World) -> None:
     world.memory = 0.9
     await world.passes(15)
-    found = {each.rule: (each.value, each.breached) for each in await world.server().look()}
+    found = {each.rule: (each.value, each.breached) for each in await world.server().measure()}
     assert found["memory_full"] == (0.9, True)
     assert found["inference_slow"] == (None, False)
 

@@ -135,7 +135,7 @@ async def test_a_level_over_servers_is_the_fullest_and_over_time_the_latest(data
         server = Server(database)
         for minute, share in enumerate(shares):
             server.full = share
-            await server.recorder.look()
+            await server.recorder.sample()
             await server.recorder.write(NOON + (minute + 1) * MINUTE)
     (whole,) = await rollups.series("machine.memory", since=NOON, until=NOON + 3 * MINUTE, step=3 * MINUTE)
     assert (whole.last, whole.max, whole.count) == (0.4, 0.9, 6)

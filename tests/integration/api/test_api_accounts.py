@@ -22,6 +22,7 @@ async def test_a_key_works_until_it_is_revoked(api: Api) -> None:
         "name": developer,
         "team": "default",
         "monthly_limit_usd": 8.33,
+        "role": "developer",
         "keys": 0,
         "created_at": None,
     }

@@ -148,6 +148,7 @@ ADMINS = [
     ("GET", "/v1/budgets/NAME/movements", None),
     ("GET", "/v1/budgets/NAME/movements.csv", None),
     ("POST", "/v1/budgets/NAME/reconcile", {}),
+    ("GET", "/v1/teams/TEAM/budget", None),
     ("PUT", "/v1/teams/TEAM/budget", {"monthly_limit_usd": None}),
 ]
 

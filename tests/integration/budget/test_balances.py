@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app import clock
 from app.accounts.requester import Requester
-from app.alerts.budget_evaluator import told_alerts
+from app.alerts.budget_evaluator import announced_alerts
 from app.budget import limits as limiting
 from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
@@ -25,7 +25,7 @@ ADMIN = Requester(uuid4(), "default", role="admin")
 
 @pytest.fixture
 def books(bank: Bank) -> BalanceReader:
-    return BalanceReader(bank.database, bank.calendar, told_alerts)
+    return BalanceReader(bank.database, bank.calendar, announced_alerts)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Ban
     limits = BudgetLimits(bank.database, bank.accounts, bank.calendar, BudgetSettings(team_tokens_a_day=100))
     subject = Account("team", bank.team_id, bank.team_id)
     await limits.open_one(subject, clock.now())
-    budget = (await BalanceReader(bank.database, bank.calendar, told_alerts).read_budgets([subject]))[bank.team_id]
+    budget = (await BalanceReader(bank.database, bank.calendar, announced_alerts).read_budgets([subject]))[bank.team_id]
     assert budget is not None
     assert (budget.limit, budget.limit_tokens, budget.remaining) == (None, 2900, None)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.requester import Requester
-from app.alerts.budget_evaluator import told_alerts
+from app.alerts.budget_evaluator import announced_alerts
 from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
@@ -24,7 +24,7 @@ class Corrector:
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self.corrections = Corrections(bank.database)
-        self.books = BalanceReader(bank.database, bank.calendar, told_alerts)
+        self.books = BalanceReader(bank.database, bank.calendar, announced_alerts)
 
     async def charged(self, payer: Payer, nanousd: int, *, of: int = 1000) -> int:
         """A call that was held at `of` and charged at `nanousd`; the id of its movement."""

@@ -19,7 +19,7 @@ EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
     [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["correct"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],
     ["developers"],
-    ["developers", "add"], ["developers", "list"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
+    ["developers", "add"], ["developers", "list"], ["developers", "set-role"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
     ["doctor"], ["version"],
@@ -182,6 +182,8 @@ def test_what_lies_in_a_folder_may_be_no_transcript_what_is_named_may_not(server
         (["developers", "add", "a/b"], 1, "name"),
         (["developers", "add", "ada", "--team", "nobody"], 1, "cairn teams list"),
         (["keys", "create", "nobody"], 1, "cairn developers list"),
+        (["developers", "set-role", "nobody", "lead"], 1, "cairn developers list"),
+        (["developers", "set-role", "ada", "admin"], 2, "auditor"),
         (["keys", "revoke", "not-an-id"], 1, "key_id"),
         (["worker"], 1, "CAIRN_DATABASE__URL"),
         (["ingest", "--format", "word", "x"], 2, "word"),
@@ -195,8 +197,9 @@ def test_each_error_names_its_cause(server: Running, words: list[str], status: i
 
 
 def test_a_developers_key_asks_but_does_not_administer_until_it_is_revoked(server: Running) -> None:
-    made = json.loads(cairn(server.folder, "developers", "add", "grace", "--json").stdout)
-    assert made["monthly_limit_usd"] == 8.33
+    made = json.loads(cairn(server.folder, "developers", "add", "grace", "--role", "auditor", "--json").stdout)
+    assert (made["monthly_limit_usd"], made["role"]) == (8.33, "auditor")
+    assert "developer of team default" in cairn(server.folder, "developers", "set-role", "grace", "developer").stdout
     key = json.loads(cairn(server.folder, "keys", "create", "grace", "--json").stdout)
     own = {"CAIRN_KEY": key["key"]}
     assert cairn(server.folder, "query", "anything", env=own).returncode == 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import get_args
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from app.accounts.requester import PERMISSIONS, Permission, Requester, RequesterRole
+from app.accounts.requester import PERMISSIONS, DeveloperRole, Permission, Requester, RequesterRole
+from app.cli import accounts
 from app.errors import NotPermitted
 
+ROOT = Path(__file__).resolve().parents[3]
 TEAM = uuid4()
 
 
@@ -39,14 +43,36 @@ def test_an_auditor_changes_nothing_and_costs_nothing() -> None:
     assert not {"write", "change_any", "call_models", "administer"} & PERMISSIONS["auditor"]
 
 
+def test_a_lead_changes_what_others_wrote_and_a_developer_only_their_own() -> None:
+    other = uuid4()
+    changes = {role: requester(role).may_change(other) for role in get_args(RequesterRole)}
+    assert changes == {"admin": True, "lead": True, "developer": False, "auditor": False}
+    assert [requester(role).may_change(None) for role in get_args(RequesterRole)] == [True, True, False, False]
+    own = {role: (found := requester(role)).may_change(found.developer_id) for role in get_args(DeveloperRole)}
+    assert own == {"lead": True, "developer": True, "auditor": False}
+
+
+@pytest.mark.parametrize("permission", get_args(Permission))
+def test_every_permission_is_asked_by_an_operation(permission: Permission) -> None:
+    asked = re.compile(
+        rf"""requester\.(check|may)\(["']{permission}["']\)|self\.may\(["']{permission}["']\)|payer\.may\(["']{permission}["']\)"""
+    )
+    web = ROOT / "app" / "web"
+    assert [each for each in (ROOT / "app").rglob("*.py") if web not in each.parents and asked.search(each.read_text())]
+
+
+def test_the_command_line_offers_the_roles_that_a_developer_can_be_given() -> None:
+    assert get_args(accounts.Role) == get_args(DeveloperRole)
+
+
 def test_only_the_admin_administers() -> None:
     assert [role for role in get_args(RequesterRole) if "administer" in PERMISSIONS[role]] == ["admin"]
 
 
 def test_nobodys_work_is_never_taken_for_an_admins() -> None:
-    with pytest.raises(ValueError, match="no developer"):
+    with pytest.raises(ValueError, match="must have the role admin"):
         Requester(TEAM, "core")
-    with pytest.raises(ValueError, match="no developer"):
+    with pytest.raises(ValueError, match="must have the role admin"):
         Requester(TEAM, "core", uuid4(), "ada", uuid4(), role="admin")
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.accounts.requester import Requester
-from app.errors import InvalidInput
+from app.errors import InvalidInput, NotPermitted
 from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.composed import Composed, Sentence
 from app.services.answers import begin_answer
@@ -21,12 +21,12 @@ ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
 ADMIN = Requester(TEAM, "core", role="admin")
 
 
-def services(*, model: str = "auto", developer_of: UUID = TEAM, composed: Composed | None = None) -> Any:
+def services(*, model: str = "auto", developer_of: UUID = TEAM, role: str = "developer", composed: Composed | None = None) -> Any:
     async def find(requester: Requester, query: Query) -> Answer:
         return Answer((), 20.0, ())
 
     async def find_developer(name: str) -> Any:
-        return SimpleNamespace(id=uuid4(), name=name, team_id=developer_of, team="core")
+        return SimpleNamespace(id=uuid4(), name=name, team_id=developer_of, team="core", role=role)
 
     async def compose(question: str, results: object, writer: object) -> Composed:
         return composed or Composed(())
@@ -63,6 +63,11 @@ async def test_an_admin_names_a_developer_of_the_team_that_is_asked() -> None:
     with pytest.raises(InvalidInput, match="isn't of the team") as refused:
         await begin_answer(services(developer_of=OTHER), Requester(TEAM, "core", role="admin", acts_for="ada"), Query("why"))
     assert refused.value.param == "x-cairn-developer"
+
+
+async def test_an_admin_cannot_let_an_auditor_pay() -> None:
+    with pytest.raises(NotPermitted, match="ada has the role auditor"):
+        await begin_answer(services(role="auditor"), Requester(TEAM, "core", role="admin", acts_for="ada"), Query("why"))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from app.accounts.requester import Requester
+from app.alerts.watch import Watch
 from app.errors import NotFound, NotPermitted
 from app.services import administration, operations
 
@@ -97,7 +98,20 @@ async def test_a_text_comes_back_without_its_secrets() -> None:
     assert [each.kind for each in done.findings] == ["url-password"]
 
 
+async def _list(operation: Callable[[Any, Requester], object], rooms: Any, who: Requester) -> object:
+    return operation(rooms, who)
+
+
+def watch() -> Any:
+    return Watch(*[SimpleNamespace()] * 6)  # type: ignore[arg-type]
+
+
 ADMINISTRATION: dict[str, Callable[[Any, Requester], Awaitable[object]]] = {
+    "list_caches": lambda rooms, who: _list(operations.list_caches, rooms, who),
+    "list_providers": lambda rooms, who: _list(operations.list_providers, rooms, who),
+    "rebuild_index": lambda rooms, who: operations.rebuild_index(rooms, who, lambda done, total: None),
+    "alerts": lambda rooms, who: watch().report(who),
+    "set_role": lambda rooms, who: administration.set_role(rooms, who, "ada", "lead"),
     "create_team": lambda rooms, who: administration.create_team(rooms, who, "core"),
     "list_teams": administration.list_teams,
     "create_developer": lambda rooms, who: administration.create_developer(rooms, who, "ada", team="core", monthly_limit_nanousd=None),

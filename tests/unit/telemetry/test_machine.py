@@ -33,18 +33,18 @@ V2 = {
 def test_a_container_of_cgroup_v2_counts_its_own_memory_without_what_can_be_given_back(tmp_path: Path) -> None:
     machine = made(tmp_path, "0::/\n", V2)
     assert machine.limits.memory == 2 * 2**30
-    assert machine.look().memory == 0.25
+    assert machine.measure().memory == 0.25
 
 
 def test_a_limit_of_a_group_around_ours_counts(tmp_path: Path) -> None:
     inner = {"a/b/memory.max": "max", "a/b/memory.current": "5", "a/memory.max": "1000", "a/memory.current": "800"}
     machine = made(tmp_path, "0::/a/b\n", inner)
-    assert machine.look().memory == 0.8
+    assert machine.measure().memory == 0.8
 
 
 def test_the_hosts_path_seen_from_inside_a_container_is_no_hindrance(tmp_path: Path) -> None:
     machine = made(tmp_path, "0::/system.slice/docker-4711.scope\n", V2)
-    assert machine.look().memory == 0.25
+    assert machine.measure().memory == 0.25
 
 
 def test_cgroup_v1_is_read_by_its_controllers(tmp_path: Path) -> None:
@@ -58,13 +58,13 @@ def test_cgroup_v1_is_read_by_its_controllers(tmp_path: Path) -> None:
     }
     machine = made(tmp_path, "9:memory:/docker/x\n2:cpuacct:/docker/x\n1:cpu:/docker/x\n", files)
     assert machine.limits.cores == (0.5 if (psutil.cpu_count() or 1) > 0.5 else None)
-    assert machine.look().memory == 0.8
+    assert machine.measure().memory == 0.8
 
 
 def test_no_limit_means_the_whole_machine(tmp_path: Path) -> None:
     machine = made(tmp_path, "0::/\n", {"memory.max": "max", "cpu.max": "max 100000"})
     assert (machine.limits.cores, machine.limits.memory) == (None, None)
-    found = machine.look()
+    found = machine.measure()
     assert 0 <= found.memory <= 1
     assert 0 <= found.disk <= 1
     assert found.process_memory > 0
@@ -73,4 +73,4 @@ def test_no_limit_means_the_whole_machine(tmp_path: Path) -> None:
 def test_the_cpu_is_a_share_of_what_the_container_may_use(tmp_path: Path) -> None:
     machine = made(tmp_path, "0::/\n", {**V2, "cpu.max": "10000 100000"})  # a tenth of a core
     (tmp_path / "cgroup" / "cpu.stat").write_text("usage_usec 900000000\n")
-    assert machine.look().cpu == 1.0
+    assert machine.measure().cpu == 1.0
