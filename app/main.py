@@ -11,6 +11,7 @@ from app import __version__, dashboard
 from app.api import (
     accounts,
     alerts,
+    anthropic,
     budgets,
     caches,
     completions,
@@ -27,17 +28,19 @@ from app.api import (
     sessions,
     writing,
 )
+from app.api.month_limits import MonthLimits
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
 from app.web.authentication import Authentication, PathAccess
+from app.web.error_shapes import MESSAGES_PATH
 from app.web.fair_turns import FairTurns
 from app.web.position import Position
 from app.web.request_middleware import RequestMiddleware
 
-MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings")
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH)
 ACCESS = PathAccess(
-    open=frozenset({"/healthz", "/readyz", reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
+    open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
     open_under=(f"{dashboard.PATH}/",),  # its pages check their own cookie
     scraped=frozenset({"/metrics"}),
     models=frozenset(MODEL_CALLS),
@@ -45,14 +48,15 @@ ACCESS = PathAccess(
 DESCRIPTION = """\
 Coding sessions go in; what the team learnt in them comes out, each with a citation.
 
-Send `Authorization: Bearer KEY`. A developer's key reads its team's knowledge and sessions, and corrects and deletes what its developer
-wrote; the admin key may do everything, in the team that `x-cairn-team` names. Every response carries `x-request-id`; every error is
-`{"error": {"message", "type", "code", "param", "request_id"}}`.
+Send `Authorization: Bearer KEY` (or `x-api-key: KEY`). A developer's key reads its team's knowledge and sessions, and corrects and
+deletes what its developer wrote; the admin key may do everything, in the team that `x-cairn-team` names. Every response carries
+`x-request-id`; every error is `{"error": {"message", "type", "code", "param", "request_id"}}`, on Anthropic's routes in their shape.
 """
 
 
 ROUTERS = (
     completions,
+    anthropic,
     health,
     sessions,
     jobs,
@@ -83,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     app.state.exports = FairTurns()
+    app.state.month_limits = MonthLimits()
     _add_middleware(app, settings)
     errors.install(app)
     for each in ROUTERS:
@@ -98,6 +103,6 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     model_calls = {("POST", path) for path in MODEL_CALLS}
     if settings.database.replica_urls:  # calls of models are exempt: they read the ledger, which is only ever read at the primary
         app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=model_calls)
-    limits = dict.fromkeys(model_calls, settings.inference.max_body_bytes)
+    limits = dict.fromkeys(model_calls | {("POST", anthropic.COUNT_PATH)}, settings.inference.max_body_bytes)
     limits["POST", "/v1/sessions"] = settings.server.max_upload_bytes + settings.server.max_body_bytes
     app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)

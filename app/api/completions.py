@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import base64
-import re
 import struct
 from collections.abc import Sequence
 from contextlib import nullcontext
-from time import perf_counter
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
 import msgspec
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.accounts.requester import Requester
-from app.api.schema import NO_NUL, Label, Plain, ProjectName, RequestBody, ResponseBody
+from app.api.anthropic_models import AnthropicModelPage, ModelPaging, page_of
+from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
+from app.api.schema import NO_NUL, Label, Plain, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
-from app.inference.request import CacheMode, CallContext, ChatRequest, EmbeddingRequest, Receipt, Vectors
-from app.money import usd_text
+from app.inference.request import ChatRequest, EmbeddingRequest, Vectors
 from app.services.operations import list_providers
 from app.tokens import text_of
-from app.web import access_log, cache_control
+from app.web import error_shapes
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
 from app.web.fair_turns import FairTurns, exports_of
-from app.web.rate_limits import token_counter
 from app.web.requester import Admin, Caller, Payer, TheServices, services_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
@@ -43,8 +39,6 @@ ENCODED_AT_ONCE = 32
 """Vectors encoded per turn of the event loop: about a millisecond."""
 TOKENS_OF = "text-embedding-3-small"
 """Clients tokenize with this model's encoding (cl100k_base) for a model that they don't know."""
-NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
-"""Names of a caller's fields that may be echoed in a header (no header injection), and how many of them."""
 NON_STANDARD_FIELDS = (
     "The providers of the chain are tried in turn. Fields that OpenAI's API doesn't have are passed on only to a provider of kind `local`;"
     " `x-cairn-dropped` lists those that were left out."
@@ -52,7 +46,6 @@ NON_STANDARD_FIELDS = (
 
 ModelName = Annotated[Label, StringConstraints(pattern=NO_NUL)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="The call's project, for the request log.")]
 
 
 class Loose(BaseModel):
@@ -218,19 +211,19 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         parameters=given,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         choices=body.n or 1,
-        bytes=int(request.headers.get("content-length") or 0) or len(await request.body()),
-        cache=_cache_mode(request, asked=body.cache),
+        bytes=request_bytes(request, await request.body()),
+        cache=cache_mode(request, asked=body.cache),
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
         raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: lower one of them.", param="max_tokens")
-    context = _call_context(request, payer, "chat", x_cairn_project)
+    context = call_context(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
         stream = await unless_disconnected(request, engine.open_stream(asked, context, usage_asked=usage_asked))
-        return EventStream(stream.events(), _headers(request, stream.receipt), unread=stream.abandon)
+        return EventStream(stream.events(), receipt_headers(request, stream.receipt), unread=stream.abandon)
     answer = await unless_disconnected(request, engine.complete(asked, context))
-    return Response(answer.body, media_type="application/json", headers=_headers(request, answer.receipt))
+    return Response(answer.body, media_type="application/json", headers=receipt_headers(request, answer.receipt))
 
 
 @router.post(
@@ -248,17 +241,29 @@ async def embed(
     x_cairn_project: Project = None,
 ) -> Response:
     asked = EmbeddingRequest(body.model, _texts(body.input), body.dimensions)
-    context = _call_context(request, payer, "embeddings", x_cairn_project)
+    context = call_context(request, payer, "embeddings", x_cairn_project)
     here = services.inference.catalog.runs_here(body.model)
     with services.bulk.admission.admitted(payer.developer_id, asked.texts) if here else nullcontext():
         found = await unless_disconnected(request, services.inference.engine.embed(asked, context))
     reply = await _vectors(found, exports_of(request), base64=body.encoding_format == "base64")
-    return Response(reply, media_type="application/json", headers=_headers(request, found.receipt))
+    return Response(reply, media_type="application/json", headers=receipt_headers(request, found.receipt))
 
 
-@router.get("/models", summary="List the names that `model` may have", responses=responses())
-async def models(services: TheServices, caller: Caller) -> ModelList:  # noqa: ARG001 - the key is what counts
-    return ModelList(data=[ModelReply(id=name) for name in services.inference.catalog.models()])
+@router.get(
+    "/models",
+    summary="List the names that `model` may have",
+    description="In Anthropic's shape, paged, where the request carries `anthropic-version`; else in OpenAI's.",
+    responses=responses(),
+)
+async def models(
+    services: TheServices,
+    caller: Caller,  # noqa: ARG001 - the key is what counts
+    paging: Annotated[ModelPaging, Query()],
+) -> ModelList | AnthropicModelPage:
+    names = services.inference.catalog.models()
+    if error_shapes.current() == "anthropic":
+        return page_of(names, paging)
+    return ModelList(data=[ModelReply(id=name) for name in names])
 
 
 @router.get("/providers", summary="List the providers, with the state of their circuit breakers", responses=responses())
@@ -278,12 +283,6 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:
     return ProviderList(providers=found)
 
 
-def _call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
-    """Return the context of a call. `default_purpose`: its purpose where the caller names none."""
-    assert payer.developer_id is not None
-    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
-
-
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
     """Decode token ids to text: other providers, and the local model, have other tokens. InvalidInput for an unknown id."""
     items = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
@@ -291,39 +290,6 @@ def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
         return [each if isinstance(each, str) else text_of(each, model=TOKENS_OF) for each in items]
     except ValueError:
         raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
-
-
-def _cache_mode(request: Request, *, asked: bool | None) -> CacheMode:
-    """Combine `Cache-Control` with the request's own `cache` field, which wins."""
-    if asked is False:
-        return "never"
-    mode = cache_control.cache_mode(request)
-    return "always" if asked and mode == "auto" else mode
-
-
-def _headers(request: Request, receipt: Receipt) -> dict[str, str]:
-    """Return the response headers, with what is known at the first byte."""
-    access_log.note_receipt(request.scope, receipt)
-    ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
-    headers = {
-        "x-cairn-provider": receipt.provider,
-        "x-cairn-model": receipt.model,
-        "x-cairn-attempts": str(receipt.attempts),
-        "x-cairn-cache": receipt.cache,
-        "x-cairn-cost-usd": usd_text(receipt.nanousd),
-        "x-cairn-overhead-ms": f"{max(0.0, ours) * 1000:.2f}",
-    }
-    if receipt.left is not None:
-        headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
-    if receipt.saved is not None:
-        headers["x-cairn-saved-usd"] = usd_text(receipt.saved)
-    if receipt.similarity is not None:
-        headers["x-cairn-similarity"] = f"{receipt.similarity:.4f}"
-    if receipt.dropped:
-        headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MAX_NAMED])
-    if receipt.shrunk_to is not None:
-        headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
-    return headers
 
 
 async def _vectors(found: Vectors, turns: FairTurns, *, base64: bool) -> bytes:

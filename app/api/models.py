@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from app.api.anthropic_models import AnthropicModel, shown
 from app.api.completions import ModelName, ModelReply
+from app.web import error_shapes
 from app.web.errors import responses
 from app.web.requester import Caller, TheServices
 
@@ -16,6 +18,10 @@ Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a pro
 
 
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
-async def show_model(services: TheServices, caller: Caller, model: Model) -> ModelReply:  # noqa: ARG001 - the key is what counts
+async def show_model(
+    services: TheServices,
+    caller: Caller,  # noqa: ARG001 - the key is what counts
+    model: Model,
+) -> ModelReply | AnthropicModel:
     services.inference.catalog.require(model)
-    return ModelReply(id=model)
+    return shown(model) if error_shapes.current() == "anthropic" else ModelReply(id=model)

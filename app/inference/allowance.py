@@ -121,5 +121,5 @@ class OutputCount:
 
 
 async def off_the_loop(count: Callable[[], T], size: int) -> T:
-    """Run a token count, in a thread if the text is long. `size`: of the text, in bytes or characters."""
+    """Run a token count, or other work on a prompt, in a thread if the text is long. `size`: of the text, in bytes or characters."""
     return count() if size <= MAX_BYTES_IN_THE_LOOP else await asyncio.to_thread(count)

@@ -116,6 +116,9 @@ class CachedEngine:
     ) -> list[CompletionAnswer | CairnError]:
         return await self._engine.infer_batch(requests, asker, complete=self.complete)
 
+    async def input_tokens(self, request: ChatRequest) -> int:
+        return await self._engine.input_tokens(request)
+
     async def prepare(self) -> None:
         await self._engine.prepare()
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
 from app.budget.prices import TokenUsage
 from app.errors import AllProvidersFailed, InvalidInput
+from app.inference.allowance import off_the_loop
 from app.inference.answer_events import AnswerEvent, UsageReported, WholeAnswer
 from app.inference.conversation import Conversation
 from app.inference.dialects.chat import CHAT
@@ -45,6 +47,8 @@ class ChatEngine(Protocol):
 
     async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream: ...
 
+    async def input_tokens(self, request: ChatRequest) -> int: ...
+
 
 class AnswerStream(Protocol):
     """A stream that has begun, so its receipt tells who answers. Read `events` to its end, close it, or call `abandon` unread."""
@@ -75,7 +79,7 @@ class ConversationEngine:
 
         Raises InvalidInput for what can't be sent, else the same errors as `InferenceEngine.complete`.
         """
-        request, dropped = chat_request(conversation, size=size, cache=cache)
+        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
         answer = await self._engine.complete(request, context)
         receipt = _with_dropped(answer.receipt, dropped)
         try:
@@ -87,10 +91,15 @@ class ConversationEngine:
         self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
     ) -> AnswerStream:
         """Open a stream and wait for its first token. Raises the same errors as `complete`."""
-        request, dropped = chat_request(conversation, size=size, cache=cache)
+        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
         stream = await self._engine.open_stream(request, context, usage_asked=True)
         _with_dropped(stream.receipt, dropped)
         return ConversationStream(stream, CHAT.event_reader(conversation))
+
+    async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
+        """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
+        request, _ = await off_the_loop(partial(chat_request, conversation, size=size, cache="never"), size)
+        return await self._engine.input_tokens(request)
 
 
 class ConversationStream:

@@ -141,6 +141,10 @@ class InferenceEngine:
                 return True
         return False
 
+    async def input_tokens(self, request: ChatRequest) -> int:
+        """Return the most tokens that the prompt may have at any provider of its chain. Calls nothing, costs nothing."""
+        return max([await self._meter.input_tokens(request, each) for each in self._catalog.candidates(request.model)])
+
     async def prepare(self) -> None:
         """Load tokenizers and libraries off the event loop, so that the first request needn't wait for them."""
         await self._catalog.prepare()

@@ -66,6 +66,10 @@ class Meter:
         wanted, headroom = await self._estimate(request, candidate), await self.ledger.headroom(asker.payer)
         return headroom.covers(wanted.nanousd, wanted.tokens)
 
+    async def input_tokens(self, request: ChatRequest, candidate: ChainProvider) -> int:
+        """Return the prompt's tokens at this provider as a hold would count them: an upper bound."""
+        return (await self._estimate(request, candidate)).bounds.input_tokens
+
     async def close(self) -> None:
         """Wait for settlements that are still being written."""
         while self._ending:

@@ -60,11 +60,14 @@ class EventStream(Response):
         except TimeoutError:
             raise ClientDisconnect from None  # connected, but not reading: neither the provider nor the budget hold may wait for it
         except CairnError as error:
-            last = b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
+            last = self._error_frame(error)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     def _frame(self, event: bytes) -> bytes:
         return b"data: " + one_line(event) + b"\n\n"
+
+    def _error_frame(self, error: CairnError) -> bytes:
+        return b"data: " + msgspec.json.encode(errors.body_of(error)) + b"\n\n"
 
 
 class Feed(EventStream):
@@ -74,6 +77,61 @@ class Feed(EventStream):
 
     def _frame(self, event: bytes) -> bytes:
         return event
+
+
+class NamedFeed(Feed):
+    """A feed whose events have names; an error is one of them. `ping`: sent after each `ping_seconds` without any event.
+
+    Clients give up on a stream that is silent for minutes, and proxies sooner.
+    """
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes],
+        headers: dict[str, str],
+        *,
+        unread: Callable[[], Awaitable[None]],
+        ping: bytes,
+        ping_seconds: float,
+    ) -> None:
+        super().__init__(with_pings(events, ping, seconds=ping_seconds), headers, unread=unread)
+
+    def _error_frame(self, error: CairnError) -> bytes:
+        return b"event: error\n" + super()._error_frame(error)
+
+
+async def with_pings(events: AsyncGenerator[bytes], ping: bytes, *, seconds: float) -> AsyncGenerator[bytes]:
+    """Yield the events, and a ping after each so many seconds of silence. The events are read in one task, since they may time it."""
+    queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
+
+    async def read() -> None:
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    await queue.put(event)
+        except Exception as error:  # noqa: BLE001 - raised where the events are awaited
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    reading = asyncio.create_task(read(), name="read a stream")
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    found = await queue.get()
+            except TimeoutError:
+                yield ping
+                continue
+            if isinstance(found, Exception):
+                raise found
+            if found is None:
+                return
+            yield found
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
 
 
 def one_line(event: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The one table that maps errors to HTTP statuses. Every error has the same JSON shape, without a stack trace."""
+"""The one table that maps errors to HTTP statuses. Every error has the JSON shape of its path, without a stack trace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.errors import (
     Unreadable,
 )
 from app.redaction.labels import free_text
-from app.web import request_ids
+from app.web import budget_headers, error_shapes, request_ids
 
 STATUS: Mapping[type[CairnError], int] = {
     Unreadable: 400,
@@ -101,7 +101,11 @@ def install(app: FastAPI) -> None:
 
 
 def reply(status: int, message: str, code: str, *, param: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(_body(status, message, code, param), status_code=status, headers=dict(headers or {}))
+    body, given = _body(status, message, code, param), dict(headers or {})
+    if error_shapes.current() == "anthropic":
+        status = error_shapes.anthropic_status(status)
+        given |= request_ids.anthropic_header()
+    return JSONResponse(body, status_code=status, headers=given)
 
 
 def body_of(error: CairnError) -> dict[str, object]:
@@ -121,12 +125,15 @@ def type_of(status: int) -> str:
 
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, object]:
     """Build the error body; secrets are redacted, since a message may quote the request (a field, a model, a rule)."""
+    message, param = free_text(message), param and free_text(param)
+    if error_shapes.current() == "anthropic":
+        return error_shapes.anthropic_body(status, message, code, param, request_ids.current())
     return {
         "error": {
-            "message": free_text(message),
+            "message": message,
             "type": type_of(status),
             "code": code,
-            "param": param and free_text(param),
+            "param": param,
             "request_id": request_ids.current(),
         }
     }
@@ -143,6 +150,8 @@ def reply_to(error: CairnError) -> JSONResponse:
     if isinstance(error, BudgetExceeded):
         headers["x-should-retry"] = "false"  # OpenAI's clients obey it
         headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
+        if error_shapes.current() == "anthropic":
+            headers |= budget_headers.refused(error)
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = 'Bearer realm="cairn"'
     return reply(status, error.message, error.code, param=error.param, headers=headers)

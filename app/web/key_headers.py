@@ -11,8 +11,10 @@ from app.errors import InvalidInput, NotAuthenticated
 from app.redaction.labels import check_label
 
 AUTHORIZATION, TEAM, DEVELOPER, PURPOSE = "authorization", "x-cairn-team", "x-cairn-developer", "x-cairn-purpose"
+API_KEY: Final = "x-api-key"
+"""Where Anthropic's clients put a key."""
 MAX_CHARS: Final = {TEAM: 100, DEVELOPER: 200, PURPOSE: 64}
-_READ: Final = {name.encode(): name for name in (AUTHORIZATION, *MAX_CHARS)}
+_READ: Final = {name.encode(): name for name in (AUTHORIZATION, API_KEY, *MAX_CHARS)}
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class KeyHeaders:
     """The headers as they were sent. `twice`: those that came more than once, with different values."""
 
     authorization: str | None = None
+    api_key: str | None = None
     team: str | None = None
     developer: str | None = None
     purpose: str | None = None
@@ -28,13 +31,17 @@ class KeyHeaders:
     @property
     def key(self) -> str:
         """The key. Raises NotAuthenticated if there is none, or if two different ones were sent."""
-        if AUTHORIZATION in self.twice:
-            raise NotAuthenticated("Two different Authorization headers were sent: send one.")
+        if AUTHORIZATION in self.twice or API_KEY in self.twice:
+            name = "Authorization" if AUTHORIZATION in self.twice else API_KEY
+            raise NotAuthenticated(f"Two different {name} headers were sent: send one.")
         scheme, _, key = (self.authorization or "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
-            raise NotAuthenticated("No key was sent: send the header Authorization: Bearer KEY. `cairn keys create NAME` creates one.")
-        return key
+        key, other = key.strip() if scheme.lower() == "bearer" else "", (self.api_key or "").strip()
+        if key and other and key != other:
+            raise NotAuthenticated("Two different keys were sent, in Authorization and in x-api-key: send one.")
+        if not key and not other:
+            said = "No key was sent: send the header Authorization: Bearer KEY, or x-api-key: KEY."
+            raise NotAuthenticated(f"{said} `cairn keys create NAME` creates one.")
+        return key or other
 
     def check(self) -> None:
         """Raise InvalidInput, which names the header, for one that was sent twice, is too long, or whose label looks like a secret."""
@@ -56,7 +63,7 @@ def read_key_headers(scope: Scope) -> KeyHeaders:
             text = value.decode("latin-1")
             if found.setdefault(name, text) != text:
                 twice.append(name)
-    return KeyHeaders(found.get(AUTHORIZATION), found.get(TEAM), found.get(DEVELOPER), found.get(PURPOSE), tuple(twice))
+    return KeyHeaders(found.get(AUTHORIZATION), found.get(API_KEY), found.get(TEAM), found.get(DEVELOPER), found.get(PURPOSE), tuple(twice))
 
 
 def described(name: str, description: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from uuid import uuid4
 from app.redaction.labels import looks_like_a_secret
 
 HEADER = "x-request-id"
+ANTHROPIC_HEADER = "request-id"
+"""The name under which Anthropic's clients look for it."""
 _SHAPE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -23,3 +25,9 @@ def choose(offered: str | None) -> str:
 
 def current() -> str | None:
     return _current.get()
+
+
+def anthropic_header() -> dict[str, str]:
+    """Return the id under the name that Anthropic's clients read."""
+    request_id = current()
+    return {} if request_id is None else {ANTHROPIC_HEADER: request_id}

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
 from app.telemetry import logs, traces
-from app.web import access_log, errors, redirects, request_ids
+from app.web import access_log, error_shapes, errors, redirects, request_ids
 
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0
 """Bounds of reading on after a refusal: bytes past the limit, and seconds. Clients read the response only when they have sent all."""
@@ -37,6 +37,7 @@ class RequestMiddleware:
         began = scope["cairn.began"] = time.perf_counter()
         request_id = request_ids.choose(Headers(scope=scope).get(request_ids.HEADER))
         logs.bind_request(request_id)
+        error_shapes.choose(scope)
         body = CountedBody(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
         answer = StampedResponse(send, request_id, body)
         with traces.request(scope["method"], scope["headers"]) as span:

@@ -47,9 +47,14 @@ class ScriptedProvider:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def reply_to(self, body: Mapping[str, Any]) -> Streamed | Mapping[str, Any]:
+        """Choose the reply to a request."""
+        del body
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(msgspec.json.decode(await request.read()))
-        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        reply = self.reply_to(self.asked[-1])
         if not isinstance(reply, Streamed):
             return web.Response(body=msgspec.json.encode(reply), content_type="application/json")
         return await self._stream(request, reply)

@@ -152,7 +152,7 @@ def requester_in(scope: Scope) -> Requester:
 
 def test_there_are_routes_of_both_kinds() -> None:
     assert len(UNDER_A_KEY) > 50
-    assert {path for _, path in OPEN} == {"/healthz", "/readyz"}
+    assert {path for _, path in OPEN} == {"/healthz", "/readyz", "/api/hello"}
 
 
 @pytest.mark.parametrize(("method", "path"), UNDER_A_KEY)
@@ -203,6 +203,18 @@ async def test_what_is_no_bearer_key_is_refused_without_a_look(bench: Bench, val
 @pytest.mark.parametrize("key", ["k" * 65_536, "ü" * 5000, "ada\x7f", "ada,bob"])
 async def test_a_key_of_any_length_or_letters_is_only_wrong(bench: Bench, key: str) -> None:
     assert (await bench.ask("GET", "/v1/models", key=key))[0] == 401
+
+
+async def test_a_key_may_come_as_anthropics_clients_send_it(bench: Bench) -> None:
+    assert (await bench.ask("GET", "/v1/models", ("x-api-key", " ada ")))[0] == 200
+    assert (await bench.ask("GET", "/v1/models", ("x-api-key", "ada"), key="ada"))[0] == 200
+    assert [requester_in(each).developer for each in bench.reached] == ["ada", "ada"]
+    assert (await bench.ask("GET", "/v1/models", ("x-api-key", "nobody")))[0] == 401
+    for more in ([("x-api-key", "bob")], [("x-api-key", "ada"), ("x-api-key", "bob")]):
+        status, _, body = await bench.ask("GET", "/v1/models", *more, key="ada")
+        assert (status, "Two different" in body["error"]["message"]) == (401, True)
+    assert (await bench.ask("GET", "/v1/models", ("x-api-key", " ")))[0] == 401
+    assert bench.accounts.asked == ["ada", "ada", "nobody"]
 
 
 async def test_a_key_sent_twice_is_one_and_two_keys_are_none(bench: Bench) -> None:

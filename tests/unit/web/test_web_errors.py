@@ -120,6 +120,7 @@ ERROR_STATUSES = {401, 402, 403, 404, 405, 409, 413, 422, 429, 499, 502, 503, 50
 ROOT = Path(errors.__file__).parents[1]
 SPEAK_HTTP = {
     "app/budget/requests.py": "what the request log stores of an outcome; compared with the table above",
+    "app/inference/dialects/messages/answers.py": "the statuses that Anthropic's error types stand for",
     "app/inference/provider_errors.py": "providers' statuses",
     "app/inference/wires/through_litellm.py": "providers' statuses",
     "app/storage/vectors/collection.py": "Qdrant's statuses",

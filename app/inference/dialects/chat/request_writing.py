@@ -20,7 +20,7 @@ ADAPTIVE_EFFORT = "medium"
 NO_EFFORT = "none"
 HARMLESS = frozenset({
     "metadata", "client_metadata", "store", "stream", "stream_options", "include", "safety_identifier", "prompt_cache_key",
-    "prompt_cache_retention",
+    "prompt_cache_retention", "service_tier", "inference_geo", "diagnostics", "cache_control", "tools.eager_input_streaming",
 })  # fmt: skip
 """Other dialects' options that don't change the answer: no loss, so not named."""
 

@@ -33,12 +33,13 @@ from app.inference.answer_events import (
 from app.inference.conversation import Conversation, Image, RefusalText, Text, Thinking, ToolDefinition, ToolInvocation, ToolResult
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import Dialect
+from app.inference.dialects.messages import MESSAGES
 from app.inference.dialects.wrapped_tools import wrapped, wrapped_text
 from app.inference.provider_errors import ProviderError
 from tests.unit.inference.dialects import strategies
 from tests.unit.inference.dialects.assembled import assembled
 
-DIALECTS: list[Dialect] = [CHAT]
+DIALECTS: list[Dialect] = [CHAT, MESSAGES]
 FEWER = settings(max_examples=40)
 """Nine pairs of dialects, and the unit tests should take half a minute."""
 PAIRS = list(product(DIALECTS, DIALECTS))

@@ -1,0 +1,151 @@
+"""Anthropic's endpoints: messages (streamed too), and their tokens counted. Any client of theirs works with one base URL and one key.
+
+The same engine as OpenAI's endpoints: money, chain, caches, breakers and the log are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import Response
+
+from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
+from app.api.month_limits import MonthLimit, month_limits_of
+from app.api.schema import ResponseBody
+from app.errors import InvalidInput
+from app.inference.allowance import off_the_loop
+from app.inference.conversation import Conversation, HostedTool
+from app.inference.conversations import AnswerStream
+from app.inference.dialects.messages import MESSAGES, PING, read_request
+from app.inference.request import Receipt
+from app.inference.stream import summary
+from app.redaction.labels import check_label
+from app.web import budget_headers, request_ids
+from app.web.authenticated_route import VerbatimRoute
+from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.error_shapes import MESSAGES_PATH
+from app.web.errors import responses
+from app.web.requester import Caller, Payer, services_of
+
+HELLO_PATH = "/api/hello"
+COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
+PING_SECONDS = 15.0
+"""Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
+
+router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+
+EXAMPLE = {"model": "auto", "max_tokens": 1024, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+COUNTED = {name: value for name, value in EXAMPLE.items() if name != "max_tokens"}
+Given = Annotated[
+    dict[str, Any], Body(description="Anthropic's request. `model`: `auto`, a profile, or a provider's model.", examples=[EXAMPLE])
+]
+GivenToCount = Annotated[dict[str, Any], Body(description="As for `/v1/messages`; `max_tokens` may be missing.", examples=[COUNTED])]
+ANTHROPIC: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Anthropic's message; with `stream`, server-sent events. The `x-cairn-…` headers tell who answered, and the cost.",
+        "content": {
+            "application/json": {"example": {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "…"}]}},
+            "text/event-stream": {"example": 'event: message_start\ndata: {"type": "message_start", "message": {"content": []}}\n\n'},
+        },
+    }
+}
+SHAPE = (
+    'Errors have Anthropic\'s shape, `{"type": "error", "error": {"type", "message", "details"}, "request_id"}`; an exhausted budget is 429'
+    " `billing_error` with `x-should-retry: false`. The `anthropic-ratelimit-unified-…` headers tell how much of the budget is used."
+    " What no provider of the chain can be asked for stands in `x-cairn-dropped`."
+)
+
+
+class TokenCount(ResponseBody):
+    input_tokens: int
+
+
+@router.post(
+    MESSAGES_PATH,
+    summary="A message from the first healthy provider that the budget allows, in Anthropic's format",
+    description=SHAPE,
+    responses={**ANTHROPIC, **responses(400, 413, 429, 502, 504)},
+    response_class=Response,
+)
+async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
+    size, cache = request_bytes(request, await request.body()), cache_mode(request)
+    conversation = await off_the_loop(partial(read_conversation, body), size)
+    services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
+    conversations = services.inference.conversations
+    limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
+    if _streamed(body):
+        stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
+        headers = _headers(request, stream.receipt, limit)
+        return NamedFeed(written(stream), headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
+    answer, receipt = await unless_disconnected(request, conversations.complete(conversation, context, size=size, cache=cache))
+    made = msgspec.json.encode(MESSAGES.write_answer(answer, extra=summary(receipt)))
+    return Response(made, media_type="application/json", headers=_headers(request, receipt, limit))
+
+
+@router.post(
+    COUNT_PATH,
+    summary="How many tokens a message's prompt has at most, by Cairn's own count",
+    description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
+    responses=responses(400, 413),
+)
+async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
+    size = request_bytes(request, await request.body())
+    conversation = await off_the_loop(partial(read_conversation, body, counted=True), size)
+    return TokenCount(input_tokens=await services_of(request).inference.conversations.input_tokens(conversation, size=size))
+
+
+@router.head(
+    HELLO_PATH, summary="Whether the server is there: Claude Code asks before its first call", status_code=200, response_class=Response
+)
+async def hello() -> Response:
+    return Response()
+
+
+def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Conversation:
+    """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
+    conversation = read_request(body, counted=counted)
+    check_label(conversation.model, param="model")
+    if "\0" in conversation.model:
+        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+    for place, tool in enumerate(body.get("tools") or ()):
+        if any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools):
+            raise _hosted(place, tool)
+    return conversation
+
+
+def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
+    reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
+    said = f"tools[{place}] is {tool['type']}, a tool that the provider runs or defines itself: {reason}."
+    return InvalidInput(f"{said} Leave it out, or define a tool of your own with an input_schema.", param=f"tools[{place}]")
+
+
+def _streamed(body: dict[str, Any]) -> bool:
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidInput("stream must be true or false.", param="stream")
+    return bool(stream)
+
+
+async def written(stream: AnswerStream) -> AsyncGenerator[bytes]:
+    """Yield a stream's server-sent events. Raises BrokenStream if it can't be completed."""
+    writer, events = MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens), stream.events()
+    try:
+        async for event in events:
+            for raw in writer.feed(event):
+                yield raw
+    finally:
+        await events.aclose()
+    for raw in writer.end(stream.charged, extra=summary(stream.receipt)):
+        yield raw
+
+
+def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:
+    """Return the headers of an answer, with the state of the payer's budget as Claude Code reads it."""
+    headers = {**receipt_headers(request, receipt), **request_ids.anthropic_header()}
+    if receipt.left is None or limit is None or limit.nanousd is None:
+        return headers
+    return headers | budget_headers.used(limit=limit.nanousd, left=receipt.left, resets_at=limit.resets_at)

@@ -1,0 +1,66 @@
+"""Helpers of all routes that call models, whatever their dialect: who asks, the use of the cache, the headers that tell of the answer."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import Header, Request
+
+from app.accounts.requester import Requester
+from app.api.schema import ProjectName
+from app.inference.request import CacheMode, CallContext, Receipt
+from app.money import usd_text
+from app.web import access_log, cache_control
+from app.web.rate_limits import token_counter
+
+NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
+"""Names of a caller's fields that may be echoed in a header (no header injection), and how many of them."""
+
+Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="The call's project, for the request log.")]
+
+
+def call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
+    """Return the context of a call. `default_purpose`: its purpose where the caller names none."""
+    assert payer.developer_id is not None
+    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
+
+
+def cache_mode(request: Request, *, asked: bool | None = None) -> CacheMode:
+    """Combine `Cache-Control` with the request's own `cache` field, which wins."""
+    if asked is False:
+        return "never"
+    mode = cache_control.cache_mode(request)
+    return "always" if asked and mode == "auto" else mode
+
+
+def receipt_headers(request: Request, receipt: Receipt) -> dict[str, str]:
+    """Return the response headers, with what is known at the first byte."""
+    access_log.note_receipt(request.scope, receipt)
+    ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
+    headers = {
+        "x-cairn-provider": receipt.provider,
+        "x-cairn-model": receipt.model,
+        "x-cairn-attempts": str(receipt.attempts),
+        "x-cairn-cache": receipt.cache,
+        "x-cairn-cost-usd": usd_text(receipt.nanousd),
+        "x-cairn-overhead-ms": f"{max(0.0, ours) * 1000:.2f}",
+    }
+    if receipt.left is not None:
+        headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
+    if receipt.saved is not None:
+        headers["x-cairn-saved-usd"] = usd_text(receipt.saved)
+    if receipt.similarity is not None:
+        headers["x-cairn-similarity"] = f"{receipt.similarity:.4f}"
+    if receipt.dropped:
+        headers["x-cairn-dropped"] = ", ".join(name if NAME.fullmatch(name) else "?" for name in receipt.dropped[:MAX_NAMED])
+    if receipt.shrunk_to is not None:
+        headers["x-cairn-shrunk-max-tokens"] = str(receipt.shrunk_to)
+    return headers
+
+
+def request_bytes(request: Request, body: bytes) -> int:
+    """Return the size of a request as received."""
+    return int(request.headers.get("content-length") or 0) or len(body)

@@ -1,0 +1,196 @@
+"""Write typed events to a caller as Messages events, in that dialect's exact order. Pure.
+
+Blocks never interleave there: a part that begins while another is open waits, and so do its deltas. A part of text or thinking begins with
+its first words, so that none is empty.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app.budget.prices import TokenUsage
+from app.inference.answer_events import (
+    AnswerEvent,
+    AnswerStarted,
+    ArgumentsDelta,
+    ChoiceEnded,
+    PartEnded,
+    PartStarted,
+    SignatureDelta,
+    TextDelta,
+)
+from app.inference.dialects.messages.answers import answer_id
+from app.inference.dialects.messages.blocks import Json, id_of, stop_reason, usage_object
+from app.inference.dialects.wrapped_tools import wrapped_text
+from app.inference.provider_errors import ProviderError
+
+Delta = TextDelta | ArgumentsDelta | SignatureDelta
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that has begun. `waiting`: its deltas that came before its turn; `block`: its block is open."""
+
+    started: PartStarted
+    waiting: list[Delta] = field(default_factory=list)
+    ended: bool = False
+    block: bool = False
+
+
+class MessagesEventWriter:
+    """Writes one stream: the first choice, since this dialect knows no other."""
+
+    def __init__(self, *, input_tokens: int) -> None:
+        self._input_tokens = input_tokens
+        self._begun = False
+        self._parts: deque[_Part] = deque()
+        self._index = 0
+        self._calls = self._refused = False
+        self._end: ChoiceEnded | None = None
+
+    def feed(self, event: AnswerEvent) -> Iterator[bytes]:
+        """Yield the events that one typed event becomes; some become none."""
+        if isinstance(event, AnswerStarted):
+            yield from self._start(event)
+            return
+        if getattr(event, "choice", None) != 0 or self._end is not None:
+            return
+        yield from self._start(AnswerStarted())
+        match event:
+            case PartStarted():
+                self._calls = self._calls or event.kind == "tool_call"
+                self._refused = self._refused or event.kind == "refusal"
+                self._parts.append(_Part(event))
+                yield from self._advance()
+            case TextDelta() | ArgumentsDelta() | SignatureDelta():
+                yield from self._add(event)
+            case PartEnded():
+                for part in self._parts:
+                    part.ended = part.ended or part.started.part == event.part
+                yield from self._advance()
+            case ChoiceEnded():
+                self._end = event
+                for part in self._parts:
+                    part.ended = True
+                yield from self._advance()
+
+    def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
+        """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
+        if self._end is None:
+            raise ProviderError("cut", "its stream ended before the answer did", unknown=True)
+        reason = stop_reason(self._end.reason, calls=self._calls, refused=self._refused)
+        delta = {"stop_reason": reason, "stop_sequence": self._end.stop_sequence}
+        yield sse("message_delta", delta=delta, usage={**usage_object(usage), **extra})
+        yield sse("message_stop")
+
+    def _start(self, started: AnswerStarted) -> Iterator[bytes]:
+        if self._begun:
+            return
+        self._begun = True
+        message: Json = {
+            "id": answer_id(started.id),
+            "type": "message",
+            "role": "assistant",
+            "model": started.model or "",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage_object(TokenUsage(input=self._input_tokens)),
+        }
+        yield sse("message_start", message=message)
+
+    def _add(self, delta: Delta) -> Iterator[bytes]:
+        for place, part in enumerate(self._parts):
+            if part.started.part == delta.part:
+                if place == 0:
+                    yield from self._write(part, delta)
+                else:
+                    part.waiting.append(delta)
+                return
+
+    def _advance(self) -> Iterator[bytes]:
+        """Write what has come of the first part; where it has ended, close its block and go on with the next."""
+        while self._parts:
+            part = self._parts[0]
+            if part.started.kind in {"tool_call", "opaque"} and not part.block:
+                yield from self._open(part)
+            waiting, part.waiting = part.waiting, []
+            for delta in waiting:
+                yield from self._write(part, delta)
+            if not part.ended:
+                return
+            yield from self._close(part)
+            self._parts.popleft()
+
+    def _open(self, part: _Part, block: Json | None = None) -> Iterator[bytes]:
+        if block is None and (block := _first(part.started, self._index)) is None:
+            return
+        part.block = True
+        yield sse("content_block_start", index=self._index, content_block=block)
+        if part.started.kind == "tool_call" and part.started.tool == "custom":
+            yield self._delta({"type": "input_json_delta", "partial_json": _OPENED})
+
+    def _close(self, part: _Part) -> Iterator[bytes]:
+        if not part.block:
+            return
+        if part.started.kind == "tool_call" and part.started.tool == "custom":
+            yield self._delta({"type": "input_json_delta", "partial_json": _CLOSED})
+        yield sse("content_block_stop", index=self._index)
+        part.block = False
+        self._index += 1
+
+    def _write(self, part: _Part, delta: Delta) -> Iterator[bytes]:
+        """Write one delta of the part whose turn it is."""
+        kind = part.started.kind
+        match delta:
+            case SignatureDelta(sealed=str(sealed)):
+                yield from self._close(part)
+                yield from self._open(part, {"type": "redacted_thinking", "data": sealed})
+                yield from self._close(part)
+            case SignatureDelta(signature=str(signature)):
+                yield from self._ready(part)
+                yield self._delta({"type": "signature_delta", "signature": signature})
+            case TextDelta(text=text) if text and kind in {"text", "refusal", "thinking"}:
+                yield from self._ready(part)
+                name = "thinking" if kind == "thinking" else "text"
+                yield self._delta({"type": f"{name}_delta", name: text})
+            case ArgumentsDelta(text=text) if text and part.block:
+                piece = wrapped_text(text)[len(_OPENED) : -len(_CLOSED)] if part.started.tool == "custom" else text
+                yield self._delta({"type": "input_json_delta", "partial_json": piece})
+
+    def _ready(self, part: _Part) -> Iterator[bytes]:
+        if not part.block:
+            yield from self._open(part)
+
+    def _delta(self, delta: Json) -> bytes:
+        return sse("content_block_delta", index=self._index, delta=delta)
+
+
+_EMPTY = wrapped_text("")
+_OPENED, _CLOSED = _EMPTY[:-2], _EMPTY[-2:]
+"""The JSON around a custom tool's text."""
+
+
+def _first(started: PartStarted, index: int) -> Json | None:
+    """Return a block as it begins; None for a part that this dialect doesn't know."""
+    match started.kind:
+        case "text" | "refusal":
+            return {"type": "text", "text": ""}
+        case "thinking":
+            return {"type": "thinking", "thinking": "", "signature": ""}
+        case "tool_call":
+            call_id = id_of(started.call_id or f"toolu_{index}")
+            return {"type": "tool_use", "id": call_id, "name": started.name or "", "input": {}}
+        case "opaque":
+            return None if started.opaque is None or started.opaque.dialect != "messages" else dict(started.opaque.data)
+
+
+def sse(name: str, **data: Any) -> bytes:
+    """Return one server-sent event, named by its type."""
+    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode({"type": name, **data}) + b"\n\n"
