@@ -25,10 +25,10 @@ from app.inference.request import Receipt
 from app.inference.stream import summary
 from app.redaction.labels import check_label
 from app.web import budget_headers, request_ids
-from app.web.authenticated_route import VerbatimRoute
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
-from app.web.errors import responses
+from app.web.errors import anthropic_responses
 from app.web.requester import Caller, Payer, services_of
 
 HELLO_PATH = "/api/hello"
@@ -36,7 +36,9 @@ COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
-router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+# Half a character becomes U+FFFD, unlike in a completion's prompt: an agent's tool cuts its output anywhere, and the agent sends it
+# with every request from then on, so that refusing it would end the session.
 
 EXAMPLE = {"model": "auto", "max_tokens": 1024, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 COUNTED = {name: value for name, value in EXAMPLE.items() if name != "max_tokens"}
@@ -66,9 +68,9 @@ class TokenCount(ResponseBody):
 
 @router.post(
     MESSAGES_PATH,
-    summary="A message from the first healthy provider that the budget allows, in Anthropic's format",
+    summary="Create a message in Anthropic's format",
     description=SHAPE,
-    responses={**ANTHROPIC, **responses(400, 413, 429, 502, 504)},
+    responses={**ANTHROPIC, **anthropic_responses(413, 429, 502, 504)},
     response_class=Response,
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
@@ -88,9 +90,9 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 
 @router.post(
     COUNT_PATH,
-    summary="How many tokens a message's prompt has at most, by Cairn's own count",
+    summary="Count a prompt's tokens, at most, by Cairn's own count",
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
-    responses=responses(400, 413),
+    responses=anthropic_responses(413),
 )
 async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
@@ -99,7 +101,7 @@ async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> 
 
 
 @router.head(
-    HELLO_PATH, summary="Whether the server is there: Claude Code asks before its first call", status_code=200, response_class=Response
+    HELLO_PATH, summary="Tell Claude Code, before its first call, that the server is there", status_code=200, response_class=Response
 )
 async def hello() -> Response:
     return Response()

@@ -18,6 +18,7 @@ from app.inference.catalog import Catalog
 from app.inference.conversations import ConversationEngine
 from app.inference.engine import InferenceEngine
 from app.inference.meter import Meter
+from app.inference.refused_thinking import ThinkingRetryEngine
 from app.inference.semantic import Semantic
 from app.part import Levels, Loop, Opened, Part, Role
 from app.settings import Settings
@@ -43,7 +44,7 @@ class InferenceServices:
 
     @property
     def conversations(self) -> ConversationEngine:
-        return ConversationEngine(self.engine)
+        return ThinkingRetryEngine(self.engine)
 
 
 @asynccontextmanager

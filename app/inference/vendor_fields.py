@@ -11,11 +11,23 @@ from typing import Any
 
 import msgspec
 
-CACHE_CONTROL, THINKING_BLOCKS = "cache_control", "thinking_blocks"
+CACHE_CONTROL, THINKING = "cache_control", ("thinking_blocks", "reasoning_content")
+"""Fields that only some vendors know: a mark for the prompt cache, what the model thought."""
 KEEPING_KINDS = frozenset({"anthropic", "local"})
 """Provider kinds that take Anthropic's fields: its own, through litellm, and a team's own server, which ignores what it doesn't know."""
 DEVELOPER_KINDS = frozenset({"openai"})
-"""Provider kinds that know the role `developer`; to others it is `system`."""
+"""Provider kinds that know the role `developer`, if they are OpenAI's own servers: see `as_system`. To others it is `system`."""
+_SPOKEN = frozenset({"role", "content", "name"})
+ONLY_FIELDS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "groq": {
+        "system": _SPOKEN,
+        "user": _SPOKEN,
+        "assistant": _SPOKEN | {"tool_calls", "function_call", "reasoning"},
+        "tool": _SPOKEN | {"tool_call_id"},
+        "function": _SPOKEN,
+    }
+}
+"""By provider kind and role: a message's fields that don't lead to a refusal. Clients send answers back with all that came in them."""
 OBJECT_KINDS = frozenset({"anthropic", "gemini"})
 """Provider kinds in whose format a call's arguments are an object, not a text: litellm "repairs" or refuses other texts."""
 RAW = "_raw"
@@ -26,22 +38,28 @@ Json = Mapping[str, Any]
 
 
 def messages_for(kind: str, messages: Sequence[Json]) -> tuple[Sequence[Json], tuple[str, ...]]:
-    """Return the messages as a provider kind takes them, and the names of what was left out.
+    """Return the messages as a provider kind takes them, and the names of what was left out, of which only thinking is a loss.
 
-    A mark for the prompt cache is no loss, so it isn't named. A message that held nothing but thinking is left out.
+    A message that held nothing but thinking is left out.
     """
     found: list[Json] = []
-    dropped = False
+    dropped: dict[str, None] = {}
     for message in messages:
         made = _adapted(kind, message)
-        if made is not message and message.get(THINKING_BLOCKS) and THINKING_BLOCKS not in made:
-            dropped = True
-            if not any(made.get(name) for name in ("content", "tool_calls", "function_call")):
-                continue
-        found.append(made)
+        lost = [name for name in THINKING if made is not message and message.get(name) and name not in made]
+        dropped |= dict.fromkeys(lost)
+        if not lost or any(made.get(name) for name in ("content", "tool_calls", "function_call")):
+            found.append(made)
     if len(found) == len(messages) and all(made is message for made, message in zip(found, messages, strict=True)):
         return messages, ()
-    return found, (THINKING_BLOCKS,) if dropped else ()
+    return found, tuple(dropped)
+
+
+def as_system(messages: Sequence[Json]) -> Sequence[Json]:
+    """Return the messages with the role `system` for `developer`: other servers of OpenAI's format refuse a role that they don't know."""
+    if not any(each.get("role") == "developer" for each in messages):
+        return messages
+    return [{**each, "role": "system"} if each.get("role") == "developer" else each for each in messages]
 
 
 def tools_for(kind: str, tools: object) -> object:
@@ -56,18 +74,32 @@ def _adapted(kind: str, message: Json) -> Json:
     changes: dict[str, Any] = {}
     if kind not in DEVELOPER_KINDS and message.get("role") == "developer":
         changes["role"] = "system"
-    if kind not in KEEPING_KINDS and isinstance(content := message.get("content"), list) and any(map(_marked, content)):
-        changes["content"] = [_unmarked(part) for part in content]
-    if isinstance(calls := message.get("tool_calls"), list):
-        made = [_call(kind, call) for call in calls]
-        if any(one is not other for one, other in zip(made, calls, strict=True)):
-            changes["tool_calls"] = made
+    for name, adapt in (("content", _part), ("tool_calls", _call)):
+        if isinstance(given := message.get(name), list):
+            made = [adapt(kind, each) for each in given]
+            if any(one is not other for one, other in zip(made, given, strict=True)):
+                changes[name] = made
     if kind in SHORT_ID_KINDS and (short := _short(message.get("tool_call_id"))) is not None:
         changes["tool_call_id"] = short
-    left_out = set() if kind in KEEPING_KINDS else {CACHE_CONTROL, THINKING_BLOCKS} & message.keys()
+    left_out = _left_out(kind, message)
     if not changes and not left_out:
         return message
     return {name: value for name, value in message.items() if name not in left_out} | changes
+
+
+def _left_out(kind: str, message: Json) -> set[str]:
+    """Return the names of a message's fields that a provider kind refuses."""
+    taken = ONLY_FIELDS.get(kind, {}).get(str(message.get("role")))
+    if taken is not None:
+        return {name for name, value in message.items() if name not in taken or (value is None and name != "content")}
+    return set() if kind in KEEPING_KINDS else {CACHE_CONTROL, THINKING[0]} & message.keys()
+
+
+def _part(kind: str, part: Any) -> Any:
+    """Return a part of a content. Only OpenAI knows refusals as such: to others they are what the model said."""
+    if kind not in DEVELOPER_KINDS and isinstance(part, Mapping) and part.get("type") == "refusal":
+        return {"type": "text", "text": part.get("refusal")}
+    return part if kind in KEEPING_KINDS else _unmarked(part)
 
 
 def _call(kind: str, call: Any) -> Any:

@@ -23,13 +23,21 @@ class Streamed:
     stays: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error status with its body."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
 class ScriptedProvider:
     """`async with ScriptedProvider(reply, …) as fake:` serves at `fake.url`. Each request takes the next reply, the last one again and again.
 
     `asked`: the bodies that came. `left`: callers that hung up on a stream that stays.
     """
 
-    def __init__(self, *replies: Streamed | Mapping[str, Any]) -> None:
+    def __init__(self, *replies: Streamed | Failed | Mapping[str, Any]) -> None:
         self.url = ""
         self.asked: list[dict[str, Any]] = []
         self.left = 0
@@ -47,7 +55,7 @@ class ScriptedProvider:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def reply_to(self, body: Mapping[str, Any]) -> Streamed | Mapping[str, Any]:
+    def reply_to(self, body: Mapping[str, Any]) -> Streamed | Failed | Mapping[str, Any]:
         """Choose the reply to a request."""
         del body
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
@@ -55,6 +63,8 @@ class ScriptedProvider:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(msgspec.json.decode(await request.read()))
         reply = self.reply_to(self.asked[-1])
+        if isinstance(reply, Failed):
+            return web.Response(status=reply.status, body=msgspec.json.encode(reply.body), content_type="application/json")
         if not isinstance(reply, Streamed):
             return web.Response(body=msgspec.json.encode(reply), content_type="application/json")
         return await self._stream(request, reply)

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from app.inference import answers, provider_errors
+from app.inference import answers, provider_errors, vendor_fields
 from app.inference.answers import Chunk, Completion
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.usage import parse_usage
@@ -95,10 +95,11 @@ class CompatibleWire:
                 yield answers.chunk(data, raw)
 
     def _body(self, call: ProviderCall) -> dict[str, Any]:
-        """Return the request's JSON, with `max_tokens` under the name that this server knows."""
+        """Return the request's JSON, with `max_tokens` and the roles under the names that this server knows."""
         parameters = dict(call.parameters)
-        if self._ours:
-            parameters["max_completion_tokens"] = parameters.pop("max_tokens")
+        if not self._ours:
+            return {"model": call.model, "messages": vendor_fields.as_system(call.messages), **parameters}
+        parameters["max_completion_tokens"] = parameters.pop("max_tokens")
         return {"model": call.model, "messages": call.messages, **parameters}
 
     def _posted(self, path: str, body: Mapping[str, Any]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:

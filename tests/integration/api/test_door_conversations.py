@@ -27,11 +27,12 @@ from app.inference.conversation import (
     Turn,
 )
 from app.inference.conversations import ConversationEngine
+from app.inference.refused_thinking import ThinkingRetryEngine
 from app.inference.request import CallContext, Receipt
 from app.inference.stream import BrokenStream
 from tests.fakes.hostile import HostileProvider
 from tests.fakes.provider import full
-from tests.fakes.scripted import ScriptedProvider, Streamed
+from tests.fakes.scripted import Failed, ScriptedProvider, Streamed
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
 from tests.unit.inference.dialects.assembled import assembled
@@ -211,6 +212,40 @@ async def test_a_long_thought_is_counted_once(api: Api) -> None:
         assert not receipt.disputed
 
 
+@pytest.mark.parametrize("streams", [True, False])
+async def test_thinking_that_a_provider_refuses_is_left_out_once(api: Api, streams: bool) -> None:
+    said = "messages.1.content.0: Invalid `signature` in `thinking` block"
+    refusal = Failed(400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}})
+    text_block = {"type": "text", "text": "Yes."}
+    whole_message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [text_block],
+        "stop_reason": "end_turn",
+    }
+    ends = {**whole_message, "usage": {"input_tokens": 9, "output_tokens": 2}}
+    good = message(*block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Yes."}), stop="end_turn") if streams else ends
+    turns = (*asked().turns, Turn("assistant", (*THOUGHTS, LOOK_1)), Turn("user", (ToolResult("a", (Text("one"),)),)))
+    conversation = Conversation("auto", turns, (LOOK,), dialect="messages")
+    async with ScriptedProvider(refusal, good) as fake, open_door(api, kinds={"one": "anthropic"}, hostile=scripted(one=fake)) as door:
+        engine, payer = ThinkingRetryEngine(door.front), await context(door)
+        if streams:
+            stream = await engine.open_stream(conversation, payer)
+            choice, receipt = assembled([event async for event in stream.events()]).choices[0], stream.receipt
+        else:
+            answer, receipt = await engine.complete(conversation, payer)
+            choice = answer.choices[0]
+        assert choice == AnswerChoice((Text("Yes."),), "end")
+        assert receipt.dropped == ("thinking",)
+        first, second = fake.asked
+        assert holds(first, "signature", "data")
+        assert not holds(second, "signature", "data", "thinking")
+        assert second["messages"][1]["content"][-1]["name"] == "look"
+        assert [state for _, state, _ in await door.holds()] == ["released", "settled"]
+
+
 MARKED = Conversation(
     "auto",
     (
@@ -241,8 +276,7 @@ async def test_what_only_anthropic_takes_reaches_no_other_provider(api: Api, kin
         assert not holds(body, "cache_control", "thinking_blocks")
         assert receipt.dropped == ("thinking_blocks",)
         if kind != "gemini":
-            roles = [each["role"] for each in body["messages"]]
-            assert roles[4] == ("developer" if kind == "openai" else "system")
+            assert body["messages"][4]["role"] == "system"
 
 
 async def test_anthropic_gets_marks_and_thinking(api: Api) -> None:

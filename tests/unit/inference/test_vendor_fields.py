@@ -10,6 +10,8 @@ import pytest
 from app.inference.parameters import call_for
 from app.inference.request import ChatRequest
 from app.inference.vendor_fields import messages_for, tools_for
+from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.wire import ProviderCall
 from tests.unit.inference.test_parameters import candidate
 
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -64,6 +66,19 @@ def test_plain_messages_are_passed_on_as_they_are(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("groq", "system"), ("anthropic", "system"), ("local", "system")])
 def test_the_role_developer_reaches_only_openai(kind: str, role: str) -> None:
     assert messages_for(kind, [{"role": "developer", "content": "a"}]) == ([{"role": role, "content": "a"}], ())
+
+
+@pytest.mark.parametrize(
+    ("api_base", "role", "bound"),
+    [(None, "developer", "max_completion_tokens"), ("https://other.example/v1", "system", "max_tokens")],
+)
+async def test_other_servers_of_openais_format_get_no_role_that_they_dont_know(api_base: str | None, role: str, bound: str) -> None:
+    wire = CompatibleWire(kind="openai", api_base=api_base, api_key="k", connect_seconds=1, connections=1)
+    given = [{"role": "developer", "content": "a"}, {"role": "user", "content": "b"}]
+    body = wire._body(ProviderCall("m", given, {"max_tokens": 5}))
+    assert body == {"model": "m", "messages": [{"role": role, "content": "a"}, given[1]], bound: 5}
+    assert given[0]["role"] == "developer"
+    await wire.close()
 
 
 @pytest.mark.parametrize("kind", STRICT)
@@ -131,3 +146,37 @@ def test_a_long_id_is_shortened_alike_in_a_call_and_in_its_result(kind: str) -> 
     assert ids[0] != ids[1]
     assert messages_for(kind, calling("{}", "a" * 40))[0] == calling("{}", "a" * 40)
     assert messages_for("gemini", calling("{}", one))[0] == calling("{}", one)
+
+
+def test_groq_gets_no_field_that_it_refuses_when_an_answer_is_sent_back_whole() -> None:
+    echoed: list[dict[str, Any]] = [
+        {"role": "user", "content": "a", "name": "ann", "metadata": {}, "id": "1", "tool_calls": None},
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "annotations": [],
+            "audio": None,
+            "function_call": None,
+            "reasoning": "hm",
+            "reasoning_content": "hm",
+            "tool_calls": [CALL],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "x", "name": "f", "status": "ok"},
+    ]
+    taken = [
+        {"role": "user", "content": "a", "name": "ann"},
+        {"role": "assistant", "content": None, "reasoning": "hm", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "a", "content": "x", "name": "f"},
+    ]
+    assert messages_for("groq", echoed) == (taken, ("reasoning_content",))
+    for kind in ("openai", "gemini", "anthropic", "local"):
+        assert messages_for(kind, echoed)[0] is echoed
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("openai", True), ("groq", False), ("anthropic", False), ("gemini", False), ("local", False)])
+def test_a_refusal_is_a_text_to_all_but_openai(kind: str, kept: bool) -> None:
+    said = {"role": "assistant", "content": [TEXT, {"type": "refusal", "refusal": "no"}]}
+    found, dropped = messages_for(kind, [said])
+    assert found == [said if kept else {"role": "assistant", "content": [TEXT, {"type": "text", "text": "no"}]}]
+    assert dropped == ()

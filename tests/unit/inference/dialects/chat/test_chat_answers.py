@@ -173,6 +173,11 @@ def test_an_answer_is_written_with_its_usage_and_cost() -> None:
     }
 
 
+def test_a_custom_call_is_written_as_such() -> None:
+    made = CHAT.write_answer(WholeAnswer((AnswerChoice((ToolInvocation("c", "sh", "ls", "custom"),), "tool_calls"),)), extra={})
+    assert made["choices"][0]["message"]["tool_calls"] == [{"id": "c", "type": "custom", "custom": {"name": "sh", "input": "ls"}}]
+
+
 @pytest.mark.parametrize(
     ("reason", "finish"),
     [

@@ -148,6 +148,10 @@ def test_a_message_reads_as_its_turn_and_is_written_as_it_was(message: dict[str,
             Turn("user", (Document(ContentSource(data="JVBE"), "application/pdf", "a.pdf"),)),
         ),
         (
+            {"role": "user", "content": [{"type": "file", "file": {"file_id": "file_1"}}]},
+            Turn("user", (Document(ContentSource(file_id="file_1")),)),
+        ),
+        (
             {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}]},
             Turn("user", (Audio("UklG", "wav"),)),
         ),
@@ -308,6 +312,11 @@ def test_a_choice_of_several_allowed_tools_is_passed_on() -> None:
             {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "JVBE"}}]}]},
             "messages[0].content[0].file.file_data",
             "must be the file inline",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": "a.pdf"}}]}]},
+            "messages[0].content[0].file.file_data",
+            "is missing",
         ),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id", "is missing"),
         ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0].name", "no earlier message"),
@@ -496,6 +505,33 @@ def test_what_another_dialect_alone_can_say_is_named() -> None:
         ],
         "reasoning_effort": "medium",
     }
+
+
+def test_a_part_where_the_dialect_has_no_place_for_it_is_named() -> None:
+    misplaced = (
+        Turn("system", (Text("s"), PICTURE)),
+        Turn("user", (Text("u"), Thinking("hm"), A)),
+        Turn("assistant", (Text("a"), PICTURE)),
+        Turn("user", (RefusalText("no"),)),
+    )
+    made = CHAT.write_request(Conversation("auto", misplaced))
+    assert made.dropped == ("system.image", "user.thinking", "user.tool_call", "assistant.image")
+    assert [each["content"] for each in made.body["messages"]] == ["s", "u", "a", "no"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "read"), [("none", ToolChoice("none")), ({"name": "weather"}, ToolChoice("named", "weather")), (None, None)]
+)
+def test_the_older_form_of_the_choice_is_read(choice: Any, read: ToolChoice | None) -> None:
+    body = {"model": "auto", "messages": [USER], "functions": [{"name": "weather"}], "function_call": choice}
+    assert CHAT.read_request(body).options.tool_choice == read
+
+
+def test_a_format_that_is_no_grammar_is_kept() -> None:
+    tool = {"type": "custom", "custom": {"name": "sh", "format": {"type": "text"}}}
+    (read,) = CHAT.read_request({"model": "auto", "messages": [USER], "tools": [tool]}).tools
+    assert isinstance(read, ToolDefinition)
+    assert read.format == {"type": "text"}
 
 
 def test_a_request_of_which_nothing_is_left_is_refused() -> None:

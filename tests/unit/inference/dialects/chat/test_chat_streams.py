@@ -232,6 +232,19 @@ def test_a_stream_is_written_so_that_it_reads_the_same(name: str) -> None:
     assert assembled(events(chunks)).choices == assembled(before).choices
 
 
+def test_the_older_form_of_a_call_is_read() -> None:
+    first, second = {"name": "look", "arguments": '{"x":'}, {"arguments": "1}"}
+    choice = only([chunk({"function_call": first}), chunk({"function_call": second}), chunk({}, "function_call")])
+    (part,) = choice.parts
+    assert isinstance(part, ToolInvocation)
+    assert (part.name, part.arguments, choice.reason) == ("look", '{"x":1}', "tool_calls")
+
+
+def test_white_space_after_a_whole_call_is_nothing() -> None:
+    stream = [chunk(call('{"x":1}', 0, id="a", name="look")), chunk(call('{"x":2}', 1, id="b", name="look")), chunk(call("\n", 0)), STOP]
+    assert only(stream).parts == (LOOK_1, LOOK_2)
+
+
 def test_the_events_of_a_stream_in_order() -> None:
     assert events([*PARALLEL, chunk(usage={"prompt_tokens": -4, "completion_tokens": 1})]) == [
         AnswerStarted("chatcmpl-1", "m-1", 5),

@@ -271,6 +271,11 @@ def test_empty_texts_are_no_parts_and_an_empty_prefill_is_no_turn() -> None:
     assert read.turns == (Turn("user", (Text("x"),)),)
 
 
+def test_a_system_message_may_stand_among_the_others() -> None:
+    read = MESSAGES.read_request(body(USER, {"role": "system", "content": "Be brief."}, USER))
+    assert [turn.role for turn in read.turns] == ["user", "system", "user"]
+
+
 def test_results_may_come_in_several_messages() -> None:
     calls = said(CALL, {**CALL, "id": "toolu_2"}, role="assistant")
     read = MESSAGES.read_request(

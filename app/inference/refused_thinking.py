@@ -1,0 +1,66 @@
+"""Ask again without thinking, once, where a provider refuses what another one signed. Nothing was delivered or charged until then.
+
+A conversation keeps each thought's signature for the vendor that made it. After a fallback another vendor, or another account of the same
+one, may be asked: it can't verify them, and refuses the whole request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from app.errors import Refused
+from app.inference.answer_events import WholeAnswer
+from app.inference.conversation import Conversation, Thinking, without_parts
+from app.inference.conversations import AnswerStream, ConversationEngine
+from app.inference.request import CacheMode, CallContext, Receipt
+
+DROPPED = "thinking"
+"""The name of what the second request leaves out."""
+WORDS = ("signature", "redacted_thinking", "expected `thinking`", "must start with a thinking block", "cannot be modified")
+"""Words, beside "thinking", of a refusal that is about signed thoughts, or about their absence."""
+
+
+class ThinkingRetryEngine(ConversationEngine):
+    """Answers conversations; where thinking is refused, once more without it, as a request of its own in the log."""
+
+    async def complete(
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+    ) -> tuple[WholeAnswer, Receipt]:
+        try:
+            return await super().complete(conversation, context, size=size, cache=cache)
+        except Refused as refusal:
+            if not refuses_thinking(refusal, conversation):
+                raise
+        answer, receipt = await super().complete(without_thinking(conversation), _again(context), size=size, cache=cache)
+        receipt.dropped = (*receipt.dropped, DROPPED)
+        return answer, receipt
+
+    async def open_stream(
+        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+    ) -> AnswerStream:
+        try:
+            return await super().open_stream(conversation, context, size=size, cache=cache)
+        except Refused as refusal:
+            if not refuses_thinking(refusal, conversation):
+                raise
+        stream = await super().open_stream(without_thinking(conversation), _again(context), size=size, cache=cache)
+        stream.receipt.dropped = (*stream.receipt.dropped, DROPPED)
+        return stream
+
+
+def refuses_thinking(refusal: Refused, conversation: Conversation) -> bool:
+    """Tell whether a provider refused a request for the thinking in it, or for thinking that is missing where thinking is asked for."""
+    said = refusal.message.lower()
+    thinks = conversation.options.reasoning is not None or any(isinstance(part, Thinking) for part in conversation.parts())
+    return thinks and "thinking" in said and any(words in said for words in WORDS)
+
+
+def without_thinking(conversation: Conversation) -> Conversation:
+    """Return a conversation without thoughts that doesn't ask for any: with thinking on, earlier turns would have to begin with it."""
+    options = replace(conversation.options, reasoning=None)
+    return replace(conversation, turns=without_parts(conversation.turns, Thinking), options=options)
+
+
+def _again(context: CallContext) -> CallContext:
+    return replace(context, request_id=uuid4().hex)
