@@ -1,4 +1,4 @@
-"""OpenAI's Responses: what Codex speaks, and OpenAI's clients by their own choice. Nothing is stored: each request has the whole conversation.
+"""OpenAI's Responses: what Codex speaks. Nothing is stored: each request has the whole conversation.
 
 The same engine as the other endpoints: money, chain, caches, breakers and the log are one.
 """
