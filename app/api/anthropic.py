@@ -5,7 +5,6 @@ The same engine as OpenAI's endpoints: money, chain, caches, breakers and the lo
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,22 +12,29 @@ import msgspec
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
-from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
+from app.api.model_calls import (
+    Project,
+    cache_mode,
+    call_context,
+    check_model,
+    receipt_headers,
+    request_bytes,
+    stream_asked,
+    written,
+)
 from app.api.month_limits import MonthLimit, month_limits_of
 from app.api.schema import ResponseBody
 from app.errors import InvalidInput
 from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation, HostedTool
-from app.inference.conversations import AnswerStream
 from app.inference.dialects.messages import MESSAGES, PING, read_request
 from app.inference.request import Receipt
 from app.inference.stream import summary
-from app.redaction.labels import check_label
 from app.web import budget_headers, request_ids
-from app.web.authenticated_route import VerbatimRoute
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
-from app.web.errors import responses
+from app.web.errors import anthropic_responses
 from app.web.requester import Caller, Payer, services_of
 
 HELLO_PATH = "/api/hello"
@@ -36,7 +42,9 @@ COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
-router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+# Half a character becomes U+FFFD, unlike in a completion's prompt: an agent's tool cuts its output anywhere, and the agent sends it
+# with every request from then on, so that refusing it would end the session.
 
 EXAMPLE = {"model": "auto", "max_tokens": 1024, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 COUNTED = {name: value for name, value in EXAMPLE.items() if name != "max_tokens"}
@@ -68,7 +76,7 @@ class TokenCount(ResponseBody):
     MESSAGES_PATH,
     summary="Create a message in Anthropic's format",
     description=SHAPE,
-    responses={**ANTHROPIC, **responses(400, 413, 429, 502, 504)},
+    responses={**ANTHROPIC, **anthropic_responses(413, 429, 502, 504)},
     response_class=Response,
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
@@ -77,10 +85,11 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
     limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
-    if _streamed(body):
+    if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         headers = _headers(request, stream.receipt, limit)
-        return NamedFeed(written(stream), headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
+        events = written(stream, MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens))
+        return NamedFeed(events, headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
     answer, receipt = await unless_disconnected(request, conversations.complete(conversation, context, size=size, cache=cache))
     made = msgspec.json.encode(MESSAGES.write_answer(answer, extra=summary(receipt)))
     return Response(made, media_type="application/json", headers=_headers(request, receipt, limit))
@@ -90,7 +99,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     COUNT_PATH,
     summary="Count a prompt's tokens, at most, by Cairn's own count",
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
-    responses=responses(400, 413),
+    responses=anthropic_responses(413),
 )
 async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
@@ -108,9 +117,7 @@ async def hello() -> Response:
 def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Conversation:
     """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
     conversation = read_request(body, counted=counted)
-    check_label(conversation.model, param="model")
-    if "\0" in conversation.model:
-        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+    check_model(conversation)
     for place, tool in enumerate(body.get("tools") or ()):
         if any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools):
             raise _hosted(place, tool)
@@ -121,26 +128,6 @@ def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
     reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
     said = f"tools[{place}] is {tool['type']}, a tool that the provider runs or defines itself: {reason}."
     return InvalidInput(f"{said} Leave it out, or define a tool of your own with an input_schema.", param=f"tools[{place}]")
-
-
-def _streamed(body: dict[str, Any]) -> bool:
-    stream = body.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise InvalidInput("stream must be true or false.", param="stream")
-    return bool(stream)
-
-
-async def written(stream: AnswerStream) -> AsyncGenerator[bytes]:
-    """Yield a stream's server-sent events. Raises BrokenStream if it can't be completed."""
-    writer, events = MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens), stream.events()
-    try:
-        async for event in events:
-            for raw in writer.feed(event):
-                yield raw
-    finally:
-        await events.aclose()
-    for raw in writer.end(stream.charged, extra=summary(stream.receipt)):
-        yield raw
 
 
 def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:

@@ -89,7 +89,7 @@ class ToolResult:
 @dataclass(frozen=True, slots=True)
 class Thinking:
     """A model's thinking. `signature`: the proof of the model's vendor, opaque; `sealed`: thinking that only the vendor can read (Messages'
-    `redacted_thinking`, Responses' `encrypted_content`). `id`: of the item in Responses."""
+    `redacted_thinking`, Responses' `encrypted_content`). `id`: of the item in Responses, "" if it has none; None: not sealed there."""
 
     text: str
     signature: str | None = None
@@ -126,10 +126,20 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolNamespace:
+    """A named group of tools. Only Responses has them. `tool`: the name that the tool has within it."""
+
+    name: str
+    tool: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolDefinition:
     """A tool that the model may call: one of the caller's. `schema`: of its arguments (function), None for a custom tool.
 
-    `format`: a custom tool's grammar, as given. `strict`: the arguments must follow the schema.
+    `format`: a custom tool's grammar, as given. `strict`: the arguments must follow the schema. `namespace`: its group, whose name is a
+    part of the tool's `name` here, so that dialects without groups can say it.
     """
 
     name: str
@@ -139,6 +149,7 @@ class ToolDefinition:
     strict: bool | None = None
     format: Mapping[str, Any] | None = field(default=None, hash=False)
     cache: CacheLifetime | None = None
+    namespace: ToolNamespace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import CairnError
 from app.web import errors
@@ -94,44 +94,39 @@ class NamedFeed(Feed):
         ping: bytes,
         ping_seconds: float,
     ) -> None:
-        super().__init__(with_pings(events, ping, seconds=ping_seconds), headers, unread=unread)
+        super().__init__(events, headers, unread=unread)
+        self._ping = ping
+        self._ping_seconds = ping_seconds
+        self._sent_at: float | None = None
+        """When the last event was sent, by the loop's clock; None before the first one, and after the last."""
+
+    async def _send(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def timed(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                self._sent_at = loop.time() if message.get("more_body") else None
+            await send(message)
+
+        pinging = asyncio.create_task(self._fill_silences(timed), name="pings of a stream")
+        try:
+            await super()._send(timed)
+        finally:
+            pinging.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await pinging
+
+    async def _fill_silences(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            silent = 0.0 if self._sent_at is None else loop.time() - self._sent_at
+            if silent >= self._ping_seconds:
+                await send({"type": "http.response.body", "body": self._ping, "more_body": True})
+                silent = 0.0
+            await asyncio.sleep(self._ping_seconds - silent)
 
     def _error_frame(self, error: CairnError) -> bytes:
         return b"event: error\n" + super()._error_frame(error)
-
-
-async def with_pings(events: AsyncGenerator[bytes], ping: bytes, *, seconds: float) -> AsyncGenerator[bytes]:
-    """Yield the events, and a ping after each so many seconds of silence. The events are read in one task, since they may time it."""
-    queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
-
-    async def read() -> None:
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    await queue.put(event)
-        except Exception as error:  # noqa: BLE001 - raised where the events are awaited
-            await queue.put(error)
-        else:
-            await queue.put(None)
-
-    reading = asyncio.create_task(read(), name="read a stream")
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(seconds):
-                    found = await queue.get()
-            except TimeoutError:
-                yield ping
-                continue
-            if isinstance(found, Exception):
-                raise found
-            if found is None:
-                return
-            yield found
-    finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
 
 
 def one_line(event: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -92,6 +93,32 @@ def responses(*more: int) -> dict[int | str, dict[str, object]]:
     """Return a route's error replies for OpenAPI: those of every route that takes a key, and `more`."""
     statuses = sorted({401, 403, 404, 422, 429, 503, *more})
     return {status: {"model": ErrorReply, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+class AnthropicErrorDetails(BaseModel):
+    """`param` names the field at fault."""
+
+    error_code: str
+    param: str | None = None
+
+
+class AnthropicErrorBody(BaseModel):
+    type: str
+    message: str
+    details: AnthropicErrorDetails
+
+
+class AnthropicErrorReply(BaseModel):
+    """An error in the shape that Anthropic's clients know. `request_id` finds the request in the logs."""
+
+    type: Literal["error"]
+    error: AnthropicErrorBody
+    request_id: str | None
+
+
+def anthropic_responses(*more: int) -> dict[int | str, dict[str, object]]:
+    """Return the error replies of a route of Anthropic's for OpenAPI. A wrong field is 400 there; the framework names 422 nevertheless."""
+    return {status: {**described, "model": AnthropicErrorReply} for status, described in responses(400, *more).items()}
 
 
 def install(app: FastAPI) -> None:

@@ -24,7 +24,7 @@ from app.settings import Settings
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BEGIN, END = "<!-- written by docs/reference/generate.py -->", "<!-- end -->"
-METHODS = ("get", "post", "put", "patch", "delete")
+METHODS = ("get", "head", "post", "put", "patch", "delete")
 MAX_DEFAULT = 60
 
 

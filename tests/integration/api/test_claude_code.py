@@ -105,6 +105,14 @@ async def test_claude_code_gets_an_answer(agent: Agent, answering: Door) -> None
     assert (done.status, told["result"]) == (0, WORDS)
 
 
+@pytest.mark.parametrize("kind", ["groq", "anthropic", "gemini"])
+async def test_claude_code_gets_an_answer_of_a_provider_of_any_format(agent: Agent, api: Api, kind: str) -> None:
+    async with open_door(api, "one", kinds={"one": kind}) as door:
+        door.fakes["one"].say(WORDS)
+        done, told = await agent.ask(door, "What do rivers do?")
+        assert (done.status, told["result"]) == (0, WORDS)
+
+
 async def test_claude_code_writes_a_file_with_a_tool_call(agent: Agent, api: Api) -> None:
     path = agent.folder / "work" / "rivers.txt"
     script = calls("Write", {"file_path": str(path), "content": "To the sea.\n"}), said("Written.")

@@ -382,6 +382,24 @@ async def test_what_only_anthropic_knows_is_named_as_dropped(door: Door) -> None
     assert (await post(door, body)).headers["x-cairn-dropped"] == "container"
 
 
+async def test_half_a_character_in_a_tools_output_ends_no_session(door: Door) -> None:
+    body = b'{"model":"auto","max_tokens":50,"messages":[{"role":"user","content":"say 5 words \\ud83d"}]}'
+    headers = {"x-api-key": door.key, "content-type": "application/json"}
+    async with door.api.http.post(f"{door.api.url}/v1/messages", data=body, headers=headers) as reply:
+        assert reply.status == 200
+    assert "say 5 words \ufffd" in str(door.fakes["one"].asked[0].body)
+
+
+async def test_a_caller_who_leaves_in_mid_stream_pays_for_what_came(api: Api) -> None:
+    async with open_door(api, "one", fakes={"per_token_ms": 20}) as door:
+        body = {"model": "auto", "max_tokens": 500, "messages": asked("say 400 words"), "stream": True}
+        headers = {"x-api-key": door.key}
+        async with door.api.http.post(f"{door.api.url}/v1/messages", json=body, headers=headers) as reply:
+            await reply.content.readuntil(b"content_block_delta")
+        await door.fakes["one"].idle()
+        assert [(state, mark) for _, state, mark in await door.holds()] == [("settled", "partial")]
+
+
 # LangChain.
 
 

@@ -11,13 +11,9 @@ from app.inference.conversation import Conversation, HostedTool, Options, Output
 from app.inference.dialects.chat.message_writing import MessageWriter, cache_control
 from app.inference.dialects.dialect import WrittenRequest
 from app.inference.dialects.dropped import Dropped
+from app.inference.dialects.efforts import effort_of
 from app.inference.dialects.wrapped_tools import wrapped
 
-EFFORT_BUDGETS = ((1024, "low"), (2048, "medium"))
-"""Thinking tokens up to which an effort stands for a budget; "high" beyond. As litellm grants them: see `parameters.THINKING_TOKENS`."""
-ADAPTIVE_EFFORT = "medium"
-"""The effort that stands for "as much as you see fit"."""
-NO_EFFORT = "none"
 HARMLESS = frozenset({
     "metadata", "client_metadata", "store", "stream", "stream_options", "include", "safety_identifier", "prompt_cache_key",
     "prompt_cache_retention", "service_tier", "inference_geo", "diagnostics", "cache_control", "tools.eager_input_streaming",
@@ -73,13 +69,7 @@ def _effort(reasoning: Reasoning, dropped: Dropped) -> str | None:
     """Return the effort that is nearest to what was asked for."""
     if reasoning.summary is not None:
         dropped.add("reasoning.summary")
-    if not reasoning.enabled:
-        return NO_EFFORT if reasoning.effort == NO_EFFORT else None
-    if reasoning.effort is not None:
-        return reasoning.effort
-    if reasoning.budget_tokens is None:
-        return ADAPTIVE_EFFORT if reasoning.adaptive else None
-    return next((effort for most, effort in EFFORT_BUDGETS if reasoning.budget_tokens <= most), "high")
+    return effort_of(reasoning)
 
 
 def _response_format(form: OutputFormat) -> dict[str, Any]:

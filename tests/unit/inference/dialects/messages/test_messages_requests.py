@@ -271,6 +271,11 @@ def test_empty_texts_are_no_parts_and_an_empty_prefill_is_no_turn() -> None:
     assert read.turns == (Turn("user", (Text("x"),)),)
 
 
+def test_a_system_message_may_stand_among_the_others() -> None:
+    read = MESSAGES.read_request(body(USER, {"role": "system", "content": "Be brief."}, USER))
+    assert [turn.role for turn in read.turns] == ["user", "system", "user"]
+
+
 def test_results_may_come_in_several_messages() -> None:
     calls = said(CALL, {**CALL, "id": "toolu_2"}, role="assistant")
     read = MESSAGES.read_request(
@@ -463,7 +468,7 @@ def test_what_can_not_be_said_is_named() -> None:
 
 
 def test_thinking_that_another_vendor_sealed_is_not_sent() -> None:
-    made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("", sealed="s"), Text("y"))), dialect="responses")
+    made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("", sealed="s", id="rs_1"), Text("y"))), dialect="responses")
     assert made.body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
     assert made.dropped == ("assistant.thinking",)
 
