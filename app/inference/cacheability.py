@@ -1,13 +1,18 @@
-"""Decide which answers may be cached: whole, finished by the model itself, text only, and without a secret."""
+"""Decide which requests may use the cache, and which answers may be kept: whole, finished by the model, text only, without a secret."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import msgspec
 
+from app.inference import cached_answer, semantic
 from app.inference.cached_answer import CachedAnswer
+from app.inference.request import CallContext, ChatRequest
+from app.inference.semantic import CacheQuestion
 from app.redaction import suspicious
+from app.settings import CompletionsCacheSettings
 
 MAX_CHECKED_CHARS = 65_536
 """Longer answers are not scanned for secrets while the caller waits, so they are not cached."""
@@ -15,6 +20,33 @@ FINISHES = frozenset({"stop", "length"})
 STEP_CHARS = 8_192
 REACH_CHARS = 16_384
 """Upper bound of how far a redaction rule reads from where a secret begins (the longest: a JWT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlan:
+    """A request's use of the cache. `read`: a cached answer may serve it; `question`: what the semantic cache compares, if it may."""
+
+    key: bytes
+    read: bool
+    ttl_seconds: float
+    question: CacheQuestion | None = None
+
+
+def may_use(request: ChatRequest, options: CompletionsCacheSettings) -> bool:
+    """Tell whether a request may be read from the cache or stored. Creative ones (temperature, several choices) only if it asks for it."""
+    given = request.parameters
+    temperature = given.get("temperature")
+    creative = request.choices > 1 or (temperature is not None and temperature > 0)
+    if not options.enabled or request.cache == "never" or any(given.get(name) for name in cached_answer.UNCACHEABLE_FIELDS):
+        return False
+    return request.cache == "always" or not creative
+
+
+def plan(request: ChatRequest, asker: CallContext, options: CompletionsCacheSettings, *, by_meaning: bool) -> CachePlan:
+    """Plan the cache's use for a request that may use it, its chain resolved."""
+    ttl = options.deterministic_ttl_seconds if request.parameters.get("temperature") == 0 else options.ttl_seconds
+    question = semantic.question_of(request, asker) if by_meaning else None
+    return CachePlan(cached_answer.key_of(request, asker), request.cache != "refresh", ttl, question)
 
 
 async def keepable(found: CachedAnswer) -> bool:

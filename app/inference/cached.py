@@ -7,26 +7,25 @@ only if the caller asks for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
 from app.budget.requests import RequestOutcome
 from app.cache.tiers import TieredCache
-from app.errors import CairnError
 from app.inference import cached_answer as answers
-from app.inference import semantic
-from app.inference.cacheability import keepable
+from app.inference.cacheability import CachePlan, keepable, may_use, plan
 from app.inference.cached_answer import CachedAnswer
 from app.inference.catalog import Catalog
-from app.inference.engine import InferenceEngine
+from app.inference.chat_engine import ChunkStream
 from app.inference.fanout import ReaderPosition
 from app.inference.in_flight import FoundAnswer, InFlightRequest, StreamReading, shared
+from app.inference.logged import LoggedEngine, RequestRecorder
 from app.inference.outcomes import outcome_of
 from app.inference.replay import Replay
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
-from app.inference.semantic import CacheQuestion, Semantic
+from app.inference.semantic import Semantic
 from app.inference.stream import BrokenStream, Stream
 from app.settings import CompletionsCacheSettings
 from app.telemetry import measures
@@ -35,21 +34,13 @@ MAX_FOLLOWED = 2
 """Number of other requests' in-flight answers to wait for in vain; then ask alone, or fail if their streams broke."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    key: bytes
-    read: bool
-    ttl_seconds: float
-    question: CacheQuestion | None = None
-
-
 @dataclass(slots=True)
 class _Asked:
     """One request on its way through the cache."""
 
     request: ChatRequest
     asker: CallContext
-    plan: _Plan
+    plan: CachePlan
     began: float
     followed: int = 0
 
@@ -59,7 +50,8 @@ class CachedEngine:
 
     def __init__(
         self,
-        engine: InferenceEngine,
+        engine: LoggedEngine,
+        recorder: RequestRecorder,
         catalog: Catalog,
         tiers: TieredCache,
         options: CompletionsCacheSettings,
@@ -67,6 +59,7 @@ class CachedEngine:
         by_meaning: Semantic | None = None,
     ) -> None:
         self._engine = engine
+        self._recorder = recorder
         self._catalog = catalog
         self._tiers = tiers
         self._options = options
@@ -91,7 +84,7 @@ class CachedEngine:
                 return CompletionAnswer(found.stored.body, self._hit(asked, found, waited=True))
         return await self._engine.complete(request, asker)
 
-    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> Stream | Replay | StreamReading:
+    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream:
         """Like `complete`, streamed: replays a cached answer, or joins an in-flight stream from its beginning."""
         asked = self._plan(request, asker)
         if asked is None:
@@ -111,10 +104,8 @@ class CachedEngine:
     async def embed(self, request: EmbeddingRequest, asker: CallContext) -> Vectors:
         return await self._engine.embed(request, asker)
 
-    async def infer_batch(
-        self, requests: Sequence[ChatRequest], asker: Callable[[int], CallContext]
-    ) -> list[CompletionAnswer | CairnError]:
-        return await self._engine.infer_batch(requests, asker, complete=self.complete)
+    async def covers(self, request: ChatRequest, asker: CallContext) -> bool:
+        return await self._engine.covers(request, asker)
 
     async def input_tokens(self, request: ChatRequest) -> int:
         return await self._engine.input_tokens(request)
@@ -133,18 +124,10 @@ class CachedEngine:
 
     def _plan(self, request: ChatRequest, asker: CallContext) -> _Asked | None:
         """Plan a request's use of the cache; None if it is neither read from the cache nor stored."""
-        given, options = request.parameters, self._options
-        temperature = given.get("temperature")
-        creative = request.choices > 1 or (temperature is not None and temperature > 0)
-        if not options.enabled or request.cache == "never" or any(given.get(name) for name in answers.UNCACHEABLE_FIELDS):
+        if not may_use(request, self._options):
             return None
-        if creative and request.cache != "always":
-            return None
-        candidates = self._catalog.candidates(request.model)
-        ttl = options.deterministic_ttl_seconds if temperature == 0 else options.ttl_seconds
-        question = None if self.by_meaning is None else semantic.question_of(request, asker, candidates)
-        plan = _Plan(answers.key_of(request, asker, candidates), request.cache != "refresh", ttl, question)
-        return _Asked(request, asker, plan, perf_counter())
+        request = self._catalog.resolve(request)
+        return _Asked(request, asker, plan(request, asker, self._options, by_meaning=self.by_meaning is not None), perf_counter())
 
     async def _exact_hit(self, asked: _Asked) -> FoundAnswer | None:
         """Look the prompt up in the exact tiers."""
@@ -152,7 +135,7 @@ class CachedEngine:
         stored = None if entry is None else answers.unpacked(entry.value)
         return None if entry is None or stored is None else FoundAnswer(stored, entry.tier)
 
-    async def _semantic_hit(self, plan: _Plan) -> FoundAnswer | None:
+    async def _semantic_hit(self, plan: CachePlan) -> FoundAnswer | None:
         """Look up the answer of a prompt with the same meaning; None if there is none."""
         if self.by_meaning is None or plan.question is None or not plan.read:
             return None
@@ -207,7 +190,7 @@ class CachedEngine:
             return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
             await flight.leave()
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _wait_for_end(self, asked: _Asked, flight: InFlightRequest) -> None:
@@ -217,7 +200,7 @@ class CachedEngine:
             await flight.leave()
             await flight.over()
         except asyncio.CancelledError as error:
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _follow(self, asked: _Asked, flight: InFlightRequest) -> FoundAnswer | None:
@@ -261,7 +244,7 @@ class CachedEngine:
         """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
         asked.followed += isinstance(error, BrokenStream)
         if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
-            self._engine.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise error
 
     def _start(self, asked: _Asked, ask: Callable[[_Asked, InFlightRequest], Coroutine[object, object, None]]) -> InFlightRequest:
@@ -306,7 +289,7 @@ class CachedEngine:
         if stored is not None:
             await self._keep(asked.plan, flight, stored)
 
-    async def _keep(self, plan: _Plan, flight: InFlightRequest, stored: CachedAnswer) -> None:
+    async def _keep(self, plan: CachePlan, flight: InFlightRequest, stored: CachedAnswer) -> None:
         """Store the answer if it may be kept; until then the request stays registered as in flight."""
         keep = not flight.private and await keepable(stored)
         if keep:
@@ -322,11 +305,10 @@ class CachedEngine:
     def _hit(self, asked: _Asked, found: FoundAnswer, *, waited: bool = False) -> Receipt:
         stored, seconds = found.stored, perf_counter() - asked.began
         receipt = Receipt(stored.provider, stored.model, cache=found.tier, saved=stored.nanousd, similarity=found.similarity)
-        candidates = self._catalog.candidates(asked.request.model)
-        receipt.asked_model = next((each.model for each in candidates if each.name == stored.provider), "")
+        receipt.asked_model = next((each.model for each in asked.request.chain if each.name == stored.provider), "")
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
+        self._recorder.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
@@ -345,7 +327,7 @@ class CachedEngine:
 
     def _read(self, asked: _Asked, receipt: Receipt, outcome: RequestOutcome) -> None:
         self._spared(receipt, 0.0)  # no time was saved: it came at the provider's pace
-        self._engine.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
+        self._recorder.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from app.inference.chain import ChainProvider
 from app.inference.request import CallContext, ChatRequest
 
 REPLAY_CHUNK_CHARS = 48
@@ -30,13 +29,13 @@ class CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
     seconds: float = 0.0
 
 
-def key_of(request: ChatRequest, asker: CallContext, candidates: Sequence[ChainProvider]) -> bytes:
+def key_of(request: ChatRequest, asker: CallContext) -> bytes:
     """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters)."""
     parameters = {name: value for name, value in request.parameters.items() if name not in NOT_IN_KEY and value is not None}
     whole = {
         "version": VERSION,
         "team": asker.team_id.hex,
-        "chain": [[each.name, each.kind, each.model] for each in candidates],
+        "chain": [[each.name, each.kind, each.model] for each in request.chain],
         "messages": request.messages,
         "parameters": parameters,
         "max_tokens": request.max_tokens,

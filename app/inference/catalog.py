@@ -14,6 +14,7 @@ from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
+from app.inference.request import ChatRequest
 from app.inference.wires.compatible import KINDS, CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
@@ -98,6 +99,10 @@ class Catalog:
         names = ", ".join(self.models()) or "none, since no provider has an API key"
         raise NotFound(f"There is no model {model!r} here. There are: {names}.", code="model_not_found", param="model")
 
+    def resolve(self, request: ChatRequest) -> ChatRequest:
+        """Return the request with the chain of its model. NotFound as `candidates` raises it."""
+        return request if request.chain else replace(request, chain=self.candidates(request.model))
+
     def models(self) -> list[str]:
         """List the names that a request may use: chains with a usable provider, then each provider's model."""
         chains = [name for name, names in self._chains.items() if any(each in self._ready for each in names)]
@@ -130,6 +135,11 @@ class Catalog:
 
     def breaker(self, candidate: ChainProvider) -> CircuitBreaker:
         return self._breakers[candidate.name]
+
+    @property
+    def batch_concurrency(self) -> int:
+        """The requests of a batch that run at once, per first provider of their chains."""
+        return self._options.batch_concurrency
 
     @property
     def breakers(self) -> Mapping[str, CircuitBreaker]:

@@ -17,37 +17,18 @@ from app.budget.prices import TokenUsage
 from app.errors import AllProvidersFailed, InvalidInput
 from app.inference.allowance import off_the_loop
 from app.inference.answer_events import AnswerEvent, UsageReported, WholeAnswer
+from app.inference.chat_engine import ChatEngine, ChunkStream
 from app.inference.conversation import Conversation
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import EventReader
 from app.inference.provider_errors import ProviderError
-from app.inference.request import CacheMode, CallContext, ChatRequest, CompletionAnswer, Receipt
+from app.inference.request import CacheMode, CallContext, ChatRequest, Receipt
 from app.inference.stream import BrokenStream
 
 MAX_PRODUCED_TOKENS = 2**20
 """The sum over all choices: the budget hold before the call covers this many."""
 OPTIONAL = frozenset({"reasoning_effort", "verbosity"})
 """Parameters that agents always send, whatever the model: left out where it isn't known to take them."""
-
-
-class ChunkStream(Protocol):
-    """A stream of the engine: chunks of Chat Completions as JSON, the usage last."""
-
-    receipt: Receipt
-
-    def events(self) -> AsyncGenerator[bytes]: ...
-
-    async def abandon(self) -> None: ...
-
-
-class ChatEngine(Protocol):
-    """The engine, or a wrapper of it."""
-
-    async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer: ...
-
-    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream: ...
-
-    async def input_tokens(self, request: ChatRequest) -> int: ...
 
 
 class AnswerStream(Protocol):

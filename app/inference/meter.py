@@ -13,11 +13,11 @@ from app.budget.ledger import Ledger
 from app.budget.prices import TokenBounds, TokenUsage
 from app.inference import allowance
 from app.inference.allowance import off_the_loop
-from app.inference.breaker import Ticket
+from app.inference.attempts import ProviderAttempt
 from app.inference.chain import ChainProvider
 from app.inference.parameters import thinking_tokens, thinks
 from app.inference.provider_errors import ProviderError
-from app.inference.request import CallContext, ChatRequest, Receipt
+from app.inference.request import CallContext, ChatRequest
 from app.inference.token_bounds import bound_chat, bound_texts
 from app.settings import BudgetSettings
 from app.telemetry import metrics, traces
@@ -37,29 +37,25 @@ class Meter:
         self._options = options
         self._ending: set[asyncio.Task[Any]] = set()
 
-    async def hold(
-        self, request: ChatRequest, asker: CallContext, candidate: ChainProvider, number: int, receipt: Receipt, ticket: Ticket
-    ) -> OpenHold:
+    async def hold(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt) -> OpenHold:
         """Hold an attempt's worst-case price. Raises BudgetExceeded or DatabaseUnavailable: then nothing may be sent."""
+        candidate, named = attempt.candidate, _named(attempt, asker)
         wanted = await self._estimate(request, candidate)
-        attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
         if self._options.shrink:
             min_tokens = self._options.shrink_min_tokens
-            hold, covered = await self.ledger.hold_affordable(asker.payer, attempt, wanted, price=candidate.price, min_tokens=min_tokens)
+            hold, covered = await self.ledger.hold_affordable(asker.payer, named, wanted, price=candidate.price, min_tokens=min_tokens)
         else:
-            hold, covered = await self.ledger.hold(asker.payer, attempt, wanted), wanted
+            hold, covered = await self.ledger.hold(asker.payer, named, wanted), wanted
         if covered.bounds.max_tokens < wanted.bounds.max_tokens:
-            receipt.shrunk_to = covered.bounds.max_tokens
-        return OpenHold(self, hold, covered.bounds, candidate, receipt, asker, ticket, thinks=thinks(candidate, request))
+            attempt.receipt.shrunk_to = covered.bounds.max_tokens
+        return OpenHold(self, hold, covered.bounds, attempt, asker, thinks=thinks(candidate, request))
 
-    async def hold_texts(
-        self, texts: list[str], asker: CallContext, candidate: ChainProvider, number: int, receipt: Receipt, ticket: Ticket
-    ) -> OpenHold:
+    async def hold_texts(self, texts: list[str], asker: CallContext, attempt: ProviderAttempt) -> OpenHold:
         """Like `hold`, for embeddings."""
+        candidate = attempt.candidate
         wanted = estimate_cost(await bound_texts(texts, candidate), candidate.price)
-        attempt = Attempt(asker.request_id, number, candidate.name, candidate.model)
-        held = await self.ledger.hold(asker.payer, attempt, wanted)
-        return OpenHold(self, held, wanted.bounds, candidate, receipt, asker, ticket, operation="embeddings")
+        held = await self.ledger.hold(asker.payer, _named(attempt, asker), wanted)
+        return OpenHold(self, held, wanted.bounds, attempt, asker, operation="embeddings")
 
     async def covers(self, request: ChatRequest, asker: CallContext, candidate: ChainProvider) -> bool:
         """Tell whether the payer's budgets cover the request now, without holding anything."""
@@ -87,6 +83,11 @@ class Meter:
         return task
 
 
+def _named(attempt: ProviderAttempt, asker: CallContext) -> Attempt:
+    """Return an attempt's name in the ledger."""
+    return Attempt(asker.request_id, attempt.number, attempt.candidate.name, attempt.candidate.model)
+
+
 class OpenHold:
     """One attempt's hold. Settle it once; later ends are ignored. Never charges more than was held."""
 
@@ -95,10 +96,8 @@ class OpenHold:
         meter: Meter,
         hold: Hold,
         bounds: TokenBounds,
-        candidate: ChainProvider,
-        receipt: Receipt,
+        attempt: ProviderAttempt,
         asker: CallContext,
-        ticket: Ticket,
         *,
         operation: str = "chat",
         thinks: bool = False,
@@ -106,17 +105,17 @@ class OpenHold:
         self._meter = meter
         self._operation = operation
         self._hold = hold
-        self._candidate = candidate
-        self._receipt = receipt
+        self._candidate = attempt.candidate
+        self._receipt = attempt.receipt
+        self._ticket = attempt.ticket
         self._asker = asker
-        self._ticket = ticket
         self._thinks = thinks
         self._ended = False
         self._charged = False
         self.bounds = bounds
         self.charged = TokenUsage()
-        receipt.left = hold.left
-        receipt.input_tokens = bounds.input_tokens
+        self._receipt.left = hold.left
+        self._receipt.input_tokens = bounds.input_tokens
 
     async def settle(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool = False) -> None:
         """Charge the provider's usage; without one, our own count of the prompt and the output.

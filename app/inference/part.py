@@ -17,6 +17,7 @@ from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.conversations import ConversationEngine
 from app.inference.engine import InferenceEngine
+from app.inference.logged import LoggedEngine, RequestRecorder
 from app.inference.meter import Meter
 from app.inference.refused_thinking import ThinkingRetryEngine
 from app.inference.semantic import Semantic
@@ -61,11 +62,12 @@ async def open_inference(
     """Open the engine; providers are reached when they are first asked. Closed before the ledger: cut streams are still settled."""
     sharing = _sharing(storage.redis)
     catalog = _catalog(settings, prices, embeddings, sharing)
-    inner = InferenceEngine(catalog, Meter(ledger, settings.budget), requests, settings.inference)
+    recorder = RequestRecorder(requests)
+    inner = LoggedEngine(InferenceEngine(catalog, Meter(ledger, settings.budget), settings.inference), recorder)
     kept = settings.cache.completions
     completions = tiers("completions", kept, settings, storage)
     by_meaning = Semantic(embeddings.embedder, settings.cache.semantic) if settings.cache.semantic.enabled else None
-    engine = CachedEngine(inner, catalog, completions, kept, by_meaning=by_meaning)
+    engine = CachedEngine(inner, recorder, catalog, completions, kept, by_meaning=by_meaning)
     loops: tuple[Loop, ...] = ()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Payer
+from app.inference.chain import ChainProvider
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
@@ -39,6 +40,7 @@ class ChatRequest:
     """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received.
 
     `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
+    `chain`: the providers to ask, in order; `Catalog.resolve` fills it in, once per request.
     """
 
     model: str
@@ -49,6 +51,7 @@ class ChatRequest:
     bytes: int = 0
     cache: CacheMode = "auto"
     optional: frozenset[str] = frozenset()
+    chain: Sequence[ChainProvider] = field(default=(), repr=False)
 
     @property
     def tools(self) -> Sequence[Any]:

@@ -10,7 +10,7 @@ import re
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from app.embeddings import Embedder
 from app.errors import CairnError
 from app.inference import cached_answer as answers
-from app.inference.chain import ChainProvider
 from app.inference.request import CallContext, ChatRequest
 from app.likeness import differing
 from app.settings import SemanticCacheSettings
@@ -71,7 +70,7 @@ class SemanticCounts:
     evictions: int = 0
 
 
-def question_of(request: ChatRequest, asker: CallContext, candidates: Sequence[ChainProvider]) -> CacheQuestion | None:
+def question_of(request: ChatRequest, asker: CallContext) -> CacheQuestion | None:
     """Return a request's question; None if it doesn't end with a short user message."""
     last = request.messages[-1]
     text = last.get("content")
@@ -80,7 +79,7 @@ def question_of(request: ChatRequest, asker: CallContext, candidates: Sequence[C
     if len("".join(text.split())) > MAX_SEEN_CHARS:
         return None
     rest = replace(request, messages=[*request.messages[:-1], {**last, "content": ""}])
-    return CacheQuestion(text, answers.key_of(rest, asker, candidates))
+    return CacheQuestion(text, answers.key_of(rest, asker))
 
 
 def objections(one: str, other: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.web import errors
+from app.web import error_shapes, errors
 from app.web.connections import ConnectionLimits, Reason
 
 RETRY_SECONDS = 5
@@ -100,6 +100,7 @@ def refusing(refusal: HttpRefusal) -> ASGIApp:
     """Return an application that refuses one request, and keeps the proxy's connection open for other clients."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        error_shapes.choose(scope)
         answer: Response = errors.reply(refusal.status, refusal.message, refusal.code, headers=refusal.retry_after)
         await answer(scope, receive, send)
 

@@ -16,6 +16,7 @@ from app.embeddings import Embedder
 from app.inference.cached import CachedEngine
 from app.inference.catalog import Catalog
 from app.inference.engine import InferenceEngine
+from app.inference.logged import LoggedEngine, RequestRecorder
 from app.inference.meter import Meter
 from app.inference.part import NAME, InferenceServices, part_of
 from app.inference.semantic import Semantic
@@ -48,7 +49,7 @@ class Door:
     fakes: Mapping[str, FakeProvider]
     catalog: Catalog
     engine: InferenceEngine
-    front: CachedEngine | InferenceEngine
+    front: CachedEngine | LoggedEngine
     key: str
     developer: str
 
@@ -118,12 +119,12 @@ async def open_door(
         options = InferenceSettings(chain=names, timeouts=timeouts, breaker=breaker or BreakerSettings(), **inference)
         prices = api.services.budget.prices
         catalog = Catalog(settings, options, prices, embedder=api.services.embedder, environment={"FAKE_KEY": SECRET})
-        engine = InferenceEngine(
-            catalog, Meter(api.services.budget.ledger, budget or BudgetSettings()), api.services.budget.requests, options
-        )
+        engine = InferenceEngine(catalog, Meter(api.services.budget.ledger, budget or BudgetSettings()), options)
+        recorder = RequestRecorder(api.services.budget.requests)
+        logged = LoggedEngine(engine, recorder)
         tiers = TieredCache("completions", MemoryCache("lru", entries=100, max_bytes=2**20), lower or (), timeout_seconds=10)
         by_meaning = None if semantic is None else Semantic(embedder or api.services.embedder, semantic)
-        front = CachedEngine(engine, catalog, tiers, CompletionsCacheSettings(), by_meaning=by_meaning) if cached else engine
+        front = CachedEngine(logged, recorder, catalog, tiers, CompletionsCacheSettings(), by_meaning=by_meaning) if cached else logged
         before = api.app.state.services
         parts = [part_of(catalog, tiers, "serve") if part.name == NAME else part for part in api.services.parts]
         doors = InferenceServices(front, catalog)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from app.errors import BudgetExceeded, CairnError, NotFound, Refused
+from app.inference.batch import infer_batch
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer
 from tests.fakes.provider import FakeProvider, full
 from tests.fakes.provider.answers import count, vector
@@ -72,7 +73,7 @@ async def askers(door: Door) -> Callable[[int], CallContext]:
 
 
 async def infer(door: Door, requests: Sequence[ChatRequest]) -> list[CompletionAnswer | CairnError]:
-    return await door.engine.infer_batch(requests, await askers(door))
+    return await infer_batch(door.front, door.catalog, requests, await askers(door))
 
 
 def said(found: CompletionAnswer | CairnError) -> str:
@@ -272,14 +273,14 @@ async def test_when_all_have_left_the_provider_is_hung_up_on(busy: Busy) -> None
         await leaves(task)
     await ended(busy.door, ["unreconciled"] * 5)
     await busy.door.fakes["one"].idle()
-    assert busy.door.engine._gathers["vectors", None]._calls == set()
+    assert busy.door.engine._embeddings.batchers["vectors", None]._calls == set()
 
 
 async def test_one_who_leaves_before_its_text_was_sent_pays_nothing(busy: Busy) -> None:
     waiting = asyncio.create_task(embed(busy.door, ["never sent"]))
-    await so_far(lambda: bool(busy.door.engine._gathers["vectors", None]._waiting))
+    await so_far(lambda: bool(busy.door.engine._embeddings.batchers["vectors", None]._waiting))
     await leaves(waiting)
-    await so_far(busy.door.engine._gathers["vectors", None]._waiting[0].future.done)
+    await so_far(busy.door.engine._embeddings.batchers["vectors", None]._waiting[0].future.done)
     busy.gate.opened.set()
     await busy.first
     assert busy.inputs() == [["the first"]]

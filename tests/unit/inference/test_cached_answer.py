@@ -25,7 +25,7 @@ PARAMETERS = st.dictionaries(st.sampled_from(["seed", "stop", "team", "model", "
 
 
 def key(messages: Any, parameters: Any, team: int) -> bytes:
-    return key_of(ChatRequest("auto", messages, parameters=parameters), CallContext(uuid4(), UUID(int=team), uuid4().hex), ())
+    return key_of(ChatRequest("auto", messages, parameters=parameters), CallContext(uuid4(), UUID(int=team), uuid4().hex))
 
 
 @given(st.tuples(MESSAGES, PARAMETERS, st.integers(0, 3)), st.tuples(MESSAGES, PARAMETERS, st.integers(0, 3)))

@@ -11,6 +11,7 @@ import pytest
 from app.budget.prices import Price, Prices, PriceTier, Traits
 from app.errors import ConfigurationError, NotFound
 from app.inference.catalog import Catalog
+from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.own import OwnWire
@@ -311,3 +312,12 @@ async def test_it_prepares_and_closes_what_it_has() -> None:
     made = catalog(THREE)
     await made.prepare()
     await made.close()
+
+
+def test_a_request_is_given_its_chain_once() -> None:
+    made = catalog(THREE)
+    found = made.resolve(ChatRequest("auto", []))
+    assert [each.name for each in found.chain] == names(made, "auto")
+    assert made.resolve(found) is found
+    with pytest.raises(NotFound):
+        made.resolve(ChatRequest("gpt-9", []))

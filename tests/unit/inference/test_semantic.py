@@ -95,7 +95,7 @@ def asker(team: UUID = TEAM) -> CallContext:
 def asking(text: Any, *before: dict[str, Any], team: UUID = TEAM, **fields: Any) -> CacheQuestion | None:
     messages = [*before, {"role": "user", "content": text}]
     return question_of(
-        ChatRequest("auto", messages, parameters={**fields, "messages": messages}, max_tokens=fields.get("max_tokens")), asker(team), ()
+        ChatRequest("auto", messages, parameters={**fields, "messages": messages}, max_tokens=fields.get("max_tokens")), asker(team)
     )
 
 
@@ -120,7 +120,7 @@ def test_only_the_last_words_of_the_user_may_differ() -> None:
 @pytest.mark.parametrize("text", ["", "  ", None, [{"type": "text", "text": "a question"}], "x" * (MAX_SEEN_CHARS + 1), " " * 600 + "x"])
 def test_what_has_no_short_text_at_its_end_is_not_looked_up(text: Any) -> None:
     assert asking(text) is None
-    assert question_of(ChatRequest("auto", [{"role": "assistant", "content": "so far"}]), asker(), ()) is None
+    assert question_of(ChatRequest("auto", [{"role": "assistant", "content": "so far"}]), asker()) is None
 
 
 class Slow(WordsEmbedder):

@@ -6,15 +6,16 @@ import inspect
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from app import clock
 from app import errors as tree
-from app.web import budget_headers, error_shapes, errors, request_ids
+from app.web import budget_headers, error_shapes, errors, refusals, request_ids
 
 RESETS = datetime(2099, 12, 1, tzinfo=UTC)
 BROKE = tree.BudgetExceeded("The budget has $0 left.", unit="nanousd", left=0, asked=301, resets_at=RESETS)
@@ -142,3 +143,18 @@ def test_the_share_of_the_budget_is_told_with_a_warning_from_three_quarters(left
 
 def test_a_limit_of_nothing_is_used_up() -> None:
     assert budget_headers.used(limit=0, left=0, resets_at=RESETS)["anthropic-ratelimit-unified-overage-utilization"] == "1.0000"
+
+
+async def test_a_refusal_before_any_route_takes_the_shape_of_its_path() -> None:
+    refusal = refusals.HttpRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "too_many", "Too many.")
+    for path, keys in (("/v1/messages", {"type", "error", "request_id"}), ("/v1/chat/completions", {"error"})):
+        sent: list[Message] = []
+
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            raise AssertionError("it reads no body")
+
+        await refusals.refusing(refusal)(scope(path), receive, send)
+        assert set(json.loads(sent[1]["body"])) == keys

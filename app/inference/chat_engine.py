@@ -1,0 +1,38 @@
+"""The interfaces that the engine, its wrappers and their streams share: whoever calls one needn't know how many stand behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
+
+
+class ChunkStream(Protocol):
+    """A stream that has begun, so its receipt tells who answers. Read `events` to its end, close it, or call `abandon` unread."""
+
+    receipt: Receipt
+
+    def events(self) -> AsyncGenerator[bytes]:
+        """Yield each chunk of Chat Completions as JSON, and last the usage if asked for. Raises BrokenStream: what came was paid."""
+
+    async def abandon(self) -> None:
+        """End the stream unread: it is settled from what was produced."""
+
+
+class ChatEngine(Protocol):
+    """The engine, or a wrapper of it."""
+
+    async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer: ...
+
+    async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream: ...
+
+    async def embed(self, request: EmbeddingRequest, asker: CallContext) -> Vectors: ...
+
+    async def covers(self, request: ChatRequest, asker: CallContext) -> bool: ...
+
+    async def input_tokens(self, request: ChatRequest) -> int: ...
+
+    async def prepare(self) -> None: ...
+
+    async def close(self) -> None: ...
