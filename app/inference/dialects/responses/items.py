@@ -108,6 +108,6 @@ def usage_object(usage: TokenUsage) -> Json:
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": usage.cached_input, **written},
         "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total,
     }
