@@ -1,4 +1,4 @@
-"""What both directions of Responses share: names of grouped tools, sealed thinking, ids, the reasons of an end, usage. Pure."""
+"""Names of grouped tools, sealed thinking, ids, reasons of an end, usage: shared by both directions of Responses. Pure."""
 
 from __future__ import annotations
 
