@@ -275,6 +275,20 @@ def test_what_is_wrong_is_named_with_its_place(body: Json, message: str, param: 
     assert caught.value.param == param
 
 
+@pytest.mark.parametrize(
+    ("items", "place"),
+    [
+        ([HELLO, {"role": "user", "content": [{"type": "input_text", "text": ""}, {"type": "input_file", "file_id": "f"}]}], "input[1].content[1]"),
+        ([HELLO, call("a"), call("b"), output("b"), output("a", [{"type": "input_file", "file_id": "f"}])], "input[4].output[0]"),
+        ([HELLO, {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": DATA, "format": "wav"}}]}], "input[1].content[0]"),
+    ],
+)  # fmt: skip
+def test_another_dialect_that_can_not_send_a_part_names_its_place_in_the_request(items: list[Json], place: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        CHAT.write_request(read(*items, instructions="Be brief."))
+    assert caught.value.param == place
+
+
 # Written for a provider.
 
 
