@@ -17,6 +17,8 @@ from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
 from tests.integration.api.test_claude_code import Model, calls, said
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "@openai/codex"
 WORDS = "Rivers run to the sea."
 KNOWN_MODEL = "gpt-5.5"

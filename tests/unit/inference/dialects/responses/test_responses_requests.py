@@ -141,6 +141,26 @@ def test_items_of_kinds_that_others_do_not_have_are_kept() -> None:
     )
 
 
+def test_a_request_of_every_kind_of_item_is_written_as_it_was() -> None:
+    items: list[Json] = [
+        {"type": "additional_tools", "tools": []},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "input_video", "url": "x"}]},
+        {"type": "compaction", "encrypted_content": "c=="},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "s=="},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
+        call("a"),
+        {"type": "custom_tool_call", "call_id": "b", "name": "apply_patch", "input": "*** Begin"},
+        {"type": "tool_search_call", "call_id": "c", "execution": "client", "arguments": {}},
+        output("a", [{"type": "input_text", "text": "x"}, {"type": "input_image", "image_url": f"data:image/png;base64,{DATA}"}]),
+        output("b", "done", "custom_tool"),
+        {"type": "tool_search_output", "call_id": "c", "tools": []},
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Go on."}]},
+    ]
+    written = RESPONSES.write_request(read(*items, instructions="Be brief.", tools=[LOOK, PATCH]))
+    assert (written.body["input"], written.body["instructions"], written.dropped) == (items, "Be brief.", ())
+    assert written.body["tools"] == [LOOK, PATCH]
+
+
 def test_tools_of_each_kind_are_read() -> None:
     found = read("x", tools=[{**LOOK, "description": "d", "strict": True}, PATCH, {"type": "web_search"}]).tools
     assert found == (
