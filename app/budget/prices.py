@@ -21,12 +21,16 @@ VERSION = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens of one attempt. `cached_input` and `cache_write` are parts of `input`."""
+    """Tokens of one attempt. `cached_input` and `cache_write` are parts of `input`.
+
+    `reasoning`: the part of `output` that nobody sees, where the provider tells it; it has no price of its own.
+    """
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     cache_write: int = 0
+    reasoning: int = field(default=0, compare=False)
 
     @property
     def total(self) -> int:

@@ -60,12 +60,13 @@ class ArgumentsDelta:
 
 @dataclass(frozen=True, slots=True)
 class SignatureDelta:
-    """The maker's proof of a thought, or the thought in a form that only the maker can read (`sealed`)."""
+    """The maker's proof of a thought, or the thought in a form that only the maker can read (`sealed`). `id`: as of `Thinking`."""
 
     part: int
     signature: str | None = None
     sealed: str | None = None
     choice: int = 0
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

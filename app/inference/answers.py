@@ -237,11 +237,13 @@ def with_usage(raw: bytes, found: TokenUsage) -> bytes:
 def usage_object(found: TokenUsage) -> dict[str, Any]:
     """Return a usage in OpenAI's format, which has no word for the tokens that a cache took in: they are told where there are any."""
     written = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
+    reasoning = {"completion_tokens_details": {"reasoning_tokens": found.reasoning}} if found.reasoning else {}
     return {
         "prompt_tokens": found.input,
         "completion_tokens": found.output,
         "total_tokens": found.total,
         "prompt_tokens_details": {"cached_tokens": found.cached_input, **written},
+        **reasoning,
     }
 
 

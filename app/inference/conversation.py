@@ -118,11 +118,15 @@ Part = Text | Image | Document | Audio | ToolInvocation | ToolResult | Thinking 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One speaker's turn. `name`: of the speaker, in dialects that have it."""
+    """One speaker's turn. `name`: of the speaker, in dialects that have it.
+
+    `places`: the path of each part in the caller's request, for refusals, where the turn and the part don't tell it.
+    """
 
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
+    places: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,7 @@ class Stream:
             output=so_far.output + each.output,
             cached_input=so_far.cached_input + each.cached_input,
             cache_write=so_far.cache_write + each.cache_write,
+            reasoning=so_far.reasoning + each.reasoning,
         )
 
     def _tokens(self) -> dict[str, Any]:

@@ -67,12 +67,14 @@ def parse_usage(block: object, *, output: int | None = None) -> TokenUsage | Non
         return None
     prompt += _beside_prompt(block, prompt, produced or 0, total)
     produced = max(produced or 0, (total or 0) - prompt)
-    if (reasoning := _largest(block, REASONING)) > produced:
+    reasoning = _largest(block, REASONING)
+    if reasoning > produced:
         produced += reasoning
     if prompt == 0 and produced == 0:
         return None  # litellm's default when the provider sent none
     cached = min(_largest(block, CACHED), prompt)
-    return TokenUsage(input=prompt, output=produced, cached_input=cached, cache_write=min(_largest(block, CACHE_WRITES), prompt - cached))
+    written = min(_largest(block, CACHE_WRITES), prompt - cached)
+    return TokenUsage(input=prompt, output=produced, cached_input=cached, cache_write=written, reasoning=reasoning)
 
 
 def _prompt_of_parts(block: Mapping[str, Any], total: int | None) -> int | None:

@@ -231,6 +231,24 @@ async def test_an_answer_that_is_cut_at_its_bound_is_incomplete(api: Api) -> Non
         assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_usage_tells_what_was_cached_and_what_was_thought(api: Api, stream: bool) -> None:
+    usage = {
+        "prompt_tokens": 30, "completion_tokens": 20, "total_tokens": 50, "prompt_tokens_details": {"cached_tokens": 12},
+        "completion_tokens_details": {"reasoning_tokens": 7},
+    }  # fmt: skip
+    said = Streamed([chunk({"role": "assistant", "content": "Hi"}), chunk({}, "stop"), {**chunk(usage=usage), "choices": []}, "[DONE]"])
+    message = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    whole = {"id": "c", "model": "m", "choices": [message], "usage": usage}
+    async with ScriptedProvider(said if stream else whole) as fake, open_door(api, hostile=scripted(one=fake)) as door:
+        reply = await post(door, {"stream": stream})
+        told = (events_of(reply)[-1][1]["response"] if stream else reply.json)["usage"]
+        assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (30, 20, 50)
+        assert told["input_tokens_details"] == {"cached_tokens": 12}
+        assert told["output_tokens_details"] == {"reasoning_tokens": 7}
+        assert told["cost_usd"] > 0
+
+
 # What goes wrong.
 
 

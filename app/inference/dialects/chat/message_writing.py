@@ -45,6 +45,8 @@ class MessageWriter:
     def __init__(self, conversation: Conversation, dropped: Dropped) -> None:
         self._turns = conversation.turns
         self._dialect = conversation.dialect
+        self._inner = "output" if conversation.dialect == "responses" else "content"
+        """The field that holds the parts of a tool's result in the caller's request."""
         self._dropped = dropped
         self._results: dict[int, list[tuple[str, ToolResult]]] = {}
         self._names: dict[str, str] = {}
@@ -119,7 +121,7 @@ class MessageWriter:
         content: list[Json] = []
         for index, part in enumerate(result.parts):
             if not isinstance(part, Image):
-                content += self._content(f"{where}.content[{index}]", part, "tool")
+                content += self._content(f"{where}.{self._inner}[{index}]", part, "tool")
         if not content and result.parts and any(isinstance(part, Image) for part in result.parts):
             content = [{"type": "text", "text": "The result is a picture: see the user's next message."}]
         if result.failed and not (content and content[0]["text"].lower().startswith("error")):
@@ -135,7 +137,7 @@ class MessageWriter:
                 name = self._names[result.call_id]
                 yield {"type": "text", "text": f"From the result of the call {result.call_id} of the tool {name}:"}
             for index, image in images:
-                yield self._image(f"{where}.content[{index}]", image)
+                yield self._image(f"{where}.{self._inner}[{index}]", image)
 
     def _content(self, where: str, part: Part, role: str) -> Iterator[Json]:
         """Yield what a part becomes within a message's content."""
@@ -187,6 +189,8 @@ class MessageWriter:
 
     def _where(self, place: int, index: int) -> str:
         """Return a part's path in the caller's request, as far as its dialect counts messages as turns."""
+        if index < len(places := self._turns[place].places):
+            return places[index]
         if self._dialect == "responses":
             return f"input: part {index} of turn {place}"
         before = sum(turn.role in {"system", "developer"} for turn in self._turns[:place]) if self._dialect == "messages" else 0

@@ -45,7 +45,7 @@ class ItemReader:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self._last = ""
-        """The kind of the last item: "answer", "output", or "" for one that stands alone."""
+        """The kind of the last turn: "answer", "output", or "" for a message, which stands alone."""
         self._calls: set[str] = set()
         self._open: dict[str, tuple[str, str]] = {}
         """The place and kind of each call that has no output yet, by its id."""
@@ -57,16 +57,16 @@ class ItemReader:
             case None | "message":
                 self._message(item)
             case "function_call" | "custom_tool_call":
-                self._add("answer", "assistant", (self._call(item, kind),))
+                self._add("answer", "assistant", self._call(item, kind), item.path)
             case "function_call_output" | "custom_tool_call_output":
-                self._add("output", "user", (self._output(item, kind),))
+                self._add("output", "user", self._output(item, kind), item.path)
             case "reasoning":
-                self._add("answer", "assistant", (reasoning(item),))
+                self._add("answer", "assistant", reasoning(item), item.path)
             case "item_reference":
                 raise item.refused("refers to a stored item, and nothing is stored here: send the item itself")
             case str():
                 made = Opaque("responses", kind, item.whole)
-                self._add(*(("output", "user") if kind.endswith("_output") else ("answer", "assistant")), (made,))
+                self._add(*(("output", "user") if kind.endswith("_output") else ("answer", "assistant")), made, item.path)
             case _:
                 raise item.wrong("type", f"must be a string, not {kind_of(kind)}")
 
@@ -85,14 +85,21 @@ class ItemReader:
         parts = tuple(contents(item, "content"))
         if not parts and role == "user":
             raise item.wrong("content", "is empty: say something, or leave the message out")
-        self._add("answer" if role == "assistant" else "", role, parts)
+        if role != "assistant":
+            self._last = ""
+        for part, path in parts:
+            self._add("answer" if role == "assistant" else "message", role, part, path)
+        if role != "assistant":
+            self._last = ""
 
-    def _add(self, kind: str, role: Role, parts: tuple[Part, ...]) -> None:
-        if kind and kind == self._last:
-            self.turns[-1] = replace(self.turns[-1], parts=(*self.turns[-1].parts, *parts))
-        elif parts:
-            self.turns.append(Turn(role, parts))
-            self._last = kind
+    def _add(self, kind: str, role: Role, part: Part, path: str) -> None:
+        """Add a part to the last turn, if that is of the same kind; else to a turn of its own."""
+        if kind == self._last:
+            turn = self.turns[-1]
+            self.turns[-1] = replace(turn, parts=(*turn.parts, part), places=(*turn.places, path))
+            return
+        self.turns.append(Turn(role, (part,), places=(path,)))
+        self._last = kind
 
     def _call(self, item: Fields, kind: str) -> ToolInvocation:
         tool, field = CALLS[kind]
@@ -110,7 +117,7 @@ class ItemReader:
         if call_id not in self._calls:
             raise item.wrong("call_id", f"is {call_id!r}, but no earlier item makes that call: send the call too, or leave out its output")
         self._open.pop(call_id, None)
-        return ToolResult(call_id, tuple(contents(item, "output")), kind=OUTPUTS[kind])
+        return ToolResult(call_id, tuple(part for part, _ in contents(item, "output")), kind=OUTPUTS[kind])
 
 
 def reasoning(item: Fields) -> Thinking:
@@ -121,17 +128,18 @@ def reasoning(item: Fields) -> Thinking:
     return thought("\n\n".join(texts), item.text("encrypted_content") or None, item.text("id"))
 
 
-def contents(item: Fields, name: str) -> Iterator[Part]:
-    """Yield the parts of a message's content or a call's output. An empty text is no part."""
+def contents(item: Fields, name: str) -> Iterator[tuple[Part, str]]:
+    """Yield the parts of a message's content or a call's output, each with its path. An empty text is no part."""
     found = item.value(name)
     if isinstance(found, str):
         if found:
-            yield Text(found)
+            yield Text(found), item.at(name)
         return
     if not isinstance(found, list):
         raise item.wrong(name, f"must be a string or a list of parts, not {kind_of(found)}")
     for part in item.objects(name, most=MAX_PARTS):
-        yield from _content(part)
+        for made in _content(part):
+            yield made, part.path
 
 
 def _content(part: Fields) -> Iterator[Part]:

@@ -57,7 +57,7 @@ class ItemWriter:
         content: list[Json] = []
         for index, part in enumerate(turn.parts):
             where = f"turns[{place}].parts[{index}]"
-            if isinstance(part, Thinking | ToolInvocation | ToolResult) or (isinstance(part, Opaque) and "call" in part.type):
+            if isinstance(part, Thinking | ToolInvocation | ToolResult) or (isinstance(part, Opaque) and _is_item(part)):
                 yield from _message(turn.role, content)
                 content = []
                 yield from self._item(where, turn, part)
@@ -81,8 +81,6 @@ class ItemWriter:
                 self._dropped.add(f"{turn.role}.thinking")
             case Opaque("responses", _, data):
                 yield dict(data)
-            case Opaque(_, kind):
-                self._dropped.add(f"{turn.role}.{kind}")
 
     def _output(self, where: str, result: ToolResult) -> str | list[Json]:
         parts: tuple[Part, ...] = result.parts
@@ -119,6 +117,12 @@ class ItemWriter:
                 self._dropped.add(f"{role}.{_KINDS[type(part)]}")
 
 
+def _is_item(part: Opaque) -> bool:
+    """Return whether an opaque part of this dialect was an item of its own, not a part of a message's content."""
+    return part.dialect == "responses" and not part.type.startswith(_CONTENT)
+
+
+_CONTENT: Final = ("input_", "output_", "computer_screenshot", "summary_text", "reasoning_text")
 _KINDS: Final[Mapping[type, str]] = {
     Image: "image",
     Document: "document",

@@ -1,4 +1,4 @@
-"""What both directions of Responses share: names of grouped tools, sealed thinking, ids, the reasons of an end, usage. Pure."""
+"""Names of grouped tools, sealed thinking, ids, reasons of an end, usage: shared by both directions of Responses. Pure."""
 
 from __future__ import annotations
 
@@ -108,6 +108,6 @@ def usage_object(usage: TokenUsage) -> Json:
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": usage.cached_input, **written},
         "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total,
     }

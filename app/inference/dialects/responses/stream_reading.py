@@ -166,7 +166,7 @@ class ResponsesEventReader:
         if slot.part is None:
             slot.part = self._next_part()
             yield PartStarted(slot.part, "thinking")
-        yield SignatureDelta(slot.part, whole.signature, whole.sealed)
+        yield SignatureDelta(slot.part, whole.signature, whole.sealed, id=whole.id)
 
     def _end_call(self, index: int, item: Json) -> Iterator[AnswerEvent]:
         slot = self._slot(index, 0, "tool_call")

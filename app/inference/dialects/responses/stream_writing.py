@@ -45,6 +45,7 @@ class _Part:
     texts: list[str] = field(default_factory=list)
     signature: str | None = None
     sealed: str | None = None
+    sealed_id: str | None = None
 
     @property
     def whole(self) -> Part | None:
@@ -56,7 +57,7 @@ class _Part:
             case "refusal":
                 return RefusalText(text)
             case "thinking":
-                return Thinking(text, self.signature, self.sealed)
+                return Thinking(text, self.signature, self.sealed, self.sealed_id)
             case "tool_call":
                 return ToolInvocation(self.started.call_id or "", self.started.name or "", text, self.started.tool)
             case "opaque":
@@ -148,6 +149,7 @@ class ResponsesEventWriter:
         """Write one delta of the part whose turn it is. A thought's proof is told with its finished item."""
         if isinstance(delta, SignatureDelta):
             part.signature, part.sealed = delta.signature or part.signature, delta.sealed or part.sealed
+            part.sealed_id = delta.id
             return
         if not delta.text or isinstance(delta, ArgumentsDelta) != (part.started.kind == "tool_call"):
             return
@@ -188,16 +190,16 @@ class ResponsesEventWriter:
             yield self._event("response.output_item.added", output_index=place, item=item)
         elif part.id is None:
             yield from self._open(part)
-        text = "".join(part.texts)
+        text, name = "".join(part.texts), str(item.get("name"))
         match part.started.kind:
             case "text" | "refusal":
-                yield self._of(part, f"{_EVENTS[_kind(part)]}.done", **_said(part, text), **_extra(part))
+                yield self._of(part, f"{_EVENTS[_kind(part)]}.done", **_said(part, text, name), **_extra(part))
                 yield self._of(part, "response.content_part.done", content_index=0, part=_content(part, text))
             case "thinking" if text:
                 yield self._of(part, "response.reasoning_summary_text.done", text=text, **_extra(part))
                 yield self._of(part, "response.reasoning_summary_part.done", summary_index=0, part=_content(part, text))
             case "tool_call":
-                yield self._of(part, f"{_EVENTS[_kind(part)]}.done", **_said(part, text))
+                yield self._of(part, f"{_EVENTS[_kind(part)]}.done", **_said(part, text, name))
         yield self._event("response.output_item.done", output_index=place, item=item)
         self._output.append(item)
 
@@ -244,11 +246,11 @@ def _extra(part: _Part) -> Json:
     return {}
 
 
-def _said(part: _Part, text: str) -> Json:
-    """Return the whole words of a part, under the name that its last event gives them."""
+def _said(part: _Part, text: str, name: str) -> Json:
+    """Return the whole words of a part, under the field that its last event has for them. `name`: of the tool."""
     match _kind(part):
         case "function":
-            return {"name": part.started.name, "arguments": text}
+            return {"name": name, "arguments": text}
         case "custom":
             return {"input": text}
         case "refusal":

@@ -29,6 +29,7 @@ class _Open:
     texts: list[str] = field(default_factory=list)
     signature: str | None = None
     sealed: str | None = None
+    id: str | None = None
     ended: bool = False
 
     @property
@@ -40,7 +41,7 @@ class _Open:
             case "refusal":
                 return RefusalText(text)
             case "thinking":
-                return Thinking(text, self.signature, self.sealed)
+                return Thinking(text, self.signature, self.sealed, self.id)
             case "tool_call":
                 assert self.started.call_id is not None
                 assert self.started.name is not None
@@ -76,7 +77,7 @@ def assembled(events: Iterable[AnswerEvent]) -> WholeAnswer:
             case SignatureDelta():
                 part = parts[event.choice][event.part]
                 assert not part.ended
-                part.signature, part.sealed = event.signature, event.sealed
+                part.signature, part.sealed, part.id = event.signature, event.sealed, event.id
             case PartEnded():
                 part = parts[event.choice][event.part]
                 assert not part.ended
