@@ -112,7 +112,7 @@ def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Convers
     conversation = read_request(body, counted=counted)
     check_label(conversation.model, param="model")
     if "\0" in conversation.model:
-        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+        raise InvalidInput("model holds a NUL character: take that character out.", param="model")
     for place, tool in enumerate(body.get("tools") or ()):
         if any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools):
             raise _hosted(place, tool)
@@ -128,7 +128,7 @@ def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
 def _streamed(body: dict[str, Any]) -> bool:
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise InvalidInput("stream must be true or false.", param="stream")
+        raise InvalidInput(f"stream must be true or false, not {str(stream)[:100]!r}.", param="stream")
     return bool(stream)
 
 

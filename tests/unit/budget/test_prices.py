@@ -309,7 +309,7 @@ def test_tiers_and_traits_are_read(tmp_path: Path) -> None:
         (DATED + "[models.x]\ninput = 1\n" + TIER.format(0, 2, 2), "above_tokens of 'x'"),
         (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, -2, 2), "input of 'x'"),
         (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 0.5, 2), "of 'x' input of the tier above 5"),
-        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 2, 2) + TIER.format(5, 3, 3), "of 'x' tiers must ascend"),
+        (DATED + "[models.x]\ninput = 1\n" + TIER.format(5, 2, 2) + TIER.format(5, 3, 3), "the tiers of 'x' are wrong: tiers must ascend"),
     ],
 )
 def test_a_list_that_cannot_be_used_names_itself_and_the_field(tmp_path: Path, content: str | bytes | None, says: str) -> None:

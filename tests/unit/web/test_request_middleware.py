@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable, NotPermitted
 from app.web import errors
-from app.web.request_middleware import RequestMiddleware
+from app.web.request_middleware import BodyLimit, RequestMiddleware
 
 LIMIT = 100
 
@@ -40,7 +40,9 @@ class Exchange:
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers],
             "query_string": b"",
         }
-        await RequestMiddleware(app, limit=LIMIT, limits={("POST", "/big"): 1000})(scope, self._receive, self._send)  # type: ignore[arg-type]
+        await RequestMiddleware(app, limit=BodyLimit(LIMIT, "part.most"), limits={("POST", "/big"): BodyLimit(1000, "part.big")})(
+            scope, self._receive, self._send
+        )  # type: ignore[arg-type]
         return self
 
     async def _receive(self) -> Message:
@@ -179,5 +181,5 @@ async def test_what_is_no_request_passes_untouched() -> None:
 
     scope: Scope = {"type": "lifespan"}
     exchange = Exchange()
-    await RequestMiddleware(lifespan, limit=1, limits={})(scope, exchange._receive, exchange._send)
+    await RequestMiddleware(lifespan, limit=BodyLimit(1, "part.most"), limits={})(scope, exchange._receive, exchange._send)
     assert seen == [scope]
