@@ -250,10 +250,10 @@ PROBLEMS: Mapping[str, str] = {
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",
     "dict_type": "must be an object",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_too_short": "must have at least {min_length} characters",
-    "too_long": "must have at most {max_length} entries",
-    "too_short": "must have at least {min_length} entries",
+    "string_too_long": "has too many characters: the maximum is {max_length}",
+    "string_too_short": "has too few characters: the minimum is {min_length}",
+    "too_long": "has too many entries: the maximum is {max_length}",
+    "too_short": "has too few entries: the minimum is {min_length}",
     "literal_error": "must be one of {expected}",
 }
 """Our words for pydantic's kinds of problem; another kind keeps pydantic's."""
