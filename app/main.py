@@ -37,7 +37,7 @@ from app.web.authentication import Authentication, PathAccess
 from app.web.error_shapes import MESSAGES_PATH
 from app.web.fair_turns import FairTurns
 from app.web.position import Position
-from app.web.request_middleware import RequestMiddleware
+from app.web.request_middleware import BodyLimit, RequestMiddleware
 
 MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, responses.PATH)
 ACCESS = PathAccess(
@@ -105,6 +105,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     model_calls = {("POST", path) for path in MODEL_CALLS}
     if settings.database.replica_urls:  # calls of models are exempt: they read the ledger, which is only ever read at the primary
         app.add_middleware(Position, also_reading={("POST", "/v1/knowledge/query")}, exempt=model_calls)
-    limits = dict.fromkeys(model_calls | {("POST", anthropic.COUNT_PATH)}, settings.inference.max_body_bytes)
-    limits["POST", "/v1/sessions"] = settings.server.max_upload_bytes + settings.server.max_body_bytes
-    app.add_middleware(RequestMiddleware, limit=settings.server.max_body_bytes, limits=limits)
+    server = settings.server
+    of_model_calls = BodyLimit(settings.inference.max_body_bytes, "inference.max_body_bytes")
+    limits = dict.fromkeys(model_calls | {("POST", anthropic.COUNT_PATH)}, of_model_calls)
+    # A form has other fields beside the transcript, whose own bytes `sessions/uploads.py` counts.
+    limits["POST", "/v1/sessions"] = BodyLimit(
+        server.max_upload_bytes + server.max_body_bytes, "server.max_upload_bytes + server.max_body_bytes"
+    )
+    app.add_middleware(RequestMiddleware, limit=BodyLimit(server.max_body_bytes, "server.max_body_bytes"), limits=limits)

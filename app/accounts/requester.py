@@ -33,7 +33,7 @@ _REFUSALS: Final[Mapping[Permission, str]] = {
     "administer": "This needs the admin key: a developer's key is not enough.",
     "call_models": "Your role can't call models: ask an admin to give you the role developer.",
     "write": "Your role can read, but not change anything: ask an admin to give you the role developer.",
-    "read_team_budget": "This needs the admin key, or the role lead or auditor. Your own budget: GET /v1/budget.",
+    "read_team_budget": "This needs the admin key, or the role lead or auditor. Your own budget: `cairn budget show` or GET /v1/budget.",
 }
 
 

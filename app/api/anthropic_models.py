@@ -58,5 +58,7 @@ def page_of(names: Sequence[str], paging: ModelPaging) -> AnthropicModelPage:
 
 def _place(names: Sequence[str], name: str, param: str) -> int:
     if name not in names:
-        raise InvalidInput(f"{param}: there is no model {name!r} here.", param=param)
+        raise InvalidInput(
+            f"{param}: there is no model {name!r} here. Pass `first_id` or `last_id` of a page, or leave it out to begin.", param=param
+        )
     return names.index(name)

@@ -215,7 +215,9 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         cache=cache_mode(request, asked=body.cache),
     )
     if asked.choices * (asked.max_tokens or 1) > MAX_PRODUCED_TOKENS:
-        raise InvalidInput(f"n × max_tokens is above {MAX_PRODUCED_TOKENS:,}: lower one of them.", param="max_tokens")
+        raise InvalidInput(
+            f"max_tokens, times n where that is given, is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens"
+        )
     context = call_context(request, payer, "chat", x_cairn_project)
     engine = services_of(request).inference.engine
     if body.stream:
@@ -286,10 +288,14 @@ async def providers(services: TheServices, admin: Admin) -> ProviderList:
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:
     """Decode token ids to text: other providers, and the local model, have other tokens. InvalidInput for an unknown id."""
     items = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
-    try:
-        return [each if isinstance(each, str) else text_of(each, model=TOKENS_OF) for each in items]
-    except ValueError:
-        raise InvalidInput("input holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
+    texts = []
+    for place, each in enumerate(items):
+        try:
+            texts.append(each if isinstance(each, str) else text_of(each, model=TOKENS_OF))
+        except ValueError:
+            where = "input" if items[0] is given else f"input[{place}]"
+            raise InvalidInput(f"{where} holds a number that is no token of cl100k_base: send the text itself.", param="input") from None
+    return texts
 
 
 async def _vectors(found: Vectors, turns: FairTurns, *, base64: bool) -> bytes:

@@ -74,7 +74,10 @@ def _last(task: asyncio.Task[int]) -> bytes:
         log.exception("index.rebuild_failed")
         return _line(
             errors.body_of(
-                CairnError("The rebuild failed, and the old index stays. Look for this request id in the server's log, then try again.")
+                CairnError(
+                    "The rebuild failed, and the old index stays. Try again; if it happens again, give an admin the"
+                    " request id: the server's log has the cause under it."
+                )
             )
         )
 

@@ -11,9 +11,9 @@ from pydantic import Field, JsonValue, ValidationError
 from app.api.schema import Plain, RequestBody
 from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
-from app.sessions.event import GivenEvent, GivenToolCall, Role
+from app.sessions.event import GivenEvent, GivenToolCall, Role, too_many_events
 from app.web import json_body
-from app.web.errors import field
+from app.web.errors import field, problem_of
 
 
 class ToolCall(RequestBody):
@@ -55,15 +55,16 @@ BODY = {
 }
 
 
+SEND_AGAIN = "No event was stored: correct this line, and send all of them again."
+
+
 def read(body: bytes, *, max_events: int) -> list[GivenEvent]:
     """Parse the events of an NDJSON body. Unreadable and InvalidInput name the line."""
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if not lines:
         raise InvalidInput("The body is empty: send one JSON object with an event on each line.", param="events")
     if len(lines) > max_events:
-        raise InvalidInput(
-            f"The body has more than {max_events} events (sessions.max_live_events): send them in several requests.", param="events"
-        )
+        raise too_many_events(len(lines), limit=max_events)
     return [_event(number, line) for number, line in lines]
 
 
@@ -71,15 +72,15 @@ def _event(number: int, line: bytes) -> GivenEvent:
     try:
         given = GenericEvent.model_validate_json(_bounded(line))
     except (Unreadable, InvalidInput) as error:
-        raise type(error)(f"Line {number}: {error.message} No event was stored.", param=error.param) from None
+        raise type(error)(f"Line {number}: {error.message} {SEND_AGAIN}", param=error.param) from None
     except json.JSONDecodeError:
-        raise Unreadable(f"Line {number} is not valid JSON in UTF-8. No event was stored.") from None
+        raise Unreadable(f"Line {number} is not valid JSON in UTF-8. {SEND_AGAIN}") from None
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         if problem["type"] == "json_invalid":
-            raise Unreadable(f"Line {number} is not valid JSON in UTF-8. No event was stored.") from None
+            raise Unreadable(f"Line {number} is not valid JSON in UTF-8. {SEND_AGAIN}") from None
         param = field(problem["loc"]) or "event"
-        raise InvalidInput(f"Line {number}: {param}: {problem['msg']}. No event was stored.", param=param) from None
+        raise InvalidInput(f"Line {number}: {param}: {problem_of(problem)}. {SEND_AGAIN}", param=param) from None
     tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
     return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 

@@ -40,7 +40,7 @@ class Budgets:
         requester.check("read")
         if requester.developer is None:
             raise InvalidInput(
-                "An admin key has no budget of its own. List all budgets with GET /v1/budgets, or show one with GET /v1/budgets/NAME."
+                "An admin key has no budget of its own. List all with `cairn budget show` or GET /v1/budgets, or name a developer."
             )
         return await self._named(requester.developer)
 
@@ -129,7 +129,8 @@ class Budgets:
             found = await self._balances.find_unreconciled(account, among=hold_ids, limit=len(hold_ids))
             if unknown := set(hold_ids) - set(found):
                 raise NotFound(
-                    f"{developer} has no unreconciled hold {min(unknown)}. List them with GET /v1/budgets/{developer}/movements."
+                    f"{developer} has no unreconciled hold {min(unknown)}. List them with"
+                    f" `cairn budget history {developer}` or GET /v1/budgets/{developer}/movements."
                 )
             await self._check_covered(account, nanousd, among=found)
             return await self._ledger.reconcile(found, nanousd=nanousd, actor=actor, note=note) if found else 0

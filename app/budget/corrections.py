@@ -20,10 +20,15 @@ from app.storage.tables import AnyRow
 
 CHARGES = frozenset({"settle", "reconcile"})
 INSTEAD = {
-    "unreconciled": "its outcome isn't known yet: close the hold with `cairn budget reconcile`",
+    "unreconciled": "its outcome isn't known yet: close the hold with `cairn budget reconcile` or POST /v1/budgets/{developer}/reconcile",
     "correction": "it is a correction itself: correct the movement that it corrects",
-    "limit": "it is a limit: set another with `cairn budget set`",
-    "top_up": "it is a top-up: set another limit with `cairn budget set`",
+    "limit": "it is a limit: set another with `cairn budget set` or PUT /v1/budgets/{developer}",
+    "top_up": "it is a top-up: set another limit with `cairn budget set` or PUT /v1/budgets/{developer}",
+}
+
+RAISE = {
+    "developer": "`cairn budget set` or PUT /v1/budgets/{developer}",
+    "team": "`cairn budget set-team` or PUT /v1/teams/{name}/budget",
 }
 
 
@@ -48,7 +53,10 @@ class Corrections:
         async with self._database.begin() as connection:
             row = (await connection.execute(_movement(account, movement_id))).one_or_none()
             if row is None:
-                raise NotFound(f"There is no movement {movement_id} in this budget. List them: GET /v1/budgets/NAME/movements.")
+                raise NotFound(
+                    f"There is no movement {movement_id} in this budget. List them with `cairn budget history`"
+                    f" or GET /v1/budgets/{{developer}}/movements."
+                )
             if row.kind not in CHARGES:
                 raise Conflict(f"Movement {movement_id} can't be corrected: {INSTEAD[row.kind]}.")
             balances = await _locked(connection, row)
@@ -99,7 +107,8 @@ def _check_room(balances: list[AnyRow], change: int, more_tokens: int) -> None:
         for more, left, written in ((change, dollars, _dollars), (more_tokens, tokens, _tokens)):
             if more > 0 and left is not None and more > left:
                 room = f"the {each.subject}'s limit of that month has {written(max(0, left))} left"
-                raise Conflict(f"This would charge {written(more)} more, and {room}. Raise the limit first.")
+                advice = f"Name a charge that fits, or raise the limit first ({RAISE[each.subject]}); that of a past month stays as it is."
+                raise Conflict(f"This would charge {written(more)} more, and {room}. {advice}")
 
 
 def _dollars(nanousd: int) -> str:

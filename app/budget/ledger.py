@@ -293,7 +293,8 @@ class Ledger:
             self._open.add(wanted.id)
             return replace(wanted, left=granted[str(wanted.id)])
         return Conflict(
-            f"Attempt {wanted.attempt.number} of request {wanted.attempt.request_id} has a hold already: send the call as a new request."
+            f"The money for attempt {wanted.attempt.number} of request {wanted.attempt.request_id} is reserved already, so it isn't"
+            " started twice: send the call again as a new request."
         )
 
     def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:

@@ -35,17 +35,17 @@ def load(path: Path = SHIPPED) -> Prices:
 
 def _price(path: Path, name: str, fields: object) -> Price:
     if not isinstance(fields, dict) or "input" not in fields:
-        raise ConfigurationError(f"The price list {path} lacks the input price of {name!r}.")
+        raise ConfigurationError(f"The price list {path} lacks the input price of {name!r}: add input, in dollars per million tokens.")
     if unknown := fields.keys() - {*PARTS, *TRAITS, "tiers"}:
         raise ConfigurationError(f"The price list {path} has unknown fields for {name!r}: {', '.join(sorted(unknown))}.")
     price = Price.from_parts(_amounts(path, name, fields))
     listed = fields.get("tiers", [])
     if not isinstance(listed, list):
-        raise ConfigurationError(f'The price list {path}: tiers of {name!r} are tables [[models."{name}".tiers]].')
+        raise ConfigurationError(f'The price list {path}: tiers of {name!r} must be tables [[models."{name}".tiers]].')
     try:
         return tiered(price, [_tier(path, name, each) for each in listed])
     except ValueError as error:
-        raise ConfigurationError(f"The price list {path}: of {name!r} {error}.") from None
+        raise ConfigurationError(f"The price list {path}: the tiers of {name!r} are wrong: {error}.") from None
 
 
 def _tier(path: Path, name: str, fields: object) -> PriceTier:
@@ -70,7 +70,7 @@ def _amounts(path: Path, name: str, fields: Mapping[str, Any]) -> dict[str, int]
 def _traits(path: Path, name: str, fields: Mapping[str, Any]) -> Traits:
     reasoning = fields.get("reasoning", False)
     if not isinstance(reasoning, bool):
-        raise ConfigurationError(f"The price list {path}: reasoning of {name!r} is true or false.")
+        raise ConfigurationError(f"The price list {path}: reasoning of {name!r} must be true or false.")
     each, low = _tokens(path, name, fields, "image_tokens"), _tokens(path, name, fields, "image_tokens_low")
     if low is not None and (each is None or low > each):
         raise ConfigurationError(f"The price list {path}: image_tokens_low of {name!r} needs an image_tokens that is no smaller.")
@@ -81,5 +81,5 @@ def _traits(path: Path, name: str, fields: Mapping[str, Any]) -> Traits:
 def _tokens(path: Path, name: str, fields: Mapping[str, Any], field: str) -> int | None:
     found = fields.get(field)
     if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 1):
-        raise ConfigurationError(f"The price list {path}: {field} of {name!r} is a number of tokens, at least 1.")
+        raise ConfigurationError(f"The price list {path}: {field} of {name!r} must be a number of tokens, at least 1.")
     return found

@@ -189,7 +189,8 @@ class Prices:
         price = self.models.get(model) or self.models.get(model.rpartition("/")[2])
         if price is None:
             raise NotFound(
-                f"The model {model!r} has no price, so it can't be called: add it to config/prices.toml (a local model may cost 0).",
+                f"The model {model!r} has no price, so it can't be called. Name another, or ask an admin to add its"
+                " price to the price list (a local model may cost 0).",
                 code="model_without_price",
                 param="model",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +55,7 @@ def show(
     else:
         out.print(table([_row(each) for each in found["budgets"]], COLUMNS))
         period = found["budgets"][0]["period"]
-        out.print(f"[dim]Period: {period['start'][:10]} to {period['end'][:10]} (UTC).[/]")
+        out.print(f"[dim]Month: {month_of(period['start'])}, until {_minute(period['end'])} UTC.[/]")
 
 
 @budget.command("set")
@@ -118,7 +119,7 @@ def history(
     else:
         columns = {
             "id": "Id",
-            "at": "At",
+            "at": "At (UTC)",
             "kind": "What",
             "mark": "Mark",
             "usd": "USD",
@@ -143,7 +144,7 @@ def verify(as_json: AsJson = False) -> None:
     for each in [] if as_json else found["differences"]:
         stored, counted = each["spent_usd"]
         held, open_ones = each["held_usd"]
-        out.print(f"[red]DIFFERENT[/] {each['subject']} {each['subject_id']}, month of {each['period_start'][:10]}:")
+        out.print(f"[red]DIFFERENT[/] {each['subject']} {each['subject_id']}, month of {month_of(each['period_start'])}:")
         out.print(f"  spent ${stored:.9f} stored, ${counted:.9f} counted; held ${held:.9f} stored, ${open_ones:.9f} counted")
         (stored, counted), (held, open_ones) = each["spent_tokens"], each["held_tokens"]
         out.print(f"  spent {stored:,} tokens stored, {counted:,} counted; held {held:,} stored, {open_ones:,} counted")
@@ -201,6 +202,18 @@ def _movement(found: Json) -> dict[str, Any]:
         "at": found["at"][:19].replace("T", " "),
         "usd": f"{changed:,.6f}" if found["unit"] != "tokens" else f"{changed:,} tokens",
     }
+
+
+def month_of(start: str) -> str:
+    """Return the month (2026-11) that begins at a moment, which is midnight in `budget.time_zone` and perhaps another day in UTC.
+
+    No zone is more than 14 hours ahead of UTC or 12 behind it: 14 hours later it is the 1st or 2nd of that month, in UTC too.
+    """
+    return f"{datetime.fromisoformat(start).astimezone(UTC) + timedelta(hours=14):%Y-%m}"
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def _usd(amount: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from app.errors import ConfigurationError
 
 Json = dict[str, Any]
 CONNECT_SECONDS, SILENCE_SECONDS = 5, 120
+PROXY_STATUSES = frozenset({502, 503, 504})
 
 
 class ServerClient:
@@ -71,7 +73,7 @@ class ServerClient:
         try:
             async with self._session.request(method, self.url + path, **options) as reply:
                 if reply.status >= 400:
-                    raise _refused(reply.status, await reply.read())
+                    raise refused(await reply.read(), status=reply.status, asked=f"{method} {self.url}{path}")
                 yield reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
@@ -92,16 +94,28 @@ async def connect(url: str, key: str | None, *, team: str | None = None) -> Asyn
         yield ServerClient(session, url.rstrip("/"))
 
 
-def _refused(status: int, body: bytes) -> ServerRefused:
+def refused(body: bytes, *, status: int, asked: str) -> ServerRefused:
+    """Read an error of the server. One that isn't in Cairn's format is of a proxy, or of another server; `asked`: method and URL."""
     try:
-        error = json.loads(body)["error"]
-        return ServerRefused(str(error["message"]), status=status, code=str(error["code"]))
+        return error_of(json.loads(body), status=status)
     except (ValueError, KeyError, TypeError):
-        return ServerRefused(
-            f"The server answered with status {status}, but not in Cairn's format. Check that CAIRN_URL is a Cairn server.",
-            status=status,
-            code="unknown",
-        )
+        named = f"{asked} was answered with status {status} ({_phrase(status)}), not in Cairn's format"
+        advice = "a proxy answered that couldn't reach Cairn: check that `cairn serve` is running behind it, and try again"
+        said = f"{named}: {advice}." if status in PROXY_STATUSES else f"{named}. Check that CAIRN_URL is the address of a Cairn server."
+        return ServerRefused(said, status=status, code="unknown")
+
+
+def error_of(answer: Json, *, status: int) -> ServerRefused:
+    """Read an error in Cairn's format. KeyError or TypeError for anything else."""
+    error = answer["error"]
+    return ServerRefused(str(error["message"]), status=status, code=str(error["code"]), request_id=error.get("request_id"))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "not a standard one"
 
 
 def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:

@@ -14,10 +14,10 @@ class Unreachable(CairnError):
 
 
 class ServerRefused(CairnError):
-    """The server answered with an error; `message` is the server's."""
+    """The server answered with an error; `message` is the server's, with the request's id, under which the server's log has more."""
 
-    def __init__(self, message: str, *, status: int, code: str) -> None:
-        super().__init__(message, code=code)
+    def __init__(self, message: str, *, status: int, code: str, request_id: str | None = None) -> None:
+        super().__init__(message if request_id is None else f"{message} (request id {request_id})", code=code)
         self.status = status
 
 

@@ -32,7 +32,8 @@ async def _rebuild() -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from app import settings as config
-    from app.cli.exits import ServerRefused
+    from app.cli.client import error_of
+    from app.cli.exits import Unreachable
     from app.cli.output import err
     from app.cli.reach import open_client
 
@@ -42,8 +43,11 @@ async def _rebuild() -> int:
             bar = bars.add_task("Rebuilding", total=None)
             async for line in client.lines("/v1/index/rebuild"):
                 if "error" in line:
-                    raise ServerRefused(str(line["error"]["message"]), status=500, code=str(line["error"]["code"]))
+                    raise error_of(line, status=500)
                 if "points" in line:
                     return int(line["points"])
                 bars.update(bar, completed=line["done"], total=line["total"] or None)
-    raise ServerRefused("The rebuild was cut off; the old index stays. Try again.", status=500, code="cut_off")
+    raise Unreachable(
+        "The connection to the server ended before the rebuild did; the old index stays. Check that the server runs (`cairn doctor`),"
+        " then try again."
+    )

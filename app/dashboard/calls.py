@@ -19,8 +19,8 @@ TIERS = {
 MARKS: dict[str | None, tuple[Tone, str]] = {
     "partial": ("warn", "cut short: the client disconnected; charged for what was produced"),
     "counted": ("plain", "the provider reported no usage: counted by Cairn"),
-    "overrun": ("bad", "cost more than was held for it: what was held is charged"),
-    "disputed": ("bad", "the provider made or reported more than can be true: what was held is charged"),
+    "overrun": ("bad", "cost more than was held for it: charged only what was held"),
+    "disputed": ("bad", "the provider's reported usage is impossible: charged what was held"),
     "corrected": ("plain", "the charge was corrected: see the history"),
 }
 REFUSED: dict[int, str] = {
@@ -32,6 +32,9 @@ REFUSED: dict[int, str] = {
     RequestOutcome.PROVIDERS_FAILED: "no provider answered",
     RequestOutcome.UNAVAILABLE: "refused: a dependency was unavailable",
     RequestOutcome.TIMED_OUT: "ran out of time",
+    RequestOutcome.CONFLICT: "refused: it was being made already",
+    RequestOutcome.INVALID: "refused: a field of the request was wrong",
+    RequestOutcome.FAILED: "the server failed unexpectedly",
 }
 
 

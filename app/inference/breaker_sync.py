@@ -63,7 +63,7 @@ class BreakerSync:
             await self.exchange(breakers)
         except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
             self._away = True
-            raise Unavailable(f"Redis does not answer ({type(error).__name__}).") from error
+            raise Unavailable(f"Redis does not answer ({type(error).__name__}): check that it runs, and redis.url.") from error
         self._away = False
 
     async def exchange(self, breakers: Mapping[str, CircuitBreaker]) -> None:

@@ -79,7 +79,10 @@ class Catalog:
         for chain, names in self._chains.items():
             if unknown := set(names) - providers.keys():
                 missing = ", ".join(sorted(unknown))
-                raise ConfigurationError(f"The chain {chain!r} names {missing}: not in [providers]. Add or remove it.")
+                raise ConfigurationError(
+                    f"The chain {chain!r} names {missing}, which [providers] in config/cairn.toml doesn't have. Add"
+                    " it there, or take it out of the chain."
+                )
 
     def require_configured(self, model: str, *, setting: str) -> None:
         """Raise ConfigurationError if a setting names neither a profile nor a provider's model; a missing API key is no error."""
@@ -96,8 +99,13 @@ class Catalog:
         if found:
             return found
         self._raise_if_unpriced(model)
-        names = ", ".join(self.models()) or "none, since no provider has an API key"
-        raise NotFound(f"There is no model {model!r} here. There are: {names}.", code="model_not_found", param="model")
+        names = self.models()
+        known = (
+            f"There are: {', '.join(names)}."
+            if names
+            else "No model can be used, since no provider has an API key: ask an admin to set one."
+        )
+        raise NotFound(f"There is no model {model!r} here. {known}", code="model_not_found", param="model")
 
     def resolve(self, request: ChatRequest) -> ChatRequest:
         """Return the request with the chain of its model. NotFound as `candidates` raises it."""

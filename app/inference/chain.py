@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -109,7 +110,9 @@ class AttemptLog:
         if kinds <= {"rate_limited"} and all(refusal.limited for _, refusal in self.refusals) and not self.unaffordable:
             message = f"Every provider limits the rate. Try again later. {self.told()}."
             return RateLimited(message, retry_after=soonest if soonest is not None else 1.0)
-        return AllProvidersFailed(f"No provider answered. {self.told()}.", retry_after=soonest)
+        when = "later" if soonest is None else f"in {max(1, math.ceil(soonest))} s"
+        advice = f"Try again {when}; if it happens again, ask an admin to look at the providers."
+        return AllProvidersFailed(f"No provider answered. {self.told()}. {advice}", retry_after=soonest)
 
     def _larger_one_held_back(self) -> bool:
         """Tell whether a provider that its breaker held back has a larger context window than those that refused the prompt as too long."""

@@ -118,7 +118,9 @@ def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> 
     """Return the engine's request, and the names of what it can't say. Raises InvalidInput for what can't be sent."""
     options = conversation.options
     if options.choices * (options.max_tokens or 1) > MAX_PRODUCED_TOKENS:
-        raise InvalidInput(f"The tokens asked for are above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens")
+        raise InvalidInput(
+            f"max_tokens, times n where that is given, is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens"
+        )
     written = CHAT.write_request(conversation)
     body: Mapping[str, Any] = written.body
     request = ChatRequest(

@@ -1,6 +1,7 @@
 """The kinds of provider failure: every wire raises `ProviderError`, and nothing else.
 
-The kind alone decides what follows (retry, next provider, give up; breaker; money): see `chain.py`.
+The kind decides most of what follows (retry, next provider, give up: `chain.py`; breaker: `counts`). Beside it, a retry also depends on
+`status` and `retry_after`, the breaker on `usage` and `echo`, and the money on `unknown` and `usage`.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class WriteAdmission:
         """Wait for a slot, and hold it for the block. RateLimited if too many writes of this caller wait already."""
         if self._waiting[caller] >= self._max_waiting:
             raise RateLimited(
-                f"{self._max_waiting} items of yours wait to be written: send the next ones once these are answered.", retry_after=1.0
+                f"{self._max_waiting} items of yours wait to be written, and no more may: send the next ones once these are answered.",
+                retry_after=1.0,
             )
         self._waiting[caller] += 1
         try:
@@ -191,7 +192,8 @@ async def _corrected(row: AnyRow, change: ItemCorrection) -> ItemFields:
 
 def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> None:
     if not author.change_any and author.developer_id is not None and row.developer_id != author.developer_id:
-        raise NotPermitted("Only its author, a lead or an admin can correct this item. Say that it is wrong or stale: POST …/feedback.")
+        said = "Only its author, a lead or an admin can correct this item."
+        raise NotPermitted(f"{said} Say that it is wrong or stale on its dashboard page, or with POST /v1/knowledge/{{id}}/feedback.")
     if change.revision is not None and change.revision != revision_of(row):
         raise Conflict(
             f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}. Read it, and correct that.",

@@ -77,7 +77,9 @@ def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
             raise ValueError(cursor)
         return in_utc(moment, "cursor"), UUID(item)
     except (ValueError, InvalidInput, Unpadded):
-        raise InvalidInput("cursor is not one of ours: pass `next` of the page before, or leave it out to begin.", param="cursor") from None
+        raise InvalidInput(
+            "cursor is not one that a page gave: pass `next` of the page before, or leave it out to begin.", param="cursor"
+        ) from None
 
 
 _SHOWN = tuple(

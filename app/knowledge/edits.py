@@ -85,15 +85,21 @@ def check_fields(words: ItemFields) -> None:
     """Raise InvalidInput for the first field that can't be stored."""
     if words.type not in KNOWLEDGE_TYPES:
         raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
-    if any("\x00" in each for each in (words.title, words.text, *words.paths)):
-        raise InvalidInput("A NUL character can't be stored: take it out of the title, the text and the paths.", param="text")
+    for name, values in (("title", (words.title,)), ("text", (words.text,)), ("paths", words.paths)):
+        if any("\x00" in each for each in values):
+            raise InvalidInput(f"{name} holds a NUL character, which can't be stored: take that character out.", param=name)
     if not words.text.strip():
         raise InvalidInput("text is empty: write what is to be known, so that it can be read alone.", param="text")
     for name, value, most in (("text", words.text, MAX_TEXT_CHARS), ("title", words.title, MAX_TITLE_CHARS)):
         if len(value) > most:
             raise InvalidInput(f"{name} is longer than {most:,} characters: shorten it, or record several items.", param=name)
-    if len(words.paths) > MAX_PATHS or any(not each.strip() or len(each) > MAX_PATH_CHARS for each in words.paths):
-        raise InvalidInput(f"paths: at most {MAX_PATHS} paths of 1 to {MAX_PATH_CHARS} characters.", param="paths")
+    if len(words.paths) > MAX_PATHS:
+        raise InvalidInput(f"paths holds {len(words.paths)} paths, and at most {MAX_PATHS} are kept: leave some out.", param="paths")
+    for place, each in enumerate(words.paths):
+        if not each.strip():
+            raise InvalidInput(f"paths[{place}] is empty: name a file or a folder, or leave it out.", param="paths")
+        if len(each) > MAX_PATH_CHARS:
+            raise InvalidInput(f"paths[{place}] is longer than {MAX_PATH_CHARS} characters: shorten it.", param="paths")
 
 
 def title_of(text: str) -> str:

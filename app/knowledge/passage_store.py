@@ -118,7 +118,7 @@ class PassageStore:
         async def read(connection: AsyncConnection) -> tuple[AnyRow, Sequence[AnyRow]]:
             row = (await connection.execute(_ONE.where(PassageRow.id == passage_id, PassageRow.team_id == team_id))).one_or_none()
             if row is None:  # raised inside `read`, so that a lagging replica's miss is retried at the primary
-                raise NotFound(f"There is no item or passage {passage_id}. Search with POST /v1/knowledge/query to find its id.")
+                raise NotFound(f"There is no item or passage {passage_id}. Find its id with `cairn query` or POST /v1/knowledge/query.")
             return row, (await connection.execute(_PLACES.where(PassagePlaceRow.passage_id == passage_id))).all()
 
         row, places = await self._database.read(read)

@@ -21,7 +21,7 @@ from app.knowledge.weighing import shown_freshness
 from app.storage.tables import AnyRow
 from app.telemetry import metrics
 
-NO_HISTORY = "A passage has no history: its places say where it was said (GET /v1/knowledge/{id})."
+NO_HISTORY = "A passage has no history: its places say where it was said (its dashboard page, or GET /v1/knowledge/{id})."
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,10 @@ class Reindexer:
                     done, total = map(int, words)
                     progress(done, total)
             if status := await process.wait():
-                raise VectorStoreUnavailable(f"The copier of the new vector index exited with {status}: see its error above in this log.")
+                raise VectorStoreUnavailable(
+                    f"The copier of the new vector index exited with {status}; the old index stays. Its error stands"
+                    " in the server's log. Try again; if it happens again, ask an admin."
+                )
             return done
         finally:
             if process.returncode is None:

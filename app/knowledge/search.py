@@ -124,9 +124,9 @@ class Search:
         if len(query.text) > self._limits.max_query_chars:
             raise InvalidInput(f"query is longer than {self._limits.max_query_chars} characters: shorten it.", param="query")
         if not 1 <= query.limit <= self._limits.max_limit:
-            raise InvalidInput(f"limit must lie between 1 and {self._limits.max_limit}.", param="limit")
+            raise InvalidInput(f"limit is {query.limit}: name a number from 1 to {self._limits.max_limit}.", param="limit")
         if query.max_tokens is not None and not MIN_TOKENS <= query.max_tokens <= MAX_TOKENS:
-            raise InvalidInput(f"max_tokens must lie between {MIN_TOKENS} and {MAX_TOKENS}.", param="max_tokens")
+            raise InvalidInput(f"max_tokens is {query.max_tokens}: name a number from {MIN_TOKENS} to {MAX_TOKENS}.", param="max_tokens")
         if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
             wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
@@ -135,9 +135,14 @@ class Search:
         if query.types and "item" not in query.kinds:
             raise InvalidInput("types are those of items, and kinds asks for passages alone: leave one of them out.", param="types")
         if query.since is not None and query.until is not None and query.since >= query.until:
-            raise InvalidInput("since must lie before until.", param="since")
-        if len(query.files) > MAX_FILES or any(len(file) > MAX_FILE_CHARS for file in query.files):
-            raise InvalidInput(f"files: at most {MAX_FILES} paths of at most {MAX_FILE_CHARS} characters.", param="files")
+            sent = f"since ({query.since.isoformat()}) isn't before until ({query.until.isoformat()})"
+            raise InvalidInput(f"{sent}: name an earlier since or a later until.", param="since")
+        if len(query.files) > MAX_FILES:
+            raise InvalidInput(
+                f"files holds {len(query.files)} paths, and at most {MAX_FILES} may be named: leave some out.", param="files"
+            )
+        if (long := next((place for place, file in enumerate(query.files) if len(file) > MAX_FILE_CHARS), None)) is not None:
+            raise InvalidInput(f"files[{long}] is longer than {MAX_FILE_CHARS} characters: shorten it.", param="files")
 
     async def _scope(self, team_id: UUID, query: Query) -> Scope | None:
         """Return what to search; None if the project doesn't exist."""

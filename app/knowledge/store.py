@@ -103,7 +103,8 @@ class KnowledgeStore:
             row = await lock_item(connection, team_id, item_id)
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted(
-                    "Only its author, a lead or an admin can delete this item. Say that it is wrong or stale: POST …/feedback."
+                    "Only its author, a lead or an admin can delete this item. Say that it is wrong or stale on its"
+                    " dashboard page, or with POST /v1/knowledge/{id}/feedback."
                 )
             await write_tombstones(connection, item_id, row.project_id)
             await connection.execute(delete(ItemRow).where(ItemRow.id == item_id))
@@ -147,5 +148,5 @@ async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> An
     """Return an item's row. NotFound for another team's."""
     row = (await connection.execute(select(ItemRow.__table__).where(ItemRow.id == item_id, ItemRow.team_id == team_id))).one_or_none()
     if row is None:
-        raise NotFound(f"There is no knowledge item {item_id}. Search with POST /v1/knowledge/query to find its id.")
+        raise NotFound(f"There is no knowledge item {item_id}. Find its id with `cairn query` or POST /v1/knowledge/query.")
     return row

@@ -15,7 +15,9 @@ from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore
 
 PASSAGE_IS_FIXED = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
-PASSAGE_BELONGS_TO_SESSIONS = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
+PASSAGE_BELONGS_TO_SESSIONS = (
+    "A passage goes with the sessions it was said in: delete them on their dashboard pages, or with DELETE /v1/sessions/{id}."
+)
 
 
 class KnowledgeWriter:

@@ -61,7 +61,7 @@ class Checkpoints:
         """Read a session, a projection's checkpoint and the lowest seq changed since, in one snapshot. NotFound as `Journal.get`."""
         found = await self._database.read(rows_of(_READ, {"team": team_id, "session": session_id, "projection": projection}))
         if not found:
-            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+            raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
         told, checkpoint, changed = found[0][: len(SESSION_COLUMNS)], found[0][len(SESSION_COLUMNS) : -1], found[0][-1]
         return Session(*told), None if checkpoint[0] is None else Checkpoint(*checkpoint), changed
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.errors import InvalidInput
+
 Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generic"]
 GivenFormat = Literal["auto", Format]
 """What a caller may say of a transcript's format; auto: it is recognised by its content."""
@@ -118,3 +120,9 @@ class GivenTranscript:
     project: str | None = None
     format: GivenFormat = "auto"
     modified_at: datetime | None = None
+
+
+def too_many_events(count: int, *, limit: int) -> InvalidInput:
+    """Return the error for a request with more events than one may hold."""
+    said = f"The request has {count} events, and at most {limit} may come in one (sessions.max_live_events): send them in several requests."
+    return InvalidInput(said, param="events")

@@ -40,6 +40,8 @@ WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
 """Batches with more text are redacted in a thread; below this, the hop costs more than the work."""
+DELETED = "Session {} was deleted meanwhile, and nothing of it is stored. Ingest its transcript again only if that was a mistake."
+"""Says what a purge did, without advice that would undo it."""
 
 
 class Journal:
@@ -117,7 +119,7 @@ class Journal:
                 page = EventBatch(session_id, rows[start : start + WRITTEN_PAGE], from_file=from_file)
                 (written,) = await self.write(connection, [page], wait=True, after=BULK_AFTER if from_file else LIVE_AFTER)
             if written is None:
-                raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+                raise NotFound(DELETED.format(session_id))
             total.new += written.new
             total.updated += written.updated
             total.known += written.known
@@ -166,7 +168,7 @@ class Journal:
         async def read(connection: AsyncConnection) -> Session:
             row = (await connection.execute(query)).one_or_none()
             if row is None:  # raised inside `read`, so that a row the replica lacks is looked up at the primary
-                raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+                raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
             return Session(*row)
 
         return await self._database.read(read)
@@ -187,7 +189,7 @@ class Journal:
         async with self._database.begin() as connection:
             found = {row.id: row.team_id for row in await connection.execute(query)}
         if ours in found and found[ours] != team_id:
-            raise NotFound(f"There is no session {name}. List them: GET /v1/sessions.")
+            raise NotFound(f"There is no session {name}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
         return ours if ours in found else next(iter(found), None)
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
@@ -204,7 +206,7 @@ class Journal:
         """
         held = select(SessionRow.project_id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
         if (project_id := await connection.scalar(held)) is None:
-            raise NotFound(f"Session {session_id} was deleted meanwhile: ingest its transcript again.")
+            raise NotFound(DELETED.format(session_id))
         return project_id
 
     async def lock_for_purge(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> Session:
@@ -212,7 +214,7 @@ class Journal:
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions.")
+            raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
         return Session(*row)
 
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:

@@ -14,9 +14,9 @@ import structlog
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.errors import InvalidInput, NotFound, NotPermitted, Unavailable
+from app.errors import NotFound, NotPermitted, Unavailable
 from app.sessions.append import Appended, EventBatch
-from app.sessions.event import Event, GivenEvent, SessionHeader
+from app.sessions.event import Event, GivenEvent, SessionHeader, too_many_events
 from app.sessions.journal import LIVE_AFTER, Journal
 from app.sessions.live_events import event_of
 from app.settings import SessionsSettings as Limits
@@ -74,7 +74,7 @@ class LiveIntake:
     ) -> LiveResult:
         """Append to the named session, creating it if new. Idempotent by event id. NotPermitted: it is another developer's."""
         if len(events) > self._limits.max_live_events:
-            raise InvalidInput(f"At most {self._limits.max_live_events} events in one request: send them in parts.")
+            raise too_many_events(len(events), limit=self._limits.max_live_events)
         who = (team_id, session, developer_id)
         known: UUID | None = self._admitted.get(who)
         if known is not None:

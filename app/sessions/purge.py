@@ -48,7 +48,7 @@ class Purge:
         team_id = requester.team_id
         session = await self._journal.get(team_id, session_id)
         if not requester.may_change(session.developer_id):
-            raise NotPermitted("Only the developer who ingested this session, a lead or an admin can delete it.")
+            raise NotPermitted("Only the developer who ingested this session, a lead or an admin can delete it: ask one of them.")
         async with self._database.begin() as connection:
             # Projections lock it too (`Journal.lock_against_deletion`): one that committed before is deleted, a later one gets NotFound.
             session = await self._journal.lock_for_purge(connection, team_id, session_id)

@@ -205,7 +205,9 @@ async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values:
     ours = and_(UploadRow.id == upload_id, UploadRow.state == "receiving")
     changed: CursorResult[Any] = await connection.execute(update(UploadRow).where(ours).values(values))
     if changed.rowcount == 0:
-        raise NotFound("The upload was discarded because it took too long: send it again.")
+        raise NotFound(
+            f"The upload was discarded, because nothing of it came for {RECEIVING_KEPT.total_seconds() / 60:.0f} minutes: send it again."
+        )
 
 
 async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -59,7 +59,10 @@ TYPES = {
 """OpenAI's error types where it has them; every other 4xx is an `invalid_request_error`, every other 5xx an `api_error`."""
 
 
-UNEXPECTED = "The server failed unexpectedly. Try again; if it happens again, look for this request id in the server's log."
+UNEXPECTED = (
+    "The server failed unexpectedly. Try again; if it happens again, give an admin the request id: the server's log has the cause under it."
+)
+MAX_OTHERS = 5
 MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
 
 
@@ -203,8 +206,7 @@ async def _validation(_: Request, error: Exception) -> Response:
     param = field(first["loc"])
     if param is None:
         return reply(422, "The body must be a JSON object, sent with Content-Type: application/json.", "invalid_input")
-    more = f" ({len(problems) - 1} more.)" if len(problems) > 1 else ""
-    return reply(422, f"{param}: {first['msg']}.{more}", "invalid_input", param=param)
+    return reply(422, f"{param}: {problem_of(first)}.{_others(problems)}", "invalid_input", param=param)
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -225,7 +227,52 @@ async def _http(_: Request, error: Exception) -> Response:
         case 400:
             return reply(400, "The request's body could not be read. Send it again as JSON in UTF-8.", "unreadable")
         case status:
-            return reply(status, HTTPStatus(status).phrase, "http_error", headers=error.headers)
+            said = (
+                f"The server can't answer this request: {HTTPStatus(status).phrase.lower()} ({status}). /docs says what each route takes."
+            )
+            return reply(status, said, "http_error", headers=error.headers)
+
+
+PROBLEMS: Mapping[str, str] = {
+    "missing": "is missing: send it",
+    "extra_forbidden": "is not a field of this request: leave it out",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be below {lt}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "string_too_long": "has too many characters: the maximum is {max_length}",
+    "string_too_short": "has too few characters: the minimum is {min_length}",
+    "too_long": "has too many entries: the maximum is {max_length}",
+    "too_short": "has too few entries: the minimum is {min_length}",
+    "literal_error": "must be one of {expected}",
+}
+"""Our words for pydantic's kinds of problem; another kind keeps pydantic's."""
+
+
+def problem_of(problem: Mapping[str, Any]) -> str:
+    """Say what is wrong with a field, without a full stop."""
+    known = PROBLEMS.get(problem["type"])
+    return str(problem["msg"]) if known is None else known.format_map(problem.get("ctx", {}))
+
+
+def _others(problems: Sequence[Mapping[str, Any]]) -> str:
+    """Name the other fields that are wrong."""
+    first = field(problems[0]["loc"])
+    names = sorted({name for each in problems[1:] if (name := field(each["loc"])) is not None and name != first})
+    if not names:
+        return ""
+    more = f" and {len(names) - MAX_OTHERS} more" if len(names) > MAX_OTHERS else ""
+    return f" Also wrong: {', '.join(names[:MAX_OTHERS])}{more}."
 
 
 def field(place: Sequence[str | int]) -> str | None:

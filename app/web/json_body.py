@@ -61,7 +61,7 @@ def parse(raw: bytes, *, mend: bool = True) -> Any:
     `mend`: a lone surrogate, as JavaScript writes it where a text was cut, becomes U+FFFD; else the body is Unreadable.
     """
     if raw.count(b"[") + raw.count(b"{") > MAX_CONTAINERS:
-        raise TooLarge(f"The body has more than {MAX_CONTAINERS:,} lists and objects. Send less.")
+        raise TooLarge(f"The body has more than {MAX_CONTAINERS:,} lists and objects. Send it in several smaller requests.")
     try:
         value = msgspec.json.decode(raw.removeprefix(BOM))
     except RecursionError:

@@ -40,7 +40,7 @@ class KeyHeaders:
             raise NotAuthenticated("Two different keys were sent, in Authorization and in x-api-key: send one.")
         if not key and not other:
             said = "No key was sent: send the header Authorization: Bearer KEY, or x-api-key: KEY."
-            raise NotAuthenticated(f"{said} `cairn keys create NAME` creates one.")
+            raise NotAuthenticated(f"{said} An admin creates one with `cairn keys create NAME` or POST /v1/developers/{{name}}/keys.")
         return key or other
 
     def check(self) -> None:

@@ -62,12 +62,13 @@ REFUSALS: dict[Reason, HttpRefusal] = {
     "head_slow": HttpRefusal(
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
-        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send them in one go.",
+        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send the"
+        " request again; if it happens again, check the network and the proxies between.",
     ),
     "body_slow": HttpRefusal(
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
-        "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send it again.",
+        "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send the request again.",
     ),
     "too_many": HttpRefusal(
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -22,10 +23,18 @@ DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0
 """Bounds of reading on after a refusal: bytes past the limit, and seconds. Clients read the response only when they have sent all."""
 
 
-class RequestMiddleware:
-    """Wraps the application. `limits`: maximum bytes of a body by (method, path); `limit` for every other request."""
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """The maximum bytes of a body. `setting`: the name of the setting it comes from, for the message of a refusal."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[tuple[str, str], int]) -> None:
+    bytes: int
+    setting: str
+
+
+class RequestMiddleware:
+    """Wraps the application. `limits`: of a body by (method, path); `limit`: of every other request's."""
+
+    def __init__(self, app: ASGIApp, *, limit: BodyLimit, limits: Mapping[tuple[str, str], BodyLimit]) -> None:
         self._app = app
         self._limit = limit
         self._limits = limits
@@ -69,10 +78,11 @@ class RequestMiddleware:
 class CountedBody:
     """A request body that is counted while it streams, whatever its header announced."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: BodyLimit) -> None:
         self._announced = Headers(scope=scope).get("content-length", "")
         self._receive = receive
-        self._limit = limit
+        self._limit = limit.bytes
+        self._setting = limit.setting
         self._read = 0
         self.ended = self.left = False
 
@@ -101,7 +111,8 @@ class CountedBody:
         return message
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is larger than {self._limit:,} bytes. Send less, or raise the limit in the server's settings.")
+        limit = f"{self._limit:,} bytes ({self._setting})"
+        return TooLarge(f"The body is larger than {limit}. Send less, or ask an admin to raise the limit in the server's settings.")
 
 
 class StampedResponse:

@@ -52,9 +52,15 @@ class LitellmWire:
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
         if kind == "azure":
-            raise ConfigurationError("For Azure: kind 'openai', and as api_base https://NAME.openai.azure.com/openai/v1.")
+            raise ConfigurationError(
+                "A section [providers.…] has kind 'azure', which Cairn doesn't take: write"
+                " kind = 'openai' and api_base = 'https://NAME.openai.azure.com/openai/v1'."
+            )
         if kind not in NOT_TAKEN and kind not in library.providers():
-            raise ConfigurationError(f"litellm knows no provider {kind!r}. An OpenAI-compatible server has kind 'openai' or 'local'.")
+            raise ConfigurationError(
+                f"A section [providers.…] has kind {kind!r}, which litellm doesn't know. For an OpenAI-compatible"
+                " server, write 'openai' or 'local'."
+            )
         self._kind = kind
         self._base = api_base.rstrip("/") if api_base else None
         self._key = api_key
@@ -234,4 +240,8 @@ def _unsent(error: Exception, *, past_us: bool) -> ProviderError:
         fault = provider_errors.of_status(status, msgspec.json.encode({"error": {"message": said}}), headers)
         fault.unknown = past_us and status >= 500
         return fault
-    return ProviderError("caller", said or "litellm can't translate this request for the provider.", 400)
+    return ProviderError(
+        "caller",
+        said or "litellm can't translate this request for this provider's API. Leave out unusual fields, or name another model.",
+        400,
+    )

@@ -81,7 +81,7 @@ def test_a_limit_and_a_top_up_are_said_shown_and_remembered(server: Running, ada
     said = budget(server, "top-up", ada, "5.25", "--note", "the release").stdout
     assert said == f"$5.25 added for this month; {ada} has $25.25 left.\n"
     shown = budget(server, "show", ada).stdout
-    assert [each in shown for each in (ada, "default", "$20.00", "$25.25", "Period: ")] == [True] * 5
+    assert [each in shown for each in (ada, "default", "$20.00", "$25.25", "Month: ")] == [True] * 5
     told = budget(server, "history", ada).stdout.splitlines()
     assert [each in told[1] for each in ("top_up", "5.250000", "admin", "the release")] == [True] * 4
     assert [each in told[2] for each in ("limit", "20.000000", "admin")] == [True] * 3

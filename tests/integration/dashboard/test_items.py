@@ -104,7 +104,7 @@ async def test_a_form_without_its_token_changes_nothing(api: Api, way: str) -> N
         ({"project": ""}, "project must be"),
         ({"project": SECRET}, "looks like a secret"),
         ({"text": SECRET}, "nothing but a secret"),
-        ({"paths": "\n".join(map(str, range(21)))}, "at most 20 paths"),
+        ({"paths": "\n".join(map(str, range(21)))}, "at most 20 are kept"),
     ],
 )
 async def test_what_cannot_be_recorded_is_told_on_a_page(api: Api, form: dict[str, str], says: str) -> None:

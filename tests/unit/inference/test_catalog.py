@@ -251,14 +251,14 @@ def test_a_kind_that_nobody_knows_is_left_out(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(library, "providers", lambda: frozenset({"mistral"}))
     made = catalog({"one": provider(kind="nonsense"), "two": provider("small")})
     assert (made.standings[0].why, names(made, "auto")) == ("unusable", ["two"])
-    assert "no provider 'nonsense'" in made.standings[0].detail
+    assert "kind 'nonsense', which litellm doesn't know" in made.standings[0].detail
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
     with pytest.raises(NotFound, match=r"no model 'gpt-9' here. There are: auto, cheap, big, small\.") as caught:
         catalog(THREE, profiles={"cheap": ("two",)}).candidates("gpt-9")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(NotFound, match="none, since no provider has an API key"):
+    with pytest.raises(NotFound, match="No model can be used, since no provider has an API key"):
         catalog(THREE, environment={}).candidates("auto")
 
 

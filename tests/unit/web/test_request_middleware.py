@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable, NotPermitted
+from app.main import create_app
+from app.settings import Settings
 from app.web import errors
-from app.web.request_middleware import RequestMiddleware
+from app.web.request_middleware import BodyLimit, RequestMiddleware
 
 LIMIT = 100
 
@@ -40,7 +43,9 @@ class Exchange:
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in self.headers],
             "query_string": b"",
         }
-        await RequestMiddleware(app, limit=LIMIT, limits={("POST", "/big"): 1000})(scope, self._receive, self._send)  # type: ignore[arg-type]
+        await RequestMiddleware(app, limit=BodyLimit(LIMIT, "part.most"), limits={("POST", "/big"): BodyLimit(1000, "part.big")})(
+            scope, self._receive, self._send
+        )  # type: ignore[arg-type]
         return self
 
     async def _receive(self) -> Message:
@@ -104,6 +109,8 @@ async def test_an_announced_body_over_the_limit_never_reaches_the_application(an
 
 async def test_a_route_may_have_its_own_limit() -> None:
     assert (await Exchange([b"a" * 900], path="/big").through(echo)).status == 200
+    assert "1,000 bytes (part.big)" in (await Exchange([b"a" * 1001], path="/big").through(echo)).error["message"]
+    assert "100 bytes (part.most)" in (await Exchange([b"a" * 1001], path="/other").through(echo)).error["message"]
     assert (await Exchange([b"a" * 900], path="/big", method="PUT").through(echo)).status == 413
 
 
@@ -179,5 +186,12 @@ async def test_what_is_no_request_passes_untouched() -> None:
 
     scope: Scope = {"type": "lifespan"}
     exchange = Exchange()
-    await RequestMiddleware(lifespan, limit=1, limits={})(scope, exchange._receive, exchange._send)
+    await RequestMiddleware(lifespan, limit=BodyLimit(1, "part.most"), limits={})(scope, exchange._receive, exchange._send)
     assert seen == [scope]
+
+
+def test_every_limit_of_a_body_names_settings_that_there_are_and_their_sum() -> None:
+    settings = Settings()
+    (middleware,) = [each for each in create_app(settings).user_middleware if each.cls is RequestMiddleware]
+    for limit in [middleware.kwargs["limit"], *middleware.kwargs["limits"].values()]:
+        assert limit.bytes == sum(attrgetter(name)(settings) for name in limit.setting.split(" + "))

@@ -56,7 +56,9 @@ class MessageWriter:
         """Return the messages. Raises InvalidInput for a part that can't be sent, and if nothing is left to send."""
         found = [message for place, turn in enumerate(self._turns) for message in self._turn(place, turn)]
         if not found:
-            raise InvalidInput("The request holds nothing that can be sent: add a message of the user's.", param="messages")
+            raise InvalidInput(
+                "The request holds no part that a provider could be sent: add a message of the user's with text in it.", param="messages"
+            )
         return found
 
     def _place_results(self) -> None:
@@ -167,9 +169,10 @@ class MessageWriter:
         elif source.url is not None and source.url.startswith("https://"):
             url = source.url
         elif source.data is not None:
-            raise refused(where, f"is an image of the media type {image.media_type!r}: name its own, such as image/png")
+            named = "without a media type" if image.media_type is None else f"of the media type {image.media_type!r}, which is no image's"
+            raise refused(where, f"is an image {named}: name its own, such as image/png")
         else:
-            raise refused(where, "is an image that isn't sent: give its data as base64, or a URL that begins with https://")
+            raise refused(where, "is an image with neither data in base64 nor a URL that begins with https://: give one of the two")
         picture = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
         return {"type": "image_url", "image_url": picture, **cache_control(image.cache, self._dropped)}
 
@@ -192,7 +195,7 @@ class MessageWriter:
         if index < len(places := self._turns[place].places):
             return places[index]
         if self._dialect == "responses":
-            return f"input: part {index} of turn {place}"
+            return f"input (counted from 0): turn {place}, part {index}"
         before = sum(turn.role in {"system", "developer"} for turn in self._turns[:place]) if self._dialect == "messages" else 0
         return f"messages[{place - before}].content[{index}]"
 

@@ -87,7 +87,9 @@ class _TurnWriter:
         for message in found:
             message["content"].sort(key=lambda block: block["type"] != "tool_result")  # results must come first
         if not found:
-            raise InvalidInput("The request holds nothing that can be sent: add a message of the user's.", param="messages")
+            raise InvalidInput(
+                "The request holds no part that a provider could be sent: add a message of the user's with text in it.", param="messages"
+            )
         return found
 
     def _part(self, where: str, turn: Turn, part: Part) -> Iterator[Json]:

@@ -447,16 +447,16 @@ def test_a_text_document_becomes_text_under_its_name() -> None:
         (Document(ContentSource(data="/w=="), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
         (Document(ContentSource(data="!"), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
         (Audio("UklG", "wav"), "is a recording, whose price"),
-        (Image(ContentSource(file_id="file_1")), "is an image that isn't sent"),
-        (Image(ContentSource(url="http://e.org/a.png")), "is an image that isn't sent"),
-        (Image(ContentSource(data=PNG)), "is an image of the media type None"),
+        (Image(ContentSource(file_id="file_1")), "is an image with neither data"),
+        (Image(ContentSource(url="http://e.org/a.png")), "is an image with neither data"),
+        (Image(ContentSource(data=PNG)), "is an image without a media type"),
         (Opaque("chat", "video_url", {}), "is of type 'video_url', whose price"),
         (ToolResult("lost", (Text("x"),)), "is the result of the tool call 'lost', which no earlier turn"),
     ],
 )
 @pytest.mark.parametrize(
     ("dialect", "place"),
-    [("chat", "messages[2].content[1]"), ("messages", "messages[1].content[1]"), ("responses", "input: part 1 of turn 2")],
+    [("chat", "messages[2].content[1]"), ("messages", "messages[1].content[1]"), ("responses", "input (counted from 0): turn 2, part 1")],
 )
 def test_what_cant_be_sent_is_refused_with_its_place(part: Part, words: str, dialect: Any, place: str) -> None:
     given = (Turn("system", (Text("s"),)), Turn("user", (Text("u"),)), Turn("user", (Text("look"), part)))
@@ -535,7 +535,7 @@ def test_a_format_that_is_no_grammar_is_kept() -> None:
 
 
 def test_a_request_of_which_nothing_is_left_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="holds nothing that can be sent"):
+    with pytest.raises(InvalidInput, match="holds no part that a provider could be sent"):
         written(Turn("user", (Opaque("messages", "search_result", {}),)))
 
 

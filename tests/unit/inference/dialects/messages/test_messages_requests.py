@@ -495,5 +495,5 @@ def test_a_recording_is_refused_with_its_place() -> None:
 
 
 def test_nothing_to_send_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="holds nothing"):
+    with pytest.raises(InvalidInput, match="holds no part that a provider could be sent"):
         written(Turn("system", (Text("x"),)))
