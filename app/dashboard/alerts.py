@@ -51,7 +51,7 @@ def _text(rule: str) -> str:
 def _together(prefix: str, several: Sequence[ToldAlert], latest: ToldAlert) -> str:
     calls, them = ("A call", "it") if len(several) == 1 else (f"{len(several)} calls", "them")
     if prefix == "overrun-":
-        return f"{calls} cost more than was held for {them}: what was held is charged"
+        return f"{calls} cost more than was held for {them}: the charge is capped at the hold"
     if prefix == "disputed-":
         return f"{calls}: what the provider reported can't be true, so what was held for {them} is charged"
     last = formatting.day(date.fromisoformat(latest.rule.removeprefix(prefix)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import NAME
-from app.embeddings.tokens import readable
+from app.embeddings.tokenizer import readable
 from app.errors import Unavailable
 from app.settings import EmbeddingsSettings
 from app.telemetry import metrics

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import LongForm
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.tables import EvidenceRow, ItemRow
@@ -84,7 +84,7 @@ class LongFormBackfill:
         """Store the vectors, skipping rows that others have locked: this transaction never waits, so it can't be part of a deadlock."""
         items = select(ItemRow.id, ItemRow.project_id, ItemRow.team_id).where(ItemRow.id.in_({row.knowledge_id for row, _ in looked_at}))
         locked = await connection.execute(items.order_by(ItemRow.id).with_for_update(skip_locked=True))
-        held = {row.id: ChangedItem(row.id, row.project_id, row.team_id) for row in locked}
+        held = {row.id: ChangedPoint(row.id, row.project_id, row.team_id) for row in locked}
         evidence = select(EvidenceRow.id).where(
             EvidenceRow.id.in_([row.id for row, _ in looked_at]), EvidenceRow.knowledge_id.in_(held), self._unprocessed
         )

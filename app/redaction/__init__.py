@@ -22,16 +22,16 @@ from app.redaction import (
     layout,
     mnemonic,
     options,
-    owners,
     pairs,
-    vendors,
+    vendor_keys,
+    vendor_names,
 )
 from app.redaction.finding import Finding, OffsetMap, Redacted, outside_placeholders, settle, splice
 from app.redaction.gate import RulePrefilter
 
 __all__ = ["Finding", "Redacted", "redact", "suspicious"]
 
-_TABLES = (blocks, vendors, encoded, headers, commands, options, files, owners, assignments, announced, pairs, layout, mnemonic)
+_TABLES = (blocks, vendor_keys, encoded, headers, commands, options, files, vendor_names, assignments, announced, pairs, layout, mnemonic)
 _RULES = tuple(rule for table in _TABLES for rule in table.RULES)
 _GATE = RulePrefilter((*_RULES, *concatenated.rules(RulePrefilter(_RULES))))
 _PASSES = 5

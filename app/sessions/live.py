@@ -55,8 +55,8 @@ class LiveIntake:
             self._write, max_weight=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
 
-    async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:
-        """Append what a session's program gives, for a requester, and count it. See `append`."""
+    async def receive(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:
+        """Append the events that a requester sent, and count them. See `append`."""
         requester.check("write")
         done = await self.append(
             team_id=requester.team_id,

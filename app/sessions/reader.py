@@ -18,11 +18,11 @@ from app.sessions.session import Session, SessionFilter
 
 @dataclass(frozen=True, slots=True)
 class ShownSession:
-    """A session with its project's name. `mine`: the requester may purge it."""
+    """A session with its project's name. `can_delete`: the requester may purge it."""
 
     session: Session
     project: str
-    mine: bool
+    can_delete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from uuid import uuid4
 import pytest
 
 from app.budget.alerting import ToldAlert
+from app.budget.requests import RequestOutcome
 from app.budget.views import AttemptView, RequestSpending
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import notices
-from app.dashboard.calls import reasons
+from app.dashboard.cost_explanations import reasons
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -40,6 +41,13 @@ def call(**more: Any) -> RequestSpending:
 )  # fmt: skip
 def test_a_call_says_why(given: RequestSpending, said: list[str]) -> None:
     assert [each.text for each in reasons(given)] == said
+
+
+@pytest.mark.parametrize("outcome", [each for each in RequestOutcome if each is not RequestOutcome.ANSWERED], ids=lambda each: each.name)
+def test_every_outcome_but_an_answer_is_explained_in_words(outcome: RequestOutcome) -> None:
+    (reason,) = reasons(call(status=outcome, provider=None))
+    assert reason.tone == "bad"
+    assert str(int(outcome)) not in reason.text
 
 
 def test_what_comes_every_day_is_one_line() -> None:

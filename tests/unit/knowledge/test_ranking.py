@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from app.embeddings.longform import MODEL as LONG_MODEL
-from app.knowledge.answer import Query, Result
 from app.knowledge.neighbours import pack
 from app.knowledge.ranking import MIN_SUPPORTED, SESSION_WEIGHT, Support, rank
+from app.knowledge.results import Query, Result
 from app.settings import KnowledgeSettings as Limits
 from app.storage.vectors import lexical
 
