@@ -77,9 +77,9 @@ class Accounts:
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
             return await self.acting_for(DEFAULT_TEAM)
-        kept = self.known.get(hashed)
-        if kept is not None:
-            return _requester_in(kept)
+        cached = self.known.get(hashed)
+        if cached is not None:
+            return _requester_in(cached)
         invalidated = self._invalidated
         requester = await self._look_up(key, hashed)
         if invalidated == self._invalidated:  # else what was just read may have been revoked or changed since

@@ -95,20 +95,20 @@ class BudgetEvaluator:
             raise
 
     async def evaluate(self) -> list[Crossing]:
-        """Store and tell what is newly crossed. Unavailable: what moved is kept for the next call."""
+        """Store and announce the crossings that are new, and return them. Unavailable: the changes wait for the next call."""
         self._waiting = waiting = _merged(self._waiting, self._facts.take())
         found = list(crossed(self._rules, waiting, clock.now(), await self._today(waiting)))
         unknown = [each for each in found if each.key not in self._stored]
-        told: list[Crossing] = []
+        announced: list[Crossing] = []
         for start in range(0, len(unknown), STORED_AT_ONCE):
             chunk = unknown[start : start + STORED_AT_ONCE]
             new = await self._store(chunk)
             self._stored.update({each.key: True for each in chunk})
             for each in new:
                 self._notifications.announce_crossing(each)
-            told += new
+            announced += new
         self._waiting = BudgetChanges()
-        return told
+        return announced
 
     async def _today(self, changes: BudgetChanges) -> DayUse | None:
         teams = [each.subject_id for each in changes.balances if each.subject == "team"]

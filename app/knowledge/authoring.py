@@ -136,9 +136,9 @@ class Authoring:
                 reworded = (words.title, words.text) != (row.title, row.text)
                 embedded = await self._embed(words) if reworded else {}
                 async with self._database.begin() as connection:
-                    held = await lock_item(connection, author.team_id, item_id)
-                    if revision_of(held) == revision_of(row) and held.project_id == row.project_id:
-                        return await _store_correction(connection, author, held, words, embedded)
+                    locked = await lock_item(connection, author.team_id, item_id)
+                    if revision_of(locked) == revision_of(row) and locked.project_id == row.project_id:
+                        return await _store_correction(connection, author, locked, words, embedded)
         raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
 
     async def _already_recorded(self, team_id: UUID, project: str, key: bytes) -> UUID | None:

@@ -189,8 +189,8 @@ class Queue:
     async def cancel_waiting(self, connection: AsyncConnection, *, kind: str, team_id: UUID | None, keys: Collection[str]) -> None:
         """Delete those jobs of `enqueue_once` that still wait, in the caller's transaction."""
         names = [f"{kind}:{team_id}:{key}" for key in sorted(keys)]
-        held = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
-        waiting = held.order_by(JobRow.idempotency_key).with_for_update()
+        same_keys = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
+        waiting = same_keys.order_by(JobRow.idempotency_key).with_for_update()
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:

@@ -169,7 +169,7 @@ def _is_one(result: Result, first: _Quote, second: _Quote) -> bool:
 def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
     """Return for each text the share of the question's terms that it contains, weighted by their idf among the texts."""
     asked = dict.fromkeys(terms.terms(question))
-    held = [set(terms.terms(text)) for text in texts]
-    rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}
+    terms_of_texts = [set(terms.terms(text)) for text in texts]
+    rarity = {term: inverse_frequency(sum(term in each for each in terms_of_texts), len(terms_of_texts)) for term in asked}
     total = sum(rarity.values())
-    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in held]
+    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in terms_of_texts]
