@@ -25,6 +25,7 @@ from app.api import (
     projects,
     redaction,
     reference,
+    responses,
     sessions,
     writing,
 )
@@ -38,7 +39,7 @@ from app.web.fair_turns import FairTurns
 from app.web.position import Position
 from app.web.request_middleware import RequestMiddleware
 
-MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH)
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, responses.PATH)
 ACCESS = PathAccess(
     open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
     open_under=(f"{dashboard.PATH}/",),  # its pages check their own cookie
@@ -57,6 +58,7 @@ deletes what its developer wrote; the admin key may do everything, in the team t
 ROUTERS = (
     completions,
     anthropic,
+    responses,
     health,
     sessions,
     jobs,

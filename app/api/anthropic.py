@@ -5,7 +5,6 @@ The same engine as OpenAI's endpoints: money, chain, caches, breakers and the lo
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,17 +12,24 @@ import msgspec
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 
-from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
+from app.api.model_calls import (
+    Project,
+    cache_mode,
+    call_context,
+    check_model,
+    receipt_headers,
+    request_bytes,
+    stream_asked,
+    written,
+)
 from app.api.month_limits import MonthLimit, month_limits_of
 from app.api.schema import ResponseBody
 from app.errors import InvalidInput
 from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation, HostedTool
-from app.inference.conversations import AnswerStream
 from app.inference.dialects.messages import MESSAGES, PING, read_request
 from app.inference.request import Receipt
 from app.inference.stream import summary
-from app.redaction.labels import check_label
 from app.web import budget_headers, request_ids
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
@@ -79,10 +85,11 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
     limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
-    if _streamed(body):
+    if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         headers = _headers(request, stream.receipt, limit)
-        return NamedFeed(written(stream), headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
+        events = written(stream, MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens))
+        return NamedFeed(events, headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
     answer, receipt = await unless_disconnected(request, conversations.complete(conversation, context, size=size, cache=cache))
     made = msgspec.json.encode(MESSAGES.write_answer(answer, extra=summary(receipt)))
     return Response(made, media_type="application/json", headers=_headers(request, receipt, limit))
@@ -110,9 +117,7 @@ async def hello() -> Response:
 def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Conversation:
     """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
     conversation = read_request(body, counted=counted)
-    check_label(conversation.model, param="model")
-    if "\0" in conversation.model:
-        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+    check_model(conversation)
     for place, tool in enumerate(body.get("tools") or ()):
         if any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools):
             raise _hosted(place, tool)
@@ -123,26 +128,6 @@ def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
     reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
     said = f"tools[{place}] is {tool['type']}, a tool that the provider runs or defines itself: {reason}."
     return InvalidInput(f"{said} Leave it out, or define a tool of your own with an input_schema.", param=f"tools[{place}]")
-
-
-def _streamed(body: dict[str, Any]) -> bool:
-    stream = body.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise InvalidInput("stream must be true or false.", param="stream")
-    return bool(stream)
-
-
-async def written(stream: AnswerStream) -> AsyncGenerator[bytes]:
-    """Yield a stream's server-sent events. Raises BrokenStream if it can't be completed."""
-    writer, events = MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens), stream.events()
-    try:
-        async for event in events:
-            for raw in writer.feed(event):
-                yield raw
-    finally:
-        await events.aclose()
-    for raw in writer.end(stream.charged, extra=summary(stream.receipt)):
-        yield raw
 
 
 def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:

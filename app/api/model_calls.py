@@ -1,18 +1,25 @@
-"""Helpers of all routes that call models, whatever their dialect: who asks, the use of the cache, the headers that tell of the answer."""
+"""Helpers of all routes that call models, whatever their dialect: who asks, the use of the cache, the headers and stream of an answer."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, Mapping
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import Header, Request
 
 from app.accounts.requester import Requester
 from app.api.schema import ProjectName
+from app.errors import InvalidInput
+from app.inference.conversation import Conversation
+from app.inference.conversations import AnswerStream
+from app.inference.dialects.dialect import EventWriter
 from app.inference.request import CacheMode, CallContext, Receipt
+from app.inference.stream import summary
 from app.money import usd_text
+from app.redaction.labels import check_label
 from app.web import access_log, cache_control
 from app.web.rate_limits import token_counter
 
@@ -64,3 +71,31 @@ def receipt_headers(request: Request, receipt: Receipt) -> dict[str, str]:
 def request_bytes(request: Request, body: bytes) -> int:
     """Return the size of a request as received."""
     return int(request.headers.get("content-length") or 0) or len(body)
+
+
+def check_model(conversation: Conversation) -> None:
+    """Check the name of the model that is asked for: it becomes a label, and a database knows no NUL."""
+    check_label(conversation.model, param="model")
+    if "\0" in conversation.model:
+        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+
+
+def stream_asked(body: Mapping[str, Any]) -> bool:
+    """Return whether a request asks for a stream."""
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidInput("stream must be true or false.", param="stream")
+    return bool(stream)
+
+
+async def written(stream: AnswerStream, writer: EventWriter) -> AsyncGenerator[bytes]:
+    """Yield a stream's server-sent events. Raises BrokenStream if it can't be completed."""
+    events = stream.events()
+    try:
+        async for event in events:
+            for raw in writer.feed(event):
+                yield raw
+    finally:
+        await events.aclose()
+    for raw in writer.end(stream.charged, extra=summary(stream.receipt)):
+        yield raw

@@ -55,9 +55,8 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     recorder = await rooms.open(open_recorder(storage.database, role))  # closed after all that measures
     embeddings = await rooms.open(open_embeddings(settings, role, storage=storage))
     account_services = await rooms.open(open_accounts(settings, role, secrets=secrets, storage=storage))
-    accounts, database = account_services.accounts, storage.database
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
-    outbox, queue = queue_services.outbox, queue_services.queue
+    database, accounts, outbox, queue = storage.database, account_services.accounts, queue_services.outbox, queue_services.queue
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
     # Before the door to models: it hears what calls that end late cross.
     watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))

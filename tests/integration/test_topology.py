@@ -16,6 +16,7 @@ from asyncio.subprocess import DEVNULL
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -67,13 +68,37 @@ def quiet(team: Team) -> None:
     team.provider.per_token_ms = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route to a model. `prompt`: the field that holds it; `over_budget`: its status of a refused budget; `end`: how a whole stream ends."""
+
+    path: str
+    prompt: str
+    limit: str
+    over_budget: int
+    end: bytes
+
+    def body(self, prompt: str, *, stream: bool) -> dict[str, object]:
+        said = prompt if self.prompt == "input" else [{"role": "user", "content": prompt}]
+        return {"model": "auto", self.limit: TOKENS, self.prompt: said, "stream": stream}
+
+
+ROUTES = (
+    Route("/v1/chat/completions", "messages", "max_tokens", 402, b"data: [DONE]\n\n"),
+    Route("/v1/messages", "messages", "max_tokens", 429, b'{"type":"message_stop"}\n\n'),
+    Route("/v1/responses", "input", "max_output_tokens", 402, b"}\n\n"),
+)
+
+
 def chat(prompt: str, **more: object) -> dict[str, object]:
     return {"model": "auto", "max_tokens": TOKENS, "messages": [{"role": "user", "content": prompt}], **more}
 
 
-async def ask(team: Team, server: Server, key: str, body: dict[str, object]) -> tuple[int, dict[str, str], bytes]:
+async def ask(
+    team: Team, server: Server, key: str, body: dict[str, object], *, path: str = ROUTES[0].path
+) -> tuple[int, dict[str, str], bytes]:
     headers = {"authorization": f"Bearer {key}"}
-    async with team.http.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as reply:
+    async with team.http.post(f"{server.url}{path}", json=body, headers=headers) as reply:
         return reply.status, {name.lower(): value for name, value in reply.headers.items()}, await reply.read()
 
 
@@ -142,17 +167,22 @@ async def test_what_one_server_or_a_worker_changed_no_server_answers_from_before
         assert len(shown[0]) <= 2 - place
 
 
-async def test_of_a_budget_for_twenty_calls_exactly_twenty_succeed_at_two_servers(team: Team) -> None:
+async def test_of_a_budget_for_twenty_calls_exactly_twenty_succeed_through_all_routes_at_two_servers(team: Team) -> None:
     affordable, clients, each = 20, 50, 2
     key = await team.developer("grace", limit_usd=affordable * PRICE)
 
-    async def client(number: int) -> list[int]:
-        server = team.servers[number % 2]
-        asked = (chat(f"call {number} {turn}: say {TOKENS} words") for turn in range(each))
-        return [(await ask(team, server, key, body))[0] for body in asked]
+    async def client(number: int) -> list[str]:
+        """Ask through one route and then the next, at one server, a stream and then a whole answer: the outcomes."""
+        found = []
+        for turn in range(each):
+            route = ROUTES[(number + turn) % len(ROUTES)]
+            body = route.body(f"call {number} {turn}: say {TOKENS} words", stream=bool((number // 2 + turn) % 2))
+            status, _, got = await ask(team, team.servers[number % 2], key, body, path=route.path)
+            found.append({200: "answered", route.over_budget: "over budget"}.get(status, f"{route.path}: {status} {got[:300]!r}"))
+        return found
 
-    statuses = Counter(status for found in await asyncio.gather(*map(client, range(clients))) for status in found)
-    assert statuses == {200: affordable, 402: clients * each - affordable}
+    outcomes = Counter(outcome for found in await asyncio.gather(*map(client, range(clients))) for outcome in found)
+    assert outcomes == {"answered": affordable, "over budget": clients * each - affordable}
     assert len(team.provider.asked) == affordable
     budget = await team.settled_budget("grace")
     assert (budget["spent_usd"], budget["held_usd"], budget["remaining_usd"]) == (pytest.approx(affordable * PRICE), 0, 0)
@@ -243,15 +273,15 @@ class Load:
     async def _calling(self, turn: int) -> None:
         while not self._ends.is_set():
             turn += 1
-            stream = turn % 3 == 0
+            stream, route = turn % 3 == 0, ROUTES[turn // 3 % len(ROUTES)]
             try:
-                body = chat(f"say {TOKENS} words about {next(self._numbers)}", stream=stream)
-                status, _, got = await ask(self._team, self._team.servers[turn % 2], self._key, body)
+                body = route.body(f"say {TOKENS} words about {next(self._numbers)}", stream=stream)
+                status, _, got = await ask(self._team, self._team.servers[turn % 2], self._key, body, path=route.path)
             except aiohttp.ClientError:
                 self.cut += 1
                 await asyncio.sleep(0.05)
                 continue
-            if stream and status == 200 and not got.endswith(b"data: [DONE]\n\n"):
+            if stream and status == 200 and not got.endswith(route.end):
                 self.cut += 1
             else:
                 self.calls[status] += 1

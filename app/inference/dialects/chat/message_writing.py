@@ -95,6 +95,8 @@ class MessageWriter:
         blocks, calls = [], []
         for index, part in enumerate(turn.parts):
             match part:
+                case Thinking(id=str()):  # sealed by OpenAI, whose own dialect alone takes it back
+                    self._dropped.add("assistant.thinking")
                 case Thinking():
                     blocks.append(block_of(part))
                 case ToolInvocation():

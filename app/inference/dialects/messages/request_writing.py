@@ -105,8 +105,7 @@ class _TurnWriter:
 
     def _thought(self, turn: Turn, thought: Thinking) -> Iterator[Json]:
         """Yield thinking that Anthropic's models can take back: with its proof, and not sealed by another vendor."""
-        foreign = thought.sealed is not None and self._conversation.dialect == "responses"
-        if foreign or (thought.sealed is None and thought.signature is None):
+        if thought.id is not None or (thought.sealed is None and thought.signature is None):
             self._dropped.add(f"{turn.role}.thinking")
         else:
             yield thinking_block(thought)

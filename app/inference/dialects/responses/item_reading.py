@@ -66,7 +66,7 @@ class ItemReader:
                 raise item.refused("refers to a stored item, and nothing is stored here: send the item itself")
             case str():
                 made = Opaque("responses", kind, item.whole)
-                self._add(*(("output", "user") if kind.endswith("_output") else ("answer", "assistant")), (made,))  # type: ignore[arg-type]
+                self._add(*(("output", "user") if kind.endswith("_output") else ("answer", "assistant")), (made,))
             case _:
                 raise item.wrong("type", f"must be a string, not {kind_of(kind)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from app.errors import InvalidInput
@@ -72,20 +73,20 @@ def _options(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]) ->
     """Read the generation options; those that only this dialect has are kept in `other`, which is read last."""
     form, verbosity, more = _text(request)
     kept: dict[str, Any] = {}
-    options = {
-        "max_tokens": request.integer("max_output_tokens", least=1, most=MAX_TOKENS),
-        "temperature": request.number("temperature", least=0, most=2),
-        "top_p": request.number("top_p", least=0, most=1),
-        "tool_choice": _tool_choice(request, tools, kept),
-        "parallel_tools": request.flag("parallel_tool_calls"),
-        "reasoning": _reasoning(request),
-        "output_format": form,
-        "verbosity": verbosity,
-        "user": request.text("user", max_chars=MAX_USER_CHARS),
-    }
     if request.choice("truncation", {"auto", "disabled"}) == "auto":
         kept["truncation"] = "auto"
-    return Options(**options, other={**request.rest(), **more, **kept})
+    options = Options(
+        max_tokens=request.integer("max_output_tokens", least=1, most=MAX_TOKENS),
+        temperature=request.number("temperature", least=0, most=2),
+        top_p=request.number("top_p", least=0, most=1),
+        tool_choice=_tool_choice(request, tools, kept),
+        parallel_tools=request.flag("parallel_tool_calls"),
+        reasoning=_reasoning(request),
+        output_format=form,
+        verbosity=verbosity,
+        user=request.text("user", max_chars=MAX_USER_CHARS),
+    )
+    return replace(options, other={**request.rest(), **more, **kept})
 
 
 def _text(request: Fields) -> tuple[OutputFormat | None, str | None, dict[str, Any]]:

@@ -201,11 +201,11 @@ class ResponsesEventWriter:
         yield self._event("response.output_item.done", output_index=place, item=item)
         self._output.append(item)
 
-    def _of(self, part: _Part, name: str, **data: Any) -> bytes:
+    def _of(self, part: _Part, name: str, /, **data: Any) -> bytes:
         """Return an event of the open item."""
         return self._event(name, item_id=part.id, output_index=len(self._output), **data)
 
-    def _event(self, name: str, **data: Any) -> bytes:
+    def _event(self, name: str, /, **data: Any) -> bytes:
         """Return one server-sent event, named by its type."""
         made = msgspec.json.encode({"type": name, "sequence_number": self._sequence, **data})
         self._sequence += 1

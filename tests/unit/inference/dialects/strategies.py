@@ -207,7 +207,26 @@ def _with_object(part: Part) -> Part:
     return replace(part, arguments=json.dumps(json.loads(part.arguments), separators=(",", ":"), ensure_ascii=False))
 
 
-_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {"chat": _in_chat, "messages": _in_messages}
+def _in_responses(conversation: Conversation) -> Conversation:
+    """Responses: no marks for a prompt cache, no stop sequences; a vendor takes back only its own thinking."""
+    turns = [replace(turn, parts=tuple(map(_unmarked, filter(_own_thought, turn.parts)))) for turn in conversation.turns]
+    tools = tuple(replace(tool, cache=None) if isinstance(tool, ToolDefinition) else tool for tool in conversation.tools)
+    return replace(conversation, turns=joined(turns), tools=tools, options=replace(conversation.options, stop=()))
+
+
+def _own_thought(part: Part) -> bool:
+    return not isinstance(part, Thinking) or part.id is not None
+
+
+def _unmarked(part: Part) -> Part:
+    return replace(part, cache=None) if isinstance(part, Text | Image | ToolInvocation | ToolResult) else part
+
+
+_SAID: dict[DialectName, Callable[[Conversation], Conversation]] = {
+    "chat": _in_chat,
+    "messages": _in_messages,
+    "responses": _in_responses,
+}
 """By dialect; a new one adds its own."""
 
 
@@ -219,4 +238,8 @@ def _answer_in_messages(answer: WholeAnswer) -> WholeAnswer:
     return replace(answer, choices=(AnswerChoice(parts, "refusal" if refused else choice.reason),))
 
 
-_SAID_OF_ANSWERS: dict[DialectName, Callable[[WholeAnswer], WholeAnswer]] = {"chat": lambda answer: answer, "messages": _answer_in_messages}
+_SAID_OF_ANSWERS: dict[DialectName, Callable[[WholeAnswer], WholeAnswer]] = {
+    "chat": lambda answer: answer,
+    "messages": _answer_in_messages,
+    "responses": lambda answer: answer,
+}

@@ -34,12 +34,13 @@ from app.inference.conversation import Conversation, Image, RefusalText, Text, T
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import Dialect
 from app.inference.dialects.messages import MESSAGES
+from app.inference.dialects.responses import RESPONSES
 from app.inference.dialects.wrapped_tools import wrapped, wrapped_text
 from app.inference.provider_errors import ProviderError
 from tests.unit.inference.dialects import strategies
 from tests.unit.inference.dialects.assembled import assembled
 
-DIALECTS: list[Dialect] = [CHAT, MESSAGES]
+DIALECTS: list[Dialect] = [CHAT, MESSAGES, RESPONSES]
 FEWER = settings(max_examples=40)
 """Nine pairs of dialects, and the unit tests should take half a minute."""
 PAIRS = list(product(DIALECTS, DIALECTS))

@@ -468,7 +468,7 @@ def test_what_can_not_be_said_is_named() -> None:
 
 
 def test_thinking_that_another_vendor_sealed_is_not_sent() -> None:
-    made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("", sealed="s"), Text("y"))), dialect="responses")
+    made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("", sealed="s", id="rs_1"), Text("y"))), dialect="responses")
     assert made.body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
     assert made.dropped == ("assistant.thinking",)
 
