@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, Field
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
 from app.sessions.event import GivenFormat, GivenTranscript
-from app.sessions.reader import ShownSession
+from app.sessions.reader import ProjectionProgress, ShownSession
 from app.sessions.session import FACTS, SessionFilter
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
@@ -190,7 +190,7 @@ async def list_sessions(
 async def show(services: TheServices, caller: Reader, session_id: UUID) -> SessionDetails:
     shown = await services.sessions.reader.show(caller, session_id)
     progress = await services.sessions.reader.progress(shown)
-    return SessionDetails(**dict(_view(shown)), projections=[ProjectionProgressReply.model_validate(each) for each in progress])
+    return SessionDetails(**dict(_view(shown)), projections=[_progress(each) for each in progress])
 
 
 @router.delete(
@@ -217,6 +217,16 @@ async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes
         return None, stream
     part = multipart.FilePart(stream, found)
     return await part.name(), part.chunks()
+
+
+def _progress(progress: ProjectionProgress) -> ProjectionProgressReply:
+    return ProjectionProgressReply(
+        name=progress.name,
+        events=progress.last_event,
+        current=progress.up_to_date,
+        parked=progress.parked_reason,
+        retry_at=progress.retry_at,
+    )
 
 
 def _view(shown: ShownSession) -> SessionReply:

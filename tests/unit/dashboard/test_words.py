@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.budget.alerting import ToldAlert
+from app.budget.alerting import SentAlert
 from app.budget.requests import RequestOutcome
 from app.budget.views import AttemptView, RequestSpending
 from app.dashboard import charts, formatting
@@ -52,9 +52,9 @@ def test_every_outcome_but_an_answer_is_explained_in_words(outcome: RequestOutco
 
 def test_what_comes_every_day_is_one_line() -> None:
     subject = uuid4()
-    said = [ToldAlert(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
+    said = [SentAlert(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
     found = notices(
-        [*said, ToldAlert(AT, "developer", subject, "90%-early"), ToldAlert(AT - timedelta(days=9), "developer", subject, "100%")]
+        [*said, SentAlert(AT, "developer", subject, "90%-early"), SentAlert(AT - timedelta(days=9), "developer", subject, "100%")]
     )
     assert [(each.whose, each.tone, each.text) for each in found] == [
         ("budget", "warn", "90 % of the limit is spent, with more than a week to go"),
