@@ -46,7 +46,7 @@ class Watched:
     alerts: BudgetEvaluator
 
     def watch(self, balances: Any, ended: Any) -> None:
-        self.facts.note(balances, ended)
+        self.facts.record(balances, ended)
 
     def server(
         self, *, rules: Rules | None = None, url: str | None = AWAY, daily: int | None = None, facts: BudgetFacts | None = None
@@ -127,7 +127,7 @@ async def test_a_flood_of_charges_above_their_holds_is_stored_whole(watched: Wat
     row = {"subject": "developer", "subject_id": str(payer.developer_id), "limit_nanousd": None, "limit_tokens": None}
     row |= {"period_start": LATE.isoformat(), "period_end": LATE.isoformat(), "spent_nanousd": 0, "spent_tokens": 0}
     ended = [{"id": str(uuid4()), "developer_id": str(payer.developer_id), "above": "overrun", "spent": 2} for _ in range(count)]
-    watched.facts.note([row], ended)
+    watched.facts.record([row], ended)
     assert len(await watched.said()) == count
     async with database.begin() as connection:
         stored = await connection.scalar(text("select count(*) from budget_alerts where subject_id = :id"), {"id": payer.developer_id})
@@ -156,7 +156,7 @@ async def test_of_many_processes_that_see_the_same_one_tells(watched: Watched) -
     servers = []
     for _ in range(6):
         facts = BudgetFacts(watched.bank.database, watched.bank.calendar)
-        facts.note(list(watched.facts._moved.values()), [])
+        facts.record(list(watched.facts._moved.values()), [])
         servers.append(watched.server(facts=facts))
     found = [each for one in await asyncio.gather(*(server.evaluate() for server in servers)) for each in one]
     assert [each.alert for each in found] == ["50%"]

@@ -184,7 +184,7 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
         assert told.value.code == "embeddings_unavailable"
         assert words in told.value.message
         long_form = local_long_form(embedder, models)
-        with pytest.raises(Unavailable, match=r"before the model.s export"):
+        with pytest.raises(Unavailable, match=r"before the model is exported"):
             await long_form.embed(["a long text"])
         failing = False
         async with asyncio.timeout(SECONDS):
