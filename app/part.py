@@ -33,7 +33,7 @@ OK = Condition()
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One line of `/readyz`, under `name`. An Unavailable that `ask` raises is told as degraded."""
+    """One line of `/readyz`, under `name`. An Unavailable that `ask` raises is reported as degraded."""
 
     name: str
     ask: Callable[[], Awaitable[Condition]]
@@ -43,12 +43,12 @@ class ReadinessCheck:
 class Loop:
     """Work that a process repeats for as long as its part is open. `app/supervision.py` runs it.
 
-    step      One round. What it raises is a failure: the round is repeated after a backoff, however often.
-    pause     Seconds between two rounds, or a function that says how many; also before a failed round is repeated the first time.
-    wake      Where given, a round begins once this is set, and the pause after that: what comes meanwhile goes along. The step clears it.
-    at_once   Whether the first round begins without a pause.
-    lasting   The step goes on until it fails, as one that listens to a connection does: then its return is a failure too.
-    meanwhile What doesn't happen while it fails: a sentence, shown at `/readyz`.
+    step          One round. What it raises is a failure: the round is repeated after a backoff, however often.
+    pause         Seconds between two rounds, or a function that says how many; also before a failed round is repeated the first time.
+    wake          Where given, a round begins once this is set, and the pause after it: what comes meanwhile joins it. The step clears it.
+    at_once       Whether the first round begins without a pause.
+    long_running  The step ends only by failing, as one that listens to a connection: its return is a failure.
+    meanwhile     What doesn't happen while it fails: a sentence, shown at `/readyz`.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Loop:
     pause: float | Callable[[], float]
     wake: asyncio.Event | None = None
     at_once: bool = True
-    lasting: bool = False
+    long_running: bool = False
     max_backoff_seconds: float = MAX_BACKOFF_SECONDS
     meanwhile: str = ""
 

@@ -1,4 +1,4 @@
-"""Runs what a process repeats for ever: one task for each loop, failures logged, repeated with backoff, told at `/readyz` and `/metrics`.
+"""Runs what a process repeats for ever: a task for each loop, with backoff, failures logged and reported at `/readyz` and `/metrics`.
 
 A loop never ends by a failure: money that isn't settled, or an index that isn't fed, must be tried again for as long as the process lives.
 Knows no room: what is repeated is a `Loop` (`app/part.py`).
@@ -23,50 +23,50 @@ log = structlog.get_logger()
 MAX_FAILURES = 5
 """After so many failures in a row a loop is reported as degraded. It is tried on all the same."""
 MIN_BACKOFF_SECONDS = 0.1
-SETTLED_SECONDS = 10.0
-"""A lasting round that has gone on for so long has recovered: a connection that can't be made fails earlier."""
+STABLE_SECONDS = 10.0
+"""A long-running step that has gone on for so long counts as recovered: a connection that can't be made fails earlier."""
 JITTER = 0.5
 """A backoff is shortened by up to this share: the loops of several processes don't come back in step."""
 
 
 @dataclass(slots=True)
 class LoopHealth:
-    """The health of one loop. `failures`: in a row."""
+    """The health of one loop. `failures`: in a row. `logged_traceback_for`: the reason whose traceback was logged last."""
 
     loop: Loop
     failures: int = 0
     reason: str = ""
-    traced: str = field(default="", repr=False)
+    logged_traceback_for: str = field(default="", repr=False)
 
     @property
     def degraded(self) -> bool:
         return self.failures >= MAX_FAILURES
 
     def failed(self, error: BaseException) -> float:
-        """Note a failure, and say it once in the log, and again where it is another or the loop is degraded now. Returns the backoff."""
+        """Record a failed round; return the backoff in seconds. Logs the first in a row, each new reason, and the one that degrades."""
         self.failures += 1
         before, self.reason = self.reason, _reason(error)
         measures.failed(self.loop.name)
         delay = self._backoff()
-        told = {"loop": self.loop.name, "failures": self.failures, "retry_in": round(delay, 1), "reason": type(error).__name__}
+        fields = {"loop": self.loop.name, "failures": self.failures, "retry_in": round(delay, 1), "reason": type(error).__name__}
         if isinstance(error, CairnError):
-            told["code"] = error.code
-        if not _expected(error) and self.traced != self.reason:
-            self.traced = self.reason
-            log.error("loop.failed", **told, exc_info=error)
+            fields["code"] = error.code
+        if not _expected(error) and self.logged_traceback_for != self.reason:
+            self.logged_traceback_for = self.reason
+            log.error("loop.failed", **fields, exc_info=error)
         elif self.failures in {1, MAX_FAILURES} or before != self.reason:
-            log.warning("loop.failed", **told)
+            log.warning("loop.failed", **fields)
         return delay
 
-    def well(self) -> None:
-        """Note a round that did its work."""
+    def succeeded(self) -> None:
+        """Record a round that did its work."""
         if self.failures:
             log.info("loop.recovered", loop=self.loop.name, failures=self.failures)
             measures.recovered(self.loop.name)
-        self.failures, self.reason, self.traced = 0, "", ""
+        self.failures, self.reason, self.logged_traceback_for = 0, "", ""
 
-    def sentence(self) -> str:
-        """Tell the operator what fails, what doesn't happen meanwhile, and what to do."""
+    def describe(self) -> str:
+        """Return the operator's message: what fails, what doesn't happen meanwhile, and what to do."""
         words = [f"{self.loop.name} failed {self.failures} times in a row ({self.reason})."]
         if self.loop.meanwhile:
             words.append(self.loop.meanwhile)
@@ -76,7 +76,7 @@ class LoopHealth:
         )
 
     def _backoff(self) -> float:
-        """Double the pause with each failure, from the loop's own on."""
+        """Return the next pause in seconds: exponential backoff with jitter, starting at the loop's own pause."""
         longest = self.loop.max_backoff_seconds
         first = min(max(self.loop.pause_seconds, MIN_BACKOFF_SECONDS), longest)
         full = min(first * 2.0 ** min(self.failures - 1, 30), longest)
@@ -84,27 +84,27 @@ class LoopHealth:
 
 
 class Supervisor:
-    """Runs the loops of one process, and knows how each is. `held`: none begins its first round before `begin()`."""
+    """Runs the loops of one process, and knows the health of each. `start_paused`: no loop runs before `begin()`."""
 
-    def __init__(self, *, held: bool = False) -> None:
+    def __init__(self, *, start_paused: bool = False) -> None:
         self._running: dict[str, LoopHealth] = {}
         self._begun = asyncio.Event()
-        if not held:
+        if not start_paused:
             self.begin()
 
     def begin(self) -> None:
-        """Let the loops go."""
+        """Let the loops begin their first rounds."""
         self._begun.set()
 
     @asynccontextmanager
-    async def running(self, loops: Iterable[Loop]) -> AsyncIterator[None]:
+    async def run_loops(self, loops: Iterable[Loop]) -> AsyncIterator[None]:
         """Start loops in order, for the length of the context; then stop them in reverse, each before the next.
 
         ValueError for a name that runs already.
         """
         async with AsyncExitStack() as stack:
             for loop in loops:
-                await stack.enter_async_context(self._one(loop))
+                await stack.enter_async_context(self._run_loop(loop))
             yield
 
     @property
@@ -117,15 +117,15 @@ class Supervisor:
 
     async def _condition(self) -> Condition:
         failing = self.degraded
-        return Condition("degraded", " ".join(each.sentence() for each in failing)) if failing else OK
+        return Condition("degraded", " ".join(each.describe() for each in failing)) if failing else OK
 
     @asynccontextmanager
-    async def _one(self, loop: Loop) -> AsyncIterator[None]:
+    async def _run_loop(self, loop: Loop) -> AsyncIterator[None]:
         if loop.name in self._running:
             raise ValueError(f"There is a loop {loop.name!r} already: give this one another name.")
         health = self._running[loop.name] = LoopHealth(loop)
         try:
-            async with owned(_repeat(health, self._begun), name=loop.name):
+            async with background_task(_repeat(health, self._begun), name=loop.name):
                 yield
         finally:
             del self._running[loop.name]
@@ -133,14 +133,14 @@ class Supervisor:
 
 
 async def run(*loops: Loop) -> None:
-    """Run loops until this is cancelled: what a process does, without the process."""
-    async with Supervisor().running(loops):
+    """Run loops until cancelled, under a supervisor of their own: for a test or a measurement that opens one room alone."""
+    async with Supervisor().run_loops(loops):
         await asyncio.get_running_loop().create_future()
 
 
 @asynccontextmanager
-async def owned(work: Coroutine[object, object, object], *, name: str) -> AsyncIterator[None]:
-    """Run a task for the length of the context."""
+async def background_task(work: Coroutine[object, object, object], *, name: str) -> AsyncIterator[None]:
+    """Run a task for the length of the context; then cancel it and wait for its end. Raises what it raised."""
     task = asyncio.create_task(work, name=name)
     try:
         yield
@@ -171,7 +171,7 @@ async def _repeat(health: LoopHealth, begun: asyncio.Event) -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on; `failed` logs it
             delay = health.failed(error)
         else:
-            health.well()
+            health.succeeded()
             delay = loop.pause_seconds if loop.wake is None else 0.0
         if cancelled():
             raise asyncio.CancelledError
@@ -179,14 +179,14 @@ async def _repeat(health: LoopHealth, begun: asyncio.Event) -> None:
 
 
 async def _round(health: LoopHealth) -> None:
-    if not health.loop.lasting:
+    if not health.loop.long_running:
         await health.loop.step()
         return
-    settled = asyncio.get_running_loop().call_later(SETTLED_SECONDS, health.well)
+    stable = asyncio.get_running_loop().call_later(STABLE_SECONDS, health.succeeded)
     try:
         await health.loop.step()
     finally:
-        settled.cancel()
+        stable.cancel()
     raise Unavailable("its connection was lost")
 
 
@@ -200,10 +200,13 @@ def cancelled() -> bool:
 
 
 def _expected(error: BaseException) -> bool:
-    """Tell whether a dependency is away, which is no fault of the code: a line says it, without a traceback."""
+    """Tell whether an error is an unavailable dependency, no fault of the code: it is logged in a line, without a traceback."""
     return isinstance(error, CairnError | TimeoutError | OSError)
 
 
 def _reason(error: BaseException) -> str:
-    """Word a failure for strangers, who may read `/readyz`: our own message, or the kind of error. Another's may quote its input."""
+    """Describe a failure for unauthenticated readers of `/readyz`: our own message, or only the error's type.
+
+    A foreign message may quote its input.
+    """
     return error.message.rstrip(".") if isinstance(error, CairnError) else type(error).__name__

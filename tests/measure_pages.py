@@ -22,7 +22,8 @@ def metrics_table() -> str:
 def rollups_table() -> str:
     """Write every series."""
     rows = (
-        f"| `{each.name}` | {each.kind} | {_names(each.labels)} | {each.unit} | {_without_stop(each.what)} |\n" for each in SERIES.values()
+        f"| `{each.name}` | {each.kind} | {_names(each.labels)} | {each.unit} | {_without_stop(each.description)} |\n"
+        for each in SERIES.values()
     )
     return ROLLUPS_HEAD + "".join(rows)
 
@@ -39,8 +40,8 @@ def with_table(page: str, head: str, table: str) -> str:
 def _metric(each: Declaration) -> str:
     kind = "histogram" if isinstance(each.source, Timing) else "gauge" if each.kind == "level" else "counter"
     name = f"{each.metric}_total" if kind == "counter" else each.metric
-    series = f"`{each.rolled.series}`" if each.rolled is not None else "–"
-    return f"| `{name}` | {kind} | {_names(each.labels)} | {series} | {_without_stop(each.what)} |\n"
+    series = f"`{each.roll_up.series}`" if each.roll_up is not None else "–"
+    return f"| `{name}` | {kind} | {_names(each.labels)} | {series} | {_without_stop(each.description)} |\n"
 
 
 def _names(labels: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
-from app.accounts.keys import digest, lookup_of, make_key
+from app.accounts.keys import digest, make_key, public_id_of
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
 from app.accounts.requester import DeveloperRole, Requester
@@ -77,9 +77,9 @@ class Accounts:
         hashed = digest(self._secret_key, key)
         if hmac.compare_digest(hashed, self._admin):
             return await self.acting_for(DEFAULT_TEAM)
-        kept = self.known.get(hashed)
-        if kept is not None:
-            return _requester_in(kept)
+        cached = self.known.get(hashed)
+        if cached is not None:
+            return _requester_in(cached)
         invalidated = self._invalidated
         requester = await self._look_up(key, hashed)
         if invalidated == self._invalidated:  # else what was just read may have been revoked or changed since
@@ -193,7 +193,7 @@ class Accounts:
             developer_id = await connection.scalar(select(DeveloperRow.id).where(DeveloperRow.name == _askable(developer)))
             if developer_id is None:
                 raise _no_developer(developer)
-            values = {"developer_id": developer_id, "lookup": made.lookup, "digest": made.digest}
+            values = {"developer_id": developer_id, "lookup": made.public_id, "digest": made.digest}
             key_id = (await connection.execute(insert(ApiKeyRow).values(values).returning(ApiKeyRow.id))).scalar_one()
         return key_id, made.key
 
@@ -288,13 +288,13 @@ class Accounts:
 
     async def _look_up(self, key: str, hashed: bytes) -> Requester:
         """Look a key up in the table. An unknown key takes the same comparison as a known one (no timing oracle)."""
-        lookup, row = lookup_of(key), None
-        if lookup is not None:
+        public_id, row = public_id_of(key), None
+        if public_id is not None:
             query = (
                 select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id, DeveloperRow.role)
                 .join(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
                 .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
-                .where(ApiKeyRow.lookup == lookup, ApiKeyRow.revoked_at.is_(None))
+                .where(ApiKeyRow.lookup == public_id, ApiKeyRow.revoked_at.is_(None))
             )
             async with self._database.begin() as connection:
                 row = (await connection.execute(query)).one_or_none()

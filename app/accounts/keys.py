@@ -1,4 +1,4 @@
-"""API keys: how they look, and how they are compared. `cairn_<lookup>_<secret>`; only a keyed digest is stored."""
+"""API keys: how they look, and how they are compared. `cairn_<public id>_<secret>`; stored are the public id and a keyed digest."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ import re
 import secrets
 from dataclasses import dataclass
 
-LOOKUP_CHARS = 12
+PUBLIC_ID_CHARS = 12
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SHAPE = re.compile(r"cairn_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewKey:
-    """A key just made: `key` is shown once; `lookup` and `digest` are what is stored."""
+    """A key just made: `key` is shown once; `public_id` (the column `lookup`) and `digest` are stored."""
 
     key: str
-    lookup: str
+    public_id: str
     digest: bytes
 
 
-def make_key(secret_key: str) -> NewKey:
-    lookup = "".join(secrets.choice(_ALPHABET) for _ in range(LOOKUP_CHARS))
-    key = f"cairn_{lookup}_{secrets.token_urlsafe(32)}"
-    return NewKey(key, lookup, digest(secret_key, key))
+def make_key(pepper: str) -> NewKey:
+    public_id = "".join(secrets.choice(_ALPHABET) for _ in range(PUBLIC_ID_CHARS))
+    key = f"cairn_{public_id}_{secrets.token_urlsafe(32)}"
+    return NewKey(key, public_id, digest(pepper, key))
 
 
-def lookup_of(key: str) -> str | None:
-    """Return the public part of a well-formed key; None: it can't be one of ours."""
+def public_id_of(key: str) -> str | None:
+    """Return the part of a well-formed key by which its row is found, which is no secret; None: it can't be one of ours."""
     found = _SHAPE.fullmatch(key)
     return found[1] if found else None
 
 
-def digest(secret_key: str, key: str) -> bytes:
-    """Return a key's HMAC-SHA256: without the secret key, a stolen table tells nothing. Keys have 256 random bits: no slow hash needed."""
-    return hmac.digest(secret_key.encode(), key.encode("utf-8", "surrogatepass"), hashlib.sha256)
+def digest(pepper: str, key: str) -> bytes:
+    """Return a key's HMAC-SHA256. `pepper`: the server's secret, without which a stolen table can't be searched for a key.
+
+    A slow hash isn't needed: a key has 256 random bits.
+    """
+    return hmac.digest(pepper.encode(), key.encode("utf-8", "surrogatepass"), hashlib.sha256)

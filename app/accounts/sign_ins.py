@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select
 
 from app import clock
 from app.accounts.accounts import DEFAULT_TEAM, Accounts
-from app.accounts.keys import digest, lookup_of
+from app.accounts.keys import digest, public_id_of
 from app.accounts.requester import Requester
 from app.accounts.tables import ApiKeyRow, DeveloperRow, SignInRow, TeamRow
 from app.errors import NotAuthenticated, NotPermitted
@@ -37,7 +37,7 @@ class SignIns:
         async with self._database.begin() as connection:
             key_id = None
             if not requester.is_admin:
-                live = (ApiKeyRow.lookup == lookup_of(key)) & ApiKeyRow.revoked_at.is_(None)
+                live = (ApiKeyRow.lookup == public_id_of(key)) & ApiKeyRow.revoked_at.is_(None)
                 key_id = await connection.scalar(select(ApiKeyRow.id).where(live))
                 if key_id is None:
                     raise NotAuthenticated(OVER)

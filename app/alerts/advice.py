@@ -66,10 +66,10 @@ def _answers_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advic
         below = sum(reading.whole("cache.hits", {**labels, "tier": tier}).sum for tier in ("redis", "database"))
         if asked < MIN_MEASUREMENTS or gone < MIN_MEASUREMENTS or below < 0.1 * asked:
             continue
-        options, held = settings.cache.completions, reading.whole("cache.bytes", labels).max or 0
-        full = held > 0.8 * options.max_bytes
+        options, used_bytes = settings.cache.completions, reading.whole("cache.bytes", labels).max or 0
+        full = used_bytes > 0.8 * options.max_bytes
         change = f"max_bytes = {2 * options.max_bytes:,}" if full else f"entries = {2 * options.entries:,}"
-        more = (options.max_bytes if full else held) / 2**20
+        more = (options.max_bytes if full else used_bytes) / 2**20
         yield Advice(
             f"{name} cache",
             f"a lower tier answered {below:,.0f} of {asked:,.0f} look-ups ({below / asked:.0%}), memory had pushed out {gone:,.0f} entries",

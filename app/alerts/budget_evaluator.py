@@ -21,7 +21,7 @@ from app.alerts.budget_rules import Crossing, DayUse, crossed
 from app.alerts.notifications import Notifications, StoredCrossing
 from app.alerts.rules import Rules
 from app.alerts.tables import BudgetAlert
-from app.budget.alerting import MAX_WAITING, BudgetChanges, BudgetFacts, ToldAlert
+from app.budget.alerting import MAX_WAITING, BudgetChanges, BudgetFacts, SentAlert
 from app.errors import Unavailable
 from app.part import Loop
 from app.storage.database import Database
@@ -37,15 +37,15 @@ MAX_REMEMBERED = 100_000
 Names: TypeAlias = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, str]]]
 
 
-async def announced_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[ToldAlert]:
+async def announced_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[SentAlert]:
     """Read the alerts announced about these subjects in a period, the oldest first: the budget room's `AlertReader`."""
     query = select(BudgetAlert.created_at, BudgetAlert.subject, BudgetAlert.subject_id, BudgetAlert.rule)
     theirs = query.where(BudgetAlert.subject_id.in_(subjects), BudgetAlert.period_start == period_start)
-    return [ToldAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]
+    return [SentAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]
 
 
 class BudgetEvaluator:
-    """Evaluates rules about budgets. `daily_tokens`: what a team may use in a day before that is told; None: no such figure is set."""
+    """Evaluates rules about budgets. `daily_tokens`: tokens that a team may use in a day before an alert; None: no such figure is set."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class BudgetEvaluator:
                 pause=0.0,
                 wake=self._facts.woken,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile="Nobody is told that a budget nears its end; the limits themselves hold.",
+                meanwhile="No alert says that a budget nears its end; the limits themselves hold.",
             ),
         )
 
@@ -95,20 +95,20 @@ class BudgetEvaluator:
             raise
 
     async def evaluate(self) -> list[Crossing]:
-        """Store and tell what is newly crossed. Unavailable: what moved is kept for the next call."""
+        """Store and announce the crossings that are new, and return them. Unavailable: the changes wait for the next call."""
         self._waiting = waiting = _merged(self._waiting, self._facts.take())
         found = list(crossed(self._rules, waiting, clock.now(), await self._today(waiting)))
         unknown = [each for each in found if each.key not in self._stored]
-        told: list[Crossing] = []
+        announced: list[Crossing] = []
         for start in range(0, len(unknown), STORED_AT_ONCE):
             chunk = unknown[start : start + STORED_AT_ONCE]
             new = await self._store(chunk)
             self._stored.update({each.key: True for each in chunk})
             for each in new:
                 self._notifications.announce_crossing(each)
-            told += new
+            announced += new
         self._waiting = BudgetChanges()
-        return told
+        return announced
 
     async def _today(self, changes: BudgetChanges) -> DayUse | None:
         teams = [each.subject_id for each in changes.balances if each.subject == "team"]

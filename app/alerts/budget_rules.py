@@ -22,7 +22,7 @@ BudgetFact = Literal["spent", "tokens", "day_tokens", "overrun", "disputed"]
 
 
 class BudgetRule(NamedRule):
-    """A rule about budgets. `shares`, in percent of the limit: of `spent` and `tokens`, each told by itself."""
+    """A rule about budgets. `shares`, in percent of the limit: of `spent` and `tokens`, each an alert of its own."""
 
     budget: BudgetFact
     shares: tuple[int, ...] = Field((), max_length=20)

@@ -1,4 +1,4 @@
-"""Evaluates the rules about series, one server at a time; what changes is stored and told in one transaction, so it is told once.
+"""Evaluates the rules about series, one server at a time; a change and its notice are stored in one transaction, so it is announced once.
 
 Alert states are kept in PostgreSQL: a server that starts, or takes over, goes on where the last one was.
 """

@@ -1,4 +1,4 @@
-"""Decides what is told of an alert, and to whom: words notices, raises metrics and writes log lines, for both kinds of rule.
+"""Decides which notices an alert causes, and for whom: words notices, raises metrics and writes log lines, for both kinds of rule.
 
 The webhook hears what `post` of the rule lets through; a notice is put into the outbox in the transaction that makes it true. The
 log and the metrics hear everything, after that transaction.
@@ -52,11 +52,11 @@ class Notifications:
         self._outbox = outbox
 
     async def put_changes(self, connection: AsyncConnection, changes: Sequence[tuple[SeriesRule, StateChange]], now: datetime) -> None:
-        """In the caller's transaction: told if that is committed."""
+        """Put the notices into the outbox in the caller's transaction: they are sent once it is committed."""
         await self._outbox.put(connection, [_change_notice(change, now) for rule, change in changes if rule.post])
 
     async def put_crossings(self, connection: AsyncConnection, crossings: Sequence[StoredCrossing]) -> None:
-        """In the caller's transaction: told if that is committed."""
+        """Put the notices into the outbox in the caller's transaction: they are sent once it is committed."""
         await self._outbox.put(connection, [_crossing_notice(each) for each in crossings if each.crossing.rule.post])
 
     def announce_change(self, change: StateChange) -> None:

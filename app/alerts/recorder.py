@@ -65,13 +65,13 @@ class Recorder:
     def declared(self, declarations: Iterable[Declaration]) -> None:
         """Record every declared measure that has a source and is rolled up. Those without one are sampled: see `levels`."""
         for each in declarations:
-            if each.rolled is None or each.source is None:
+            if each.roll_up is None or each.source is None:
                 continue
-            relabel = each.rolled.relabel or _same
-            if isinstance(each.source, Timing) and not each.rolled.summed:
-                self.timing(each.rolled.series, each.source, relabel)
+            relabel = each.roll_up.relabel or _same
+            if isinstance(each.source, Timing) and not each.roll_up.summed:
+                self.timing(each.roll_up.series, each.source, relabel)
             else:
-                self.counter(each.rolled.series, each.totals, relabel)
+                self.counter(each.roll_up.series, each.totals, relabel)
 
     def timing(self, series: str, timing: Timing, relabel: Relabel = _same) -> None:
         self._timings.append((_known(series, "timing"), timing, relabel))

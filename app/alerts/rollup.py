@@ -101,17 +101,17 @@ def beside(values: Iterable[Value]) -> Value | None:
 def append(whole: Measured, later: Measured) -> None:
     """Merge what came later into `whole`: the last value of a level is then the later one's."""
     for name, values in later.items():
-        held = whole.setdefault(name, {})
+        values_by_key = whole.setdefault(name, {})
         for key, value in values.items():
-            match before := held.get(key), value:
+            match before := values_by_key.get(key), value:
                 case Level(), Level():
                     _look_beside(before, value.count, value.sum, value.max, value.last)  # type: ignore[arg-type]
                     before.last = value.last  # type: ignore[union-attr]
                 case None, _:
-                    held[key] = _copy(value)
+                    values_by_key[key] = _copy(value)
                 case _, _:
                     assert before is not None
-                    held[key] = beside((before, value)) or value
+                    values_by_key[key] = beside((before, value)) or value
 
 
 def packed(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
@@ -139,20 +139,20 @@ class Reader:
                 _take(into.setdefault(name, {}), SERIES[name].kind, stored)
 
 
-def _take(held: dict[Key, Value], kind: str, stored: _Stored) -> None:
+def _take(values_by_key: dict[Key, Value], kind: str, stored: _Stored) -> None:
     for labels, numbers in stored:
         key = tuple(labels)
         match kind, numbers:
             case "timing", [sketch.LAYOUT, float() | int() as total, list() as counts]:
-                value = held.setdefault(key, Sketch())
+                value = values_by_key.setdefault(key, Sketch())
                 assert isinstance(value, Sketch)
                 value.add_packed(counts, total)
             case "level", [int() as count, float() | int() as total, float() | int() as highest, float() | int() as last]:
-                level = held.setdefault(key, Level())
+                level = values_by_key.setdefault(key, Level())
                 assert isinstance(level, Level)
                 _look_beside(level, count, total, highest, last)
             case "counter", [float() | int() as total]:
-                counted = held.setdefault(key, CounterSum())
+                counted = values_by_key.setdefault(key, CounterSum())
                 assert isinstance(counted, CounterSum)
                 counted.sum += total
             case _:

@@ -107,10 +107,10 @@ def _checked(rules: TypeAdapter[dict[str, Any]], content: Mapping[str, Any], pro
 
 
 def _twice(budgets: Mapping[str, BudgetRule]) -> Iterator[str]:
-    """Find alerts that two rules would tell: each is told once a period and subject, so the second never would be."""
-    told: dict[str, str] = {}
+    """Yield a problem for each alert that two rules would send: it is sent once a period and subject, so the second rule never would."""
+    rule_of: dict[str, str] = {}
     for name, rule in budgets.items():
         for alert in rule.alerts if rule.enabled else ():
-            if alert in told:
-                yield f"{name} tells the same as {told[alert]} ({alert}): name it in one of them only"
-            told.setdefault(alert, name)
+            if alert in rule_of:
+                yield f"{name} tells the same as {rule_of[alert]} ({alert}): name it in one of them only"
+            rule_of.setdefault(alert, name)

@@ -1,4 +1,4 @@
-"""Every series of the roll-ups by name: the measures that are rolled up (telemetry/measures.py). docs/reference/rollups.md lists them."""
+"""Every series of the roll-ups by name: the measures that have a roll-up (telemetry/measures.py). docs/reference/rollups.md lists them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from app.telemetry.registry import Declaration, Kind
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A measure that is kept by the minute: a timing, a counter or a level, for each set of labels."""
+    """A measure that is kept by the minute: a timing (distribution), a counter or a level (gauge), for each set of labels."""
 
     name: str
     kind: Kind
     labels: tuple[str, ...]
     unit: str
-    what: str
+    description: str
 
 
 def series_of(declared: Iterable[Declaration]) -> dict[str, Series]:
     """Derive the series of declared measures."""
-    made = {}
+    found = {}
     for each in declared:
-        if (rolled := each.rolled) is not None:
-            kind: Kind = "counter" if rolled.summed else each.kind
-            labels = each.labels if rolled.labels is None else rolled.labels
-            made[rolled.series] = Series(rolled.series, kind, labels, rolled.unit, rolled.what or each.what)
-    return made
+        if (roll_up := each.roll_up) is not None:
+            kind: Kind = "counter" if roll_up.summed else each.kind
+            labels = each.labels if roll_up.labels is None else roll_up.labels
+            found[roll_up.series] = Series(roll_up.series, kind, labels, roll_up.unit, roll_up.description or each.description)
+    return found
 
 
 SERIES = series_of(MEASURES.declared)

@@ -71,7 +71,7 @@ class AlertHistoryRow(Base):
 
 
 class BudgetAlert(Base):
-    """An alert of a budget, told once per subject, period and rule: the unique constraint decides between servers."""
+    """An alert of a budget, sent once per subject, period and rule: the unique constraint decides between servers."""
 
     __tablename__ = "budget_alerts"
     __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)

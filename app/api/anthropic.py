@@ -35,7 +35,7 @@ from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
 from app.web.errors import anthropic_responses
-from app.web.requester import Caller, Payer, services_of
+from app.web.requester import Payer, Reader, services_of
 
 HELLO_PATH = "/api/hello"
 COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
@@ -101,7 +101,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
     responses=anthropic_responses(413),
 )
-async def count_tokens(request: Request, caller: Caller, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
+async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
     conversation = await off_the_loop(partial(read_conversation, body, counted=True), size)
     return TokenCount(input_tokens=await services_of(request).inference.conversations.input_tokens(conversation, size=size))

@@ -19,7 +19,7 @@ from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.fair_turns import exports_of
-from app.web.requester import Admin, BudgetReader, Caller, TheServices
+from app.web.requester import Admin, BudgetReader, Reader, TheServices
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
@@ -168,7 +168,7 @@ class VerifyReply(ResponseBody):
 
 
 @router.get("/budget", summary="Show your own budget", responses=responses())
-async def own(services: TheServices, caller: Caller) -> BudgetReply:
+async def own(services: TheServices, caller: Reader) -> BudgetReply:
     return _reply(await services.budget.budgets.get_own(caller))
 
 

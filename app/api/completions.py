@@ -26,7 +26,7 @@ from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
 from app.web.fair_turns import FairTurns, exports_of
-from app.web.requester import Admin, Caller, Payer, TheServices, services_of
+from app.web.requester import Admin, Payer, Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
@@ -259,7 +259,7 @@ async def embed(
 )
 async def models(
     services: TheServices,
-    caller: Caller,  # noqa: ARG001 - the key is what counts
+    caller: Reader,  # noqa: ARG001 - the key is what counts
     paging: Annotated[ModelPaging, Query()],
 ) -> ModelList | AnthropicModelPage:
     names = services.inference.catalog.models()

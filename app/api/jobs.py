@@ -14,7 +14,7 @@ from app.queue.jobs import State
 from app.services.operations import show_job
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices
+from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 
@@ -62,7 +62,7 @@ class JobReply(ResponseBody):
 
 
 @router.get("/{job_id}", summary="Show a job", responses=responses(), response_model_exclude_none=True)
-async def show(services: TheServices, caller: Caller, job_id: UUID) -> JobReply:
+async def show(services: TheServices, caller: Reader, job_id: UUID) -> JobReply:
     job = await show_job(services, caller, job_id)
     return JobReply(
         id=job.id,

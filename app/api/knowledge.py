@@ -19,16 +19,16 @@ from app.api.answers import (
 )
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
-from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.answering.composed import Composed
 from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.reader import ShownItem, ShownPassage
+from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import EventStream, unless_disconnected
 from app.web.errors import responses
-from app.web.requester import DEVELOPER_HEADER, Caller, TheServices, services_of
+from app.web.requester import DEVELOPER_HEADER, Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
@@ -186,7 +186,7 @@ class PassageReply(ResponseBody):
     response_model=AnswerReply,
     openapi_extra={"parameters": [DEVELOPER_HEADER]},
 )
-async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
+async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
     if body.stream and body.mode != "answer":
         raise InvalidInput('stream needs mode "answer": send that, or leave stream out.', param="stream")
     asked = Query(
@@ -218,7 +218,7 @@ async def query(request: Request, caller: Caller, body: QueryBody) -> Response:
     return Response(_written(answer.found, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
 
 
-def _written(answer: Answer, composed: Composed | None) -> bytes:
+def _written(answer: SearchResults, composed: Composed | None) -> bytes:
     """Serialize the reply here: FastAPI would validate it a second time, on the busiest route of plugins."""
     degraded = list(answer.degraded if composed is None else composed.degraded_with(answer.degraded))
     found = AnswerReply(
@@ -233,7 +233,7 @@ def _written(answer: Answer, composed: Composed | None) -> bytes:
 
 
 @router.get("/{item_id}", summary="Show an item with its evidence, or a passage with its places", responses=responses())
-async def read(services: TheServices, caller: Caller, item_id: UUID, response: Response) -> ItemReply | PassageReply:
+async def read(services: TheServices, caller: Reader, item_id: UUID, response: Response) -> ItemReply | PassageReply:
     found = await services.knowledge.reader.read(caller, item_id)
     if isinstance(found, ShownPassage):
         return _passage(found)
@@ -253,7 +253,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "paths": list(item.paths),
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
-            "mine": shown.mine,
+            "mine": shown.can_delete,
             "evidence": [Citation.of(quote) for quote in item.evidence],
         }
     )
@@ -270,7 +270,7 @@ ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "creat
     responses=responses(409),
     response_class=Response,
 )
-async def delete(services: TheServices, caller: Caller, item_id: UUID) -> None:
+async def delete(services: TheServices, caller: Reader, item_id: UUID) -> None:
     await services.knowledge.writer.delete(caller, item_id)
 
 

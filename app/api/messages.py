@@ -20,7 +20,7 @@ from app.services import operations
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import Feed, unless_disconnected
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices
+from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=AuthenticatedRoute)
 
@@ -118,7 +118,7 @@ DEAD_LETTERS: dict[int | str, dict[str, Any]] = {200: {"model": DeadLetterList, 
 
 
 @router.post("/messages", status_code=201, summary="Publish a message to a channel", responses=responses(400, 413))
-async def put(services: TheServices, caller: Caller, channel: Channel, body: MessageBody) -> PutReply:
+async def put(services: TheServices, caller: Reader, channel: Channel, body: MessageBody) -> PutReply:
     done = await operations.put_message(services, caller, channel, kind=body.type, payload=body.payload, to=body.to)
     return PutReply(id=done.id, redactions=dict(done.redactions))
 
@@ -134,7 +134,7 @@ async def put(services: TheServices, caller: Caller, channel: Channel, body: Mes
 async def receive(
     request: Request,
     services: TheServices,
-    caller: Caller,
+    caller: Reader,
     channel: Channel,
     *,
     group: Group,
@@ -156,7 +156,7 @@ async def receive(
     response_class=Response,
 )
 async def stream(
-    request: Request, services: TheServices, caller: Caller, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
+    request: Request, services: TheServices, caller: Reader, channel: Channel, group: Group, consumer: Consumer, limit: Limit = 10
 ) -> Response:
     receive = partial(operations.receive_messages, services, caller, channel, group=group, consumer=consumer, limit=limit)
     first = await unless_disconnected(request, receive())  # before the response starts, so that an error still has an HTTP status
@@ -164,7 +164,7 @@ async def stream(
 
 
 @router.post("/acknowledgements", summary="Acknowledge messages: the group doesn't receive them again", responses=responses(400, 413))
-async def acknowledge(services: TheServices, caller: Caller, channel: Channel, body: AcknowledgeBody) -> AcknowledgeReply:
+async def acknowledge(services: TheServices, caller: Reader, channel: Channel, body: AcknowledgeBody) -> AcknowledgeReply:
     done = await operations.acknowledge_messages(services, caller, channel, group=body.group, ids=body.ids)
     return AcknowledgeReply(acknowledged=done)
 
@@ -176,7 +176,7 @@ async def acknowledge(services: TheServices, caller: Caller, channel: Channel, b
     response_class=Response,
 )
 async def dead_letters(
-    services: TheServices, caller: Caller, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    services: TheServices, caller: Reader, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> Response:
     found = await operations.dead_letters(services, caller, channel, limit=limit)
     return Response(msgspec.json.encode({"dead_letters": [_letter(each) for each in found]}), media_type="application/json")

@@ -77,14 +77,14 @@ def check_model(conversation: Conversation) -> None:
     """Check the name of the model that is asked for: it becomes a label, and a database knows no NUL."""
     check_label(conversation.model, param="model")
     if "\0" in conversation.model:
-        raise InvalidInput("model holds a NUL character: leave it out.", param="model")
+        raise InvalidInput("model holds a NUL character: take that character out.", param="model")
 
 
 def stream_asked(body: Mapping[str, Any]) -> bool:
     """Return whether a request asks for a stream."""
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise InvalidInput("stream must be true or false.", param="stream")
+        raise InvalidInput(f"stream must be true or false, not {str(stream)[:100]!r}.", param="stream")
     return bool(stream)
 
 

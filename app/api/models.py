@@ -10,7 +10,7 @@ from app.api.anthropic_models import AnthropicModel, shown
 from app.api.completions import ModelName, ModelReply
 from app.web import error_shapes
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices
+from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -20,7 +20,7 @@ Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a pro
 @router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
 async def show_model(
     services: TheServices,
-    caller: Caller,  # noqa: ARG001 - the key is what counts
+    caller: Reader,  # noqa: ARG001 - the key is what counts
     model: Model,
 ) -> ModelReply | AnthropicModel:
     services.inference.catalog.require(model)

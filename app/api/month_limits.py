@@ -17,8 +17,8 @@ from app.errors import CairnError
 from app.services import Services
 
 MAX_DEVELOPERS: Final = 10_000
-SECONDS: Final = 30
-"""A changed limit or a top-up is told that much later; what is granted never depends on it."""
+CACHED_SECONDS: Final = 30
+"""A changed limit or a top-up shows in the headers that much later; what is granted never depends on it."""
 READ_SECONDS: Final = 1.0
 
 
@@ -32,7 +32,7 @@ class MonthLimit:
 
 class MonthLimits:
     def __init__(self) -> None:
-        self._known: cachebox.TTLCache[UUID, MonthLimit] = cachebox.TTLCache(MAX_DEVELOPERS, SECONDS)
+        self._known: cachebox.TTLCache[UUID, MonthLimit] = cachebox.TTLCache(MAX_DEVELOPERS, CACHED_SECONDS)
 
     async def of(self, payer: Requester, services: Services) -> MonthLimit | None:
         """Return the payer's limit; None if it can't be read now: the call is paid for, and its answer must not be lost for it."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from app.api.schema import ResponseBody
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices
+from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/projections", tags=["operations"], route_class=AuthenticatedRoute)
 
@@ -41,7 +41,7 @@ class ProjectionsReply(ResponseBody):
 
 
 @router.get("", summary="Show how far each projection has caught up with the sessions", responses=responses())
-async def projections(services: TheServices, caller: Caller) -> ProjectionsReply:
+async def projections(services: TheServices, caller: Reader) -> ProjectionsReply:
     report = await services.sessions.reader.projections(caller)
     return ProjectionsReply(
         projections=[

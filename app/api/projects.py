@@ -13,7 +13,7 @@ from app.api.schema import ProjectName, RequestBody, ResponseBody
 from app.services import administration
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Admin, Caller, TheServices
+from app.web.requester import Admin, Reader, TheServices
 
 router = APIRouter(prefix="/v1/projects", tags=["accounts"], route_class=AuthenticatedRoute)
 
@@ -51,12 +51,12 @@ class MergeReply(ResponseBody):
 
 
 @router.get("", summary="List projects", responses=responses())
-async def list_projects(services: TheServices, caller: Caller) -> ProjectList:
+async def list_projects(services: TheServices, caller: Reader) -> ProjectList:
     return ProjectList(projects=[_view(each) for each in await administration.list_projects(services, caller)])
 
 
 @router.get("/{project_id}", summary="Show a project", responses=responses())
-async def show(services: TheServices, caller: Caller, project_id: UUID) -> ProjectReply:
+async def show(services: TheServices, caller: Reader, project_id: UUID) -> ProjectReply:
     return _view(await administration.show_project(services, caller, project_id))
 
 

@@ -9,7 +9,7 @@ from app.api.schema import RequestBody, ResponseBody
 from app.services.operations import take_out_secrets
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Caller
+from app.web.requester import Reader
 
 router = APIRouter(prefix="/v1/redact", tags=["redaction"], route_class=AuthenticatedRoute)
 
@@ -34,5 +34,5 @@ class RedactReply(ResponseBody):
 
 
 @router.post("", summary="Redact the secrets in a text; nothing is stored", responses=responses(400, 413))
-async def redaction(caller: Caller, body: RedactBody) -> RedactReply:
+async def redaction(caller: Reader, body: RedactBody) -> RedactReply:
     return RedactReply.model_validate(await take_out_secrets(caller, body.text))

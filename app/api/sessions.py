@@ -14,12 +14,12 @@ from pydantic import AwareDatetime, Field
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
 from app.sessions.event import GivenFormat, GivenTranscript
-from app.sessions.reader import ShownSession
+from app.sessions.reader import ProjectionProgress, ShownSession
 from app.sessions.session import FACTS, SessionFilter
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices, services_of
+from app.web.requester import Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
 
@@ -31,14 +31,19 @@ SessionName = Annotated[
         examples=["ide-4711"],
     ),
 ]
-LiveProject = Annotated[ProjectName | None, Query(description="The project of a new session. Default: `default`.", examples=["shop"])]
-Transcript = {"schema": {"type": "string", "format": "binary"}, "example": '{"id":"1","role":"user","text":"Why NATS?"}\n'}
+LiveProject = Annotated[
+    ProjectName | None, Query(description="The project of a new session. Default: the project named `default`.", examples=["shop"])
+]
+TRANSCRIPT_SCHEMA = {
+    "schema": {"type": "string", "format": "binary"},
+    "example": '{"id":"1","role":"user","text":"Why NATS?"}\n',
+}
 UPLOAD = {
     "requestBody": {
         "required": True,
         "description": "The transcript: the raw body, or the multipart field `file`.",
         "content": {
-            "application/octet-stream": Transcript,
+            "application/octet-stream": TRANSCRIPT_SCHEMA,
             "multipart/form-data": {
                 "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
             },
@@ -83,22 +88,22 @@ class SessionReply(ResponseBody):
     )
     events: int
     redactions: dict[str, int]
-    mine: bool = Field(description="Whether this key may purge it.")
+    mine: bool = Field(description="Whether this key may purge it: its author's, a lead's or an admin's.")
     created_at: datetime
 
 
-class ProjectedReply(ResponseBody):
+class ProjectionProgressReply(ResponseBody):
     """A projection's checkpoint in this session: how far it has read, and why it failed."""
 
     name: str = Field(examples=["items"])
     events: int = Field(description="Number of the last event that it has read.")
-    current: bool = Field(description="Whether its present version has read the whole session.")
+    current: bool = Field(description="Whether the current version of the projection's code has read the whole session.")
     parked: str | None = Field(description="Why it failed on this session; null: it has not.")
     retry_at: datetime | None = Field(description="When it is retried after a failure; null: not before its version changes.")
 
 
 class SessionDetails(SessionReply):
-    projections: list[ProjectedReply]
+    projections: list[ProjectionProgressReply]
 
 
 class SessionList(ResponseBody):
@@ -125,7 +130,7 @@ class PurgeReply(ResponseBody):
 async def ingest(
     request: Request,
     services: TheServices,
-    caller: Caller,
+    caller: Reader,
     *,
     project: Annotated[ProjectName | None, Query(description="Default: the repository or folder that the session worked in.")] = None,
     format: Annotated[GivenFormat, Query(description="`auto`: recognised by content.")] = "auto",  # noqa: A002 - the contract's word
@@ -152,17 +157,17 @@ async def ingest(
     openapi_extra=live.BODY,
     responses=responses(400, 413),
 )
-async def append(request: Request, caller: Caller, session: SessionName, project: LiveProject = None) -> Response:
+async def append(request: Request, caller: Reader, session: SessionName, project: LiveProject = None) -> Response:
     services = services_of(request)
     given = live.read(await request.body(), max_events=services.settings.sessions.max_live_events)
-    done = await services.sessions.live.take(caller, session, given, project=project)
+    done = await services.sessions.live.receive(caller, session, given, project=project)
     return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 
 @router.get("", summary="List sessions, the latest first", responses=responses())
 async def list_sessions(
     services: TheServices,
-    caller: Caller,
+    caller: Reader,
     *,
     project: ProjectFilter = None,
     provider: Annotated[Plain | None, Query(description="Only sessions of this agent.", max_length=100, examples=["claude-code"])] = None,
@@ -182,10 +187,10 @@ async def list_sessions(
 
 
 @router.get("/{session_id}", summary="Show a session, with how far each projection has read it", responses=responses())
-async def show(services: TheServices, caller: Caller, session_id: UUID) -> SessionDetails:
+async def show(services: TheServices, caller: Reader, session_id: UUID) -> SessionDetails:
     shown = await services.sessions.reader.show(caller, session_id)
     progress = await services.sessions.reader.progress(shown)
-    return SessionDetails(**dict(_view(shown)), projections=[ProjectedReply.model_validate(each) for each in progress])
+    return SessionDetails(**dict(_view(shown)), projections=[_progress(each) for each in progress])
 
 
 @router.delete(
@@ -194,7 +199,7 @@ async def show(services: TheServices, caller: Caller, session_id: UUID) -> Sessi
     description="For its author, a lead or an admin. Its events, passages and items go in one transaction, shortly after from the index.",
     responses=responses(),
 )
-async def purge(services: TheServices, caller: Caller, session_id: UUID) -> PurgeReply:
+async def purge(services: TheServices, caller: Reader, session_id: UUID) -> PurgeReply:
     gone = await services.sessions.purge.delete_session(caller, session_id)
     knowledge = services.knowledge
     return PurgeReply(
@@ -214,6 +219,16 @@ async def _transcript(request: Request) -> tuple[str | None, AsyncIterator[bytes
     return await part.name(), part.chunks()
 
 
+def _progress(progress: ProjectionProgress) -> ProjectionProgressReply:
+    return ProjectionProgressReply(
+        name=progress.name,
+        events=progress.last_event,
+        current=progress.up_to_date,
+        parked=progress.parked_reason,
+        retry_at=progress.retry_at,
+    )
+
+
 def _view(shown: ShownSession) -> SessionReply:
     session = shown.session
     return SessionReply(
@@ -229,6 +244,6 @@ def _view(shown: ShownSession) -> SessionReply:
         dated_at=session.at,
         events=session.event_count,
         redactions=session.redactions,
-        mine=shown.mine,
+        mine=shown.can_delete,
         created_at=session.created_at,
     )

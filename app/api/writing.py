@@ -26,7 +26,7 @@ from app.knowledge.reader import ShownEntry, ShownItem
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.requester import Caller, TheServices
+from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
@@ -135,7 +135,7 @@ class HistoryReply(ResponseBody):
     ),
     responses=responses(400, 409, 413) | {200: {"model": ItemReply, "description": "The item was recorded before."}},
 )
-async def record(services: TheServices, caller: Caller, body: RecordBody, response: Response) -> ItemReply:
+async def record(services: TheServices, caller: Reader, body: RecordBody, response: Response) -> ItemReply:
     words = ItemFields(body.type, body.title or "", body.text, tuple(body.paths))
     recorded, new = await services.knowledge.writer.record(caller, body.project, words)
     response.status_code = 201 if new else 200
@@ -147,7 +147,7 @@ async def record(services: TheServices, caller: Caller, body: RecordBody, respon
 @router.get("", summary="List items, the newest first", responses=responses())
 async def list_items(
     services: TheServices,
-    caller: Caller,
+    caller: Reader,
     *,
     project: ProjectFilter = None,
     type: Annotated[KnowledgeType | None, Query(description="Only items of this type.")] = None,  # noqa: A002 - the contract's word
@@ -178,7 +178,7 @@ async def list_items(
 )
 async def correct(
     services: TheServices,
-    caller: Caller,
+    caller: Reader,
     item_id: UUID,
     body: CorrectBody,
     response: Response,
@@ -200,12 +200,12 @@ async def correct(
     ),
     responses=responses(400, 409, 413),
 )
-async def feedback(services: TheServices, caller: Caller, item_id: UUID, body: FeedbackBody) -> ItemReply:
+async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: FeedbackBody) -> ItemReply:
     return item_reply(await services.knowledge.writer.judge(caller, item_id, body.verdict, body.note or ""))
 
 
 @router.get("/{item_id}/history", summary="Show an item's history: learnt, merged, recorded, corrected, judged", responses=responses(409))
-async def history(services: TheServices, caller: Caller, item_id: UUID) -> HistoryReply:
+async def history(services: TheServices, caller: Reader, item_id: UUID) -> HistoryReply:
     return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
 
 
@@ -232,7 +232,7 @@ def _listed(shown: ShownItem) -> ListedItem:
             "confidence": round(row.confidence, 3),
             "revision": shown.revision,
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
-            "mine": shown.mine,
+            "mine": shown.can_delete,
         }
     )
 

@@ -26,7 +26,7 @@ MAX_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class ToldAlert:
+class SentAlert:
     """An alert that was sent about a budget. `rule` is its name, such as `50%`: see app/alerts/budget_rules.py."""
 
     at: datetime
@@ -35,7 +35,7 @@ class ToldAlert:
     rule: str
 
 
-AlertReader: TypeAlias = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[Sequence[ToldAlert]]]
+AlertReader: TypeAlias = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[Sequence[SentAlert]]]
 """Read the alerts about these subjects in the period that begins then, the oldest first. The alert engine's, which stores them."""
 
 

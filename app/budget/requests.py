@@ -29,10 +29,13 @@ class RequestOutcome(IntEnum):
     """The outcome of a request, stored in `request_log.status`. Its number is the HTTP status that the caller gets, or would have got."""
 
     ANSWERED = 200
-    REFUSED = 400
+    BAD_REQUEST = 400
+    NOT_AUTHENTICATED = 401
     OVER_BUDGET = 402
+    NOT_PERMITTED = 403
     NOT_FOUND = 404
     CONFLICT = 409
+    TOO_LARGE = 413
     INVALID = 422
     RATE_LIMITED = 429
     CALLER_LEFT = 499

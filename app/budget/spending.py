@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.budget.alerting import AlertReader, ToldAlert
+from app.budget.alerting import AlertReader, SentAlert
 from app.budget.forecast import forecast
 from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestRow
@@ -101,7 +101,7 @@ class Spending:
         async with self._database.begin() as connection:
             return [LimitChange(*row) for row in await connection.execute(query.order_by(MovementRow.id.desc()).limit(limit))]
 
-    async def read_alerts(self, subjects: Sequence[UUID], period: BudgetPeriod) -> list[ToldAlert]:
+    async def read_alerts(self, subjects: Sequence[UUID], period: BudgetPeriod) -> list[SentAlert]:
         """Read the alerts that were sent about these subjects in a month, the newest first."""
         async with self._database.begin() as connection:
             return list(reversed(await self._read_alerts(connection, subjects, period.start)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from app.budget.alerting import ToldAlert
+from app.budget.alerting import SentAlert
 from app.dashboard import formatting
 
 GROUPED = ("day-", "overrun-", "disputed-")
@@ -23,10 +23,10 @@ class NoticeLine:
     at: datetime
 
 
-def notices(said: Sequence[ToldAlert]) -> list[NoticeLine]:
+def notices(said: Sequence[SentAlert]) -> list[NoticeLine]:
     """Return the lines, the newest first. Alerts that can repeat daily or per call are grouped into one line with their count."""
     found: list[NoticeLine] = []
-    grouped: dict[tuple[str, str], list[ToldAlert]] = {}
+    grouped: dict[tuple[str, str], list[SentAlert]] = {}
     for each in said:
         prefix = next((prefix for prefix in GROUPED if each.rule.startswith(prefix)), None)
         if prefix is not None:
@@ -48,10 +48,10 @@ def _text(rule: str) -> str:
     return "The limit is reached" if rule == "100%" else f"{rule.removesuffix('%')} % of the limit is spent"
 
 
-def _together(prefix: str, several: Sequence[ToldAlert], latest: ToldAlert) -> str:
+def _together(prefix: str, several: Sequence[SentAlert], latest: SentAlert) -> str:
     calls, them = ("A call", "it") if len(several) == 1 else (f"{len(several)} calls", "them")
     if prefix == "overrun-":
-        return f"{calls} cost more than was held for {them}: what was held is charged"
+        return f"{calls} cost more than was held for {them}: the charge is capped at the hold"
     if prefix == "disputed-":
         return f"{calls}: what the provider reported can't be true, so what was held for {them} is charged"
     last = formatting.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
@@ -59,5 +59,5 @@ def _together(prefix: str, several: Sequence[ToldAlert], latest: ToldAlert) -> s
     return f"The team used more tokens than planned on {last}{more}"
 
 
-def _whose(said: ToldAlert) -> Literal["team", "budget"]:
+def _whose(said: SentAlert) -> Literal["team", "budget"]:
     return "team" if said.subject == "team" else "budget"

@@ -16,7 +16,7 @@ from app.accounts.views import DeveloperView
 from app.budget.views import Budget, CacheSavings, Forecast, RequestSpending, SpendingSlice
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import NoticeLine, notices
-from app.dashboard.calls import Reason, reasons
+from app.dashboard.cost_explanations import Reason, reasons
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of

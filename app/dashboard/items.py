@@ -99,7 +99,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         freshness=shown.freshness,
         author=authors.get(author_id, "") if author_id else "",
         project=shown.project,
-        mine=shown.mine,
+        mine=shown.can_delete,
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],
         verdict=_own_verdict(who, [each.entry for each in entries]),

@@ -19,10 +19,10 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
-from app.knowledge.answer import Answer, Query, UnansweredQuestion
 from app.knowledge.answering.composed import Composed
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
 from app.knowledge.overview import RecentItem
+from app.knowledge.results import Query, SearchResults, UnansweredQuestion
 from app.services.administration import list_projects
 from app.services.answers import begin_answer
 from app.web.disconnects import unless_disconnected
@@ -67,7 +67,7 @@ class SearchForm:
     text: str
     project: str
     type: str
-    answer: Answer | None
+    answer: SearchResults | None
     composed: Composed | None
     problem: str
 

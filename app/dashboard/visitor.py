@@ -134,9 +134,9 @@ def _token(services: Services, sign_in: UUID) -> bytes:
     return _digest(services, "change", sign_in)
 
 
-def _digest(services: Services, what: str, sign_in: UUID) -> bytes:
+def _digest(services: Services, purpose: str, sign_in: UUID) -> bytes:
     """Return an HMAC for one purpose (domain separation): a signature for another purpose is invalid here."""
-    return hmac.digest(services.secrets.secret_key.encode(), f"dashboard {what} {sign_in}".encode(), hashlib.sha256)
+    return hmac.digest(services.secrets.secret_key.encode(), f"dashboard {purpose} {sign_in}".encode(), hashlib.sha256)
 
 
 def _masked(token: bytes) -> str:

@@ -53,7 +53,8 @@ async def open_embedder(
     """Open this machine's embedder, with its cache in `memory`. Exports the model on first use: 10 to 20 seconds on two cores.
 
     `batches`: the process embeds many texts at once, so it uses a GPU if there is one. A model that can't be exported or loaded is retried
-    in the background; `away` says why until then. Raises ConfigurationError only if the settings require a GPU that can't be used.
+    in the background; `unavailable_reason` says why until then. Raises ConfigurationError only if the settings require a GPU that
+    can't be used.
     """
     on_gpu = await asyncio.to_thread(cuda.wanted, options, batches=batches)
 
@@ -66,7 +67,7 @@ async def open_embedder(
     late = LazyEmbedder(loaded, model=NAME)
     retrying = None if await late.load() else asyncio.create_task(late.run(), name="load embeddings")
     try:
-        yield CachedEmbedder(CoalescingEmbedder(late), memory, ttl_seconds=ttl_seconds, away=lambda: late.away)
+        yield CachedEmbedder(CoalescingEmbedder(late), memory, ttl_seconds=ttl_seconds, unavailable_reason=lambda: late.unavailable_reason)
     finally:
         if retrying is not None:
             retrying.cancel()
@@ -85,7 +86,7 @@ async def open_bulk(questions: CachedEmbedder, options: EmbeddingsSettings, mode
         max_wait_seconds=options.bulk_wait_seconds,
     )
     try:
-        yield Bulk(questions.around(TwoLanes(questions.inner, lane)), admission)
+        yield Bulk(questions.with_inner(TwoLanes(questions.inner, lane)), admission)
     finally:
         await lane.close()
         await process.close()

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
+from app.embeddings.embedder import DIMENSIONS, Encoded, Floats, Packed, TokenEmbedder
 from app.errors import RateLimited, Unavailable
 
 MAX_READ_CHARS = 1024
@@ -43,7 +43,7 @@ class SliceEmbedder(Protocol):
         """Return when ready. Raises Unavailable if it can't be started."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """Return (n, 384) float32, in the order of the texts. Raises Unavailable."""
+        """Return (n, DIMENSIONS) float32, in the order of the texts. Raises Unavailable."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,15 +71,15 @@ class BulkLane:
         """Measured seconds per unit of cost; 0 before the first slice."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """Return (n, 384) float32, in the order of the texts. On cancellation only the slice in progress is finished.
+        """Return (n, DIMENSIONS) float32, in the order of the texts. On cancellation only the slice in progress is finished.
 
         Raises Unavailable if the admitted deadline passes first.
         """
         if not texts:
-            return np.zeros((0, 384), dtype=np.float32)
+            return np.zeros((0, DIMENSIONS), dtype=np.float32)
         caller = _caller.get()
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # equal lengths need no padding
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         request = _Request(texts, asyncio.get_running_loop().create_future(), vectors, order)
         if caller not in self._queues:
             self._queues[caller] = deque()

@@ -10,12 +10,14 @@ import cachebox
 import numpy as np
 
 from app.cache.memory import MemoryCache
-from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
+from app.embeddings.embedder import DIMENSIONS, Encoded, Floats, Packed, TokenEmbedder
 from app.telemetry import metrics
 
-VECTOR_BYTES, UNIT_SLACK = 384 * 4, 0.05
-REMEMBERED_FACTOR, REMEMBERED_SECONDS = 2, 3600.0
-"""Keys remembered, as a multiple of the cache's size, to count misses that a larger cache would have served within the hour."""
+VECTOR_BYTES = DIMENSIONS * np.dtype(np.float32).itemsize
+NORM_TOLERANCE = 0.05
+"""Largest difference of a vector's squared length from 1."""
+GHOST_FACTOR, GHOST_SECONDS = 2, 3600.0
+"""Keys in the ghost cache, as a multiple of the cache's entries, and how long after its last lookup a key counts."""
 MAX_QUESTIONS, MAX_QUESTION_TOKENS = 256, 64
 """Questions whose token vectors are cached, and tokens of each: 35 kB for 20 tokens, at most 110 kB; at most 28 MB in total."""
 
@@ -26,50 +28,56 @@ def is_vector(key: bytes, value: bytes) -> bool:
     if len(value) != VECTOR_BYTES:
         return False
     vector = np.frombuffer(value, np.float32)
-    return bool(np.isfinite(vector).all()) and abs(float(vector @ vector) - 1) < UNIT_SLACK
+    return bool(np.isfinite(vector).all()) and abs(float(vector @ vector) - 1) < NORM_TOLERANCE
 
 
 class CachedEmbedder:
-    """An embedder with a cache, keyed by a hash of model and text: 384 floats (1.5 kB) per entry.
+    """An embedder with a cache, keyed by a hash of model and text: one vector (1.5 kB) per entry.
 
-    Keys of twice as many entries are remembered, to report what a larger cache would save. The tokens of the last MAX_QUESTIONS questions
-    are cached as long as their vectors.
-    `away`: returns why no text can be embedded now, or None.
+    Caches vectors (`embed`) and the token vectors of the last MAX_QUESTIONS questions (`embed_question`); passes `embed_tokens` and
+    `embed_packed` through. A ghost cache holds the keys, without vectors, of twice as many entries: it counts the misses that a cache of
+    twice the size would have served.
+    `unavailable_reason`: returns why no text can be embedded now, or None.
     """
 
     def __init__(
-        self, inner: TokenEmbedder, memory: MemoryCache, *, ttl_seconds: float, away: Callable[[], str | None] = lambda: None
+        self,
+        inner: TokenEmbedder,
+        memory: MemoryCache,
+        *,
+        ttl_seconds: float,
+        unavailable_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._inner = inner
         self._memory = memory
         self._ttl = ttl_seconds
-        self._away = away
+        self._unavailable_reason = unavailable_reason
         self.model = inner.model
-        self._asked: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(REMEMBERED_FACTOR * memory.entries)
+        self._last_lookup: cachebox.LRUCache[bytes, float] = cachebox.LRUCache(GHOST_FACTOR * memory.entries)
         self._questions: cachebox.LRUCache[bytes, Encoded] = cachebox.LRUCache(MAX_QUESTIONS)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         keys = [self._key(text) for text in texts]
-        found = {key: np.frombuffer(kept, np.float32) for key in dict.fromkeys(keys) if (kept := self._memory.get(key)) is not None}
+        found = {key: np.frombuffer(cached, np.float32) for key in dict.fromkeys(keys) if (cached := self._memory.get(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         self._count(keys, missing)
         if missing:
             for key, vector in zip(missing, await self._inner.embed(list(missing.values())), strict=True):
                 found[key] = vector
                 self._memory.set(key, vector.astype(np.float32).tobytes(), self._ttl)
-        return np.stack([found[key] for key in keys]) if keys else np.zeros((0, 384), dtype=np.float32)
+        return np.stack([found[key] for key in keys]) if keys else np.zeros((0, DIMENSIONS), dtype=np.float32)
 
-    async def encode(self, question: str) -> Encoded:
+    async def embed_question(self, question: str) -> Encoded:
         """Return a question's vector and those of its first MAX_QUESTION_TOKENS tokens, by one run; cached, so the arrays are read-only."""
         key = self._key(question)
         vector = self._memory.get(key)
-        kept = None if vector is None else self._questions.get(key)
-        if kept is not None:
+        cached = None if vector is None else self._questions.get(key)
+        if cached is not None:
             self._count([key], ())
-            return kept
+            return cached
         if vector is None:
             self._count([key], [key])
-        else:  # evicted from the questions' cache, not from this one
+        else:  # its token vectors were dropped, its vector was not: a miss that a larger cache of vectors wouldn't spare
             metrics.looked_up(hits=0, misses=1, evicted=0)
         (encoded,) = await self._inner.embed_tokens([question])
         made = _shortened(encoded)
@@ -78,14 +86,14 @@ class CachedEmbedder:
         return made
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return texts' vectors and those of all their tokens, in the order of the texts. Uncached.
+        """Return texts' vectors and those of all their tokens, in the order of the texts. Not cached.
 
         1.5 kB per token, up to 25 MB for 64 texts: not for more than so many. Passages: `embed_packed`.
         """
         return await self._inner.embed_tokens(texts)
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
-        """Return passages' vectors and packed token vectors, in the order of the texts. Uncached: a passage is embedded once.
+        """Return passages' vectors and packed token vectors, in the order of the texts. Not cached: a passage is embedded once.
 
         Any number of texts, best many at once: up to 512 are sorted by length, and a run's token vectors are packed and dropped before the
         next run. Questions are served between two runs.
@@ -93,31 +101,33 @@ class CachedEmbedder:
         return await self._inner.embed_packed(texts)
 
     @property
-    def away(self) -> str | None:
-        return self._away()
+    def unavailable_reason(self) -> str | None:
+        """Return why no text can be embedded now; None: it can."""
+        return self._unavailable_reason()
 
     @property
     def inner(self) -> TokenEmbedder:
         return self._inner
 
-    def around(self, inner: TokenEmbedder) -> CachedEmbedder:
-        """Return this cache around another embedder of the same model."""
-        return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, away=self._away)
+    def with_inner(self, inner: TokenEmbedder) -> CachedEmbedder:
+        """Return a copy that shares this cache, around another embedder of the same model."""
+        return CachedEmbedder(inner, self._memory, ttl_seconds=self._ttl, unavailable_reason=self._unavailable_reason)
 
     def _key(self, text: str) -> bytes:
         return hashlib.blake2b(f"{self.model}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def _count(self, keys: Sequence[bytes], missing: Collection[bytes]) -> None:
+        """Count each distinct missing key as one miss, or as evicted where it was looked up within GHOST_SECONDS; other lookups as hits."""
         now = monotonic()
-        evicted = sum(self._asked.get(key, -REMEMBERED_SECONDS) > now - REMEMBERED_SECONDS for key in missing)
+        evicted = sum(self._last_lookup.get(key, -GHOST_SECONDS) > now - GHOST_SECONDS for key in missing)
         for key in keys:
-            self._asked[key] = now
-        metrics.looked_up(hits=len(keys) - len(missing), misses=len(missing), evicted=evicted)
+            self._last_lookup[key] = now
+        metrics.looked_up(hits=len(keys) - len(missing), misses=len(missing) - evicted, evicted=evicted)
 
 
 def _shortened(encoded: Encoded) -> Encoded:
     """Copy the cached part of a question's vectors: a view would keep the whole run's memory alive."""
-    few = slice(MAX_QUESTION_TOKENS)
-    vector, tokens = encoded.vector.astype(np.float32, copy=True), encoded.tokens[few].astype(np.float32, copy=True)
+    first_tokens = slice(MAX_QUESTION_TOKENS)
+    vector, tokens = encoded.vector.astype(np.float32, copy=True), encoded.tokens[first_tokens].astype(np.float32, copy=True)
     vector.flags.writeable = tokens.flags.writeable = False
-    return Encoded(vector, encoded.pieces[few], encoded.offsets[few], tokens)
+    return Encoded(vector, encoded.pieces[first_tokens], encoded.offsets[first_tokens], tokens)

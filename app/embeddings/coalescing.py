@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.embeddings.embedder import Encoded, Floats, Packed, TokenEmbedder
-from app.embeddings.tokens import read_chars
+from app.embeddings.embedder import DIMENSIONS, Encoded, Floats, Packed, TokenEmbedder
+from app.embeddings.tokenizer import read_chars
 
 MAX_TEXTS, MAX_CHARS = 32, 8_192
 """Limits of a run of small requests: more would make the first wait for the last. Characters: those that the model reads."""
@@ -98,7 +98,7 @@ class CoalescingEmbedder:
         if not tokens:
             return _Made(await self._inner.embed(texts), [])
         encoded = await self._inner.embed_tokens(texts)
-        return _Made(np.stack([each.vector for each in encoded]) if encoded else np.zeros((0, 384), dtype=np.float32), encoded)
+        return _Made(np.stack([each.vector for each in encoded]) if encoded else np.zeros((0, DIMENSIONS), dtype=np.float32), encoded)
 
 
 def _is_batch(texts: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from app.embeddings.compiled import checked
 from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model
 from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
-from app.embeddings.tokens import Tokenizer
+from app.embeddings.tokenizer import Tokenizer
 from app.settings import EmbeddingsSettings as Options
 
 if TYPE_CHECKING:

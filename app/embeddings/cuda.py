@@ -14,7 +14,7 @@ import structlog
 from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model, check_weights, weights_folder
 from app.embeddings.runtime import Ints, RuntimeEmbedder
-from app.embeddings.tokens import Tokenizer
+from app.embeddings.tokenizer import Tokenizer
 from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings as Options
 

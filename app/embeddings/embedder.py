@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+DIMENSIONS = 384
+"""Dimensions of a vector of the local model, all-MiniLM-L6-v2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text's vector (384), its tokens, their offsets in the text, and their unit vectors (tokens × 384)."""
+    """A text's vector, its tokens, their offsets in the text, and their unit vectors (tokens × DIMENSIONS)."""
 
     vector: Floats
     pieces: tuple[str, ...]
@@ -24,7 +26,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A passage's vector (384) and its packed token vectors (`late_interaction.pack`), 4 kB on average."""
+    """A passage's vector and its packed token vectors (`late_interaction.pack`), 4 kB on average."""
 
     vector: Floats
     late: bytes
@@ -36,7 +38,7 @@ class Embedder(Protocol):
     model: str
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """Return (n, 384) float32 of unit length, in the order of the texts; an empty text has a vector too."""
+        """Return (n, DIMENSIONS) float32 of unit length, in the order of the texts; an empty text has a vector too."""
 
 
 class TokenEmbedder(Embedder, Protocol):

@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from app.embeddings.model import GRAPH, TOKENIZER, check_weights, weights_folder, write_manifest
-from app.embeddings.tokens import Tokenizer
+from app.embeddings.tokenizer import Tokenizer
 
 MIN_COSINE = 0.9999
 SAMPLES = [  # short, long, code, Chinese

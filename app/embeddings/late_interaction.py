@@ -32,8 +32,8 @@ _PROJECTION = Path(__file__).with_name("late_projection.npy")
 
 def content(pieces: Sequence[str]) -> list[int]:
     """Return the places of content tokens: no punctuation, stop words or unknown tokens; all places if none is left."""
-    kept = [place for place, piece in enumerate(pieces) if is_content(piece)]
-    return kept or list(range(len(pieces)))
+    places = [place for place, piece in enumerate(pieces) if is_content(piece)]
+    return places or list(range(len(pieces)))
 
 
 @lru_cache(maxsize=32_768)  # the model's vocabulary: 30,522 pieces
@@ -57,11 +57,11 @@ def pack(pieces: Sequence[str], tokens: Floats) -> bytes:
 
     POOL similar vectors are merged into their mean. The projection is linear, so it comes first: the mean then takes fewer numbers.
     """
-    kept = tokens[content(pieces)]
-    projected = kept @ projection()
-    wanted = min(-(-len(kept) // POOL), MAX_VECTORS)
-    if len(kept) > wanted:
-        members = clusters(kept, wanted) == np.arange(wanted)[:, None]
+    pruned = tokens[content(pieces)]
+    projected = pruned @ projection()
+    wanted = min(-(-len(pruned) // POOL), MAX_VECTORS)
+    if len(pruned) > wanted:
+        members = clusters(pruned, wanted) == np.arange(wanted)[:, None]
         projected = members.astype(np.float32) @ projected
     largest = np.maximum(np.abs(projected).max(axis=1, keepdims=True, initial=0.0), 1e-9)
     body: bytes = np.rint(projected * (127 / largest)).astype(np.int8).tobytes()

@@ -17,19 +17,19 @@ from app.errors import CairnError, Unavailable
 log = structlog.get_logger()
 
 CODE = "embeddings_unavailable"
-FIRST_RETRY, MAX_RETRY = 10.0, 600.0
-"""Exponential backoff in seconds: an export takes two cores for up to half a minute."""
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 10.0, 600.0
+"""Exponential backoff: an export takes two cores for up to half a minute."""
 
 Load = Callable[[], Awaitable[TokenEmbedder]]
 T = TypeVar("T")
 
 
 class LazyEmbedder:
-    """An embedder that is loaded later. `away`: why there is no model; None once there is one."""
+    """An embedder that is loaded later. `unavailable_reason`: why there is no model; None once there is one."""
 
     def __init__(self, load: Load, *, model: str) -> None:
         self.model = model
-        self.away: str | None = "the model is not loaded yet"
+        self.unavailable_reason: str | None = "the model is not loaded yet"
         self._load = load
         self._inner: TokenEmbedder | None = None
 
@@ -46,9 +46,9 @@ class LazyEmbedder:
     async def _guarded(self, ask: Callable[[TokenEmbedder], Awaitable[T]]) -> T:
         if self._inner is None:
             raise Unavailable(
-                f"No text can be embedded: {self.away}. Loading is retried automatically; try again later.",
+                f"No text can be embedded: {self.unavailable_reason}. Loading is retried automatically; try again later.",
                 code=CODE,
-                retry_after=FIRST_RETRY,
+                retry_after=FIRST_RETRY_SECONDS,
             )
         try:
             return await ask(self._inner)
@@ -72,18 +72,18 @@ class LazyEmbedder:
             log.exception("embeddings.not_loaded")
             self._failed(f"the model can't be loaded ({type(error).__name__}): the server's log says why")
         else:
-            self.away = None
+            self.unavailable_reason = None
         return self._inner is not None
 
     async def run(self) -> None:
         """Retry until the model is loaded. A background task, owned by the caller."""
-        pause = FIRST_RETRY
+        pause = FIRST_RETRY_SECONDS
         while self._inner is None:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, MAX_RETRY)
+            pause = min(pause * 2, MAX_RETRY_SECONDS)
             if await self.load():
                 log.info("embeddings.back", model=self.model)
 
     def _failed(self, why: str) -> None:
-        self.away = why.rstrip(".")
-        log.error("embeddings.away", reason=self.away, retry_first_seconds=FIRST_RETRY)
+        self.unavailable_reason = why.rstrip(".")
+        log.error("embeddings.away", reason=self.unavailable_reason, retry_first_seconds=FIRST_RETRY_SECONDS)

@@ -14,15 +14,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embeddings.embedder import Embedder
+from app.embeddings.embedder import DIMENSIONS, Embedder
 from app.embeddings.model import FOLDER, NAME, Model
-from app.embeddings.tokens import MAX_TOKENS
+from app.embeddings.tokenizer import MAX_TOKENS
 from app.embeddings.windows import PARTS, WindowCutter
 
 Floats = NDArray[np.float32]
 
 MODEL = f"{NAME}, four windows"
-DIMS = 384 * PARTS
+DIMS = DIMENSIONS * PARTS
 HEAD_SHARE = 0.5
 """Weight of the first 256 tokens in `closeness`; the rest is the best window's. A text's beginning says what it is about."""
 

@@ -39,11 +39,11 @@ async def open_embeddings(settings: Settings, role: Role, *, storage: StorageSer
             stack.push_async_callback(warmup.close)
 
         async def condition() -> Condition:
-            why = embedder.away
-            if why is None:
+            reason = embedder.unavailable_reason
+            if reason is None:
                 return OK
             return Condition(
-                "degraded", f"{why}. Loading is retried automatically; until then searches are lexical only, and ingested sessions wait."
+                "degraded", f"{reason}. Loading is retried automatically; until then searches are lexical only, and ingested sessions wait."
             )
 
         part = Part(

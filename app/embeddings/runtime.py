@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from app.embeddings.embedder import Encoded, Floats, Packed
+from app.embeddings.embedder import DIMENSIONS, Encoded, Floats, Packed
 from app.embeddings.late_interaction import pack
 from app.embeddings.lazy import CODE
 from app.embeddings.model import NAME
-from app.embeddings.tokens import CHARS_A_TOKEN, Tokenizer, batches, padded, read_chars
+from app.embeddings.tokenizer import CHARS_PER_TOKEN, Tokenizer, batches, padded, read_chars
 from app.errors import Unavailable
 from app.telemetry import metrics
 
@@ -66,10 +66,10 @@ class RuntimeEmbedder:
         self._turn = asyncio.Semaphore(at_once)
 
     async def embed(self, texts: Sequence[str]) -> Floats:
-        """Return (n, 384), unit length, in the order of the texts. Raises Unavailable if a run, with its wait for a turn, times out."""
+        """Return (n, DIMENSIONS), unit length, in the texts' order. Raises Unavailable if a run, with its wait for a turn, times out."""
         if self._is_one_run(texts):
             return await self._timed(lambda: self.embed_blocking(texts), len(texts))
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         batches = self._batch_after_batch(texts, lambda taken: self._run(*padded(taken)), self._texts_a_run, self._padded_tokens)
         async for places, made in batches:
             vectors[places] = made
@@ -111,7 +111,7 @@ class RuntimeEmbedder:
 
     def _is_one_run(self, texts: Sequence[str]) -> bool:
         """Tell whether a request fits one run, tokenizing included, so that the next caller waits for one run only."""
-        return len(texts) <= MAX_TEXTS_OF_A_RUN and (len(texts) <= 1 or read_chars(texts) <= CHARS_A_TOKEN * self._padded_tokens)
+        return len(texts) <= MAX_TEXTS_OF_A_RUN and (len(texts) <= 1 or read_chars(texts) <= CHARS_PER_TOKEN * self._padded_tokens)
 
     async def _batch_after_batch(
         self, texts: Sequence[str], run: Callable[[list[Encoding]], T], sorted_texts: int, padded_tokens: int
@@ -160,7 +160,7 @@ class RuntimeEmbedder:
 
     def _embed(self, texts: list[str]) -> Floats:
         encodings = self._tokenizer.encode(texts)
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         for places in _batches(encodings, self._padded_tokens):
             vectors[places] = self._run(*padded([encodings[place] for place in places]))
         return vectors

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.frames import LENGTH, SliceReply, framed
 from app.embeddings.model import NAME
-from app.embeddings.tokens import readable
+from app.embeddings.tokenizer import readable
 from app.errors import Unavailable
 from app.settings import EmbeddingsSettings
 from app.telemetry import metrics
@@ -65,7 +65,7 @@ class EmbeddingProcess:
                 await self._received()
         except (TimeoutError, EOFError, OSError) as error:
             await self._kill()
-            raise _away("could not be started", error) from error
+            raise _unavailable("could not be started", error) from error
         except BaseException:
             await self._kill()
             raise
@@ -80,7 +80,7 @@ class EmbeddingProcess:
                 log.warning("child.died", child="embeddings", texts=len(texts))
                 await self._kill()
                 if not tries_left:
-                    raise _away("died over these texts", error) from error
+                    raise _unavailable("died over these texts", error) from error
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -146,7 +146,7 @@ class EmbeddingProcess:
             await process.wait()
 
 
-def _away(what: str, error: BaseException) -> Unavailable:
+def _unavailable(failure: str, error: BaseException) -> Unavailable:
     reason = f" ({error})" if str(error) else ""
-    message = f"The process that embeds batches {what}{reason}: the server's log says why. Try again."
+    message = f"The process that embeds batches {failure}{reason}: the server's log says why. Try again."
     return Unavailable(message, code="embeddings_unavailable")

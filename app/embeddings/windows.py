@@ -10,7 +10,7 @@ from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from app.embeddings.lazy import CODE
-from app.embeddings.tokens import MAX_CHARS, MAX_TOKENS, readable
+from app.embeddings.tokenizer import MAX_CHARS, MAX_TOKENS, readable
 from app.errors import Unavailable
 
 PARTS = 4

@@ -13,17 +13,25 @@ from app.errors import (
     Conflict,
     DeadlineExceeded,
     InvalidInput,
+    NotAuthenticated,
     NotFound,
+    NotPermitted,
     RateLimited,
     Refused,
+    TooLarge,
     Unavailable,
+    Unreadable,
 )
 
 OUTCOMES: Mapping[type[CairnError], RequestOutcome] = {
-    Refused: RequestOutcome.REFUSED,
+    Unreadable: RequestOutcome.BAD_REQUEST,
+    Refused: RequestOutcome.BAD_REQUEST,
+    NotAuthenticated: RequestOutcome.NOT_AUTHENTICATED,
     BudgetExceeded: RequestOutcome.OVER_BUDGET,
+    NotPermitted: RequestOutcome.NOT_PERMITTED,
     NotFound: RequestOutcome.NOT_FOUND,
     Conflict: RequestOutcome.CONFLICT,
+    TooLarge: RequestOutcome.TOO_LARGE,
     InvalidInput: RequestOutcome.INVALID,
     RateLimited: RequestOutcome.RATE_LIMITED,
     AllProvidersFailed: RequestOutcome.PROVIDERS_FAILED,
@@ -33,7 +41,7 @@ OUTCOMES: Mapping[type[CairnError], RequestOutcome] = {
 
 
 def outcome_of(error: BaseException) -> RequestOutcome:
-    """Return the outcome of an error; a cancelled request's caller left."""
+    """Return the outcome of an error; FAILED for an unexpected one. A cancellation is CALLER_LEFT, even if a shutdown caused it."""
     if isinstance(error, asyncio.CancelledError):
         return RequestOutcome.CALLER_LEFT
     return next((outcome for kind, outcome in OUTCOMES.items() if isinstance(error, kind)), RequestOutcome.FAILED)

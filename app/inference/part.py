@@ -24,7 +24,7 @@ from app.inference.semantic import Semantic
 from app.part import Levels, Loop, Opened, Part, Role
 from app.settings import Settings
 from app.storage.part import StorageServices
-from app.supervision import owned
+from app.supervision import background_task
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def open_inference(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)
         if role == "serve":
-            await stack.enter_async_context(owned(engine.prepare(), name="prepare models"))
+            await stack.enter_async_context(background_task(engine.prepare(), name="prepare models"))
             warmup = warmup_of(completions, settings, storage)
             if warmup is not None:
                 stack.push_async_callback(warmup.close)

@@ -74,7 +74,7 @@ class Receipt:
 
     `upstream_seconds`: time spent waiting for providers. `asked_model`: the configured name (`model`: the provider's own).
     `input_tokens`: the prompt's upper bound, by our own count, as held.
-    `produced`: output tokens. `disputed`: the provider produced or reported more than can be true.
+    `produced`: output tokens. `disputed`: the provider's reported usage is impossible, or it produced more than asked for.
     `saved`: the price of a cached answer when it was made; None if nothing was saved, or it isn't known yet.
     `similarity`: cosine to the prompt whose answer this is, in the semantic cache.
     """

@@ -22,12 +22,12 @@ from app.accounts.names import check_project_name
 from app.clock import now
 from app.embeddings import Embedder, LongForm
 from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.derivations import digest
 from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields, revision_of, title_of
 from app.knowledge.locks import lock_project
 from app.knowledge.neighbours import item_text, pack
-from app.knowledge.store import lock_item, owned
+from app.knowledge.store import lock_item, team_item_row
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
@@ -117,7 +117,7 @@ class Authoring:
                 await connection.execute(
                     insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
                 )
-                await record_changes(connection, [ChangedItem(item, project_id, author.team_id)])
+                await record_changes(connection, [ChangedPoint(item, project_id, author.team_id)])
         return item, True
 
     async def correct(self, author: Author, item_id: UUID, change: ItemCorrection) -> bool:
@@ -131,15 +131,15 @@ class Authoring:
         async with self._admission.admit(author):
             for _ in range(ATTEMPTS):
                 async with self._database.begin() as connection:
-                    row = await owned(connection, author.team_id, item_id)
+                    row = await team_item_row(connection, author.team_id, item_id)
                 _check_may_correct(author, row, change)
                 words = await _corrected(row, change)
                 reworded = (words.title, words.text) != (row.title, row.text)
                 embedded = await self._embed(words) if reworded else {}
                 async with self._database.begin() as connection:
-                    held = await lock_item(connection, author.team_id, item_id)
-                    if revision_of(held) == revision_of(row) and held.project_id == row.project_id:
-                        return await _store_correction(connection, author, held, words, embedded)
+                    locked = await lock_item(connection, author.team_id, item_id)
+                    if revision_of(locked) == revision_of(row) and locked.project_id == row.project_id:
+                        return await _store_correction(connection, author, locked, words, embedded)
         raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
 
     async def _already_recorded(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
@@ -220,7 +220,7 @@ async def _store_correction(
     await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:
         await count_verdicts(connection, row)
-    await record_changes(connection, [ChangedItem(row.id, row.project_id, row.team_id)])
+    await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id)])
     return True
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import Neighbourhood, item_text, unpack, whole_of
+from app.knowledge.neighbours import Neighbourhood, item_text, long_form_of, unpack
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, RevisionRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -118,9 +118,9 @@ class PastDecisions:
     def extend(self, neighbourhood: Neighbourhood) -> None:
         """Add the original words of corrected items, and the words of hidden ones, so that other sessions' equivalents merge into them."""
         for row in self._pinned_evidence:
-            neighbourhood.add(row.knowledge_id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
+            neighbourhood.add(row.knowledge_id, item_text(row.title, row.text), unpack(row.embedding), long_form_of(row))
         for row in self._hidden_items:
-            neighbourhood.add(row.id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
+            neighbourhood.add(row.id, item_text(row.title, row.text), unpack(row.embedding), long_form_of(row))
 
 
 async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> set[UUID]:

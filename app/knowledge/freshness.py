@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.item import Freshness
 from app.knowledge.tables import ItemRow
 
@@ -38,6 +38,6 @@ async def refresh(connection: AsyncConnection, now: datetime, *, batch: int = 10
     aged = select(ItemRow.id).where(ItemRow.freshness != label).order_by(ItemRow.id).limit(batch).with_for_update(skip_locked=True)
     relabelled = update(ItemRow).where(ItemRow.id.in_(aged)).values(freshness=label, updated_at=func.now())
     moved = await connection.execute(relabelled.returning(ItemRow.id, ItemRow.project_id, ItemRow.team_id))
-    changed = [ChangedItem(*row) for row in moved]
+    changed = [ChangedPoint(*row) for row in moved]
     await record_changes(connection, changed)
     return len(changed)

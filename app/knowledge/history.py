@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import HistoryAction, HistoryEvent, Quote
-from app.knowledge.store import owned
+from app.knowledge.store import team_item_row
 from app.knowledge.tables import EvidenceRow, FeedbackRow, RevisionRow
 from app.storage.database import Database
 
@@ -25,7 +25,7 @@ class ItemHistory:
         """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
 
         async def entries(connection: AsyncConnection) -> list[HistoryEvent]:
-            row = await owned(connection, team_id, item_id)
+            row = await team_item_row(connection, team_id, item_id)
             learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
             found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]

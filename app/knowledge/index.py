@@ -100,7 +100,7 @@ class Index:
             await connection.execute(
                 update(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])).values(drained_at=func.clock_timestamp())
             )
-            await changes.index_caught_up(connection, {row.project_id for row in rows})
+            await changes.invalidate_after_indexing(connection, {row.project_id for row in rows})
             return len(rows)
 
     async def drain_to(self, mark: int) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindp
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.errors import Unavailable
-from app.knowledge.answer import Query, Result
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
+from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.knowledge.versions import Scope

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidInput
 from app.knowledge.authoring import WriteAdmission
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.edits import MAX_NOTE_CHARS, Author
 from app.knowledge.item import VERDICTS
 from app.knowledge.store import lock_item
@@ -43,7 +43,7 @@ class Judging:
             row = await lock_item(connection, author.team_id, item_id)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)
-            await record_changes(connection, [ChangedItem(item_id, row.project_id, row.team_id)])
+            await record_changes(connection, [ChangedPoint(item_id, row.project_id, row.team_id)])
 
 
 async def _replace(connection: AsyncConnection, author: Author, values: dict[str, object]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import LongForm
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.tables import EvidenceRow, ItemRow
@@ -70,23 +70,23 @@ class LongFormBackfill:
             ItemRow.id.in_(select(EvidenceRow.knowledge_id).where(self._unprocessed, short).order_by(EvidenceRow.id).limit(SHORT_BATCH))
         )
         async with self._database.begin() as connection:
-            held = list(await connection.scalars(items.with_for_update(skip_locked=True)))
-            free = select(EvidenceRow.id).where(self._unprocessed, short, EvidenceRow.knowledge_id == any_(literal(held, ARRAY(Uuid))))
+            locked = list(await connection.scalars(items.with_for_update(skip_locked=True)))
+            free = select(EvidenceRow.id).where(self._unprocessed, short, EvidenceRow.knowledge_id == any_(literal(locked, ARRAY(Uuid))))
             marked = await connection.execute(
                 update(EvidenceRow)
                 .where(EvidenceRow.id.in_(free.with_for_update(skip_locked=True)))
                 .values(long_embedding=None, long_embedding_model=self._long_form.model)
             )
-            await self._mark_processed(connection, held)
+            await self._mark_processed(connection, locked)
         return marked.rowcount
 
     async def _store(self, connection: AsyncConnection, looked_at: Sequence[tuple[AnyRow, Vector | None]]) -> int:
         """Store the vectors, skipping rows that others have locked: this transaction never waits, so it can't be part of a deadlock."""
         items = select(ItemRow.id, ItemRow.project_id, ItemRow.team_id).where(ItemRow.id.in_({row.knowledge_id for row, _ in looked_at}))
         locked = await connection.execute(items.order_by(ItemRow.id).with_for_update(skip_locked=True))
-        held = {row.id: ChangedItem(row.id, row.project_id, row.team_id) for row in locked}
+        changes = {row.id: ChangedPoint(row.id, row.project_id, row.team_id) for row in locked}
         evidence = select(EvidenceRow.id).where(
-            EvidenceRow.id.in_([row.id for row, _ in looked_at]), EvidenceRow.knowledge_id.in_(held), self._unprocessed
+            EvidenceRow.id.in_([row.id for row, _ in looked_at]), EvidenceRow.knowledge_id.in_(changes), self._unprocessed
         )
         free = set(await connection.scalars(evidence.with_for_update(skip_locked=True)))
         found = [(row, vector) for row, vector in looked_at if row.id in free]
@@ -105,9 +105,9 @@ class LongFormBackfill:
                 for row, vector in found
             ],
         )
-        await self._mark_processed(connection, list(held))
+        await self._mark_processed(connection, list(changes))
         elected = await rederive(connection, {row.knowledge_id for row, vector in found if vector is not None})
-        await record_changes(connection, [held[item] for item in elected.items])
+        await record_changes(connection, [changes[item] for item in elected.items])
         return len(found)
 
     async def _mark_processed(self, connection: AsyncConnection, items: Sequence[UUID]) -> None:

@@ -69,7 +69,7 @@ class Neighbourhood:
     threshold: float
     _items: list[UUID] = field(default_factory=list)
     _wordings: list[str] = field(default_factory=list)
-    _wholes: list[Vector | None] = field(default_factory=list)
+    _long_forms: list[Vector | None] = field(default_factory=list)
     _vectors: Vector = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     """One row an item, spare rows at the end: grown by doubling, so that adding an item doesn't copy all."""
 
@@ -81,11 +81,11 @@ class Neighbourhood:
         near = ItemRow.id.in_(known.union(undrained))  # a UNION, not an OR, for which PostgreSQL would read the whole project
         made = cls(nearby.threshold)
         for row in await connection.execute(_ITEMS.where(ItemRow.project_id == project_id, near)):
-            made.add(row.id, item_text(row.title, row.text), unpack(row.embedding), whole_of(row))
+            made.add(row.id, item_text(row.title, row.text), unpack(row.embedding), long_form_of(row))
         return made
 
-    def add(self, item: UUID, wording: str, vector: Vector, whole: Vector | None = None) -> None:
-        """Add an item, also one stored in this transaction, so that the batch's later candidates see it. `whole`: see `whole_of`."""
+    def add(self, item: UUID, wording: str, vector: Vector, long_form: Vector | None = None) -> None:
+        """Add an item, also one stored in this transaction: the batch's later candidates see it. `long_form`: see `long_form_of`."""
         count = len(self._items)
         if count == len(self._vectors):
             grown = np.empty((2 * count + 64, vector.size), dtype=np.float32)
@@ -94,9 +94,9 @@ class Neighbourhood:
         self._vectors[count] = vector
         self._items.append(item)
         self._wordings.append(wording)
-        self._wholes.append(whole)
+        self._long_forms.append(long_form)
 
-    def duplicate_of(self, wording: str, vector: Vector, whole: Vector | None = None) -> UUID | None:
+    def duplicate_of(self, wording: str, vector: Vector, long_form: Vector | None = None) -> UUID | None:
         """Return the nearest item that says the same, also in its later windows, or None."""
         if not self._items:
             return None
@@ -104,7 +104,7 @@ class Neighbourhood:
         for place in map(int, np.argsort(-cosines, kind="stable")[:NEAREST]):
             if cosines[place] < self.threshold:
                 return None
-            if self._agree(self._wholes[place], whole) and not differing(self._wordings[place], wording):
+            if self._agree(self._long_forms[place], long_form) and not differing(self._wordings[place], wording):
                 return self._items[place]
         return None
 
@@ -147,6 +147,6 @@ def unpack_long(row: AnyRow) -> Vector | None:
     return None if row.long_embedding is None or row.long_embedding_model != LONG_MODEL else unpack(row.long_embedding)
 
 
-def whole_of(row: AnyRow) -> Vector | None:
+def long_form_of(row: AnyRow) -> Vector | None:
     """Return the vectors of all windows of an item's text; None until its long form is computed."""
     return parts_of(unpack(row.embedding), unpack_long(row)) if row.long_embedding_model == LONG_MODEL else None

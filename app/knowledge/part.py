@@ -16,11 +16,10 @@ from app.embeddings import late_interaction
 from app.embeddings.part import EmbeddingServices
 from app.errors import CairnError, Unavailable
 from app.knowledge import freshness
-from app.knowledge.answer import Searcher
 from app.knowledge.answering.answering import Answering
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
-from app.knowledge.cached import CachedSearch
+from app.knowledge.cached_search import CachedSearch
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
@@ -34,6 +33,7 @@ from app.knowledge.reader import KnowledgeReader
 from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
+from app.knowledge.results import Searcher
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
@@ -139,7 +139,7 @@ def _make_search(stack: AsyncExitStack, below: _LowerRooms) -> _Searching:
         accounts=below.accounts,
         index=index,
         options=options,
-        tuned=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention.coefficients()}",
+        fingerprint=f"{embedder.model} {settings.knowledge!r} {late_interaction.VERSION} {abstention.coefficients()}",
     )
     return _Searching(index, unanswered, queries, cached)
 

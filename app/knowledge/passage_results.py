@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from app.clock import now
-from app.knowledge.answer import Result
 from app.knowledge.freshness import freshness
 from app.knowledge.item import PASSAGE, Quote
 from app.knowledge.passages import Ranked
 from app.knowledge.ranking import DIGITS
+from app.knowledge.results import Result
 from app.sessions.session import CitedSession
 from app.storage.tables import AnyRow
 

@@ -16,7 +16,6 @@ import structlog
 from app import clock
 from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
-from app.knowledge.answer import Query, Result
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_results import result
@@ -28,6 +27,7 @@ from app.knowledge.passages.passage import indexed
 from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import RERANKED, Scored, inverse_frequency
 from app.knowledge.ranking import DIGITS
+from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.versions import Scope
 from app.sessions.session import CitedSession

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.item import Quote
 from app.knowledge.locks import lock_project
 from app.knowledge.passages.cut import CutState
@@ -159,7 +159,7 @@ class PassageStore:
             changed = stored | renewed | left | {place["passage_id"] for place in new}
             await _keep_states(connection, session.id, part)
             await checkpointed(connection, None if part.last else part.upto)
-            await record_changes(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(changed)])
+            await record_changes(connection, [ChangedPoint(each, session.project_id, session.team_id) for each in sorted(changed)])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0))) if changed else 0
         return StoredPassages(len(stored), withdrawn, mark or 0)
 
@@ -173,7 +173,7 @@ class PassageStore:
         passages = set(await connection.scalars(places))
         await connection.execute(delete(PassageCutRow).where(PassageCutRow.session_id == session.id))
         gone = await _delete_orphans(connection, passages)
-        await record_changes(connection, [ChangedItem(each, session.project_id, session.team_id) for each in sorted(passages)])
+        await record_changes(connection, [ChangedPoint(each, session.project_id, session.team_id) for each in sorted(passages)])
         return gone
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -190,7 +190,7 @@ class PassageStore:
         moved = update(PassageRow).where(PassageRow.project_id == project_id).values(project_id=into).returning(PassageRow.id)
         ids = (await connection.scalars(moved)).all()
         changed = [*gone, *(twin.into for twin in twins), *ids]
-        await record_changes(connection, [ChangedItem(each, project, team_id) for each in changed for project in (project_id, into)])
+        await record_changes(connection, [ChangedPoint(each, project, team_id) for each in changed for project in (project_id, into)])
 
     async def _passages(
         self, connection: AsyncConnection, session: Session, part: CutPart, embedded: Mapping[bytes, EmbeddedPassage]

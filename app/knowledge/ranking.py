@@ -11,11 +11,11 @@ from heapq import heappush, heappushpop
 from uuid import UUID
 
 from app.embeddings.longform import closeness
-from app.knowledge.answer import Query, Result
 from app.knowledge.freshness import WEIGHT
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
+from app.knowledge.results import Query, Result
 from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, names_open_file, shown_freshness
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical

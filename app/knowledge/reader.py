@@ -10,12 +10,12 @@ from uuid import UUID
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound
-from app.knowledge.answer import Answer, Query, Searcher
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import revision_of
 from app.knowledge.history import ItemHistory
 from app.knowledge.item import Freshness, HistoryEvent, Item, ItemFilter
 from app.knowledge.passage_store import PassageStore, StoredPassage
+from app.knowledge.results import Query, Searcher, SearchResults
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.weighing import shown_freshness
 from app.storage.tables import AnyRow
@@ -26,11 +26,11 @@ NO_HISTORY = "A passage has no history: its places say where it was said (its da
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """An item with its project's name; in a list it is a row with the same columns, without evidence. `mine`: they may change it."""
+    """An item with its project's name; in a list it is a row with the same columns, without evidence. `can_delete`: they may change it."""
 
     item: Item | AnyRow
     project: str
-    mine: bool
+    can_delete: bool
 
     @property
     def freshness(self) -> Freshness:
@@ -81,13 +81,13 @@ class KnowledgeReader:
         self._browsing = browsing
         self._history = history
 
-    async def search(self, requester: Requester, query: Query) -> Answer:
+    async def search(self, requester: Requester, query: Query) -> SearchResults:
         """Find what answers, best first. InvalidInput names the field that can't be used."""
         found = await self.find(requester, query)
         metrics.query_answered(results=len(found.results), degraded=bool(found.degraded), seconds=found.took_ms / 1000)
         return found
 
-    async def find(self, requester: Requester, query: Query) -> Answer:
+    async def find(self, requester: Requester, query: Query) -> SearchResults:
         """Search without counting the query, for an operation that composes an answer from the results and counts both as one."""
         requester.check("read")
         return await self._search.query(requester.team_id, replace(query, asker=requester.developer_id))

@@ -58,8 +58,8 @@ class EmbeddedCandidate:
         }
 
     @property
-    def whole(self) -> Vector | None:
-        """The vectors of its whole text, window by window (see `neighbours.whole_of`); None until the long form is computed."""
+    def long_form(self) -> Vector | None:
+        """The vectors of its whole text, window by window (see `neighbours.long_form_of`); None until the long form is computed."""
         return None if self.long_model is None else parts_of(self.vector, self.long)
 
 
@@ -168,12 +168,12 @@ async def _assign_items(
         await asyncio.sleep(0)  # comparing is slow CPU work: let the job's heartbeat run
         words = item_text(each.candidate.title, each.candidate.text)
         item = decisions.item_of(source.session_id, each.candidate, each.vector)
-        item = item or neighbourhood.duplicate_of(words, each.vector, each.whole)
+        item = item or neighbourhood.duplicate_of(words, each.vector, each.long_form)
         if item is None:
             item = uuid4()
             created.append(item)
             items.append(_item(item, source, each))
-            neighbourhood.add(item, words, each.vector, each.whole)
+            neighbourhood.add(item, words, each.vector, each.long_form)
         else:
             merged.append(item)
         evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})

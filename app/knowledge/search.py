@@ -13,11 +13,11 @@ import structlog
 
 from app.embeddings.embedder import Encoded
 from app.errors import InvalidInput, Unavailable
-from app.knowledge.answer import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Answer, Query, Result
 from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import FoundPassages, PassageSearch
 from app.knowledge.ranking import NO_SUPPORT, Support
+from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.versions import Scope
@@ -38,7 +38,7 @@ class QuestionEncoder(Protocol):
 
     model: str
 
-    async def encode(self, text: str, /) -> Encoded: ...
+    async def embed_question(self, text: str, /) -> Encoded: ...
 
 
 class Search:
@@ -66,19 +66,19 @@ class Search:
         if self._unanswered is not None and query.min_score is None and not filtered:
             self._unanswered.record(team_id, query.text)
 
-    async def query(self, team_id: UUID, query: Query) -> Answer:
+    async def query(self, team_id: UUID, query: Query) -> SearchResults:
         """Search, bypassing every cache. InvalidInput names the field that can't be used."""
         began = time.perf_counter()
         self._check(query)
         scope = await self._scope(team_id, query)
         if scope is None:
-            return Answer((), _since(began), ())
+            return SearchResults((), _since(began), ())
         degraded: list[str] = []
         encoded = await self._encode(query.text, degraded)
         results, tokens = await self._results(scope, query, encoded, degraded)
         if not results and not degraded:
             self.record_unanswered(team_id, query)
-        return Answer(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
+        return SearchResults(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
         """Search both kinds and merge them by score. Items have a quota of results and of tokens; asked for alone, they are judged by their
@@ -156,7 +156,7 @@ class Search:
         try:
             with traces.span("embed"):
                 async with asyncio.timeout(self._limits.embedding_timeout_seconds):
-                    return await self._embedder.encode(text)
+                    return await self._embedder.embed_question(text)
         except (TimeoutError, Unavailable) as error:
             code = error.code if isinstance(error, Unavailable) else "too_slow"
             log.warning("search.degraded", part="embeddings", code=code)

@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound, NotPermitted
-from app.knowledge.changes import ChangedItem, record_changes
+from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.derivations import lift_corrections, move_decisions, write_tombstones
 from app.knowledge.item import Item, ItemCandidate, Quote
 from app.knowledge.locks import lock_project
@@ -73,7 +73,7 @@ class KnowledgeStore:
             outcome = await reconcile(connection, source, candidates, embedded, nearby)
             if checkpointed is not None:
                 await checkpointed(connection)
-            await record_changes(connection, [ChangedItem(item, source.project_id, source.team_id) for item in outcome.items])
+            await record_changes(connection, [ChangedPoint(item, source.project_id, source.team_id) for item in outcome.items])
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
         return replace(outcome.counts, mark=mark or 0)
 
@@ -81,7 +81,7 @@ class KnowledgeStore:
         """Return an item with all its evidence, newest first. NotFound for another team's."""
 
         async def read(connection: AsyncConnection) -> Item:
-            row = await owned(connection, team_id, item_id)
+            row = await team_item_row(connection, team_id, item_id)
             quotes = await connection.execute(
                 select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
                 .where(EvidenceRow.knowledge_id == item_id)
@@ -108,7 +108,7 @@ class KnowledgeStore:
                 )
             await write_tombstones(connection, item_id, row.project_id)
             await connection.execute(delete(ItemRow).where(ItemRow.id == item_id))
-            await record_changes(connection, [ChangedItem(item_id, row.project_id, team_id)])
+            await record_changes(connection, [ChangedPoint(item_id, row.project_id, team_id)])
 
     async def withdraw_session(self, connection: AsyncConnection, session: Session) -> Rederived:
         """Withdraw all evidence of a session, in the caller's transaction, which must hold the session.
@@ -121,7 +121,7 @@ class KnowledgeStore:
             delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
         )
         withdrawn = await rederive(connection, items)
-        await record_changes(connection, [ChangedItem(item, session.project_id, session.team_id) for item in withdrawn.items])
+        await record_changes(connection, [ChangedPoint(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -131,7 +131,7 @@ class KnowledgeStore:
         await move_decisions(connection, project_id, into)
         moved = update(ItemRow).where(ItemRow.project_id == project_id).values(project_id=into).returning(ItemRow.id)
         items = (await connection.scalars(moved)).all()
-        await record_changes(connection, [ChangedItem(item, project, team_id) for item in items for project in (project_id, into)])
+        await record_changes(connection, [ChangedPoint(item, project, team_id) for item in items for project in (project_id, into)])
 
     async def count(self) -> int:
         async with self._database.begin() as connection:
@@ -140,11 +140,11 @@ class KnowledgeStore:
 
 async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
     """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound for another team's."""
-    await lock_project(connection, (await owned(connection, team_id, item_id)).project_id)
-    return await owned(connection, team_id, item_id)
+    await lock_project(connection, (await team_item_row(connection, team_id, item_id)).project_id)
+    return await team_item_row(connection, team_id, item_id)
 
 
-async def owned(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
+async def team_item_row(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
     """Return an item's row. NotFound for another team's."""
     row = (await connection.execute(select(ItemRow.__table__).where(ItemRow.id == item_id, ItemRow.team_id == team_id))).one_or_none()
     if row is None:

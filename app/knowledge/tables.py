@@ -278,7 +278,7 @@ class VersionRow(Base):
     """A project's version: a new random value after every change of its knowledge, and again once the index has applied the change.
 
     Random and without a foreign key, so that a value never recurs after a delete, a restore or a failover. The nil project stands for all
-    projects (`changes.EVERYWHERE`).
+    projects (`changes.ALL_PROJECTS`).
     """
 
     __tablename__ = "knowledge_versions"

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app.knowledge.answer import UnansweredQuestion
+from app.knowledge.results import UnansweredQuestion
 from app.knowledge.tables import UnansweredRow
 from app.part import Loop
 from app.redaction import redact

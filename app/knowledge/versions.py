@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.knowledge.changes import EVERYWHERE
+from app.knowledge.changes import ALL_PROJECTS
 from app.storage.direct import DedicatedConnection
 from app.storage.grouped import GroupCommit
 
@@ -39,7 +39,7 @@ class Scope:
         return {"project": str(self.project_id)} if self.project_id else {"team": str(self.team_id)}
 
 
-_ALL = Scope(EVERYWHERE, EVERYWHERE)
+_ALL = Scope(ALL_PROJECTS, ALL_PROJECTS)
 
 
 class Versions:

@@ -170,7 +170,7 @@ def _read() -> dict[str, tuple[tuple[int, str], ...]]:
     return found
 
 
-MEMBERSHIPS = _read()
+GROUPS_BY_WORD = _read()
 """Maps a word form to its groups, each with the member that it stands for."""
-IDEOGRAPHIC = tuple(sorted((form for form in MEMBERSHIPS if not form.isascii()), key=len, reverse=True))
+IDEOGRAPHIC = tuple(sorted((form for form in GROUPS_BY_WORD if not form.isascii()), key=len, reverse=True))
 """Forms in scripts without spaces, to be searched for within a text, longest first."""

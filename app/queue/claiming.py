@@ -1,4 +1,7 @@
-"""Statements that choose the next job to claim, and that dead-letter jobs whose worker died at each attempt."""
+"""Statements that choose the next job to claim, and that fail jobs whose worker died at each attempt.
+
+A job's `lane` is a concurrency key: jobs of one lane run one at a time. A smaller priority number is more urgent.
+"""
 
 from __future__ import annotations
 
@@ -14,37 +17,40 @@ from app.queue.tables import JobRow
 
 QUEUED, RUNNING = literal_column("'queued'", Text), literal_column("'running'", Text)
 """Literals, not bound parameters: in a generic plan PostgreSQL can only then match the partial indexes."""
-DIED = {
+WORKER_DIED = {
     "code": "worker_died",
     "message": "The worker died at each attempt: the job may need more memory than there is. See the worker's log.",
 }
 
 
-def next_job(kinds: Collection[str], *, oldest_up_to: int | None = None) -> Select[UUID]:
-    """Select the next claimable job: due, its lane idle and no older job of its lane due; or one whose lease expired.
+def next_job(kinds: Collection[str], *, ignore_priority_up_to: int | None = None) -> Select[UUID]:
+    """Select the next claimable job: due, its lane idle and no older job of its lane due; or its lease expired, with attempts left.
 
-    Takes the oldest of the highest priority; with `oldest_up_to`, the oldest of all jobs of that priority number or a smaller one.
+    Takes the oldest of the most urgent. Aging, so that urgent jobs starve no others: with `ignore_priority_up_to`, the oldest of all jobs
+    whose priority number is at most that, whatever their priority; less urgent jobs are left out.
 
     A job that waits for its next attempt isn't due, so younger jobs of its lane overtake it.
     """
     due = and_(JobRow.state == QUEUED, JobRow.run_at <= func.now())
-    lapsed = and_(_lapsed(), JobRow.attempts < JobRow.max_attempts)
-    aged = oldest_up_to is not None
-    order = (JobRow.run_at, JobRow.created_at, JobRow.id) if aged else (JobRow.priority, JobRow.run_at, JobRow.created_at, JobRow.id)
+    abandoned = and_(_lease_expired(), JobRow.attempts < JobRow.max_attempts)
+    aging = ignore_priority_up_to is not None
+    order = (JobRow.run_at, JobRow.created_at, JobRow.id) if aging else (JobRow.priority, JobRow.run_at, JobRow.created_at, JobRow.id)
     return (
         select(JobRow.id)
-        .where(*((JobRow.priority <= oldest_up_to,) if aged else ()))
-        .where(JobRow.kind.in_(list(kinds)), or_(lapsed, and_(due, or_(JobRow.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due())))))
+        .where(*((JobRow.priority <= ignore_priority_up_to,) if aging else ()))
+        .where(
+            JobRow.kind.in_(list(kinds)), or_(abandoned, and_(due, or_(JobRow.lane.is_(None), and_(~_lane_is_busy(), ~_older_is_due()))))
+        )
         .order_by(*order)
         .limit(1)
         .with_for_update(skip_locked=True, of=JobRow)
     )
 
 
-def dead_letter() -> ReturningUpdate[UUID]:
-    """Fail jobs whose worker died at every attempt; return their ids."""
-    dead = select(JobRow.id).where(_lapsed(), JobRow.attempts >= JobRow.max_attempts).with_for_update(skip_locked=True)
-    error = literal(DIED, JSONB).op("||")(func.jsonb_build_object("attempts", JobRow.attempts))
+def fail_exhausted() -> ReturningUpdate[UUID]:
+    """Fail running jobs whose lease expired at their last attempt; return their ids."""
+    dead = select(JobRow.id).where(_lease_expired(), JobRow.attempts >= JobRow.max_attempts).with_for_update(skip_locked=True)
+    error = literal(WORKER_DIED, JSONB).op("||")(func.jsonb_build_object("attempts", JobRow.attempts))
     return (
         update(JobRow)
         .where(JobRow.id.in_(dead))
@@ -53,7 +59,7 @@ def dead_letter() -> ReturningUpdate[UUID]:
     )
 
 
-def _lapsed() -> ColumnElement[bool]:
+def _lease_expired() -> ColumnElement[bool]:
     return and_(JobRow.state == RUNNING, JobRow.lease_until < func.now())
 
 

@@ -25,11 +25,11 @@ class Failure:
     unavailable: bool = False
 
 
-def failure_of(error: BaseException, *, what: str = "The job") -> Failure:
+def failure_of(error: BaseException, *, subject: str = "The job") -> Failure:
     """Build the failure of an error. Only our own errors' messages are kept; another's text may quote the job's data."""
     if isinstance(error, CairnError):
         return Failure(error.code, error.message, retryable=not isinstance(error, FINAL), unavailable=isinstance(error, Unavailable))
-    return Failure("internal_error", f"{what} failed with {type(error).__name__}. See the worker's log.")
+    return Failure("internal_error", f"{subject} failed with {type(error).__name__}. See the worker's log.")
 
 
 def stack_frames(error: BaseException) -> list[str]:

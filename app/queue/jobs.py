@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound
-from app.queue.claiming import QUEUED, RUNNING, dead_letter, next_job
+from app.queue.claiming import QUEUED, RUNNING, fail_exhausted, next_job
 from app.queue.failure import Failure, backoff_seconds, outage_backoff_seconds
 from app.queue.tables import JobRow
 from app.settings import WorkerSettings
@@ -26,12 +26,14 @@ log = structlog.get_logger()
 
 State = Literal["queued", "running", "done", "failed"]
 Json: TypeAlias = dict[str, Any]
-KEPT = timedelta(days=7)
+FINISHED_KEPT = timedelta(days=7)
+"""How long finished jobs are kept."""
 _CLAIM_LOCK = 0xCA1C_0002
 _MAX_PROGRESS = 2**31 - 1
 LIVE, NORMAL, LOW = 0, 1, 2
 """Priorities: for a user who is waiting now; requested work; background work."""
-AGED_EVERY = 4
+AGING_EVERY = 4
+"""Of so many claims, one takes the oldest job, whatever its priority (LOW aside)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ Handler: TypeAlias = Callable[[Job, Progress], Awaitable[Done]]
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to enqueue. Jobs of one `lane` run one at a time, oldest first. `run_at` None: now.
+    """A job to enqueue. Jobs of one `lane`, the concurrency key, run one at a time, oldest first. `run_at` None: now.
 
     `idempotency_key`: of the jobs that wait with the same key, kind and team, one suffices.
     """
@@ -187,8 +189,8 @@ class Queue:
     async def cancel_waiting(self, connection: AsyncConnection, *, kind: str, team_id: UUID | None, keys: Collection[str]) -> None:
         """Delete those jobs of `enqueue_once` that still wait, in the caller's transaction."""
         names = [f"{kind}:{team_id}:{key}" for key in sorted(keys)]
-        held = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
-        waiting = held.order_by(JobRow.idempotency_key).with_for_update()
+        same_keys = select(JobRow.id).where(JobRow.idempotency_key.in_(names), JobRow.state == QUEUED)
+        waiting = same_keys.order_by(JobRow.idempotency_key).with_for_update()
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
@@ -199,14 +201,14 @@ class Queue:
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {job_id}. Finished jobs are kept for {KEPT.days} days.")
+            raise NotFound(f"There is no job {job_id}. Finished jobs are kept for {FINISHED_KEPT.days} days.")
         return Job(*row)
 
     async def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
         """Claim the next due job: the oldest of the highest priority. None: nothing to do.
 
         An advisory lock serialises the claims of all processes (about 1 ms each): no lane runs on two workers. Every fourth claim of
-        a process takes the oldest job of any priority but LOW, so that live sessions cannot starve uploads.
+        a process takes the oldest job of any priority but LOW (aging), so that live sessions cannot starve uploads.
         """
         self._claims += 1
         values = {
@@ -218,12 +220,12 @@ class Queue:
         }
         async with self._database.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
-            buried = (await connection.scalars(dead_letter())).all()
-            chosen = await connection.scalar(next_job(kinds, oldest_up_to=NORMAL)) if self._claims % AGED_EVERY == 0 else None
+            failed = (await connection.scalars(fail_exhausted())).all()
+            chosen = await connection.scalar(next_job(kinds, ignore_priority_up_to=NORMAL)) if self._claims % AGING_EVERY == 0 else None
             chosen = chosen or await connection.scalar(next_job(kinds))
             taken = update(JobRow).where(JobRow.id == chosen).values(values).returning(*_COLUMNS)
             row = None if chosen is None else (await connection.execute(taken)).one()
-        for job_id in buried:
+        for job_id in failed:
             log.error("job.buried", job=str(job_id))
         return None if row is None else Job(*row)
 
@@ -250,12 +252,12 @@ class Queue:
         """
         values: Json = {"error": _storable({"code": failure.code, "message": failure.message, "attempts": job.attempts})}
         waited = (now() - job.created_at).total_seconds()
-        away = failure.unavailable and waited < self._settings.give_up_hours * 3600
-        again = away or (failure.retryable and job.attempts < job.max_attempts)
+        outage = failure.unavailable and waited < self._settings.give_up_hours * 3600
+        again = outage or (failure.retryable and job.attempts < job.max_attempts)
         if again:
-            seconds = outage_backoff_seconds(waited, self._settings) if away else backoff_seconds(job.attempts, self._settings)
+            seconds = outage_backoff_seconds(waited, self._settings) if outage else backoff_seconds(job.attempts, self._settings)
             values |= {"state": "queued", "run_at": func.now() + timedelta(seconds=seconds), "worker": None, "lease_until": None}
-            values["attempts"] = job.attempts - away
+            values["attempts"] = job.attempts - outage
         else:
             values |= {"state": "failed"} | _ended()
         async with self._database.begin() as connection:
@@ -283,7 +285,7 @@ class Queue:
             row = (await connection.execute(query.where(or_(JobRow.state == QUEUED, JobRow.state == RUNNING)))).one()
         return Backlog(waiting=row[0], running=row[1], oldest_seconds=float(row[2] or 0))
 
-    async def sweep(self, older_than: timedelta = KEPT) -> int:
+    async def sweep(self, older_than: timedelta = FINISHED_KEPT) -> int:
         """Delete jobs that finished before the retention period; return their number."""
         async with self._database.begin() as connection:
             return (await connection.execute(delete(JobRow).where(JobRow.finished_at < func.now() - older_than))).rowcount

@@ -22,16 +22,16 @@ from app.redaction import (
     layout,
     mnemonic,
     options,
-    owners,
     pairs,
-    vendors,
+    vendor_keys,
+    vendor_names,
 )
-from app.redaction.finding import Finding, OffsetMap, Redacted, outside_placeholders, settle, splice
+from app.redaction.finding import Finding, OffsetMap, Redacted, merge_overlaps, outside_placeholders, splice
 from app.redaction.gate import RulePrefilter
 
 __all__ = ["Finding", "Redacted", "redact", "suspicious"]
 
-_TABLES = (blocks, vendors, encoded, headers, commands, options, files, owners, assignments, announced, pairs, layout, mnemonic)
+_TABLES = (blocks, vendor_keys, encoded, headers, commands, options, files, vendor_names, assignments, announced, pairs, layout, mnemonic)
 _RULES = tuple(rule for table in _TABLES for rule in table.RULES)
 _GATE = RulePrefilter((*_RULES, *concatenated.rules(RulePrefilter(_RULES))))
 _PASSES = 5
@@ -46,11 +46,11 @@ def redact(text: str) -> Redacted:
     findings: list[Finding] = []
     current = text
     for _ in range(_PASSES):
-        found = settle(outside_placeholders(current, _findings(current)))
+        found = merge_overlaps(outside_placeholders(current, _findings(current)))
         if not found:
             break
         origin = OffsetMap(findings)
-        findings = settle([*findings, *map(origin.of, found)])
+        findings = merge_overlaps([*findings, *map(origin.of, found)])
         current = splice(text, findings)
     return Redacted(current, tuple(findings))
 

@@ -1,6 +1,6 @@
 """Find well-known keys inside base64: a run that shows a key prefix's encoding is decoded and scanned.
 
-Knows only the keys of `vendors.py` and `blocks.py`.
+Knows only the keys of `vendor_keys.py` and `blocks.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Iterator
 
-from app.redaction import blocks, vendors
+from app.redaction import blocks, vendor_keys
 from app.redaction.finding import Finding
 from app.redaction.gate import RedactionRule, RulePrefilter
 
@@ -29,7 +29,7 @@ _AFTER = re.compile(r"[A-Za-z0-9+/_-]*+={0,2}")
 _FOLLOWING = re.compile(r"(?:(?:\r?\n|\\n)[ \t]{0,12}[A-Za-z0-9+/]{16,120}+={0,2}(?![^\s\\\"']))*")
 _MIN_LINE = 60
 _PLAIN = str.maketrans("-_", "+/")
-_GATE = RulePrefilter((*blocks.RULES, *vendors.RULES))
+_GATE = RulePrefilter((*blocks.RULES, *vendor_keys.RULES))
 
 
 def _encoded_forms(prefix: str) -> Iterator[str]:

@@ -48,15 +48,15 @@ def _inside(finding: Finding, span: tuple[int, int]) -> bool:
     return span[0] <= finding.start and finding.end <= span[1]
 
 
-def settle(found: Iterable[Finding]) -> list[Finding]:
+def merge_overlaps(found: Iterable[Finding]) -> list[Finding]:
     """Sort and merge findings. Overlaps are joined under the most specific kind, else the longer one's."""
-    settled: list[Finding] = []
+    merged: list[Finding] = []
     for finding in sorted(found, key=lambda item: (item.start, -item.end)):
-        if settled and finding.start < settled[-1].end:
-            settled[-1] = _join(settled[-1], finding)
+        if merged and finding.start < merged[-1].end:
+            merged[-1] = _join(merged[-1], finding)
         else:
-            settled.append(finding)
-    return settled
+            merged.append(finding)
+    return merged
 
 
 def _join(first: Finding, second: Finding) -> Finding:

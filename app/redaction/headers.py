@@ -42,7 +42,7 @@ def _credential(value: str) -> bool:
     """Tell whether a value may be a credential. Lenient, since the header says so: no placeholder, expression or word."""
     if shape.placeholder(value) or _EXPRESSION.search(value):
         return False
-    return shape.secret(value, minimum=8) or (len(value) >= 8 and any(map(str.isdigit, value)) and shape.wordiness(value) < 0.8)
+    return shape.looks_like_secret(value, minimum=8) or (len(value) >= 8 and any(map(str.isdigit, value)) and shape.wordiness(value) < 0.8)
 
 
 def _user_and_password(encoded: str) -> bool:
@@ -60,7 +60,11 @@ def _long_random(value: str) -> bool:
 
 def _keyed_address(text: str, at: int) -> Iterator[Finding]:
     """Find a key in place of a URL's user, without a password: Sentry's, or a token for git. With ssh it is only a user."""
-    if text[max(0, at - 3) : at] not in {"ssh", "ftp"} and (match := _KEYED_ADDRESS.match(text, at)) and shape.secret(match["secret"]):
+    if (
+        text[max(0, at - 3) : at] not in {"ssh", "ftp"}
+        and (match := _KEYED_ADDRESS.match(text, at))
+        and shape.looks_like_secret(match["secret"])
+    ):
         yield Finding("sentry-dsn-key" if "sentry" in match["host"] else "url-password", *match.span("secret"))
 
 
@@ -72,13 +76,13 @@ def _cookies(text: str, at: int) -> Iterator[Finding]:
         if shape.placeholder(value) or _EXPRESSION.search(value):
             continue
         named = _SESSION_NAME.search(pair["name"] or "") is not None
-        if shape.secret(value, minimum=12) or (named and len(value) >= 8 and any(map(str.isdigit, value))):
+        if shape.looks_like_secret(value, minimum=12) or (named and len(value) >= 8 and any(map(str.isdigit, value))):
             yield Finding("cookie", *pair.span("secret"))
 
 
 RULES = (
     RedactionRule(("authorization",), one("authorization", _AUTHORIZATION, _credential)),
-    RedactionRule(("bearer ",), one("authorization", _BEARER, shape.secret)),
+    RedactionRule(("bearer ",), one("authorization", _BEARER, shape.looks_like_secret)),
     RedactionRule(("basic ",), one("authorization", _BASIC, _user_and_password)),
     RedactionRule(('"auth',), one("docker-auth", _DOCKER_AUTH, _user_and_password)),
     RedactionRule(("://",), one("url-password", _ADDRESS, typed)),

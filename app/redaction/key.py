@@ -1,6 +1,6 @@
 """Recognize keys by their format: a vendor's prefix (or an infix), then a number of characters of an alphabet.
 
-Also finds keys that a line break or a table's border cut. The vendors' formats are rows in `vendors.py`.
+Also finds keys that a line break or a table's border cut. The vendors' formats are rows in `vendor_keys.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-
 """The key must not be part of a longer word. Letters of an escape before it (`\\n`, `%20`, a terminal's colour) don't count.
 For prefixes that words can end in.
 """
-_WIDEST = 400
+_MAX_PIECE_CHARS = 400
 """Longest piece of a cut key: no terminal is wider."""
 
 
-def run(minimum: int, maximum: int = 400, alphabet: str = URLSAFE) -> str:
+def characters(minimum: int, maximum: int = 400, alphabet: str = URLSAFE) -> str:
     return f"[{alphabet}]{{{minimum},{maximum}}}+"
 
 
@@ -58,7 +58,7 @@ class Key:
         opening = (_APART if self.apart else "") + before + "(?:" + "|".join(map(re.escape, self.prefixes)) + ")"
         object.__setattr__(self, "opening", re.compile(opening))
         object.__setattr__(self, "whole", re.compile(opening + self.body))
-        object.__setattr__(self, "piece", re.compile(f"[{self.alphabet}]{{1,{_WIDEST}}}+"))
+        object.__setattr__(self, "piece", re.compile(f"[{self.alphabet}]{{1,{_MAX_PIECE_CHARS}}}+"))
 
     def find(self, text: str, at: int) -> Iterator[Finding]:
         start = self._start(text, at)
@@ -69,8 +69,8 @@ class Key:
         first = whole or self.piece.match(text, start)
         spans = [whole.span()] if whole else []
         if first and first.end() - start < self.full:
-            rows = wrapped.rows(text, start, first.end(), self.piece, complete=whole is not None)
-            spans = self._joined(text, first.span(), rows, opening.end() - start) or spans
+            pieces = wrapped.continuations(text, start, first.end(), self.piece, may_be_whole=whole is not None)
+            spans = self._joined(text, first.span(), pieces, opening.end() - start) or spans
         spans = [(begin, end - (text[end - 1] == ".")) for begin, end in spans]  # a full stop at the end belongs to the sentence
         if spans and self._accepts("".join(text[begin:end] for begin, end in spans), opening.end() - start):
             yield from (Finding(self.kind, *span) for span in spans)
@@ -84,27 +84,27 @@ class Key:
             start -= 1
         return start
 
-    def _joined(self, text: str, first: wrapped.Span, rows: Iterator[wrapped.WrappedPiece], prefix: int) -> list[wrapped.Span]:
+    def _joined(self, text: str, first: wrapped.Span, pieces: Iterator[wrapped.WrappedPiece], prefix: int) -> list[wrapped.Span]:
         """Return the pieces of the longest complete key. Without table borders, a continuation must look random too."""
         joined = text[slice(*first)]
         spans, taken = [first], int(self.whole.fullmatch(joined) is not None)
-        for row in rows:
-            piece = text[slice(*row.span)]
+        for wrapped_piece in pieces:
+            piece = text[slice(*wrapped_piece.span)]
             if len(joined) >= self.full or self.opening.match(piece):
                 break
-            if taken and not (row.sure or _random(piece) or len(joined + piece) == self.full):
+            if taken and not (wrapped_piece.certain_from_layout or _looks_random(piece) or len(joined + piece) == self.full):
                 break
             joined += piece
-            spans.append(row.span)
-            if self.whole.fullmatch(joined) and _random(joined[prefix:]):
+            spans.append(wrapped_piece.span)
+            if self.whole.fullmatch(joined) and _looks_random(joined[prefix:]):
                 taken = len(spans)
         return spans[:taken]
 
     def _accepts(self, key: str, prefix: int) -> bool:
         if shape.stand_in(key if self.behind else key[prefix:]):
             return False
-        return not self.words or shape.secret(key[prefix:], minimum=12)
+        return not self.words or shape.looks_like_secret(key[prefix:], minimum=12)
 
 
-def _random(piece: str) -> bool:
+def _looks_random(piece: str) -> bool:
     return any(map(str.isdigit, piece)) and any(map(str.isalpha, piece)) and shape.wordiness(piece) < 0.6

@@ -48,7 +48,7 @@ def fits(name: str, value: str, *, quoted: bool) -> bool:
         return shape.password(value, quoted=quoted) or (_SAYS_NO_MORE.search(name) is not None and shape.digits(value))
     if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
         return False  # a UUID under a vague name
-    return shape.secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, minimum=4))
+    return shape.looks_like_secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, minimum=4))
 
 
 def kind(name: str) -> str:

@@ -111,7 +111,7 @@ def _pair(text: str, at: int) -> Iterator[Finding]:
 
 def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     """Tell whether the second part is a password: leniently after `/` or `:`, strictly after a comma, `and` or a line break."""
-    if "/" in value and not shape.random(value, minimum=10):
+    if "/" in value and not shape.looks_random(value, minimum=10):
         return False
     named = match["both"] is not None or _CREDENTIALS.match(match["word"]) is not None
     glue = match["glue"].strip()

@@ -120,7 +120,7 @@ def _wordlike(hump: str, *, minimum: int) -> bool:
     return 0.15 <= vowels <= 0.8 and _CONSONANTS.search(hump) is None
 
 
-def secret(value: str, *, minimum: int = 16) -> bool:
+def looks_like_secret(value: str, *, minimum: int = 16) -> bool:
     """Tell whether a value looks like a key or token: long, mixed, not words. Accepts UUIDs and hex, so use only with a telling name."""
     if len(value) < minimum or not value.isascii() or not any(map(str.isalpha, value[:_JUDGED])) or placeholder(value):
         return False
@@ -210,14 +210,14 @@ def gibberish(value: str) -> bool:
     return len(humps) >= 4 and len(value) >= 10 and sum(len(hump) for hump in humps if _wordlike(hump, minimum=3)) < len(value) * 0.4
 
 
-def random(value: str, *, minimum: int = 8) -> bool:
+def looks_random(value: str, *, minimum: int = 8) -> bool:
     """Tell whether a value is letters and digits that form no words."""
     return len(value) >= minimum and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and wordiness(value) < 0.5
 
 
 def unlike_words(value: str) -> bool:
     """Tell whether a value can only be a password: random, or eight characters with a digit, a letter and an inner special one."""
-    if random(value) or gibberish(value):
+    if looks_random(value) or gibberish(value):
         return True
     return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 

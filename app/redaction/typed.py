@@ -47,5 +47,5 @@ def typed_with_digit(value: str) -> bool:
     if not typed(value) or not any(map(str.isalpha, value)):
         return False
     if "/" in value:
-        return value[0] not in "/.~" and shape.random(value, minimum=12)
+        return value[0] not in "/.~" and shape.looks_random(value, minimum=12)
     return not value.isalpha() or shape.gibberish(value)

@@ -12,9 +12,9 @@ import msgspec
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotPermitted
 from app.inference.request import CallContext, ChatRequest, Receipt, uncounted
-from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.answering import Answering
 from app.knowledge.answering.composed import Bill, Composed, Sentence
+from app.knowledge.results import Query, SearchResults
 from app.services.services import Services
 from app.telemetry import metrics
 
@@ -78,7 +78,7 @@ class EngineWriter:
 class PendingAnswer:
     """The results for a question, and the answer still to be composed from them. Counted once, when it is complete."""
 
-    def __init__(self, answering: Answering, query: Query, found: Answer, writer: EngineWriter | None) -> None:
+    def __init__(self, answering: Answering, query: Query, found: SearchResults, writer: EngineWriter | None) -> None:
         self.found = found
         self._answering = answering
         self._query = query

@@ -45,7 +45,7 @@ def stay_seen(file: Path, supervisor: Supervisor) -> Loop:
     """Return a worker's heartbeat: the age of this file tells a health check that its loop turns, its text which of its loops fail."""
 
     async def step() -> None:
-        await asyncio.to_thread(_write, file, "\n".join(each.sentence() for each in supervisor.degraded))
+        await asyncio.to_thread(_write, file, "\n".join(each.describe() for each in supervisor.degraded))
 
     return Loop(name="worker.heartbeat", step=step, pause=ALIVE_SECONDS, max_backoff_seconds=ALIVE_SECONDS)
 

@@ -21,7 +21,7 @@ class Composition:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._parts: list[Part] = []
-        self.supervisor = Supervisor(held=True)
+        self.supervisor = Supervisor(start_paused=True)
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -40,7 +40,7 @@ class Composition:
         """
         self._parts.append(part)
         _check_names(self._parts)
-        await self._stack.enter_async_context(self.supervisor.running(part.loops))
+        await self._stack.enter_async_context(self.supervisor.run_loops(part.loops))
 
     def begin(self) -> None:
         """Let the loops go, once every room is open: one may use what was opened after its room, as the backfill does the projections."""

@@ -17,9 +17,9 @@ from app.errors import ConfigurationError
 from app.inference.part import open_inference
 from app.knowledge.part import open_knowledge
 from app.knowledge.points import SCHEMA
-from app.limits.part import open_limits
 from app.part import Part, Role
 from app.queue.part import open_queue
+from app.rate_limits.part import open_limits
 from app.services.child import open_worker_child, stay_seen
 from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance

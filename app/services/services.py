@@ -16,12 +16,12 @@ from app.embeddings import Bulk, CachedEmbedder
 from app.embeddings.part import EmbeddingServices
 from app.inference.part import InferenceServices
 from app.knowledge.part import KnowledgeServices
-from app.limits.limits import RateLimits
 from app.part import Cache, Part, Role
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import MessageExchange
 from app.queue.outbox import Outbox
 from app.queue.part import QueueServices
+from app.rate_limits.limits import RateLimits
 from app.services.composition import caches_of
 from app.sessions.journal import Journal
 from app.sessions.part import SessionServices

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.storage.allocator import return_freed_memory
 from app.storage.child import owner_gone
 from app.storage.priority import lower_priority
-from app.supervision import owned
+from app.supervision import background_task
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ async def run_worker(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, worker.stop)
-        async with owned(_leave_with_owner(worker), name="owner"):
+        async with background_task(_leave_with_owner(worker), name="owner"):
             await worker.run()
 
 

@@ -97,8 +97,8 @@ def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
     if wanted.until is not None:
         query = query.where(began < in_utc(wanted.until, "until"))
     named = func.concat_ws(" ", SessionRow.title, SessionRow.transcript, SessionRow.branch)
-    if wanted.subject:
-        query = query.where(holds_words(named, wanted.subject))
+    if wanted.title_words:
+        query = query.where(holds_words(named, wanted.title_words))
     return query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
 
 

@@ -179,7 +179,7 @@ class CatchUp:
         if before not in run.seen:
             return  # another process advanced the checkpoint meanwhile
         attempts = 1 + (before.attempts if before is not None and before.version == version else 0)
-        reason, pause = failure_of(error, what="The projection").message, retry_after(attempts)
+        reason, pause = failure_of(error, subject="The projection").message, retry_after(attempts)
         await self._checkpoints.park(run.session.id, name, before, version=version, reason=reason, pause=pause)
         metrics.projection_parked(name)
         where = [] if isinstance(error, CairnError) else stack_frames(error)

@@ -32,7 +32,7 @@ from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
 from app.sessions.session import FACTS
 from app.sessions.uploads import Upload, Uploads
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 from app.storage.database import Database
 from app.storage.generator_thread import through_thread
 
@@ -75,7 +75,7 @@ class Intake:
     def __init__(
         self,
         *,
-        limits: Limits,
+        limits: SessionsSettings,
         database: Database,
         accounts: Accounts,
         queue: Queue,

@@ -24,7 +24,7 @@ from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, address, identity, short, size, storable
 from app.sessions.session import FACTS, CitedSession, Session
 from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
@@ -47,7 +47,7 @@ DELETED = "Session {} was deleted meanwhile, and nothing of it is stored. Ingest
 class Journal:
     """The append-only store of sessions and their events."""
 
-    def __init__(self, database: Database, limits: Limits, queue: Queue) -> None:
+    def __init__(self, database: Database, limits: SessionsSettings, queue: Queue) -> None:
         self._database = database
         self._limits = limits
         self._queue = queue

@@ -19,7 +19,7 @@ from app.sessions.append import Appended, EventBatch
 from app.sessions.event import Event, GivenEvent, SessionHeader, too_many_events
 from app.sessions.journal import LIVE_AFTER, Journal
 from app.sessions.live_events import event_of
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 from app.storage.database import Database
 from app.storage.grouped import GroupCommit
 from app.telemetry import metrics
@@ -45,7 +45,7 @@ class LiveResult:
 class LiveIntake:
     """Accepts events of sessions that are still going on."""
 
-    def __init__(self, *, limits: Limits, database: Database, accounts: Accounts, journal: Journal) -> None:
+    def __init__(self, *, limits: SessionsSettings, database: Database, accounts: Accounts, journal: Journal) -> None:
         self._limits = limits
         self._database = database
         self._accounts = accounts
@@ -55,8 +55,8 @@ class LiveIntake:
             self._write, max_weight=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
 
-    async def take(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:
-        """Append what a session's program gives, for a requester, and count it. See `append`."""
+    async def receive(self, requester: Requester, session: str, given: Sequence[GivenEvent], *, project: str | None) -> LiveResult:
+        """Append the events that a requester sent, and count them. See `append`."""
         requester.check("write")
         done = await self.append(
             team_id=requester.team_id,

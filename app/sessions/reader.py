@@ -18,11 +18,11 @@ from app.sessions.session import Session, SessionFilter
 
 @dataclass(frozen=True, slots=True)
 class ShownSession:
-    """A session with its project's name. `mine`: the requester may purge it."""
+    """A session with its project's name. `can_delete`: the requester may purge it."""
 
     session: Session
     project: str
-    mine: bool
+    can_delete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,15 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionProgress:
-    """A projection's progress with a session; `parked`: why it failed on it; `retry_at` None: not before its version changes."""
+    """A projection's progress with a session. `last_event`: number of the last event read. `up_to_date`: its current code has read all.
+
+    `parked_reason`: why it failed on the session; None: it has not. `retry_at` None: not before its version changes.
+    """
 
     name: str
-    events: int
-    current: bool
-    parked: str | None = None
+    last_event: int
+    up_to_date: bool
+    parked_reason: str | None = None
     retry_at: datetime | None = None
 
 
@@ -108,6 +111,6 @@ def _progress(status: ProjectionStatus, session: Session, version: str) -> Proje
     """Return the progress; a checkpoint of another version counts as none."""
     found = status.checkpoint if status.checkpoint is not None and status.checkpoint.version == version else None
     if found is None:
-        return ProjectionProgress(status.projection, 0, current=session.event_count == 0)
-    current = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
-    return ProjectionProgress(status.projection, found.seq, current, found.parked, found.retry_at)
+        return ProjectionProgress(status.projection, 0, up_to_date=session.event_count == 0)
+    up_to_date = found.parked is None and found.seq >= session.event_count and found.revision >= session.revision
+    return ProjectionProgress(status.projection, found.seq, up_to_date, found.parked, found.retry_at)

@@ -64,7 +64,7 @@ class CitedSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `subject`: words that must all occur
+    """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `title_words`: words that must all occur
     in the title, the file's name or the branch. `since`, `until`: start time, half-open; a session without any time matches no period.
     """
 
@@ -72,4 +72,4 @@ class SessionFilter:
     provider: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    subject: str = ""
+    title_words: str = ""

@@ -64,7 +64,7 @@ class NotifyListener:
                 name=name,
                 step=partial(self._listen, on_notice),
                 pause=PAUSE_SECONDS,
-                lasting=True,
+                long_running=True,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
                 meanwhile=meanwhile,
             ),

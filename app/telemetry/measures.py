@@ -26,11 +26,11 @@ _counter, _gauge, _fast_counter, _timing, _series = (
 
 requests = _fast_counter(
     "cairn_http_requests", "HTTP requests answered.", "method", "route", "status",
-    rolled=RollUp("http.requests", "requests", ("class", "status"), lambda key: (class_of(key[1]), key[2])),
+    roll_up=RollUp("http.requests", "requests", ("class", "status"), lambda key: (class_of(key[1]), key[2])),
 )  # fmt: skip
 request_seconds = _timing(
     "cairn_http_request_seconds", "Duration of HTTP requests, from the request's first byte to the answer's last.", "method", "route",
-    buckets=BUCKETS, rolled=RollUp("http.seconds", "seconds", ("class",), lambda key: (class_of(key[1]),)),
+    buckets=BUCKETS, roll_up=RollUp("http.seconds", "seconds", ("class",), lambda key: (class_of(key[1]),)),
 )  # fmt: skip
 connections = _gauge("cairn_connections", "Open connections, by kind: keyed (a valid key was shown on them), unkeyed.", "kind")
 connections_cut = _counter(
@@ -59,42 +59,42 @@ server_seconds = _timing(
     "Duration of model calls, from the request to the answer's last token; cache: the tier that answered, or miss.",
     *_GEN_AI, "cache",
     buckets=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
-    rolled=RollUp("inference.whole", "seconds", ("provider",), _own_answers, "Duration of a provider's answer, to its last token."),
+    roll_up=RollUp("inference.whole", "seconds", ("provider",), _own_answers, "Duration of a provider's answer, to its last token."),
 )  # fmt: skip
 first_token_seconds = _timing(
     "gen_ai_server_time_to_first_token_seconds", "Time from a streamed request to the stream's first token.", *_GEN_AI,
     buckets=(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
-    rolled=RollUp("inference.first_token", "seconds", ("provider",), _own_answers),
+    roll_up=RollUp("inference.first_token", "seconds", ("provider",), _own_answers),
 )  # fmt: skip
 per_token_seconds = _timing(
     "gen_ai_server_time_per_output_token_seconds", "Time per output token of a stream after its first, averaged over the stream.", *_GEN_AI,
     buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),
-    rolled=RollUp("inference.per_token", "seconds", ("provider",), _own_answers),
+    roll_up=RollUp("inference.per_token", "seconds", ("provider",), _own_answers),
 )  # fmt: skip
 token_usage = _timing(
     "gen_ai_client_token_usage", "Tokens charged for a model call, by type: input, output.", *_GEN_AI, "gen_ai_token_type",
     buckets=tuple(4.0**power for power in range(14)),
-    rolled=RollUp("inference.tokens", "tokens", ("provider", "type"), lambda key: (key[1], key[3]), summed=True),
+    roll_up=RollUp("inference.tokens", "tokens", ("provider", "type"), lambda key: (key[1], key[3]), summed=True),
 )  # fmt: skip
 answer_seconds = _timing(
     "cairn_ai_response_seconds", "Time to a provider's answer: to its end, or to the first token where it is streamed.", "provider",
-    buckets=BUCKETS, rolled=RollUp("inference.seconds", "seconds"),
+    buckets=BUCKETS, roll_up=RollUp("inference.seconds", "seconds"),
 )  # fmt: skip
 attempts = _fast_counter(
     "cairn_provider_attempts", "Calls to model providers, by outcome: ok, or the kind of failure.", "provider", "outcome",
-    rolled=RollUp("inference.attempts", "calls"),
+    roll_up=RollUp("inference.attempts", "calls"),
 )  # fmt: skip
 disputes = _fast_counter(
     "cairn_provider_disputes",
     "Answers that cannot be true and were charged at their hold, by kind: output (longer than asked for), usage (too many tokens).",
-    "provider", "kind", rolled=RollUp("inference.disputes", "answers"),
+    "provider", "kind", roll_up=RollUp("inference.disputes", "answers"),
 )  # fmt: skip
 charged = _fast_counter(
-    "cairn_charged_nanousd", "Charges for model calls, in nano-dollars.", "provider", rolled=RollUp("inference.nanousd", "nano-dollars")
+    "cairn_charged_nanousd", "Charges for model calls, in nano-dollars.", "provider", roll_up=RollUp("inference.nanousd", "nano-dollars")
 )
 saved = _fast_counter(
     "cairn_saved_nanousd", "Original cost of answers served from caches, in nano-dollars.",
-    rolled=RollUp("inference.saved_nanousd", "nano-dollars"),
+    roll_up=RollUp("inference.saved_nanousd", "nano-dollars"),
 )  # fmt: skip
 stream_rescues = _counter(
     "cairn_stream_rescues",
@@ -103,11 +103,11 @@ stream_rescues = _counter(
 )
 breaker_changes = _fast_counter(
     "cairn_breaker_changes", "State changes of providers' circuit breakers, by new state: open, half-open, closed.", "provider", "state",
-    rolled=RollUp("breaker.changes", "changes"),
+    roll_up=RollUp("breaker.changes", "changes"),
 )  # fmt: skip
 breaker_open = _gauge(
     "cairn_breaker_open", "State of a provider's circuit breaker: 1 open, 0.5 half-open, 0 closed.", "provider",
-    rolled=RollUp("breaker.open", "state"),
+    roll_up=RollUp("breaker.open", "state"),
 )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ breaker_open = _gauge(
 
 holds = _fast_counter(
     "cairn_budget_holds", "Holds requested before a model call, by outcome: granted, refused (the budget is spent), failed.", "outcome",
-    rolled=RollUp("budget.holds", "holds"),
+    roll_up=RollUp("budget.holds", "holds"),
 )  # fmt: skip
 budget_alerts = _counter("cairn_budget_alerts", "Alerts of budgets raised by this process, by subject and rule.", "subject", "rule")
 budget_usd = _gauge(
@@ -130,10 +130,10 @@ budget_usd = _gauge(
 
 queries = _fast_counter(
     "cairn_queries", "Knowledge queries, by outcome: answered, empty, degraded (a part was unavailable).", "outcome",
-    rolled=RollUp("search.queries", "queries"),
+    roll_up=RollUp("search.queries", "queries"),
 )  # fmt: skip
 search_seconds = _timing(
-    "cairn_knowledge_search_seconds", "Duration of knowledge queries.", buckets=BUCKETS, rolled=RollUp("search.seconds", "seconds")
+    "cairn_knowledge_search_seconds", "Duration of knowledge queries.", buckets=BUCKETS, roll_up=RollUp("search.seconds", "seconds")
 )
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
@@ -146,7 +146,7 @@ projection_sessions = _gauge(
 )
 projection_failures = _counter("cairn_projection_failures", "Failed attempts of a projection at a session, in this process.", "projection")
 knowledge_items = _gauge("cairn_knowledge_items", "Knowledge items stored.")
-index_pending = _gauge("cairn_index_pending", "Changes not yet applied to the vector index.", rolled=RollUp("index.pending", "changes"))
+index_pending = _gauge("cairn_index_pending", "Changes not yet applied to the vector index.", roll_up=RollUp("index.pending", "changes"))
 vector_points = _gauge("cairn_vector_points", "Points in the vector index: all, or unindexed (not yet in its HNSW graph).", "kind")
 
 
@@ -154,14 +154,14 @@ vector_points = _gauge("cairn_vector_points", "Points in the vector index: all, 
 
 embedding_seconds = _timing(
     "cairn_embedding_seconds", "Duration of one run of the local embedding model.", buckets=BUCKETS,
-    rolled=RollUp("embedding.seconds", "seconds"),
+    roll_up=RollUp("embedding.seconds", "seconds"),
 )  # fmt: skip
-embedded_texts = _fast_counter("cairn_embedded_texts", "Texts embedded by the local model.", rolled=RollUp("embedding.texts", "texts"))
+embedded_texts = _fast_counter("cairn_embedded_texts", "Texts embedded by the local model.", roll_up=RollUp("embedding.texts", "texts"))
 embedding_cache = _fast_counter(
     "cairn_embedding_cache",
-    "Lookups in the cache of embeddings, by outcome: hit, miss, evicted (a miss of what was cached within the last hour).",
+    "Lookups in the cache of embeddings, by outcome: hit, miss, evicted (no longer cached, though looked up within the last hour).",
     "outcome",
-    rolled=RollUp(
+    roll_up=RollUp(
         "cache.asked_again", "entries", ("cache",), lambda key: ("embeddings",) if key == ("evicted",) else None,
         "Lookups that missed what was cached within the last hour: embeddings only.",
     ),
@@ -172,11 +172,11 @@ embedding_cache = _fast_counter(
 
 database_seconds = _timing(
     "cairn_database_statement_seconds", "Duration of SQL statements, by connection: house (the shared pool), ledger (its own).", "by",
-    buckets=BUCKETS, rolled=RollUp("database.seconds", "seconds"),
+    buckets=BUCKETS, roll_up=RollUp("database.seconds", "seconds"),
 )  # fmt: skip
 database_wait = _timing(
     "cairn_database_wait_seconds", "Time waited for a connection of the shared pool.", buckets=BUCKETS,
-    rolled=RollUp("database.wait", "seconds"),
+    roll_up=RollUp("database.wait", "seconds"),
 )  # fmt: skip
 database_pool = _gauge(
     "cairn_database_pool",
@@ -204,10 +204,10 @@ cache_saved_seconds = _counter(
 cache_hit_ratio = _gauge("cairn_cache_hit_ratio", "Share of a cache's lookups that any tier answered, since this process started.", "cache")
 cache_lookups = _gauge("cairn_cache_lookups", "Lookups in a tier since this process started: hit, miss.", "cache", "tier", "outcome")
 cache_bytes = _gauge(
-    "cairn_cache_bytes", "Memory that a cache uses in this process, in bytes.", "cache", rolled=RollUp("cache.bytes", "bytes")
+    "cairn_cache_bytes", "Memory that a cache uses in this process, in bytes.", "cache", roll_up=RollUp("cache.bytes", "bytes")
 )
 cache_entries = _gauge(
-    "cairn_cache_entries", "Entries that a cache holds in this process's memory.", "cache", rolled=RollUp("cache.entries", "entries")
+    "cairn_cache_entries", "Entries that a cache holds in this process's memory.", "cache", roll_up=RollUp("cache.entries", "entries")
 )
 cache_troubles = _gauge(
     "cairn_cache_troubles",
@@ -230,17 +230,17 @@ job_seconds = _timing(
     "Duration of attempts at jobs, in this process.",
     "kind",
     buckets=LONG_BUCKETS,
-    rolled=RollUp("queue.seconds", "seconds"),
+    roll_up=RollUp("queue.seconds", "seconds"),
 )
 job_attempts = _fast_counter(
     "cairn_job_attempts", "Attempts at jobs that ended in this process, by outcome: done, failed.", "kind", "outcome",
-    rolled=RollUp("queue.done", "jobs"),
+    roll_up=RollUp("queue.done", "jobs"),
 )  # fmt: skip
 queue_depth = _gauge(
     "cairn_queue_depth", "Waiting work, by queue: jobs (ready to run), messages (unacknowledged), index (changes not yet applied).", "queue"
 )
 queue_oldest = _gauge(
-    "cairn_queue_oldest_seconds", "Age of the oldest job that is ready to run, in seconds.", rolled=RollUp("queue.oldest", "seconds")
+    "cairn_queue_oldest_seconds", "Age of the oldest job that is ready to run, in seconds.", roll_up=RollUp("queue.oldest", "seconds")
 )
 _series("queue.waiting", "level", "Jobs ready to run that no worker has taken.", unit="jobs")
 _series("queue.running", "level", "Jobs being run.", unit="jobs")
@@ -252,7 +252,7 @@ _series("messages.waiting", "level", "Messages between agents not yet acknowledg
 
 loop_lag = _timing(
     "cairn_event_loop_lag_seconds", "Event loop lag: how late a process's loop runs what is due.", "role", buckets=BUCKETS,
-    rolled=RollUp("loop.lag", "seconds"),
+    roll_up=RollUp("loop.lag", "seconds"),
 )  # fmt: skip
 _series("process.cpu", "level", "CPU that a process uses, in cores.", "role", unit="cores")
 _series("process.memory", "level", "Resident memory of a process.", "role", unit="bytes")

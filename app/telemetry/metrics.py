@@ -81,7 +81,7 @@ def embedded(*, texts: int, seconds: float) -> None:
 
 
 def looked_up(*, hits: int, misses: int, evicted: int) -> None:
-    """Count lookups of embeddings. `evicted`: misses of what was cached within the last hour."""
+    """Count lookups of embeddings, each once. `evicted`: of texts not cached any more, though looked up within the last hour."""
     for outcome, count in (("hit", hits), ("miss", misses), ("evicted", evicted)):
         if count:
             measures.embedding_cache.add((outcome,), count)

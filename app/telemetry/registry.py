@@ -19,7 +19,7 @@ from app.telemetry.sketch import EDGES, Sketch
 
 Key: TypeAlias = tuple[str, ...]
 Kind: TypeAlias = Literal["timing", "counter", "level"]
-"""A distribution: percentiles, count, sum. Something that is added up: sum. Something that stands: last, its mean, max."""
+"""timing: a distribution, kept as percentiles, count and sum. counter: kept as a sum. level: a gauge, kept as last, mean and max."""
 Relabel: TypeAlias = Callable[[Key], Key | None]
 """Labels of a measure → labels of its series. None: left out of the series."""
 MAX_KEYS = 1000
@@ -30,11 +30,11 @@ OTHER = "other"
 class FastCounter:
     """A counter whose increments cost a dictionary entry; one total for each set of labels."""
 
-    __slots__ = ("labels", "name", "totals", "what")
+    __slots__ = ("description", "labels", "name", "totals")
 
-    def __init__(self, name: str, what: str, labels: Sequence[str]) -> None:
+    def __init__(self, name: str, description: str, labels: Sequence[str]) -> None:
         self.name = name
-        self.what = what
+        self.description = description
         self.labels = tuple(labels)
         self.totals: dict[Key, float] = {}
 
@@ -47,7 +47,7 @@ class FastCounter:
         totals[key] = totals.get(key, 0) + amount
 
     def families(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self.name, self.what, labels=self.labels)
+        family = CounterMetricFamily(self.name, self.description, labels=self.labels)
         for key, total in self.totals.items():
             family.add_metric(key, total)
         yield family
@@ -56,13 +56,13 @@ class FastCounter:
 class Timing:
     """A distribution for each set of labels: of seconds, or of tokens. `buckets`: Prometheus's, each an edge of the grid."""
 
-    __slots__ = ("_buckets", "labels", "name", "sketches", "what")
+    __slots__ = ("_buckets", "description", "labels", "name", "sketches")
 
-    def __init__(self, name: str, what: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
+    def __init__(self, name: str, description: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
         if strange := set(buckets) - set(EDGES):
             raise ValueError(f"{name}: {sorted(strange)} are no edges of app/telemetry/sketch.py, so a histogram would be inexact.")
         self.name = name
-        self.what = what
+        self.description = description
         self.labels = tuple(labels)
         self.sketches: dict[Key, Sketch] = {}
         self._buckets = tuple(buckets)
@@ -77,7 +77,7 @@ class Timing:
         sketch.sum += value
 
     def families(self) -> Iterable[Metric]:
-        family = HistogramMetricFamily(self.name, self.what, labels=self.labels)
+        family = HistogramMetricFamily(self.name, self.description, labels=self.labels)
         words = [_word(edge) for edge in self._buckets]
         for key, sketch in self.sketches.items():
             counts = sketch.at_most(self._buckets)
@@ -95,15 +95,15 @@ class Timing:
 class RollUp:
     """The series that a measure is rolled up into by the minute: name, unit, and what differs from the measure.
 
-    `labels` and `relabel`: where the series has other labels. `what`: where the metric's help doesn't fit. `summed`: of a timing only
-    the sum is kept, as a counter.
+    `labels` and `relabel`: where the series has other labels. `description`: where the metric's help doesn't fit. `summed`: of a timing
+    only the sum is kept, as a counter.
     """
 
     series: str
     unit: str
     labels: tuple[str, ...] | None = None
     relabel: Relabel | None = None
-    what: str | None = None
+    description: str | None = None
     summed: bool = False
 
 
@@ -113,9 +113,9 @@ class Declaration:
 
     metric: str | None
     kind: Kind
-    what: str
+    description: str
     labels: tuple[str, ...]
-    rolled: RollUp | None = None
+    roll_up: RollUp | None = None
     source: FastCounter | Timing | None = None
 
     def totals(self) -> Mapping[Key, float]:
@@ -137,31 +137,31 @@ class Measures(Collector):
         self.declared: list[Declaration] = []
         self.registry.register(self)
 
-    def counter(self, name: str, what: str, *labels: str) -> Counter:
+    def counter(self, name: str, description: str, *labels: str) -> Counter:
         """Declare a counter that is rarely raised."""
-        self._declare(Declaration(name, "counter", what, labels))
-        return Counter(name, what, labels, registry=self.registry)
+        self._declare(Declaration(name, "counter", description, labels))
+        return Counter(name, description, labels, registry=self.registry)
 
-    def gauge(self, name: str, what: str, *labels: str, rolled: RollUp | None = None) -> Gauge:
+    def gauge(self, name: str, description: str, *labels: str, roll_up: RollUp | None = None) -> Gauge:
         """Declare a value that is set when somebody looks. The recorder of the roll-ups looks at its series by itself."""
-        self._declare(Declaration(name, "level", what, labels, rolled))
-        return Gauge(name, what, labels, registry=self.registry)
+        self._declare(Declaration(name, "level", description, labels, roll_up))
+        return Gauge(name, description, labels, registry=self.registry)
 
-    def fast_counter(self, name: str, what: str, *labels: str, rolled: RollUp | None = None) -> FastCounter:
+    def fast_counter(self, name: str, description: str, *labels: str, roll_up: RollUp | None = None) -> FastCounter:
         """Declare a counter that is raised with every request."""
-        made = FastCounter(name, what, labels)
-        self._declare(Declaration(name, "counter", what, labels, rolled, made))
+        made = FastCounter(name, description, labels)
+        self._declare(Declaration(name, "counter", description, labels, roll_up, made))
         return made
 
-    def timing(self, name: str, what: str, *labels: str, buckets: Sequence[float], rolled: RollUp | None = None) -> Timing:
+    def timing(self, name: str, description: str, *labels: str, buckets: Sequence[float], roll_up: RollUp | None = None) -> Timing:
         """Declare a distribution. `buckets`: Prometheus's upper edges."""
-        made = Timing(name, what, labels, buckets)
-        self._declare(Declaration(name, "timing", what, labels, rolled, made))
+        made = Timing(name, description, labels, buckets)
+        self._declare(Declaration(name, "timing", description, labels, roll_up, made))
         return made
 
-    def series(self, name: str, kind: Kind, what: str, *labels: str, unit: str) -> None:
+    def series(self, name: str, kind: Kind, description: str, *labels: str, unit: str) -> None:
         """Declare a measure that is only rolled up: a room hands its values to the recorder."""
-        self._declare(Declaration(None, kind, what, labels, RollUp(name, unit)))
+        self._declare(Declaration(None, kind, description, labels, RollUp(name, unit)))
 
     def collect(self) -> Iterable[Metric]:
         for each in self.declared:
@@ -172,8 +172,8 @@ class Measures(Collector):
         return ()
 
     def _declare(self, made: Declaration) -> None:
-        taken = {each.metric for each in self.declared if each.metric} | {each.rolled.series for each in self.declared if each.rolled}
-        for name in (made.metric, made.rolled.series if made.rolled else None):
+        taken = {each.metric for each in self.declared if each.metric} | {each.roll_up.series for each in self.declared if each.roll_up}
+        for name in (made.metric, made.roll_up.series if made.roll_up else None):
             if name in taken:
                 raise ValueError(f"{name} is declared already: a measure is declared once.")
         self.declared.append(made)

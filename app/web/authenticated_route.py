@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
 from app.web.json_body import JsonRequest, JsonRoute
-from app.web.requester import TakesKey
+from app.web.requester import KeyAuth
 
 
 class AuthenticatedRoute(JsonRoute):
@@ -40,8 +40,8 @@ class VerbatimRoute(AuthenticatedRoute):
     request_class: ClassVar[type[JsonRequest]] = VerbatimRequest
 
 
-def _keys_of(dependant: Dependant) -> Iterator[TakesKey]:
+def _keys_of(dependant: Dependant) -> Iterator[KeyAuth]:
     for each in dependant.dependencies:
-        if isinstance(each.call, TakesKey):
+        if isinstance(each.call, KeyAuth):
             yield each.call
         yield from _keys_of(each)

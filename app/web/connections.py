@@ -154,9 +154,9 @@ class Connections:
         for connection in [*self._unkeyed, *self._keyed, *self._leaving]:
             if (reason := connection.tick(seconds)) is not None:
                 self.cut(connection, reason)
-        for held in [held for held in self._by_address.values() if len(held) > self.limits.per_address]:
-            old = [each for each in held if each.evictable and now - each.opened_at >= YOUNG_SECONDS]
-            for connection in old[: len(held) - self.limits.per_address]:
+        for of_address in [each for each in self._by_address.values() if len(each) > self.limits.per_address]:
+            old = [each for each in of_address if each.evictable and now - each.opened_at >= YOUNG_SECONDS]
+            for connection in old[: len(of_address) - self.limits.per_address]:
                 self.cut(connection, "too_many_of_address")
         metrics.set_connections(keyed=len(self._keyed), unkeyed=len(self._unkeyed))
 
@@ -176,10 +176,10 @@ class Connections:
 
     def _crowded(self, bucket: str) -> bool:
         """Tell whether an address has too many connections, all at work; else make room by cutting the one that waits longest."""
-        held = self._by_address.get(bucket, {})
-        if len(held) < self.limits.per_address:
+        of_address = self._by_address.get(bucket, {})
+        if len(of_address) < self.limits.per_address:
             return False
-        waiting = _first(each for each in held if each.evictable)
+        waiting = _first(each for each in of_address if each.evictable)
         if waiting is None:
             return True
         if asyncio.get_running_loop().time() - waiting.opened_at >= YOUNG_SECONDS:
@@ -191,10 +191,10 @@ class Connections:
             self._by_address.setdefault(connection.bucket, {})[connection] = None
 
     def _uncount(self, connection: Connection) -> None:
-        held = None if connection.bucket is None else self._by_address.get(connection.bucket)
-        if held is not None:
-            held.pop(connection, None)
-            if not held:
+        of_address = None if connection.bucket is None else self._by_address.get(connection.bucket)
+        if of_address is not None:
+            of_address.pop(connection, None)
+            if not of_address:
                 del self._by_address[connection.bucket or ""]
 
     def _wake(self) -> None:

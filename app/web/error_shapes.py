@@ -1,4 +1,4 @@
-"""The JSON that an error is told in: OpenAI's on most paths, Anthropic's where its clients ask. Knows no kind of error.
+"""The JSON shape of an error reply: OpenAI's on most paths, Anthropic's where its clients ask. Knows no kind of error.
 
 The shape is chosen once per request, before anything can fail, and bound to its context, as the request's id is.
 """

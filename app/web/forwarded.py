@@ -37,14 +37,14 @@ class TrustedProxies:
         """
         if peer not in self:
             return ClientOrigin(peer, None)
-        held = [(name, value.decode("latin-1")) for name, value in headers if name in _NAMES]
-        listed = [hop for name, value in held if name == b"x-forwarded-for" for hop in value.split(",")]
+        forwarding = [(name, value.decode("latin-1")) for name, value in headers if name in _NAMES]
+        listed = [hop for name, value in forwarding if name == b"x-forwarded-for" for hop in value.split(",")]
         if listed:
             hops = [_Hop(hop.strip(), None) for hop in listed]
         else:
-            hops = list(_elements(value for name, value in held if name == b"forwarded"))
+            hops = list(_elements(value for name, value in forwarding if name == b"forwarded"))
         address, proto = self._walk(peer, hops)
-        given = proto or next((value.split(",")[0] for name, value in held if name == b"x-forwarded-proto"), "")
+        given = proto or next((value.split(",")[0] for name, value in forwarding if name == b"x-forwarded-proto"), "")
         scheme = given.strip().lower()
         return ClientOrigin(address, scheme if scheme in SCHEMES else None)
 

@@ -14,8 +14,8 @@ from starlette.types import Message, Scope, Send
 
 from app.accounts.requester import Requester
 from app.inference.request import uncounted
-from app.limits.limits import Admission, RateLimits
-from app.limits.local import Unit
+from app.rate_limits.limits import Admission, RateLimits
+from app.rate_limits.local import Unit
 
 log = structlog.get_logger()
 

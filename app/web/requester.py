@@ -17,7 +17,7 @@ from app.web import access_log
 from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
 
 REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
-"""Keys of the scope: the requester; and True where the request came with the scrape key, which belongs to no requester."""
+"""Keys of the scope: the requester; and True where the request came with the metrics key (`scrape_key`), which belongs to no requester."""
 
 TEAM_HEADER: Final = described(TEAM, "Admin key only: the team to act for. Default: `default`.")
 DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin key only: the developer who pays for calls of models.")
@@ -44,14 +44,17 @@ TheServices = Annotated[Services, Depends(_services)]
 
 
 def requester_of(request: Request) -> Requester:
-    """Return the request's requester. KeyError (a 500) on a path that takes no key: nobody is let in by mistake."""
+    """Return the request's requester. KeyError (a 500) on a path that takes no key: nobody is let in by mistake.
+
+    The assertion is for the type checker: `authentication.py` puts nothing else there.
+    """
     requester = request.scope[REQUESTER]
     assert isinstance(requester, Requester)
     return requester
 
 
-class TakesKey(SecurityBase):
-    """A dependency: the route's requester. In OpenAPI it is the security scheme, with the headers that go with it.
+class KeyAuth(SecurityBase):
+    """Security dependency of a route that takes a key; its value is the requester. In OpenAPI: the scheme, and the headers that go with it.
 
     `needs`: a permission that the requester's role must include; `AuthenticatedRoute` checks it before the body is read.
     """
@@ -71,8 +74,8 @@ class TakesKey(SecurityBase):
         return requester_of(request)
 
 
-class TakesPayer(TakesKey):
-    """A dependency: the developer who pays for a call of a model, themselves or named by an admin."""
+class PayerAuth(KeyAuth):
+    """Security dependency of a model call; its value is the developer who pays, the requester or whom an admin names."""
 
     headers = (TEAM_HEADER, DEVELOPER_HEADER, PURPOSE_HEADER)
 
@@ -89,8 +92,8 @@ class TakesPayer(TakesKey):
         return payer
 
 
-class TakesScrapeKey(TakesKey):
-    """A dependency: accepts the scrape key, where one is set, or the admin key."""
+class ScrapeKeyAuth(KeyAuth):
+    """Security dependency that also accepts the scrape key, where one is set; its value is None then."""
 
     headers = ()
 
@@ -102,8 +105,10 @@ class TakesScrapeKey(TakesKey):
         return request.scope.get(REQUESTER)
 
 
-Caller = Annotated[Requester, Security(TakesKey("read"))]
-Admin = Annotated[Requester, Security(TakesKey("administer"))]
-BudgetReader = Annotated[Requester, Security(TakesKey("read_team_budget"))]
-Payer = Annotated[Requester, Security(TakesPayer("call_models"))]
-Scraper = Security(TakesScrapeKey("administer"))
+Reader = Annotated[Requester, Security(KeyAuth("read"))]
+Caller = Reader  # the earlier name, which api/responses.py still imports
+Admin = Annotated[Requester, Security(KeyAuth("administer"))]
+BudgetReader = Annotated[Requester, Security(KeyAuth("read_team_budget"))]
+Payer = Annotated[Requester, Security(PayerAuth("call_models"))]
+Scraper = Security(ScrapeKeyAuth("administer"))
+"""Not `Annotated` as those above: for a route's `dependencies`, since there may be no requester to pass on."""

@@ -14,9 +14,9 @@ BREAKS = frozenset("\t\r\n")
 
 
 def line(cells: Sequence[object]) -> str:
-    held = io.StringIO()
-    csv.writer(held).writerow([escape_formula(each) for each in cells])
-    return held.getvalue()
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([escape_formula(each) for each in cells])
+    return buffer.getvalue()
 
 
 def escape_formula(cell: object) -> object:

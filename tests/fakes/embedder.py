@@ -36,7 +36,7 @@ class WordsEmbedder:
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:
         return [Packed(each.vector, pack(each.pieces, each.tokens)) for each in await self.embed_tokens(texts)]
 
-    async def encode(self, question: str) -> Encoded:
+    async def embed_question(self, question: str) -> Encoded:
         return (await self.embed_tokens([question]))[0]
 
 

@@ -22,9 +22,9 @@ from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
 from app.accounts.requester import Requester
-from app.limits.limits import RateLimits
-from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.main import ACCESS
+from app.rate_limits.limits import RateLimits
+from app.rate_limits.shared import MAX_CONCURRENT, SharedLimits
 from app.settings import LimitsSettings
 from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis

@@ -30,7 +30,7 @@ from rich.table import Table
 from app.embeddings import Embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
 from app.embeddings.model import exported
-from app.embeddings.tokens import MAX_TOKENS
+from app.embeddings.tokenizer import MAX_TOKENS
 from app.embeddings.windows import PARTS
 from app.knowledge.extraction import extract
 from app.knowledge.extraction.exchanges import exchanges

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import aiohttp
 
 from app import settings as config
-from app.knowledge.cached import CachedSearch
+from app.knowledge.cached_search import CachedSearch
 from app.knowledge.versions import Scope, Versions
 from app.services import Services, open_services
 from tests.performance.benchmarks import _fill

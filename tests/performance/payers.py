@@ -158,7 +158,7 @@ async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
     made, part = await stack.enter_async_context(opening)
     watching = open_watch(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
     _, alerts = await stack.enter_async_context(watching)
-    await stack.enter_async_context(Supervisor().running([*part.loops, *alerts.loops]))
+    await stack.enter_async_context(Supervisor().run_loops([*part.loops, *alerts.loops]))
     return made.ledger
 
 

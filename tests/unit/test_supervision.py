@@ -80,7 +80,7 @@ async def until(there: Callable[[], object]) -> None:
 )
 async def test_a_loop_goes_on_whatever_a_round_raises_and_each_is_counted(errors: list[BaseException]) -> None:
     step, before = Rounds(*errors, enough=3), restarts()
-    async with Supervisor().running([loop(step)]), asyncio.timeout(WAIT_SECONDS):
+    async with Supervisor().run_loops([loop(step)]), asyncio.timeout(WAIT_SECONDS):
         await step.done.wait()
     assert restarts() - before == len(errors)
 
@@ -94,7 +94,7 @@ async def test_what_keeps_failing_is_degraded_with_a_sentence_and_well_again_aft
             raise DatabaseUnavailable("PostgreSQL does not answer.")
 
     with capture_logs() as said:
-        async with supervisor.running([loop(work, meanwhile="Nothing is swept.")]):
+        async with supervisor.run_loops([loop(work, meanwhile="Nothing is swept.")]):
             assert await condition(supervisor) == ("ok", None)
             await until(lambda: up() is not None)
             await until(lambda: supervisor.degraded)
@@ -122,7 +122,7 @@ async def test_fewer_failures_than_the_bound_are_not_told_as_degraded() -> None:
             await gate.wait()
         await step()
 
-    async with supervisor.running([loop(work)]):
+    async with supervisor.run_loops([loop(work)]):
         await until(lambda: not step.errors)
         assert (await condition(supervisor))[0] == "ok"
         gate.set()
@@ -134,8 +134,8 @@ async def test_a_bug_is_logged_with_its_traceback_once_and_its_words_reach_no_st
         for _ in range(MAX_FAILURES):
             health.failed(RuntimeError("the text of somebody's session"))
     assert [bool(each.get("exc_info")) for each in said] == [True, False]
-    assert "session" not in health.sentence()
-    assert "RuntimeError" in health.sentence()
+    assert "session" not in health.describe()
+    assert "RuntimeError" in health.describe()
 
 
 @pytest.mark.parametrize("errors", [[Conflict("one"), Conflict("one"), Conflict("another")]])
@@ -172,7 +172,7 @@ async def test_loops_end_in_reverse_each_before_the_next() -> None:
 
         return loop(step, name=name)
 
-    async with Supervisor().running([lasting("money"), lasting("door"), lasting("pages")]):
+    async with Supervisor().run_loops([lasting("money"), lasting("door"), lasting("pages")]):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert ended == ["pages", "door", "money"]
@@ -190,7 +190,7 @@ async def test_a_lost_cancellation_ends_the_loop_all_the_same() -> None:
             return
 
     for lasting in (False, True):
-        task = asyncio.create_task(supervision.run(loop(step, lasting=lasting)))
+        task = asyncio.create_task(supervision.run(loop(step, long_running=lasting)))
         await begun.wait()
         begun.clear()
         task.cancel()
@@ -207,7 +207,7 @@ async def test_a_wake_begins_a_round_and_a_failed_one_is_repeated_without_anothe
         wake.clear()
         await step()
 
-    async with Supervisor().running([loop(work, wake=wake)]):
+    async with Supervisor().run_loops([loop(work, wake=wake)]):
         await asyncio.sleep(0.01)
         assert (step.count, len(step.errors)) == (0, 1)
         wake.set()
@@ -219,7 +219,7 @@ async def test_a_wake_begins_a_round_and_a_failed_one_is_repeated_without_anothe
 
 async def test_the_first_round_waits_for_its_pause_where_it_is_told_to() -> None:
     step = Rounds()
-    async with Supervisor().running([loop(step, at_once=False, pause=3600.0)]):
+    async with Supervisor().run_loops([loop(step, at_once=False, pause=3600.0)]):
         await asyncio.sleep(0.01)
     assert step.count == 0
 
@@ -232,13 +232,13 @@ async def test_the_pause_is_asked_for_after_each_round() -> None:
         asked.append(step.count)
         return 0.0
 
-    async with Supervisor().running([loop(step, pause=pause)]), asyncio.timeout(WAIT_SECONDS):
+    async with Supervisor().run_loops([loop(step, pause=pause)]), asyncio.timeout(WAIT_SECONDS):
         await step.done.wait()
     assert asked[:2] == [1, 2]
 
 
 async def test_a_lasting_round_that_returns_has_failed_and_one_that_settles_has_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(supervision, "STABLE_SECONDS", 0.0)
     supervisor, lost, before = Supervisor(), MAX_FAILURES, restarts()
 
     async def listen() -> None:
@@ -250,7 +250,7 @@ async def test_a_lasting_round_that_returns_has_failed_and_one_that_settles_has_
         await asyncio.sleep(3600)
 
     settled = asyncio.Event()
-    async with supervisor.running([loop(listen, lasting=True)]):
+    async with supervisor.run_loops([loop(listen, long_running=True)]):
         await until(lambda: restarts() - before == MAX_FAILURES)
         settled.set()
         await until(lambda: not supervisor.degraded)
@@ -259,13 +259,13 @@ async def test_a_lasting_round_that_returns_has_failed_and_one_that_settles_has_
 
 async def test_two_loops_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match=r"test\.loop"):
-        async with Supervisor().running([loop(Rounds()), loop(Rounds())]):
+        async with Supervisor().run_loops([loop(Rounds()), loop(Rounds())]):
             pass
 
 
 @asynccontextmanager
 async def failing_context() -> AsyncIterator[None]:
-    async with supervision.owned(asyncio.sleep(3600), name="owned"):
+    async with supervision.background_task(asyncio.sleep(3600), name="owned"):
         yield
 
 
@@ -277,5 +277,5 @@ async def test_owned_work_ends_with_its_context_and_its_error_comes_to_light() -
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        async with supervision.owned(broken(), name="owned"):
+        async with supervision.background_task(broken(), name="owned"):
             await asyncio.sleep(0.01)

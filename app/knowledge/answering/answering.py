@@ -13,10 +13,10 @@ from dataclasses import replace
 import structlog
 
 from app.errors import CairnError, Unavailable
-from app.knowledge.answer import Result
 from app.knowledge.answering.composed import Composed, Extract, Sentence
 from app.knowledge.answering.extract import TokenEncoder, extract
 from app.knowledge.answering.writing import UnusableAnswer, Writer, Writing
+from app.knowledge.results import Result
 from app.settings import KnowledgeSettings
 from app.telemetry import traces
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.knowledge.answer import Result
 from app.knowledge.item import Quote
+from app.knowledge.results import Result
 
 
 @dataclass(frozen=True, slots=True)

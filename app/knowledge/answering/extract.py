@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.embeddings.embedder import Encoded, Packed
-from app.knowledge.answer import Result
 from app.knowledge.answering.composed import Extract
 from app.knowledge.answering.sentences import TextSentence, pieces
 from app.knowledge.passages import terms
 from app.knowledge.passages.question import parse_question
 from app.knowledge.passages.ranking import inverse_frequency, late_scores, token_weights
+from app.knowledge.results import Result
 from app.tokens import count_text
 
 MAX_QUOTES, MAX_TOKENS = 5, 400
@@ -34,7 +34,7 @@ MIN_SHARE = 0.4
 class TokenEncoder(Protocol):
     """The part of an embedder that `extract` uses."""
 
-    async def encode(self, text: str, /) -> Encoded:
+    async def embed_question(self, text: str, /) -> Encoded:
         """Return a question's vector and token vectors, unpacked."""
 
     async def embed_packed(self, texts: Sequence[str], /) -> list[Packed]:
@@ -110,7 +110,7 @@ def _is_question(sentence: str) -> bool:
 
 
 async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncoder) -> list[float]:
-    encoded, packed = await encoder.encode(question), await encoder.embed_packed(texts)
+    encoded, packed = await encoder.embed_question(question), await encoder.embed_packed(texts)
     asked = parse_question(question, encoded.pieces, encoded.tokens)
     scores: list[float] = late_scores(
         asked, [each.late for each in packed], token_weights(asked, [text.casefold() for text in texts])
@@ -169,7 +169,7 @@ def _is_one(result: Result, first: _Quote, second: _Quote) -> bool:
 def _word_shares(question: str, texts: Sequence[str]) -> list[float]:
     """Return for each text the share of the question's terms that it contains, weighted by their idf among the texts."""
     asked = dict.fromkeys(terms.terms(question))
-    held = [set(terms.terms(text)) for text in texts]
-    rarity = {term: inverse_frequency(sum(term in each for each in held), len(held)) for term in asked}
+    terms_of_texts = [set(terms.terms(text)) for text in texts]
+    rarity = {term: inverse_frequency(sum(term in each for each in terms_of_texts), len(terms_of_texts)) for term in asked}
     total = sum(rarity.values())
-    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in held]
+    return [sum(rarity[term] for term in asked if term in each) / total if total else 0.0 for each in terms_of_texts]

@@ -13,9 +13,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.knowledge.answer import Result
 from app.knowledge.answering.cited import INSTRUCTIONS, Cited, check_sentences, declined, user_message
 from app.knowledge.answering.composed import Bill, Sentence
+from app.knowledge.results import Result
 from app.redaction import redact
 from app.settings import KnowledgeSettings
 from app.tokens import count_text, first_tokens

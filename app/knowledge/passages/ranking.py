@@ -182,8 +182,8 @@ def inverse_frequency(found: int, documents: int) -> float:
 def _steering(question: Question, candidate: PassageCandidate, text: str, weights: Weights) -> dict[str, float]:
     """Return the boosts that apply. `text`: the candidate's, casefolded."""
     parts: dict[str, float] = {}
-    if question.codes and (held := sum(code in text for code in question.codes)):
-        parts["code"] = weights.code * held / len(question.codes)
+    if question.codes and (matched := sum(code in text for code in question.codes)):
+        parts["code"] = weights.code * matched / len(question.codes)
     if question.files and any(_same_file(open_file, file) for open_file in question.files for file in (*candidate.files, candidate.text)):
         parts["file"] = weights.file
     if question.prefer_project and candidate.project == question.prefer_project:

@@ -139,7 +139,7 @@ class RedisBus:
                 name=LISTENING,
                 step=partial(self._listen, on_published),
                 pause=PAUSE_SECONDS,
-                lasting=True,
+                long_running=True,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
                 meanwhile=WITHOUT_LISTENER,
             ),

@@ -12,7 +12,7 @@ from app.sessions.formats import aider, claude_code, codex, cursor, generic, spe
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
 from app.sessions.formats.lines import decoded_lines
 from app.sessions.formats.tally import ParseTally
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 
 __all__ = ["HEAD_BYTES", "ParseTally", "check_text", "detect", "parse"]
 
@@ -30,7 +30,7 @@ def parse(
     chunks: Iterator[bytes],
     *,
     format: Format,  # noqa: A002 - the contract's word
-    limits: Limits,
+    limits: SessionsSettings,
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""

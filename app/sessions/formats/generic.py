@@ -22,7 +22,7 @@ from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, files_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, nanousd, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 
 PROVIDER = "generic"
 ARRAYS = ("messages", "history", "conversation", "turns", "events", "entries")
@@ -51,7 +51,7 @@ DISTINCT_CHARS = 8
 Record = dict[str, object]
 
 
-def parse_any(chunks: Iterator[bytes], *, limits: Limits, tally: ParseTally) -> Iterator[SessionHeader | Event]:
+def parse_any(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Parse one JSON document or JSON lines, whichever the first line shows."""
     first = _beginning(chunks)
     rest = chain([first], chunks)

@@ -13,7 +13,7 @@ from charset_normalizer import from_bytes
 
 from app.nesting import may_be_deep, too_deep
 from app.sessions.formats.tally import ParseTally
-from app.settings import SessionsSettings as Limits
+from app.settings import SessionsSettings
 
 Made = TypeVar("Made")
 
@@ -54,7 +54,7 @@ def encoding_of(head: bytes) -> str:
     return "utf-8"
 
 
-def decoded_lines(chunks: Iterator[bytes], *, limits: Limits, tally: ParseTally) -> Iterator[Line]:
+def decoded_lines(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTally) -> Iterator[Line]:
     """Yield the file's lines without their line ends. Undecodable bytes become U+FFFD; NUL is dropped."""
     for number, text in enumerate(_split(decoded(chunks), limits.max_line_bytes), start=1):
         tally.lines = number

@@ -55,7 +55,7 @@ def current_reading() -> ReadSession | None:
     return _current.get()
 
 
-def read_newest() -> None:
+def require_primary_reads() -> None:
     """Send the request's further reads to the primary: their result is cached for others, who may have written since."""
     if (reading := _current.get()) is not None:
         reading.at_primary = True

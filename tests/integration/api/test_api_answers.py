@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from app.knowledge.answering.answering import Answering
-from app.limits.limits import RateLimits
+from app.rate_limits.limits import RateLimits
 from app.settings import LimitsSettings, TimeoutSettings
 from tests.integration.api.conftest import Api, Reply, generic
 from tests.integration.api.door import Door, open_door

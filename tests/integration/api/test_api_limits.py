@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import DatabaseUnavailable
-from app.limits.limits import RateLimits
+from app.rate_limits.limits import RateLimits
 from app.settings import LimitsSettings
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import QUICK, Door, open_door

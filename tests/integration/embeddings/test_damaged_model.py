@@ -173,12 +173,12 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
         await copied(half)
 
     monkeypatch.setattr(model, "_run", run)
-    monkeypatch.setattr(lazy, "FIRST_RETRY", 0.05)
-    monkeypatch.setattr(lazy, "MAX_RETRY", 0.05)
+    monkeypatch.setattr(lazy, "FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(lazy, "MAX_RETRY_SECONDS", 0.05)
     await asyncio.to_thread(shutil.rmtree, models / FOLDER)
     async with opened(models) as embedder:
         assert isinstance(embedder, CachedEmbedder)
-        assert words in (embedder.away or "")
+        assert words in (embedder.unavailable_reason or "")
         with pytest.raises(Unavailable) as told:
             await embedder.embed(["hello"])
         assert told.value.code == "embeddings_unavailable"
@@ -188,7 +188,7 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
             await long_form.embed(["a long text"])
         failing = False
         async with asyncio.timeout(SECONDS):
-            while embedder.away is not None:
+            while embedder.unavailable_reason is not None:
                 await asyncio.sleep(0.02)
         assert np.linalg.norm((await embedder.embed(["hello"]))[0]) == pytest.approx(1, abs=1e-3)
         assert await long_form.embed(["a short text"]) == [None]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from app.accounts.accounts import Accounts
 from app.cache.memory import MemoryCache
 from app.cache.tiers import CacheTier, TieredCache
-from app.knowledge.cached import CachedSearch
+from app.knowledge.cached_search import CachedSearch
 from app.knowledge.index import Index
 from app.knowledge.reads import Reads
 from app.knowledge.search import Search
@@ -33,7 +33,7 @@ async def server(
     memory = MemoryCache(options.policy, entries=options.entries, max_bytes=options.max_bytes)
     tiers = TieredCache("queries", memory, lower, timeout_seconds=10)
     try:
-        yield CachedSearch(search, tiers, Versions(direct), accounts=accounts, index=index, options=options, tuned="test")
+        yield CachedSearch(search, tiers, Versions(direct), accounts=accounts, index=index, options=options, fingerprint="test")
     finally:
         await tiers.close()
         await direct.close()

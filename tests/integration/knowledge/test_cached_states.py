@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from app.knowledge import freshness
-from app.knowledge.answer import Query
 from app.knowledge.points import SCHEMA
+from app.knowledge.results import Query
 from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app import clock
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from tests.integration.knowledge.conftest import Bench
 from tests.integration.knowledge.servers import server
 from tests.integration.knowledge.test_passages import ingest, reply

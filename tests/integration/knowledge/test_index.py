@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, update
 
 from app.errors import VectorStoreUnavailable
-from app.knowledge.answer import Query
 from app.knowledge.index import DRAINED_KEPT, Index
+from app.knowledge.results import Query
 from app.knowledge.tables import OutboxRow
 from tests.integration.knowledge.conftest import Bench, lesson
 

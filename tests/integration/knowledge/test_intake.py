@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from app.queue.jobs import Job, Queue
 from app.sessions.event import Event, GivenTranscript
 from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from app.knowledge.answer import Query
 from app.knowledge.long_form_backfill import LongFormBackfill
+from app.knowledge.results import Query
 from tests.fakes.embedder import READS
 from tests.integration.knowledge.conftest import Bench, lesson
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import Conflict, InvalidInput, NotFound
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from app.queue.jobs import Queue
 from app.sessions.event import GivenTranscript
 from app.sessions.intake import Intake

@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
 from app.knowledge import passage_rows
-from app.knowledge.answer import Answer, Query, Result
 from app.knowledge.item import KINDS
+from app.knowledge.results import Query, Result, SearchResults
 from app.sessions.event import Event, SessionHeader
 from app.tokens import count_text
 from tests.integration.knowledge.conftest import Bench, lesson
@@ -51,12 +51,12 @@ async def tell(bench: Bench, name: str, events: Sequence[Event], *, project: str
     return session
 
 
-async def ask(bench: Bench, words: str = QUESTION, **fields: Any) -> Answer:
+async def ask(bench: Bench, words: str = QUESTION, **fields: Any) -> SearchResults:
     """Passages, however unlikely to answer: a handful of texts with words for vectors is no ground for judging that."""
     return await bench.search.query(bench.team_id, Query(words, **({"kinds": ("passage",), "min_score": 0.0} | fields)))
 
 
-def texts(answer: Answer) -> list[str]:
+def texts(answer: SearchResults) -> list[str]:
     return [each.text for each in answer.results]
 
 

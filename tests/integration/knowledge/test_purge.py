@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.requester import Requester
 from app.errors import DatabaseUnavailable, NotFound, NotPermitted
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from app.part import Forget, Part
 from app.queue.jobs import Queue
 from app.sessions.purge import Purge

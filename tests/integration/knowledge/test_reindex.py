@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from app.errors import VectorStoreUnavailable
-from app.knowledge.answer import Query
 from app.knowledge.index import Index
 from app.knowledge.reindexer import Reindexer
+from app.knowledge.results import Query
 from app.storage.vectors.edge import EdgeStagingStore
 from tests.integration.knowledge.conftest import Bench, lesson
 

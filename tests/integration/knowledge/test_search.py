@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app.errors import InvalidInput, Unavailable, VectorStoreUnavailable
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from app.settings import KnowledgeSettings
 from tests.integration.knowledge.conftest import Bench, lesson
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app.errors import NotFound, NotPermitted, VectorStoreUnavailable
-from app.knowledge.answer import Query
+from app.knowledge.results import Query
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from app.knowledge.answer import Query
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import Author, ItemCorrection, ItemFields, revision_of
 from app.knowledge.history import ItemHistory
 from app.knowledge.item import ItemFilter
 from app.knowledge.judging import Judging
+from app.knowledge.results import Query
 from tests.integration.knowledge.conftest import Bench, lesson
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"

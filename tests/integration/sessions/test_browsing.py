@@ -77,7 +77,7 @@ async def test_sessions_are_found_by_project_agent_and_subject(desk: Desk) -> No
         "  ": ["a", "b", "c"],
         "\x00": ["a", "b", "c"],
     }.items():
-        assert await names(desk, SessionFilter(subject=subject)) == wanted, subject
+        assert await names(desk, SessionFilter(title_words=subject)) == wanted, subject
     assert await SessionBrowsing(desk.database).providers(desk.team_id) == ["codex", "generic"]
 
 
@@ -95,7 +95,7 @@ async def test_a_session_is_of_the_day_it_began_by_whatever_tells_it(desk: Desk)
 
 async def test_another_teams_sessions_are_in_no_list(desk: Desk) -> None:
     await opened(desk, "ours", title="ours")
-    assert await SessionBrowsing(desk.database).page(uuid4(), SessionFilter(subject="ours"), limit=10) == []
+    assert await SessionBrowsing(desk.database).page(uuid4(), SessionFilter(title_words="ours"), limit=10) == []
     assert await SessionBrowsing(desk.database).providers(uuid4()) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.accounts.keys import digest, lookup_of, make_key
+from app.accounts.keys import digest, make_key, public_id_of
 
 SECRET = "s" * 40
 
@@ -15,18 +15,18 @@ def test_a_key_has_the_announced_shape() -> None:
 
 def test_the_lookup_is_the_public_part_of_the_key() -> None:
     made = make_key(SECRET)
-    assert lookup_of(made.key) == made.lookup
+    assert public_id_of(made.key) == made.public_id
 
 
 def test_no_two_keys_are_alike() -> None:
     made = [make_key(SECRET) for _ in range(100)]
-    assert len({each.key for each in made}) == len({each.lookup for each in made}) == 100
+    assert len({each.key for each in made}) == len({each.public_id for each in made}) == 100
 
 
 def test_what_is_no_key_of_ours_has_no_lookup() -> None:
     key = make_key(SECRET).key
     for other in ("", "cairn", key[:-1], key + "x", key.upper(), f" {key}", f"{key}\n", "sk-" + "a" * 40):
-        assert lookup_of(other) is None, other
+        assert public_id_of(other) is None, other
 
 
 def test_the_digest_depends_on_the_whole_key_and_on_the_secret_key() -> None:

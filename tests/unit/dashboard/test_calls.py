@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.budget.requests import RequestOutcome
 from app.dashboard.calls import REFUSED
+
+from app.budget.requests import RequestOutcome
 
 
 def test_every_outcome_but_an_answer_has_words() -> None:

@@ -8,11 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from app.budget.alerting import ToldAlert
+from app.budget.alerting import SentAlert
+from app.budget.requests import RequestOutcome
 from app.budget.views import AttemptView, RequestSpending
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import notices
-from app.dashboard.calls import reasons
+from app.dashboard.cost_explanations import reasons
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -42,11 +43,18 @@ def test_a_call_says_why(given: RequestSpending, said: list[str]) -> None:
     assert [each.text for each in reasons(given)] == said
 
 
+@pytest.mark.parametrize("outcome", [each for each in RequestOutcome if each is not RequestOutcome.ANSWERED], ids=lambda each: each.name)
+def test_every_outcome_but_an_answer_is_explained_in_words(outcome: RequestOutcome) -> None:
+    (reason,) = reasons(call(status=outcome, provider=None))
+    assert reason.tone == "bad"
+    assert str(int(outcome)) not in reason.text
+
+
 def test_what_comes_every_day_is_one_line() -> None:
     subject = uuid4()
-    said = [ToldAlert(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
+    said = [SentAlert(AT - timedelta(days=n), "team", subject, f"day-2026-11-{20 - n:02}") for n in range(4)]
     found = notices(
-        [*said, ToldAlert(AT, "developer", subject, "90%-early"), ToldAlert(AT - timedelta(days=9), "developer", subject, "100%")]
+        [*said, SentAlert(AT, "developer", subject, "90%-early"), SentAlert(AT - timedelta(days=9), "developer", subject, "100%")]
     )
     assert [(each.whose, each.tone, each.text) for each in found] == [
         ("budget", "warn", "90 % of the limit is spent, with more than a week to go"),

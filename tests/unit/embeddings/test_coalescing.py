@@ -15,7 +15,7 @@ from app.cache.memory import MemoryCache
 from app.embeddings.cache import CachedEmbedder
 from app.embeddings.coalescing import LARGE, MAX_CHARS, MAX_TEXTS, CoalescingEmbedder
 from app.embeddings.embedder import Encoded
-from app.embeddings.tokens import batches
+from app.embeddings.tokenizer import batches
 from app.errors import Unavailable
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.embeddings.cpu import Lane, are_questions, load
 from app.embeddings.model import Model as ModelFiles
-from app.embeddings.tokens import MAX_TOKENS
+from app.embeddings.tokenizer import MAX_TOKENS
 from app.embeddings.windows import PARTS
 from app.settings import EmbeddingsSettings
 

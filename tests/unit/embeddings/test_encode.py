@@ -68,7 +68,7 @@ def cached(inner: Spelled, *, entries: int = 1000) -> tuple[CachedEmbedder, Memo
 async def test_a_question_is_run_once() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
-    first, again = await embedder.encode("why?"), await embedder.encode("why?")
+    first, again = await embedder.embed_question("why?"), await embedder.embed_question("why?")
     assert inner.runs == [["why?"]]
     assert again is first
     assert first.pieces == ("w", "h", "y", "?")
@@ -77,7 +77,7 @@ async def test_a_question_is_run_once() -> None:
 async def test_its_vector_is_that_of_embed_which_need_not_run_again() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
-    encoded = await embedder.encode("why?")
+    encoded = await embedder.embed_question("why?")
     assert np.array_equal(encoded.vector, (await embedder.embed(["why?"]))[0])
     assert inner.runs == [["why?"]]
 
@@ -85,14 +85,14 @@ async def test_its_vector_is_that_of_embed_which_need_not_run_again() -> None:
 async def test_questions_that_come_meanwhile_share_a_run() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
-    encoded = await asyncio.gather(*(embedder.encode(f"question {number}") for number in range(20)))
+    encoded = await asyncio.gather(*(embedder.embed_question(f"question {number}") for number in range(20)))
     assert ["".join(each.pieces) for each in encoded] == [f"question {number}" for number in range(20)]
     assert len(inner.runs) <= 2
 
 
 async def test_only_the_first_tokens_of_a_long_question_are_kept_and_no_view_of_its_run() -> None:
     embedder, _ = cached(Spelled())
-    encoded = await embedder.encode("x" * 200)
+    encoded = await embedder.embed_question("x" * 200)
     assert encoded.tokens.shape == (MAX_QUESTION_TOKENS, 384)
     assert len(encoded.pieces) == len(encoded.offsets) == MAX_QUESTION_TOKENS
     assert encoded.tokens.base is None
@@ -101,7 +101,7 @@ async def test_only_the_first_tokens_of_a_long_question_are_kept_and_no_view_of_
 
 async def test_what_is_kept_cannot_be_changed_by_who_got_it() -> None:
     embedder, _ = cached(Spelled())
-    encoded = await embedder.encode("why?")
+    encoded = await embedder.embed_question("why?")
     for array in (encoded.vector, encoded.tokens):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
@@ -111,19 +111,19 @@ async def test_the_room_for_questions_is_bounded_and_the_oldest_leaves() -> None
     inner = Spelled()
     embedder, _ = cached(inner)
     for number in range(MAX_QUESTIONS + 1):
-        await embedder.encode(str(number))
-    await embedder.encode(str(MAX_QUESTIONS))
+        await embedder.embed_question(str(number))
+    await embedder.embed_question(str(MAX_QUESTIONS))
     assert len(inner.runs) == MAX_QUESTIONS + 1
-    await embedder.encode("0")
+    await embedder.embed_question("0")
     assert inner.runs[-1] == ["0"]
 
 
 async def test_an_emptied_cache_keeps_no_question() -> None:
     inner = Spelled()
     embedder, memory = cached(inner)
-    await embedder.encode("why?")
+    await embedder.embed_question("why?")
     memory.clear()
-    await embedder.encode("why?")
+    await embedder.embed_question("why?")
     assert len(inner.runs) == 2
 
 
@@ -132,14 +132,14 @@ async def test_a_failure_is_not_kept() -> None:
     embedder, _ = cached(inner)
     inner.fails = Unavailable("away")
     with pytest.raises(Unavailable):
-        await embedder.encode("why?")
+        await embedder.embed_question("why?")
     inner.fails = None
-    assert (await embedder.encode("why?")).pieces == tuple("why?")
+    assert (await embedder.embed_question("why?")).pieces == tuple("why?")
 
 
 async def test_an_empty_question_has_a_vector_and_no_tokens() -> None:
     embedder, _ = cached(Spelled())
-    encoded = await embedder.encode("")
+    encoded = await embedder.embed_question("")
     assert encoded.vector.shape == (384,)
     assert encoded.tokens.shape == (0, 384)
 
@@ -148,7 +148,7 @@ async def test_halves_of_surrogate_pairs_are_questions_of_their_own() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     for text in ("a\ud800", "a\udc00", "a?"):
-        await embedder.encode(text)
+        await embedder.embed_question(text)
     assert len(inner.runs) == 3
 
 
@@ -165,7 +165,7 @@ async def test_a_question_whose_vector_alone_is_cached_is_run_again() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     await embedder.embed(["why?"])
-    await embedder.encode("why?")
+    await embedder.embed_question("why?")
     assert len(inner.runs) == 2
 
 
@@ -183,7 +183,7 @@ async def test_a_question_shares_no_run_with_passages_and_does_not_wait_for_thei
     embedder, _ = cached(inner)
     passages = asyncio.create_task(embedder.embed_packed(["ab", "c"]))
     await asyncio.sleep(0)
-    assert (await embedder.encode("why?")).pieces == tuple("why?")
+    assert (await embedder.embed_question("why?")).pieces == tuple("why?")
     assert not passages.done()
     inner.passages.set()
     assert len(await passages) == 2

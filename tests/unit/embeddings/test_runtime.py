@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
 from app.embeddings.runtime import MAX_TEXTS_OF_A_RUN, RuntimeEmbedder
-from app.embeddings.tokens import ROUNDED_TO, Tokenizer
+from app.embeddings.tokenizer import ROUNDED_TO, Tokenizer
 from app.errors import Unavailable
 
 

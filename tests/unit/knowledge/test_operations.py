@@ -10,10 +10,10 @@ import pytest
 
 from app.accounts.requester import Requester
 from app.errors import Conflict, NotFound, NotPermitted
-from app.knowledge.answer import Answer, Query
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.item import ItemFilter
 from app.knowledge.reader import KnowledgeReader
+from app.knowledge.results import Query, SearchResults
 from app.knowledge.writer import KnowledgeWriter
 from app.telemetry import metrics
 
@@ -72,12 +72,12 @@ async def test_who_may_only_read_changes_nothing(write: Callable[[KnowledgeWrite
 
 
 async def test_who_may_only_read_reads() -> None:
-    room = Room(search=Answer((), 1.0, ()))
+    room = Room(search=SearchResults((), 1.0, ()))
     assert (await room.reader.search(AUDITOR, Query("why"))).abstained
 
 
 async def test_a_question_is_asked_in_its_requesters_name_whatever_it_says() -> None:
-    room = Room(search=Answer((), 1.0, ()))
+    room = Room(search=SearchResults((), 1.0, ()))
     await room.reader.search(ADA, Query("why", asker=uuid4()))
     ((_, (team, query), _),) = room.parts["search"].calls
     assert (team, query.asker) == (TEAM, ADA.developer_id)
@@ -86,7 +86,7 @@ async def test_a_question_is_asked_in_its_requesters_name_whatever_it_says() -> 
 async def test_a_question_is_counted_once_by_the_operation_that_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[dict[str, Any]] = []
     monkeypatch.setattr(metrics, "query_answered", lambda **figures: counted.append(figures))
-    room = Room(search=Answer((), 250.0, ("vectors",)))
+    room = Room(search=SearchResults((), 250.0, ("vectors",)))
     await room.reader.find(ADA, Query("why"))
     assert counted == []
     await room.reader.search(ADA, Query("why"))

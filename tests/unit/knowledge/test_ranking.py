@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from app.embeddings.longform import MODEL as LONG_MODEL
-from app.knowledge.answer import Query, Result
 from app.knowledge.neighbours import pack
 from app.knowledge.ranking import MIN_SUPPORTED, SESSION_WEIGHT, Support, rank
-from app.settings import KnowledgeSettings as Limits
+from app.knowledge.results import Query, Result
+from app.settings import KnowledgeSettings
 from app.storage.vectors import lexical
 
 WORDS = ["queue", "broker", "retries", "timeout", "payment", "worker", "ECONNREFUSED", "app/mail.py", "cache", "index", "queries"]
@@ -78,7 +78,7 @@ def _unit(vector: Any) -> Any:
 
 
 def ranked(query: Query, found: list[Row], vector: Any) -> list[Result]:
-    least = Limits().min_relevance if query.min_score is None else query.min_score
+    least = KnowledgeSettings().min_relevance if query.min_score is None else query.min_score
     return rank(query, found, vector, NAMES, limit=query.limit, min_score=least)  # type: ignore[arg-type]
 
 
@@ -126,10 +126,10 @@ def test_an_item_gains_by_the_passages_of_its_session_and_then_needs_less_of_its
         for n, each in ((1, said), (2, elsewhere))
     ]
     plain = {each.id: each.score for each in ranked(Query("broker", min_score=0), found, vector)}
-    assert MIN_SUPPORTED < plain[found[0].id] < Limits().min_relevance
+    assert MIN_SUPPORTED < plain[found[0].id] < KnowledgeSettings().min_relevance
 
     def supported(query: Query) -> list[Result]:
-        least = Limits().min_relevance if query.min_score is None else query.min_score
+        least = KnowledgeSettings().min_relevance if query.min_score is None else query.min_score
         support = Support(sessions={said: 0.5})
         return rank(query, found, vector, NAMES, limit=10, min_score=least, support=support)  # type: ignore[arg-type]
 

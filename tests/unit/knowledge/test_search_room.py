@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.answer import Result
 from app.knowledge.item import Quote
+from app.knowledge.results import Result
 from app.knowledge.search import fit_budget
 from app.tokens import count_text
 

@@ -11,8 +11,8 @@ import pytest
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotPermitted
-from app.knowledge.answer import Answer, Query
 from app.knowledge.answering.composed import Composed, Sentence
+from app.knowledge.results import Query, SearchResults
 from app.services.answers import begin_answer
 from app.telemetry import metrics
 
@@ -22,8 +22,8 @@ ADMIN = Requester(TEAM, "core", role="admin")
 
 
 def services(*, model: str = "auto", developer_of: UUID = TEAM, role: str = "developer", composed: Composed | None = None) -> Any:
-    async def find(requester: Requester, query: Query) -> Answer:
-        return Answer((), 20.0, ())
+    async def find(requester: Requester, query: Query) -> SearchResults:
+        return SearchResults((), 20.0, ())
 
     async def find_developer(name: str) -> Any:
         return SimpleNamespace(id=uuid4(), name=name, team_id=developer_of, team="core", role=role)

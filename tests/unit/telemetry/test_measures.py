@@ -19,7 +19,7 @@ RIDDLES = re.compile(r"^(What|Of|Whether|How|For|Until|From) ", re.IGNORECASE)
 
 def test_a_name_is_declared_once_as_a_metric_and_once_as_a_series() -> None:
     made = Measures()
-    made.fast_counter("cairn_a", "A.", rolled=RollUp("a.all", "as"))
+    made.fast_counter("cairn_a", "A.", roll_up=RollUp("a.all", "as"))
     with pytest.raises(ValueError, match="cairn_a is declared already"):
         made.gauge("cairn_a", "A again.")
     with pytest.raises(ValueError, match=r"a\.all is declared already"):
@@ -46,19 +46,19 @@ def test_the_page_of_roll_ups_lists_what_is_declared() -> None:
 @pytest.mark.parametrize("each", METRICS, ids=lambda each: each.metric)
 def test_a_metric_has_a_name_and_a_help_that_follow_the_rules(each: Declaration) -> None:
     assert re.fullmatch(r"(cairn|gen_ai)_[a-z0-9_]+", each.metric or "")
-    assert each.what.endswith(".")
-    assert each.what[0].isupper()
-    assert not RIDDLES.search(each.what), each.what
+    assert each.description.endswith(".")
+    assert each.description[0].isupper()
+    assert not RIDDLES.search(each.description), each.description
     assert not (each.kind == "counter" and (each.metric or "").endswith("_total")), "_total is added when it is shown"
 
 
-@pytest.mark.parametrize("each", MEASURES.declared, ids=lambda each: each.metric or each.rolled.series)
+@pytest.mark.parametrize("each", MEASURES.declared, ids=lambda each: each.metric or each.roll_up.series)
 def test_a_measure_is_shown_or_rolled_up_under_its_declared_help(each: Declaration) -> None:
     shown = {family.name: family.documentation for family in MEASURES.registry.collect()}
     if each.metric is None:
-        assert each.rolled is not None
+        assert each.roll_up is not None
     else:
-        assert shown[each.metric] == each.what
+        assert shown[each.metric] == each.description
 
 
 def test_every_measure_that_is_shown_has_a_name_to_be_raised_by() -> None:

@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 
 from app.accounts.requester import Requester
 from app.errors import DatabaseUnavailable, NotAuthenticated, NotFound, NotPermitted
-from app.limits.limits import RateLimits
 from app.main import ACCESS, create_app
+from app.rate_limits.limits import RateLimits
 from app.services import Services
 from app.settings import LimitsSettings, Settings
 from app.web.authentication import Authentication

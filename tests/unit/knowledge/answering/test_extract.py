@@ -13,10 +13,10 @@ import pytest
 from app.embeddings.embedder import Encoded, Packed
 from app.embeddings.late_interaction import pack
 from app.errors import Unavailable
-from app.knowledge.answer import Result
 from app.knowledge.answering.answering import Answering
 from app.knowledge.answering.extract import MAX_QUOTES, MAX_TOKENS, extract
 from app.knowledge.item import Quote
+from app.knowledge.results import Result
 from app.settings import KnowledgeSettings
 from app.tokens import count_text
 
@@ -38,7 +38,7 @@ class Letters:
             vectors[row, crc32(word.encode()) % 384] = 1.0
         return Encoded(np.zeros(384, dtype=np.float32), tuple(words), tuple((0, 0) for _ in words), vectors)
 
-    async def encode(self, text: str) -> Encoded:
+    async def embed_question(self, text: str) -> Encoded:
         return self.encoded(text)
 
     async def embed_packed(self, texts: Sequence[str]) -> list[Packed]:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import AllProvidersFailed
-from app.knowledge.answer import Result
 from app.knowledge.answering.answering import Answering
 from app.knowledge.answering.cited import check_sentences, declined
 from app.knowledge.answering.composed import Bill, Composed, Sentence
 from app.knowledge.answering.writing import Checker, build_prompt
 from app.knowledge.item import Quote
+from app.knowledge.results import Result
 from app.settings import KnowledgeSettings
 from app.tokens import count_text
 from tests.unit.knowledge.answering.test_extract import Letters

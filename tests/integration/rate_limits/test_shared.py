@@ -20,10 +20,10 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from app import supervision
-from app.limits.limits import RateLimits
-from app.limits.local import LocalLimits
-from app.limits.scripts import TAKE, USE
-from app.limits.shared import MAX_CONCURRENT, SharedLimits
+from app.rate_limits.limits import RateLimits
+from app.rate_limits.local import LocalLimits
+from app.rate_limits.scripts import TAKE, USE
+from app.rate_limits.shared import MAX_CONCURRENT, SharedLimits
 from app.settings import LimitsSettings
 from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis

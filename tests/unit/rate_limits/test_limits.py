@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.limits.limits import Admission, RateLimits
+from app.rate_limits.limits import Admission, RateLimits
 from app.settings import LimitsSettings
 
 

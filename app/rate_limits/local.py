@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from app.limits.window import LimitState, Window
+from app.rate_limits.window import LimitState, Window
 
 Unit = Literal["requests", "tokens"]
 Quota: TypeAlias = Mapping[Unit, int]

@@ -7,8 +7,8 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits.local import LocalLimits
-from app.limits.window import WINDOW_SECONDS, Window
+from app.rate_limits.local import LocalLimits
+from app.rate_limits.window import WINDOW_SECONDS, Window
 
 LIMITS = st.integers(1, 20)
 START = st.floats(0, 1e9)

@@ -18,18 +18,18 @@ from app import __version__, clock
 from app.accounts.accounts import Accounts
 from app.cache.tiers import TieredCache
 from app.errors import Unavailable
-from app.knowledge.answer import Answer, Query, Result
 from app.knowledge.index import Index
+from app.knowledge.results import Query, Result, SearchResults
 from app.knowledge.search import Search
 from app.knowledge.versions import Scope, Versions
 from app.settings import QueriesCacheSettings
-from app.storage.replicas.read_session import read_newest
+from app.storage.replicas.read_session import require_primary_reads
 
 log = structlog.get_logger()
 
 
-class _CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """A cached answer, its team, and how long it took."""
+class _CachedResults(msgspec.Struct, frozen=True, array_like=True):
+    """Cached results, their team, and how long the search took."""
 
     team_id: UUID
     results: tuple[Result, ...]
@@ -38,7 +38,9 @@ class _CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CachedSearch:
-    """Search with a cache, the same interface as `Search`. `tuned`: what else answers depend on: the embedder's model, the thresholds."""
+    """Search with a cache, the same interface as `Search`. `fingerprint`: what else results depend on, part of
+    the cache key: the embedder's model, the thresholds.
+    """
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class CachedSearch:
         accounts: Accounts,
         index: Index,
         options: QueriesCacheSettings,
-        tuned: str,
+        fingerprint: str,
     ) -> None:
         self._search = search
         self._tiers = tiers
@@ -57,10 +59,10 @@ class CachedSearch:
         self._accounts = accounts
         self._index = index
         self._options = options
-        self._tuned = f"{__version__} {tuned}"
+        self._fingerprint = f"{__version__} {fingerprint}"
 
-    async def query(self, team_id: UUID, query: Query) -> Answer:
-        """Answer as `Search.query` does, with the same errors; the answer's `cache` names the tier that had it."""
+    async def query(self, team_id: UUID, query: Query) -> SearchResults:
+        """Answer as `Search.query` does, with the same errors; the answer's `cache` names the cache tier that had it."""
         began = perf_counter()
         key = await self._key(team_id, query)
         if key is None:
@@ -72,13 +74,13 @@ class CachedSearch:
                 if not found.results:
                     self._search.record_unanswered(team_id, query)
                 self._tiers.record_saved(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
-                return Answer(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
-        read_newest()  # the version was read from the primary, so the answer cached under it must be as new
+                return SearchResults(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
+        require_primary_reads()  # the version was read from the primary, so the results cached under it must be as new
         answer = await self._search.query(team_id, query)
         if not answer.degraded and self._index.complete:
             self._tiers.set(
                 key,
-                msgspec.msgpack.encode(_CachedAnswer(team_id, answer.results, answer.took_ms, answer.tokens)),
+                msgspec.msgpack.encode(_CachedResults(team_id, answer.results, answer.took_ms, answer.tokens)),
                 self._options.ttl_seconds,
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
@@ -102,14 +104,14 @@ class CachedSearch:
             return None
         asked = astuple(replace(query, cache="auto", asker=None))
         day = clock.now().date()  # freshness and "last week" depend on the day
-        whole = repr((self._tuned, team_id.hex, version, day, asked))  # repr: unambiguous, whatever the values contain
-        return hashlib.blake2b(whole.encode(), digest_size=24).digest()
+        material = repr((self._fingerprint, team_id.hex, version, day, asked))  # repr: unambiguous, whatever the values contain
+        return hashlib.blake2b(material.encode(), digest_size=24).digest()
 
 
-def _decoded(value: bytes, team_id: UUID) -> _CachedAnswer | None:
-    """Decode a cached answer; None if it is unreadable, of another version, or another team's."""
+def _decoded(value: bytes, team_id: UUID) -> _CachedResults | None:
+    """Decode cached results; None if it is unreadable, of another layout, or another team's."""
     try:
-        kept = msgspec.msgpack.decode(value, type=_CachedAnswer)
+        cached = msgspec.msgpack.decode(value, type=_CachedResults)
     except msgspec.MsgspecError:
         return None
-    return kept if kept.team_id == team_id else None
+    return cached if cached.team_id == team_id else None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from app.errors import Unavailable
-from app.limits.local import Quota, Unit, Verdict
-from app.limits.scripts import REDIS_TIME, TAKE, USE
-from app.limits.window import LimitState
 from app.part import Loop
+from app.rate_limits.local import Quota, Unit, Verdict
+from app.rate_limits.scripts import REDIS_TIME, TAKE, USE
+from app.rate_limits.window import LimitState
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -15,9 +15,9 @@ from app.cache.shared import RedisTier
 from app.cache.tiers import TieredCache
 from app.errors import DatabaseUnavailable, InvalidInput, VectorStoreUnavailable
 from app.knowledge import freshness
-from app.knowledge.answer import Answer, Query
-from app.knowledge.cached import CachedSearch
+from app.knowledge.cached_search import CachedSearch
 from app.knowledge.index import Index
+from app.knowledge.results import Query, SearchResults
 from app.settings import QueriesCacheSettings, RedisSettings
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
@@ -36,7 +36,7 @@ async def servers(bench: Bench, database_url: str) -> AsyncIterator[tuple[Cached
         yield one, two
 
 
-def said(answer: Answer) -> list[tuple[str, str]]:
+def said(answer: SearchResults) -> list[tuple[str, str]]:
     return [(result.text, result.freshness) for result in answer.results]
 
 
@@ -170,7 +170,7 @@ async def test_an_answer_that_a_write_overtook_hides_nothing(
     await bench.teach("talk", [lesson("1", NATS)])
     search = servers[0]._search.query
 
-    async def overtaken(team_id: UUID, query: Query) -> Answer:
+    async def overtaken(team_id: UUID, query: Query) -> SearchResults:
         answer = await search(team_id, query)
         await delete(bench)
         return answer

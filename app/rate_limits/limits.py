@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.errors import RateLimitExceeded
-from app.limits.local import LocalLimits, Quota, Unit, Verdict
-from app.limits.window import WINDOW_SECONDS, LimitState
+from app.rate_limits.local import LocalLimits, Quota, Unit, Verdict
+from app.rate_limits.window import WINDOW_SECONDS, LimitState
 from app.settings import LimitsSettings as Options
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
-    from app.limits.shared import SharedLimits
+    from app.rate_limits.shared import SharedLimits
 
 
 class Admission:

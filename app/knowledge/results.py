@@ -1,4 +1,4 @@
-"""The query and the answer: the types that search, its cache and their callers share."""
+"""The query and its results: the types that search, its cache and their callers share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from app.knowledge.item import KINDS, Kind, Quote
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Bounds of a query's `max_tokens`."""
 MAX_FILES, MAX_FILE_CHARS = 20, 500
+"""Bounds of a query's `files`."""
 CacheMode = Literal["auto", "refresh", "never"]
-"""auto: cached where the rules allow; refresh: a new answer, which is cached; never: neither read from the cache nor written to it."""
+"""auto: cached where the rules allow; refresh: search anew, and cache the results; never: neither read from the cache nor written to it."""
 Origin = Literal["miss", "memory", "redis", "database"]
+"""The cache tier that had the results; miss: none had them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,10 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer. `degraded` names the parts that were unavailable, so that it is narrower than usual. `cache`: the tier that served it.
+class SearchResults:
+    """The results of a query. `degraded` names the parts that were unavailable, so that fewer were found.
 
-    `tokens`: of all results' texts (`app.tokens`).
+    `cache`: the cache tier that served them. `tokens`: of all results' texts (`app.tokens`).
     """
 
     results: tuple[Result, ...]
@@ -112,5 +114,5 @@ class UnansweredQuestion:
 class Searcher(Protocol):
     """The interface of `Search` and of the caches around it."""
 
-    async def query(self, team_id: UUID, query: Query) -> Answer:
+    async def query(self, team_id: UUID, query: Query) -> SearchResults:
         """Return the team's items and passages that answer, best first. InvalidInput names the field that can't be used."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from app.errors import InvalidInput
-from app.knowledge.answer import Answer, Query
+from app.knowledge.results import Query, SearchResults
 
 
 def test_a_time_without_a_zone_is_utc_and_one_with_another_zone_the_same_moment() -> None:
@@ -32,5 +32,5 @@ def test_types_are_of_items_so_that_they_leave_passages_out() -> None:
 
 
 def test_an_answer_abstains_only_where_every_part_was_asked() -> None:
-    assert Answer((), 1.0, ()).abstained
-    assert not Answer((), 1.0, ("vectors",)).abstained
+    assert SearchResults((), 1.0, ()).abstained
+    assert not SearchResults((), 1.0, ("vectors",)).abstained

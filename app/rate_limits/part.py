@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.limits.limits import RateLimits
-from app.limits.shared import MAX_CONCURRENT, SharedLimits
 from app.part import Opened, Part, Role
+from app.rate_limits.limits import RateLimits
+from app.rate_limits.shared import MAX_CONCURRENT, SharedLimits
 from app.settings import Settings
 from app.storage.redis import open_redis
 
