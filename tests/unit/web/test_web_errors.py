@@ -122,6 +122,7 @@ ROOT = Path(errors.__file__).parents[1]
 SPEAK_HTTP = {
     "app/budget/requests.py": "what the request log stores of an outcome; compared with the table above",
     "app/inference/dialects/messages/answers.py": "the statuses that Anthropic's error types stand for",
+    "app/inference/dialects/responses/answers.py": "the statuses that the error codes of OpenAI's responses stand for",
     "app/inference/provider_errors.py": "providers' statuses",
     "app/inference/wires/through_litellm.py": "providers' statuses",
     "app/storage/vectors/collection.py": "Qdrant's statuses",
