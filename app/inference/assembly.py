@@ -13,6 +13,8 @@ import msgspec
 from app.inference.answers import Chunk
 
 STREAM_ONLY = frozenset({"choices", "usage", "obfuscation", "object"})
+LONG = frozenset({"content", "reasoning_content", "reasoning"})
+"""Fields of a delta that are long texts, piece by piece."""
 NAMING = frozenset({"role", "id", "type", "name", "format", "signature", "expires_at", "index"})
 """Keys of a delta whose value isn't a piece of a text: the first one stays."""
 
@@ -23,6 +25,8 @@ class Assembly:
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        self._texts: dict[tuple[int, str], list[str]] = {}
+        """By choice and field: joined at the end, since to lengthen a long text at each chunk would copy it each time."""
         self._usage: Any = None
 
     def add(self, chunk: Chunk) -> None:
@@ -41,6 +45,8 @@ class Assembly:
             self._usage = self._usage or groq.get("usage")
             head["x_groq"] = {name: value for name, value in groq.items() if name != "usage"}
         usage = {} if self._usage is None else {"usage": self._usage}
+        for (index, name), texts in self._texts.items():
+            self._choices[index]["message"][name] = "".join(texts)
         choices = [_finished(self._choices[index]) for index in sorted(self._choices)]
         return msgspec.json.encode({"object": "chat.completion", **head, "choices": choices, **usage})
 
@@ -49,13 +55,20 @@ class Assembly:
         whole = self._choices.setdefault(index, {"index": index, "message": {"role": "assistant"}, "finish_reason": None})
         for name, value in choice.items():
             if name == "delta":
-                _merge(whole["message"], value or {})
+                self._add_delta(index, whole["message"], value or {})
             elif name == "message":
                 whole["message"] = dict(value)
             elif name == "logprobs":
                 whole[name] = _merged(whole.get(name), value)
             elif name not in {"index", "usage"} and (value is not None or name not in whole):
                 whole[name] = value
+
+    def _add_delta(self, index: int, message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        texts = {name: value for name, value in delta.items() if name in LONG and isinstance(value, str)}
+        for name, text in texts.items():
+            message.setdefault(name, None)
+            self._texts.setdefault((index, name), []).append(text)
+        _merge(message, {name: value for name, value in delta.items() if name not in texts})
 
 
 def _finished(choice: dict[str, Any]) -> dict[str, Any]:

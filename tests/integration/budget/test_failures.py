@@ -18,6 +18,7 @@ from app.budget.holds import Attempt, Estimate, Settlement
 from app.budget.ledger import UNWRITABLE
 from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.errors import BudgetExceeded, Conflict, DatabaseUnavailable, InvalidInput
+from app.storage.postgres_url import postgres_url
 from tests.integration.budget.conftest import Bank, team
 
 
@@ -135,7 +136,7 @@ async def test_without_postgresql_a_hold_fails(bank: Bank, monkeypatch: pytest.M
     payer = await bank.payer(1000)
     direct = bank.ledger._holds
     await direct.close()
-    monkeypatch.setattr(direct, "_url", "postgresql://127.0.0.1:9/none")
+    monkeypatch.setattr(direct, "_url", postgres_url("postgresql://127.0.0.1:9/none"))
     with pytest.raises(DatabaseUnavailable):
         await bank.hold(payer, 1)
 
