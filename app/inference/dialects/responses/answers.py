@@ -45,7 +45,7 @@ def read_answer(body: Mapping[str, Any]) -> WholeAnswer:
     output, usage = body.get("output"), parse_usage(body.get("usage"))
     if not isinstance(output, list) or not all(isinstance(each, Mapping) for each in output):
         raise malformed("its answer has no output", usage=usage)
-    if body.get("status") not in {None, "completed", "incomplete"}:
+    if body.get("status") not in (None, "completed", "incomplete"):  # a tuple: a status may be anything, a list too
         raise ProviderError("cut", f"its response is {body.get('status')}, not completed", unknown=True, usage=usage)
     parts = tuple(part for item in output for part in parts_of(item))
     calls = any(isinstance(part, ToolInvocation) for part in parts)

@@ -101,7 +101,7 @@ class ResponsesEventReader:
 
     def _added(self, index: int, item: Json) -> Iterator[AnswerEvent]:
         yield from self._start(None)
-        if item.get("type") in CALLS:
+        if text_of(item.get("type")) in CALLS:
             yield from self._begin_call(self._slot(index, 0, "tool_call"), item)
 
     def _delta(self, kind: str, event: Json, delta: str) -> Iterator[AnswerEvent]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from app.dashboard.calls import REFUSED
-
 from app.budget.requests import RequestOutcome
+from app.dashboard.cost_explanations import NOT_ANSWERED
 
 
 def test_every_outcome_but_an_answer_has_words() -> None:
-    assert set(REFUSED) == set(RequestOutcome) - {RequestOutcome.ANSWERED}
+    assert set(NOT_ANSWERED) == set(RequestOutcome) - {RequestOutcome.ANSWERED}
