@@ -77,7 +77,8 @@ def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
             raise ValueError(cursor)
         return in_utc(moment, "cursor"), UUID(item)
     except (ValueError, InvalidInput, Unpadded):
-        raise InvalidInput("cursor is not one of ours: pass `next` of the page before, or leave it out to begin.", param="cursor") from None
+        message = "cursor is unknown: pass `next` of the previous page, or leave it out for the first page."
+        raise InvalidInput(message, param="cursor") from None
 
 
 _SHOWN = tuple(

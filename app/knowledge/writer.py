@@ -14,8 +14,8 @@ from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore
 
-PASSAGE_IS_FIXED = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
-PASSAGE_BELONGS_TO_SESSIONS = "A passage goes with the sessions it was said in: purge them (DELETE /v1/sessions/{id})."
+PASSAGE_IS_FIXED = "This id is a passage, quoted verbatim from its session: only items can be corrected and judged."
+PASSAGE_BELONGS_TO_SESSIONS = "This id is a passage, which is deleted with the sessions that it was said in: DELETE /v1/sessions/{id}."
 
 
 class KnowledgeWriter:

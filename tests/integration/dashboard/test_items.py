@@ -120,8 +120,8 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
         for query, says in {
             "type=wisdom": "There is no type",
             "since=yesterday": "Write the date as",
-            "cursor=nonsense": "not one of ours",
-            "cursor=%00": "not one of ours",
+            "cursor=nonsense": "cursor is unknown",
+            "cursor=%00": "cursor is unknown",
             "project=nowhere": "No item is like that",
             "project=%00": "No item is like that",
             "since=2999-01-01": "No item is like that",
