@@ -187,27 +187,29 @@ class Catalog:
             wire = self._wire(options, key)
         except CairnError as error:
             return ProviderStatus(name, options.model, "unusable", error.message)
-        prefill = options.kind in PREFILL_KINDS if options.prefill is None else options.prefill
-        traits = self._traits(options)
-        self._ready[name] = ChainProvider(
-            name,
-            options.kind,
-            options.model,
-            price,
-            wire,
-            traits.context_tokens,
-            prefill,
-            images=traits.images,
-            reasoning=traits.reasoning,
-            streams=options.kind in KINDS and options.streams,
-            connections=options.connections,
-        )
+        self._ready[name] = self._provider(name, options, price, wire)
         if options.embedding_model is not None:
             try:
                 self._add_embedding_model(name, options, options.embedding_model, wire)
             except NotFound as error:
                 return ProviderStatus(name, options.model, "ready", f"ready, except its embedding model: {error.message}")
         return ProviderStatus(name, options.model, "ready", "ready")
+
+    def _provider(self, name: str, options: Options, price: Price, wire: Wire) -> ChainProvider:
+        traits = self._traits(options)
+        return ChainProvider(
+            name,
+            options.kind,
+            options.model,
+            price,
+            wire,
+            traits.context_tokens,
+            options.kind in PREFILL_KINDS if options.prefill is None else options.prefill,
+            images=traits.images,
+            reasoning=traits.reasoning,
+            streams=options.kind in KINDS and options.streams,
+            connections=options.connections,
+        )
 
     def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok

@@ -160,8 +160,8 @@ class Authoring:
         return project_id
 
     async def _embed(self, words: ItemFields) -> dict[str, object]:
-        said = [item_text(words.title, words.text)]
-        (vector,), (long,) = await self._embedder.embed(said), await self._long_form.embed(said)
+        texts = [item_text(words.title, words.text)]
+        (vector,), (long,) = await self._embedder.embed(texts), await self._long_form.embed(texts)
         return {
             "embedding": pack(vector),
             "embedding_model": self._embedder.model,

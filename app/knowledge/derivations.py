@@ -178,10 +178,10 @@ def _match(
 ) -> WordingOrigin | None:
     """Return the nearest of the origins that match the candidate and aren't nearer to one of its siblings; None if none is."""
     words = item_text(candidate.title, candidate.text)
-    same, said = digest(words), frozenset(numbers(words))
+    own_digest, own_numbers = digest(words), frozenset(numbers(words))
     nearest, best = None, 0.0
     for origin in origins:
-        if origin.digest == same:
+        if origin.digest == own_digest:
             return origin
         if origin.claimed:
             continue
@@ -189,7 +189,7 @@ def _match(
         least = SAME_EVENT if origin.event_id == candidate.event_id else SAME_SESSION
         if not same_session and (origin.event_id != candidate.event_id or not _GLOBALLY_UNIQUE_ID.match(origin.event_id)):
             continue  # in another session, event "1" is another event; a UUID or a digest is a copy of this one
-        if said - origin.numbers and origin.numbers - said:
+        if own_numbers - origin.numbers and origin.numbers - own_numbers:
             continue
         cosine = float(origin.vector @ vector)
         nearer = any(

@@ -121,8 +121,8 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
 
 def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: Sequence[str], limit: int) -> Select[*tuple[Any, ...]]:
     """Restrict a select of items to a full-text search: any of the question's words, best rank first."""
-    said = re.findall(r"[^\W_]+", text.casefold())  # the index isn't stemmed: search for the words as written, and for their stems
-    words = [word for word in dict.fromkeys([*said, *lexical.terms(text)]) if word.isalnum()][:64]
+    written = re.findall(r"[^\W_]+", text.casefold())  # the index isn't stemmed: search for the words as written, and for their stems
+    words = [word for word in dict.fromkeys([*written, *lexical.terms(text)]) if word.isalnum()][:64]
     asked = func.to_tsquery(cast("simple", REGCONFIG), " | ".join(words))
     if scope.project_id is not None:
         items = items.where(ItemRow.project_id == scope.project_id)

@@ -51,5 +51,5 @@ async def _replace(connection: AsyncConnection, author: Author, values: dict[str
     person = {"index_elements": ["knowledge_id", "developer_id"], "index_where": ~FeedbackRow.by_admin}
     if author.developer_id is None:
         person = {"index_elements": ["knowledge_id"], "index_where": FeedbackRow.by_admin}
-    said = {"verdict": row.excluded.verdict, "note": row.excluded.note, "at": func.now()}
-    await connection.execute(row.on_conflict_do_update(**person, set_=said))  # type: ignore[arg-type]
+    replacement = {"verdict": row.excluded.verdict, "note": row.excluded.note, "at": func.now()}
+    await connection.execute(row.on_conflict_do_update(**person, set_=replacement))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from app.knowledge.weighing import shown_freshness
 from app.storage.tables import AnyRow
 from app.telemetry import metrics
 
-NO_HISTORY = "A passage has no history: its places say where it was said (its dashboard page, or GET /v1/knowledge/{id})."
+NO_HISTORY = "This id is a passage, which has no history: its dashboard page, or GET /v1/knowledge/{id}, shows where it was said."
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class Search:
         if not passages.relevant:
             return fit_budget(items, room)
         items, spent = fit_budget(items, room // ITEMS_SHARE, cut=False)
-        said = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
-        return fit_budget(sorted([*said, *items], key=lambda result: -result.score)[: query.limit], room)
+        quoted = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
+        return fit_budget(sorted([*quoted, *items], key=lambda result: -result.score)[: query.limit], room)
 
     async def _items_alone(
         self, scope: Scope, query: Query, vector: Vector | None, candidates: FoundItems, passages: FoundPassages

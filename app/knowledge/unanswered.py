@@ -37,9 +37,9 @@ class Unanswered:
 
     def record(self, team_id: UUID, text: str) -> None:
         """Queue a question and return at once. Beyond MAX_WAITING, new questions are dropped."""
-        said = redacted_question(text)
-        if said and ((team_id, said) in self._waiting or len(self._waiting) < MAX_WAITING):
-            self._waiting[team_id, said] += 1
+        question = redacted_question(text)
+        if question and ((team_id, question) in self._waiting or len(self._waiting) < MAX_WAITING):
+            self._waiting[team_id, question] += 1
             self._woken.set()
 
     async def most_frequent(self, team_id: UUID, *, limit: int) -> list[UnansweredQuestion]:

@@ -14,9 +14,10 @@ from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.store import KnowledgeStore
 
-PASSAGE_IS_FIXED = "This is a passage: what was said stays as it was said. Items can be corrected and judged."
+PASSAGE_IS_FIXED = "This id is a passage, quoted verbatim from its session: only items can be corrected and judged."
 PASSAGE_BELONGS_TO_SESSIONS = (
-    "A passage goes with the sessions it was said in: delete them on their dashboard pages, or with DELETE /v1/sessions/{id}."
+    "This id is a passage, which goes with the sessions that it was said in: "
+    "delete them on their dashboard pages, or with DELETE /v1/sessions/{id}."
 )
 
 

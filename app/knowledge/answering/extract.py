@@ -62,11 +62,11 @@ class _Quote:
 async def extract(question: str, results: Sequence[Result], encoder: TokenEncoder | None) -> list[Extract]:
     """Return the quotes, in the order of the results and their texts; none without results. Without an encoder, words alone decide."""
     texts = [result.text for result in results[:MAX_RESULTS]]
-    taken_apart, places = await asyncio.to_thread(_candidates, question, texts)  # results may be 20,000 tokens together
+    sentences, places = await asyncio.to_thread(_candidates, question, texts)  # results may be 20,000 tokens together
     if not places:
         return []
     late = [0.0] * len(places) if encoder is None else await _late_scores(question, [place.piece.text for place in places], encoder)
-    quotes = await asyncio.to_thread(lambda: _chosen(places, _closeness(question, places, late), results, taken_apart))
+    quotes = await asyncio.to_thread(lambda: _choose(places, _sentence_scores(question, places, late), results, sentences))
     return [_extract(texts[each.result][each.start : each.end], results[each.result], each.start) for each in quotes]
 
 
@@ -76,25 +76,25 @@ def _extract(text: str, result: Result, start: int) -> Extract:
 
 def _candidates(question: str, texts: Sequence[str]) -> tuple[list[list[TextSentence]], list[_Place]]:
     """Return each text's sentences, and the distinct ones to compare; beyond MAX_PIECES, those of top results and with rare terms."""
-    taken_apart = [pieces(text) for text in texts]
+    sentences = [pieces(text) for text in texts]
     found: list[_Place] = []
     seen: set[str] = set()
-    for number, of_text in enumerate(taken_apart):
+    for number, of_text in enumerate(sentences):
         for place, piece in enumerate(of_text):
             words = " ".join(piece.text.casefold().split())
             if words not in seen:
                 seen.add(words)
                 found.append(_Place(number, place, piece))
     if len(found) <= MAX_PIECES:
-        return taken_apart, found
+        return sentences, found
     shares = _word_shares(question, [place.piece.text for place in found])
     worth = [share + RANK / (1 + place.result) for share, place in zip(shares, found, strict=True)]
     kept = sorted(range(len(found)), key=lambda each: -worth[each])[:MAX_PIECES]
-    return taken_apart, [found[each] for each in sorted(kept)]
+    return sentences, [found[each] for each in sorted(kept)]
 
 
-def _closeness(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
-    """Score each sentence: its own closeness to the question, plus NEXT × that of the sentence before it."""
+def _sentence_scores(question: str, places: Sequence[_Place], late: Sequence[float]) -> list[float]:
+    """Score each sentence: its own scores to the question, plus NEXT × that of the sentence before it."""
     shares = _word_shares(question, [place.piece.text for place in places])
     own = [LATE * met + WORDS * share for share, met in zip(shares, late, strict=True)]
     before = [
@@ -118,28 +118,28 @@ async def _late_scores(question: str, texts: Sequence[str], encoder: TokenEncode
     return scores
 
 
-def _chosen(
-    places: Sequence[_Place], closeness: Sequence[float], results: Sequence[Result], taken_apart: Sequence[Sequence[TextSentence]]
+def _choose(
+    places: Sequence[_Place], scores: Sequence[float], results: Sequence[Result], sentences: Sequence[Sequence[TextSentence]]
 ) -> list[_Quote]:
     """Choose the best sentences that fit MAX_QUOTES and MAX_TOKENS, as quotes; then extend quotes by the sentences after them while tokens
     are left."""
     quotes: list[_Quote] = []
-    telling = [each for each, place in enumerate(places) if not _is_question(place.piece.text)] or range(len(places))
-    least = MIN_SHARE * max(closeness[each] for each in telling)
-    near = [each for each in telling if closeness[each] >= least]
-    best_first = [places[each] for each in sorted(near, key=lambda each: -(closeness[each] + RANK / (1 + places[each].result)))]
+    statements = [each for each, place in enumerate(places) if not _is_question(place.piece.text)] or range(len(places))
+    least = MIN_SHARE * max(scores[each] for each in statements)
+    eligible = [each for each in statements if scores[each] >= least]
+    best_first = [places[each] for each in sorted(eligible, key=lambda each: -(scores[each] + RANK / (1 + places[each].result)))]
     for place in best_first:
-        quotes = _if_it_fits(quotes, _quote(place.result, place.piece), results)
+        quotes = _add_if_fits(quotes, _quote(place.result, place.piece), results)
     for place in best_first:
-        following = taken_apart[place.result][place.number + 1 : place.number + 2]
+        following = sentences[place.result][place.number + 1 : place.number + 2]
         end = place.piece.start + len(place.piece.text)
         if following and results[place.result].text.count("\n", end, following[0].start) < NEW_PARAGRAPH:
-            wider = _if_it_fits(quotes, _quote(place.result, following[0]), results)
+            wider = _add_if_fits(quotes, _quote(place.result, following[0]), results)
             quotes = wider if len(wider) == len(quotes) else quotes  # only extend an existing quote
     return sorted(quotes)
 
 
-def _if_it_fits(quotes: list[_Quote], added: _Quote, results: Sequence[Result]) -> list[_Quote]:
+def _add_if_fits(quotes: list[_Quote], added: _Quote, results: Sequence[Result]) -> list[_Quote]:
     wider = _with(quotes, added, results)
     tokens = sum(count_text(results[quote.result].text[quote.start : quote.end]) for quote in wider)
     return wider if len(wider) <= MAX_QUOTES and tokens <= MAX_TOKENS else quotes

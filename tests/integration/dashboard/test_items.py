@@ -120,8 +120,8 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
         for query, says in {
             "type=wisdom": "There is no type",
             "since=yesterday": "Write the date as",
-            "cursor=nonsense": "not one of ours",
-            "cursor=%00": "not one of ours",
+            "cursor=nonsense": "not one that a page gave",
+            "cursor=%00": "not one that a page gave",
             "project=nowhere": "No item matches",
             "project=%00": "No item matches",
             "since=2999-01-01": "No item matches",

@@ -381,7 +381,7 @@ async def test_pages_are_whole_and_the_newest_comes_first(bench: Bench, authorin
     assert seen == [f"Lesson number {number} of seven" for number in reversed(range(7))]
     assert len((await browsing.page(bench.team_id, ItemFilter(type="gotcha"), limit=10)).items) == 3
     for nonsense in ("x", "=" * 50, "bm9uc2Vuc2U", "é", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMHwwMTg"):
-        with pytest.raises(InvalidInput, match="not one of ours"):
+        with pytest.raises(InvalidInput, match="not one that a page gave"):
             await browsing.page(bench.team_id, ItemFilter(), limit=3, cursor=nonsense)
 
 
