@@ -23,10 +23,10 @@ demo: install    ## ingest the example sessions, ask them questions, see cited a
 	@$(BIN)/cairn demo
 
 test: install    ## every test but the slow ones, against a real PostgreSQL, Qdrant's engine and real HTTP that it starts itself
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not long"
 
-test-slow: install ## what starts many processes: damage, kill -9, standbys, real sessions, the browser, the measuring scripts
-	$(PYTEST) -m slow
+test-slow: install ## what takes long: many processes, damage, kill -9, real sessions, agents, models, the browser, the measuring scripts
+	$(PYTEST) -m "slow or long"
 
 test-all: install ## make test and make test-slow in one run
 	$(PYTEST)

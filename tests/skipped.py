@@ -34,5 +34,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if line := summary(str(each.longrepr[2]) if isinstance(each.longrepr, tuple) else str(each.longrepr) for each in skipped):
         terminalreporter.write_line(line)
-    if terminalreporter.config.getoption("markexpr") == "not slow":
+    if terminalreporter.config.getoption("markexpr") == "not slow and not long":
         terminalreporter.write_line("Left out: the slow tests (many processes, real sessions, the browser). Run make test-slow.")

@@ -15,6 +15,8 @@ import pytest
 from tests.fakes.provider import FakeProvider
 from tests.running import Running, start
 
+pytestmark = pytest.mark.long
+
 CONFIG = """
 [providers.one]
 kind = "openai"

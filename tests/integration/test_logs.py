@@ -18,6 +18,8 @@ from tests.fakes.provider import FakeProvider
 from tests.integration.test_door_stops import CONFIG, developer
 from tests.running import Running, start
 
+pytestmark = pytest.mark.long
+
 SECRET = "PlantedSecret-4f9a1c77"
 PROVIDER_KEY = "sk-ProviderSecret-8d2b"
 RIDDLES = (SECRET, PROVIDER_KEY)

@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from app.redaction import redact
+
+pytestmark = pytest.mark.long
 
 KEY = "gh" + "p_" + "A1b2C3d4E5" * 3 + "f6G7h8"
 

@@ -23,6 +23,8 @@ from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import QUICK, Door, open_door
 
+pytestmark = pytest.mark.long
+
 USAGE = {"include_usage": True}
 
 

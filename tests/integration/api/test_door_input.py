@@ -455,7 +455,7 @@ async def test_a_provider_without_a_price_is_listed_without_a_breaker(api: Api) 
     async with open_door(api, "one", provider={"output_usd_per_mtok": None}) as door:
         (found,) = (await door.api.ask("GET", "/v1/providers")).json["providers"]
         assert (found["standing"], found["breaker"], found["retry_in"]) == ("no_price", None, 0)
-        assert "prices.toml" in found["detail"]
+        assert "add its price to the price list" in found["detail"]
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])

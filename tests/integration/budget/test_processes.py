@@ -16,6 +16,8 @@ from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Payer
 from tests.integration.budget.conftest import Bank
 
+pytestmark = pytest.mark.long
+
 PROCESSES, CALLS = 8, 200
 
 

@@ -28,6 +28,8 @@ from app.settings import BudgetSettings, DatabaseSettings
 from app.storage.database import Database
 from tests.integration.budget.conftest import RECOUNT, Bank, open_bank
 
+pytestmark = pytest.mark.long
+
 UNITS = ("nanousd", "tokens")
 AMOUNTS = st.integers(0, 400)
 LIMITS = st.integers(0, 1000)

@@ -15,6 +15,8 @@ import pytest
 from app.cli.demo import CORRECTION
 from tests.running import ROOT, Running, running
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
     [], ["serve"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["correct"], ["forget"], ["teams"], ["teams", "add"], ["teams", "list"],

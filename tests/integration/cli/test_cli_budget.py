@@ -22,6 +22,8 @@ from tests.integration.budget.conftest import Bank, open_bank
 from tests.integration.cli.test_cli import cairn
 from tests.running import Running, running
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def server(short_folder: Path) -> Iterator[Running]:

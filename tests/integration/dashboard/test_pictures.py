@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.integration.dashboard.conftest import Door, key_of
+
+pytestmark = pytest.mark.long
 
 
 async def test_every_page_has_its_picture_by_day_by_night_and_on_a_phone(door: Door) -> None:

@@ -23,6 +23,8 @@ from app.errors import ConfigurationError, Unavailable
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
+pytestmark = pytest.mark.long
+
 SECONDS = 60
 Damage = Callable[[Path], None]
 """Of the folder `models`."""

@@ -18,6 +18,8 @@ from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
 
+pytestmark = pytest.mark.long
+
 TEXTS = [
     "hello",
     "",

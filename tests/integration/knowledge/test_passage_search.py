@@ -273,7 +273,7 @@ async def test_while_parts_are_away_terms_still_find_and_the_answer_says_so(
         async def none(text: str) -> None:
             raise Unavailable("away")
 
-        monkeypatch.setattr(bench.embedder, "encode", none)
+        monkeypatch.setattr(bench.embedder, "embed_question", none)
     answer = await ask(bench, "payment worker pool connections")
     assert set(answer.degraded) == without
     assert any(CAUSE in each for each in texts(answer))

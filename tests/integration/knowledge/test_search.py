@@ -107,7 +107,7 @@ async def test_while_a_part_is_away_words_still_find_and_the_answer_says_so(
         async def no_vector(text: str) -> list[object]:
             raise Unavailable("away")
 
-        monkeypatch.setattr(bench.embedder, "encode", no_vector)
+        monkeypatch.setattr(bench.embedder, "embed_question", no_vector)
     answer = await bench.search.query(bench.team_id, Query("why NATS over Kafka?"))
     assert answer.degraded == (part,)
     assert {result.text for result in answer.results} == {NATS, f"{NATS} too"}
@@ -149,7 +149,7 @@ async def test_a_question_whose_vector_does_not_come_is_answered_by_its_words(be
         asked.append(text)
         await blocked.wait()
 
-    monkeypatch.setattr(bench.embedder, "encode", never)
+    monkeypatch.setattr(bench.embedder, "embed_question", never)
     monkeypatch.setattr(bench.search, "_limits", KnowledgeSettings(embedding_timeout_seconds=0.05))
     async with asyncio.timeout(60):
         answer = await bench.search.query(bench.team_id, Query("NATS Kafka"))
@@ -165,7 +165,7 @@ async def test_a_caller_who_leaves_is_no_slow_embedder(bench: Bench, monkeypatch
         begun.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(bench.embedder, "encode", never)
+    monkeypatch.setattr(bench.embedder, "embed_question", never)
     query = asyncio.create_task(bench.search.query(bench.team_id, Query("NATS")))
     await begun.wait()
     query.cancel()

@@ -28,6 +28,8 @@ from app.storage.notify_listener import NotifyListener
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
 
+pytestmark = pytest.mark.long
+
 TEAM, OTHER_TEAM = uuid4(), uuid4()
 SHORT = 0.3
 """Seconds until a silent consumer's message is visible again, where a test waits for it."""

@@ -19,6 +19,8 @@ from app.errors import ConfigurationError, DatabaseUnavailable
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 
+pytestmark = pytest.mark.long
+
 
 async def ask(url: str, statement: str) -> object:
     database = await Database.open(config.DatabaseSettings(), url, name="test", pool_size=1, max_overflow=0)

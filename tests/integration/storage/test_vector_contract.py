@@ -19,6 +19,8 @@ from app.storage.vectors.lexical import SparseVector, document, query
 from app.storage.vectors.store import Hit, IndexSchema, Vector, VectorPoint, VectorStore, Within
 from tests.fakes.qdrant_server import qdrant_server
 
+pytestmark = pytest.mark.long
+
 SCHEMA = IndexSchema(keywords=("team", "type"), floats=("confidence",), datetimes=("created_at",))
 GENERATOR = np.random.default_rng(7)
 
