@@ -31,7 +31,7 @@ from app.inference.stream import summary
 from app.web import errors
 from app.web.authenticated_route import VerbatimRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
-from app.web.requester import Caller, Payer, services_of
+from app.web.requester import Payer, Reader, services_of
 
 PATH: Final = "/v1/responses"
 PING_SECONDS = 15.0
@@ -103,7 +103,7 @@ async def create_response(request: Request, payer: Payer, body: Given, x_cairn_p
 @router.api_route(f"{PATH}/{{response_id}}", methods=["GET", "DELETE"], include_in_schema=False)
 @router.api_route(f"{PATH}/{{response_id}}/input_items", methods=["GET"], include_in_schema=False)
 @router.api_route(f"{PATH}/{{response_id}}/cancel", methods=["POST"], include_in_schema=False)
-async def stored_response(caller: Caller) -> Response:  # noqa: ARG001 - the key is what counts
+async def stored_response(caller: Reader) -> Response:  # noqa: ARG001 - the key is what counts
     raise NotFound(GONE, code="not_stored")
 
 

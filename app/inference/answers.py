@@ -1,4 +1,4 @@
-"""Parse and rewrite a provider's answer in OpenAI's format, whole or in chunks; raise Fault for what is no valid answer. Pure."""
+"""Parse and rewrite a provider's answer in OpenAI's format, whole or in chunks; raise ProviderError for what is no valid answer. Pure."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ class Produced:
 
 
 def decoded(raw: bytes) -> object:
-    """Decode JSON, joining split surrogate pairs. Raises Fault for invalid JSON."""
+    """Decode JSON, joining split surrogate pairs. Raises ProviderError for invalid JSON."""
     return decoded_whole(raw)[0]
 
 
 def decoded_whole(raw: bytes) -> tuple[object, bytes]:
-    """Decode a whole answer; return it with its JSON, re-encoded if it had to be repaired. Raises Fault for invalid JSON."""
+    """Decode a whole answer; return it with its JSON, re-encoded if it had to be repaired. Raises ProviderError for invalid JSON."""
     try:
         return msgspec.json.decode(raw), raw
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -119,7 +119,7 @@ def decoded_whole(raw: bytes) -> tuple[object, bytes]:
 
 
 def completion(data: object, raw: bytes) -> Completion:
-    """Parse a whole completion. Raises Fault if it is none, whatever its HTTP status, so that it is never passed on."""
+    """Parse a whole completion. Raises ProviderError if it is none, whatever its HTTP status, so that it is never passed on."""
     if not isinstance(data, dict):
         raise malformed("its answer is not a completion object")
     if data.get("error"):
@@ -138,7 +138,7 @@ def completion(data: object, raw: bytes) -> Completion:
 
 
 def chunk(data: object, raw: bytes) -> Chunk:
-    """Parse one event of a stream. Raises Fault for an error object or an invalid chunk."""
+    """Parse one event of a stream. Raises ProviderError for an error object or an invalid chunk."""
     if not isinstance(data, dict):
         raise malformed("its stream has an event that is not a chunk object")
     if data.get("error"):
@@ -175,7 +175,7 @@ def finish_reason(choice: Mapping[str, Any]) -> str | None:
 
 
 def check_end(finish: str | None) -> None:
-    """Raise Fault if a stream closed without a finish reason. A finished but empty answer is valid."""
+    """Raise ProviderError if a stream closed without a finish reason. A finished but empty answer is valid."""
     if finish is None:
         raise ProviderError("cut", "its stream ended without a finish_reason", unknown=True)
 

@@ -52,7 +52,7 @@ class EmbeddingBatcher:
         self._calls: set[asyncio.Task[None]] = set()
 
     def seat(self, texts: list[str], *, held_tokens: int) -> BatchSlot:
-        """Enqueue texts; await `seat.future`. A failed call raises Fault for every request in it, but counts once for the breaker."""
+        """Queue texts; await `seat.future`. A failed call raises ProviderError for each request in it, yet counts once for the breaker."""
         loop = asyncio.get_running_loop()
         seat = BatchSlot(texts, held_tokens, loop.create_future())
         if _fills([seat]):

@@ -97,7 +97,7 @@ class Fanout:
         _wake(self._read)
 
     async def read(self, place: ReaderPosition) -> AsyncGenerator[bytes]:
-        """Yield every event from a position on. Raises Broken if the stream broke, or this reader fell too far behind."""
+        """Yield every event from a position on. Raises BrokenStream if the stream broke, or this reader fell too far behind."""
         self._readers.add(place)
         try:
             while True:

@@ -180,7 +180,7 @@ class StreamReading:
         self._left = False
 
     async def events(self) -> AsyncGenerator[bytes]:
-        """Yield the events. Raises Broken if the stream broke, or this reader fell too far behind."""
+        """Yield the events. Raises BrokenStream if the stream broke, or this reader fell too far behind."""
         outcome = RequestOutcome.CALLER_LEFT
         fanout = self._flight.fanout
         assert fanout is not None

@@ -32,7 +32,7 @@ URL_FETCHING_KINDS = frozenset({"gemini"})
 
 
 def check(candidate: ChainProvider, request: ChatRequest) -> None:
-    """Raise Fault if this provider can't take the request, or its price can't be bounded."""
+    """Raise ProviderError if this provider can't take the request, or its price can't be bounded."""
     if candidate.kind in URL_FETCHING_KINDS and remote_images(request.messages):
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
 

@@ -78,7 +78,7 @@ class Stream:
         self._totals = TokenUsage()
 
     async def events(self) -> AsyncGenerator[bytes]:
-        """Yield each chunk's JSON. Raises Broken if it can't be completed: what was delivered stays, and was paid."""
+        """Yield each chunk's JSON. Raises BrokenStream if it can't be completed: what was delivered stays, and was paid."""
         async with aclosing(self.pieces()) as pieces:
             async for piece in pieces:
                 yield piece.raw
@@ -135,7 +135,7 @@ class Stream:
                 return
 
     async def _rescue(self, fault: ProviderError) -> StreamJoiner:
-        """Open a stream at the next provider, and return how to join it. Raises Broken if that can't be done."""
+        """Open a stream at the next provider, and return how to join it. Raises BrokenStream if that can't be done."""
         whole = self._opened.upstream.produced
         text = "".join(self._delivered)
         if self._proceed is None or not whole.plain or self._request.choices > 1 or not text or not self._opened.left:

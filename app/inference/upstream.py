@@ -57,7 +57,7 @@ class Upstream:
         return self._held.charged
 
     async def begin(self) -> None:
-        """Read until the first output or finish. Raises Fault on a failure or timeout; then nothing was delivered."""
+        """Read until the first output or finish. Raises ProviderError on a failure or timeout; then nothing was delivered."""
         began = perf_counter()
         try:
             async with self._attempt.waiting(self._until(self._timeouts.first_token)):
@@ -73,7 +73,7 @@ class Upstream:
             self.waited += perf_counter() - began
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
-        """Yield all chunks, from the first. Raises Fault if the stream breaks; the output until then is settled.
+        """Yield all chunks, from the first. Raises ProviderError if the stream breaks; the output until then is settled.
 
         A stream longer than the hold allows is cut off: what fits is passed on, finished with "length", and the whole hold is charged.
         """

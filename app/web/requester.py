@@ -106,7 +106,6 @@ class ScrapeKeyAuth(KeyAuth):
 
 
 Reader = Annotated[Requester, Security(KeyAuth("read"))]
-Caller = Reader  # the earlier name, which api/responses.py still imports
 Admin = Annotated[Requester, Security(KeyAuth("administer"))]
 BudgetReader = Annotated[Requester, Security(KeyAuth("read_team_budget"))]
 Payer = Annotated[Requester, Security(PayerAuth("call_models"))]

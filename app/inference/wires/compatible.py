@@ -77,7 +77,7 @@ class CompatibleWire:
         await self._pool.close()
 
     async def _chunks(self, reply: aiohttp.ClientResponse, call: ProviderCall) -> AsyncGenerator[Chunk]:
-        """Yield a reply's chunks, also if the server sent a whole answer instead. Raises Fault for an error object or HTML."""
+        """Yield a reply's chunks, also if the server sent a whole answer instead. Raises ProviderError for an error object or HTML."""
         if not reply.content_type.startswith("text/event-stream"):
             for made in unstreamed.chunks(answers.decoded(await self._pool.read(reply, max_bytes=call.max_bytes))):
                 yield made
@@ -107,7 +107,7 @@ class CompatibleWire:
 
 
 def embedded(found: object, count: int) -> EmbeddingResult:
-    """Parse an embeddings reply. Raises Fault unless it has `count` vectors."""
+    """Parse an embeddings reply. Raises ProviderError unless it has `count` vectors."""
     if isinstance(found, dict) and found.get("error"):
         raise provider_errors.of_error_object(found["error"])
     rows = found.get("data") if isinstance(found, dict) else None

@@ -1,6 +1,6 @@
 """httpx transport under litellm, for one call: judges the provider's raw reply before litellm interprets it.
 
-An error reply, an error object in a 2xx, an invalid or broken answer: each raises the Fault that `CompatibleWire` would raise.
+An error reply, an error object in a 2xx, an invalid or broken answer: each raises the ProviderError that `CompatibleWire` would raise.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _checked(raw: bytes) -> Any:
-    """Decode a reply. Raises Fault if it is invalid or an error object."""
+    """Decode a reply. Raises ProviderError if it is invalid or an error object."""
     content = answers.decoded(raw)
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and first.get("error"):

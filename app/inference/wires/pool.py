@@ -33,7 +33,7 @@ class Pool:
 
     @asynccontextmanager
     async def posted(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Post; yield a reply with status 200, whose connection is kept if it is read to its end. Raises Fault otherwise."""
+        """Post; yield a reply with status 200, whose connection is kept if it is read to its end. Raises ProviderError otherwise."""
         async with await self.send("POST", url, body, headers) as reply:
             try:
                 yield reply
@@ -42,7 +42,7 @@ class Pool:
                 raise
 
     async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
-        """Send a request; return a reply with status 200, which the caller must close. Raises Fault otherwise."""
+        """Send a request; return a reply with status 200, which the caller must close. Raises ProviderError otherwise."""
         try:
             data = body if len(body) <= MAX_RAW_BYTES else BytesIO(body)  # aiohttp warns about larger byte strings
             reply = await self._client().request(method, url, data=data, headers=headers, allow_redirects=False)
@@ -58,7 +58,7 @@ class Pool:
             raise self.clean(provider_errors.of_status(reply.status, self._without_key(detail), reply.headers))
 
     async def read(self, reply: aiohttp.ClientResponse, *, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-        """Read the whole body. Raises Fault `malformed` if it breaks off, or is larger than `max_bytes`."""
+        """Read the whole body. Raises ProviderError `malformed` if it breaks off, or is larger than `max_bytes`."""
         raw = bytearray()
         try:
             while piece := await reply.content.readany():
@@ -70,7 +70,7 @@ class Pool:
         return bytes(raw)
 
     async def pieces(self, reply: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives. Raises Fault `cut` if it breaks off, after what had arrived."""
+        """Yield the body as it arrives. Raises ProviderError `cut` if it breaks off, after what had arrived."""
         try:
             while piece := await reply.content.readany():
                 yield piece

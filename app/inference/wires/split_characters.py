@@ -22,7 +22,7 @@ class SplitCharacters:
         self._open: dict[Path, str] = {}
 
     def event(self, raw: bytes) -> tuple[object, bytes]:
-        """Decode an event and join its surrogates; its JSON is re-encoded only if needed. Raises Fault for invalid JSON."""
+        """Decode an event and join its surrogates; its JSON is re-encoded only if needed. Raises ProviderError for invalid JSON."""
         try:
             data = msgspec.json.decode(raw)
             if not self._open:

@@ -21,7 +21,7 @@ def holds_whole(event: object) -> bool:
 
 
 def chunks(whole: object) -> Iterator[Chunk]:
-    """Yield each choice's message, then its finish; the usage last. Raises Fault if it is no completion."""
+    """Yield each choice's message, then its finish; the usage last. Raises ProviderError if it is no completion."""
     answers.completion(whole, b"")
     assert isinstance(whole, dict)
     head = {"id": whole.get("id"), "object": "chat.completion.chunk", "created": whole.get("created"), "model": whole.get("model")}

@@ -43,13 +43,13 @@ class Wire(Protocol):
     """A provider client. Times out only while connecting: the engine bounds answers, and cancels."""
 
     async def complete(self, call: ProviderCall) -> Completion:
-        """Return a whole answer. Raises Fault."""
+        """Return a whole answer. Raises ProviderError."""
 
     def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
-        """Yield chunks without keep-alives, up to the provider's own finish; raises Fault otherwise. Closing it disconnects."""
+        """Yield chunks without keep-alives, up to the provider's own finish; raises ProviderError otherwise. Closing it disconnects."""
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
-        """Return one vector per text. Raises Fault."""
+        """Return one vector per text. Raises ProviderError."""
 
     def supports(self, parameter: str) -> bool:
         """Tell whether the provider supports a parameter of OpenAI's chat completions; others are dropped and reported."""

@@ -123,7 +123,7 @@ def pack(message: EngineRequest | EngineReply) -> bytes:
 
 
 async def read(reader: asyncio.StreamReader) -> bytes | None:
-    """Read a frame's content; None at the end of the stream. Raises Broken if it is too large."""
+    """Read a frame's content; None at the end of the stream. Raises BrokenStream if it is too large."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MAX_BYTES:
