@@ -29,7 +29,6 @@ from app.api import (
     sessions,
     writing,
 )
-from app.api.month_limits import MonthLimits
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
@@ -89,7 +88,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     app.state.exports = FairTurns()
-    app.state.month_limits = MonthLimits()
     _add_middleware(app, settings)
     errors.install(app)
     for each in ROUTERS:

@@ -136,4 +136,4 @@ class Part:
 
 
 Opened: TypeAlias = tuple[T, Part]
-"""What a room's factory yields: its live objects, for those who use them; and its part, for the composition."""
+"""A room's live objects, for those who use them, and its part, for the composition."""

@@ -1,7 +1,7 @@
 """Checks the words of `app/` that a program can see: python -m tests.words_check. Exit 1 where one breaks a rule of VOCABULARY.
 
 - A public class name is defined once: two meanings of one word are one too many.
-- A docstring opens with what is done or is, not with a question word or with "Of".
+- A docstring, also that of a constant or a field, opens with what is done or is, not with a question word or with "Of".
 - A bound is MAX_ or MIN_.
 """
 
@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,12 +49,22 @@ def repeated_classes(every: Sequence[Module]) -> dict[str, list[str]]:
 def docstrings(every: Sequence[Module]) -> Iterator[str]:
     """Find the docstrings that open with a question word or with "Of"."""
     for module in every:
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
-                said = (ast.get_docstring(node) or "").split()
-                if said and said[0].strip(".,:;") in OPENINGS:
-                    name = getattr(node, "name", "the module")
-                    yield f'{module.path}:{getattr(node, "lineno", 1)}: the docstring of {name} opens with "{said[0]}": open with a verb, or with what it is'
+        for name, line, said in _docstrings(module.tree):
+            words = said.split()
+            if words and words[0].strip(".,:;") in OPENINGS:
+                yield f'{module.path}:{line}: the docstring of {name} opens with "{words[0]}": open with a verb, or with what it is'
+
+
+def _docstrings(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
+    """Yield the name, line and text of each docstring, also of those under an assignment."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            yield getattr(node, "name", "the module"), getattr(node, "lineno", 1), ast.get_docstring(node) or ""
+        body = getattr(node, "body", None)
+        for assigned, after in pairwise(body if isinstance(body, list) else ()):
+            match assigned, after:
+                case (ast.Assign() | ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(said)))):
+                    yield ast.unparse(assigned).partition(" ")[0].rstrip(":"), after.lineno, said
 
 
 def bounds(every: Sequence[Module]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.storage.part import StorageServices
 
 KEYS_TIMEOUT_SECONDS = 1
-"""Of a tier below memory; this cache has none."""
+"""The deadline of a tier below memory, which this cache doesn't have."""
 
 
 @dataclass(frozen=True, slots=True)

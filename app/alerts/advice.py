@@ -14,7 +14,7 @@ STEP = timedelta(minutes=10)
 MIN_MEASUREMENTS = 100
 """With fewer nothing is recommended."""
 VECTOR_BYTES = 1_600
-"""Of an entry of the embeddings' cache: 384 floats and the book-keeping."""
+"""The size of an entry of the embeddings' cache: 384 floats and the book-keeping."""
 SERIES = (
     *("cache.hits", "cache.lookups", "cache.evictions", "cache.bytes", "cache.asked_again"),
     *("pool.used", "database.wait", "queue.oldest", "inference.attempts", "inference.seconds"),

@@ -17,7 +17,7 @@ KINDS: Mapping[str, frozenset[Take]] = {
     "level": frozenset({"mean", "max", "last"}),
 }
 PROBES: Mapping[str, tuple[str, ...]] = {"budget.used_early": ("developer",)}
-"""What is no roll-up, and looked up when the rules are evaluated; with its labels."""
+"""Measures without a roll-up, which are read when the rules are evaluated, each with its labels."""
 
 
 class SeriesRule(NamedRule):

@@ -18,15 +18,15 @@ from app.api.model_calls import (
     call_context,
     check_model,
     receipt_headers,
+    refuse_hosted_tools,
     request_bytes,
     stream_asked,
     written,
 )
-from app.api.month_limits import MonthLimit, month_limits_of
 from app.api.schema import ResponseBody
-from app.errors import InvalidInput
+from app.budget.views import MonthLimit
 from app.inference.allowance import off_the_loop
-from app.inference.conversation import Conversation, HostedTool
+from app.inference.conversation import Conversation
 from app.inference.dialects.messages import MESSAGES, PING, read_request
 from app.inference.request import Receipt
 from app.inference.stream import summary
@@ -84,7 +84,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     conversation = await off_the_loop(partial(read_conversation, body), size)
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
-    limit = await month_limits_of(request).of(payer, services)  # before the call: an open stream must not wait
+    limit = await services.budget.month_limits.read(payer)  # before the call: an open stream must not wait
     if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         headers = _headers(request, stream.receipt, limit)
@@ -118,16 +118,8 @@ def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Convers
     """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
     conversation = read_request(body, counted=counted)
     check_model(conversation)
-    for place, tool in enumerate(body.get("tools") or ()):
-        if any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools):
-            raise _hosted(place, tool)
+    refuse_hosted_tools(conversation, body, instead="a tool of your own with an input_schema")
     return conversation
-
-
-def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
-    reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
-    said = f"tools[{place}] is {tool['type']}, a tool that the provider runs or defines itself: {reason}."
-    return InvalidInput(f"{said} Leave it out, or define a tool of your own with an input_schema.", param=f"tools[{place}]")
 
 
 def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fastapi import Header, Request
 from app.accounts.requester import Requester
 from app.api.schema import ProjectName
 from app.errors import InvalidInput
-from app.inference.conversation import Conversation
+from app.inference.conversation import Conversation, HostedTool
 from app.inference.conversations import AnswerStream
 from app.inference.dialects.dialect import EventWriter
 from app.inference.request import CacheMode, CallContext, Receipt
@@ -78,6 +78,19 @@ def check_model(conversation: Conversation) -> None:
     check_label(conversation.model, param="model")
     if "\0" in conversation.model:
         raise InvalidInput("model holds a NUL character: take that character out.", param="model")
+
+
+def refuse_hosted_tools(conversation: Conversation, body: Mapping[str, Any], *, left_out: tuple[str, ...] = (), instead: str) -> None:
+    """Raise InvalidInput for the first tool that the vendor itself runs or defines, by its place.
+
+    `left_out`: beginnings of types that are dropped and named instead; `instead`: what the caller may define.
+    """
+    hosted = {id(each.data) for each in conversation.tools if isinstance(each, HostedTool)}  # as given: the very objects of the body
+    for place, tool in enumerate(body.get("tools") or ()):
+        if id(tool) in hosted and not tool["type"].startswith(left_out):
+            reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
+            said = f"tools[{place}] is {tool['type']}, a tool that the vendor runs or defines itself: {reason}."
+            raise InvalidInput(f"{said} Leave it out, or define {instead}.", param=f"tools[{place}]")
 
 
 def stream_asked(body: Mapping[str, Any]) -> bool:

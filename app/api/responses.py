@@ -18,13 +18,14 @@ from app.api.model_calls import (
     call_context,
     check_model,
     receipt_headers,
+    refuse_hosted_tools,
     request_bytes,
     stream_asked,
     written,
 )
-from app.errors import CairnError, InvalidInput, NotFound
+from app.errors import CairnError, NotFound
 from app.inference.allowance import off_the_loop
-from app.inference.conversation import Conversation, HostedTool
+from app.inference.conversation import Conversation
 from app.inference.conversations import AnswerStream
 from app.inference.dialects.responses import PING, RESPONSES, ResponsesEventWriter
 from app.inference.stream import summary
@@ -73,7 +74,7 @@ class ResponsesFeed(NamedFeed):
     """A stream of a response's events; an error is the last one, with the next number."""
 
     def __init__(self, stream: AnswerStream, asked: Conversation, headers: dict[str, str]) -> None:
-        self._writer: ResponsesEventWriter = RESPONSES.event_writer(asked=asked)
+        self._writer: ResponsesEventWriter = RESPONSES.event_writer(input_tokens=stream.receipt.input_tokens, asked=asked)
         super().__init__(written(stream, self._writer), headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
 
     def _error_frame(self, error: CairnError) -> bytes:
@@ -111,14 +112,5 @@ def read_conversation(body: dict[str, Any]) -> Conversation:
     """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
     conversation = RESPONSES.read_request(body)
     check_model(conversation)
-    for place, tool in enumerate(body.get("tools") or ()):
-        hosted = any(isinstance(each, HostedTool) and each.data is tool for each in conversation.tools)
-        if hosted and not tool["type"].startswith(LEFT_OUT):
-            raise _hosted(place, tool)
+    refuse_hosted_tools(conversation, body, left_out=LEFT_OUT, instead="a function of your own")
     return conversation
-
-
-def _hosted(place: int, tool: dict[str, Any]) -> InvalidInput:
-    reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
-    said = f"tools[{place}] is {tool['type']}, a tool that OpenAI runs or defines itself: {reason}."
-    return InvalidInput(f"{said} Leave it out, or define a function of your own.", param=f"tools[{place}]")

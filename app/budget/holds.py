@@ -64,7 +64,7 @@ class Hold:
     period_start: datetime
     day: date
     left: int | None = None
-    """What the developer had left once it was granted, in nano-dollars; None: no limit."""
+    """The developer's remaining budget after this hold, in nano-dollars; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)

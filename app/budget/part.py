@@ -17,6 +17,7 @@ from app.budget.corrections import Corrections
 from app.budget.hold_sweeper import HoldSweeper
 from app.budget.ledger import Ledger
 from app.budget.limits import BudgetLimits
+from app.budget.month_limits import MonthLimits
 from app.budget.periods import Calendar
 from app.budget.price_list import load as load_prices
 from app.budget.prices import Prices
@@ -44,6 +45,7 @@ class BudgetServices:
     spending: Spending
     facts: BudgetFacts
     """Changed balances, for the alert engine."""
+    month_limits: MonthLimits
 
 
 @asynccontextmanager
@@ -66,7 +68,9 @@ async def open_budget(
         for closing in (sweeper.close, requests.close, ledger.close):
             stack.push_async_callback(_quietly, closing)
         budgets = Budgets(accounts, limits, BalanceReader(database, calendar, read_alerts), ledger, Corrections(database))
-        services = BudgetServices(ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts)
+        services = BudgetServices(
+            ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts, MonthLimits(budgets)
+        )
         yield services, _part(budgets, loops=tuple(sweeper.loops()))
 
 

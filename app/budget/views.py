@@ -46,6 +46,14 @@ class NamedBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class MonthLimit:
+    """A month's limit with its top-ups, in nano-dollars; None: no limit."""
+
+    nanousd: int | None
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeveloperSpending:
     """A developer's month so far; the limit includes its top-ups. `ends`: the end of the month."""
 

@@ -28,7 +28,7 @@ CACHE = "cache"
 """Invalidation topic; its message is a cache's name."""
 COMPRESS_FROM_BYTES = 1024
 COOLDOWN_SECONDS = 5.0
-"""How long a tier is skipped after a failure."""
+"""The time for which a tier is skipped after a failure."""
 MAX_PENDING_WRITES = 1000
 _PLAIN, _ZSTD = b"\x02", b"\x03"
 """Format markers. \x00 and \x01 were an older version's, without a checksum."""

@@ -24,7 +24,7 @@ CHARGE_MARKS: dict[str | None, tuple[Tone, str]] = {
     "disputed": ("bad", "the provider's reported usage is impossible: charged what was held"),
     "corrected": ("plain", "the charge was corrected: see the history"),
 }
-"""How the last paid attempt was charged → tone and words."""
+"""The mark of a charge in the ledger → tone and words."""
 NOT_ANSWERED: dict[int, str] = {
     RequestOutcome.BAD_REQUEST: "refused: the request was wrong",
     RequestOutcome.NOT_AUTHENTICATED: "refused: the key was not valid",

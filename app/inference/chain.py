@@ -36,7 +36,7 @@ class ChainProvider:
     reasoning: bool = False
     """The model may produce hidden reasoning, billed as output."""
     streams: bool = False
-    """What it streams can be assembled into the answer that it would send whole."""
+    """True if a plain request may be asked as a stream and put together again (`assembly.py`)."""
     connections: int = 500
     """Chat calls under way at once; others wait."""
 

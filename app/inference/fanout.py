@@ -21,7 +21,7 @@ RAW_WINDOW_BYTES = 32_768
 STRUCTURED_WINDOW_BYTES = 2**20
 """Window for chunks that are more than text (reasoning, a second choice); readers further behind have lost them."""
 MAX_AHEAD_BYTES = 65_536
-"""How far the provider may be read ahead of the fastest reader."""
+"""The most that the provider is read ahead of the fastest reader."""
 MAX_COMPACTED_CHARS = 4096
 """Text in one chunk that is made of compacted ones."""
 DISCARDED = b""

@@ -17,7 +17,7 @@ from app.inference.provider_errors import ProviderError
 from app.settings import TimeoutSettings
 
 AFTER_FINISH_SECONDS = 2.0
-"""How long to wait for the usage after the finish."""
+"""The time to wait for the usage after the finish."""
 MAX_BEFORE_FIRST_TOKEN = 1000
 
 

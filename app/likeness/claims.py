@@ -136,7 +136,7 @@ class ExactClaims:
     ordered_pairs: frozenset[tuple[str, str, str]]
     """(left, link, right), as in ("nats", "instead of", "kafka"): turned round, it says the opposite."""
     has_direction: bool
-    """Whether it has a word for which order carries meaning, such as `from` or `depends`."""
+    """True if the text has a word that makes the order of names matter, such as `from` or `depends`."""
 
 
 @lru_cache(maxsize=256)  # one text is compared with many, and extraction takes 80 % of the time

@@ -27,13 +27,13 @@ log = structlog.get_logger()
 State = Literal["queued", "running", "done", "failed"]
 Json: TypeAlias = dict[str, Any]
 FINISHED_KEPT = timedelta(days=7)
-"""How long finished jobs are kept."""
+"""The time for which finished jobs are kept."""
 _CLAIM_LOCK = 0xCA1C_0002
 _MAX_PROGRESS = 2**31 - 1
 LIVE, NORMAL, LOW = 0, 1, 2
 """Priorities: for a user who is waiting now; requested work; background work."""
 AGING_EVERY = 4
-"""Of so many claims, one takes the oldest job, whatever its priority (LOW aside)."""
+"""One claim in this many takes the oldest job, whatever its priority (LOW aside)."""
 
 
 @dataclass(frozen=True, slots=True)

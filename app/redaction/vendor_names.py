@@ -18,7 +18,7 @@ _VENDORS = (
     *("digitalocean", "paypal", "braintree", "plaid", "algolia", "pinecone", "twitch", "dropbox", "okta", "auth0", "postmark", "npm"),
 )
 _SUFFIXES = ("=", ":", " =", " :", "_live", "_test", "_prod", '"', "'")
-"""What may follow the vendor's name."""
+"""The endings that may follow the vendor's name."""
 _ASSIGNED = re.compile(
     r"(?P<vendor>[A-Za-z0-9]{3,20})(?:_(?i:live|test|prod|api|auth|bot|creds?)){0,3}[\"']?[ \t]{0,4}(?:=>|:=|[=:])[ \t]{0,4}[\"']?"
     r"(?P<secret>[A-Za-z0-9_-]{24,200}+)(?![A-Za-z0-9_./:@(\[-])"

@@ -10,7 +10,7 @@ from app.errors import InvalidInput
 
 Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generic"]
 GivenFormat = Literal["auto", Format]
-"""What a caller may say of a transcript's format; auto: it is recognised by its content."""
+"""The formats that a caller may give; auto: recognised by content."""
 Role = Literal["user", "assistant", "tool", "system"]
 Kind = Literal[
     "prompt",  # typed by a person (also what is typed when a tool call is rejected)

@@ -27,7 +27,7 @@ BOUNDED = frozenset({"http.answered"})
 OUR_OWN = frozenset({"timestamp", "level", "request_id"})
 MIN_SECRET_CHARS = 8
 FRAMES = 12
-"""Of a traceback, the innermost: the rest is the framework's."""
+"""The number of innermost frames of a traceback that are logged: the rest is the framework's."""
 
 
 def configure(settings: LogSettings, *, clean: Callable[[str], str]) -> None:

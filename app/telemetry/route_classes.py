@@ -11,7 +11,7 @@ CLASSES = {
     "budget": "budgets",
     "budgets": "budgets",
 }
-"""Of routes under /v1, by their first word."""
+"""The class of each route under /v1, by the first word of its path."""
 OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 

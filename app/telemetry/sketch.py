@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import ceil
 
 LAYOUT = 1
-"""Of the grid: stored sketches name their buckets by place. Another grid is another number, and what is stored is passed over."""
+"""The version of the grid. Stored sketches name their buckets by position: after a change of the grid, older ones are skipped."""
 FIRST, LAST = -5, 8
 """Powers of ten: 10 µs; beyond the tokens of any call."""
 OTHERS = (0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, *(4.0**power for power in range(3, 14)))

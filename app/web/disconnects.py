@@ -98,7 +98,7 @@ class NamedFeed(Feed):
         self._ping = ping
         self._ping_seconds = ping_seconds
         self._sent_at: float | None = None
-        """When the last event was sent, by the loop's clock; None before the first one, and after the last."""
+        """The time of the last event, by the loop's clock; None before the first one and after the last."""
 
     async def _send(self, send: Send) -> None:
         loop = asyncio.get_running_loop()

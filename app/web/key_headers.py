@@ -12,7 +12,7 @@ from app.redaction.labels import check_label
 
 AUTHORIZATION, TEAM, DEVELOPER, PURPOSE = "authorization", "x-cairn-team", "x-cairn-developer", "x-cairn-purpose"
 API_KEY: Final = "x-api-key"
-"""Where Anthropic's clients put a key."""
+"""The header in which Anthropic's clients send a key."""
 MAX_CHARS: Final = {TEAM: 100, DEVELOPER: 200, PURPOSE: 64}
 _READ: Final = {name.encode(): name for name in (AUTHORIZATION, API_KEY, *MAX_CHARS)}
 

@@ -24,6 +24,8 @@ def checked(tmp_path: Path, **files: str) -> list[str]:
         ('class A:\n    """Of a session."""\n', "the docstring of A opens with"),
         ('class A:\n    async def f(self):\n        """Whether, perhaps."""\n', 'opens with "Whether,"'),
         ('"""How it goes."""\n', "the docstring of the module opens with"),
+        ('SECONDS = 3\n"""How long it waits."""\n', "the docstring of SECONDS opens with"),
+        ('class A:\n    left: int = 0\n    """What is left."""\n', "the docstring of left opens with"),
         ("MOST_ITEMS = 3\n", "MOST_ITEMS: call a bound MAX_ or MIN_"),
         ("_LEAST_ITEMS: int = 3\n", "_LEAST_ITEMS: call a bound"),
     ],

@@ -47,26 +47,33 @@ class Fields:
             raise self.wrong(name, "is missing: give a string that is not empty")
         return found
 
+    def present_text(self, name: str) -> str:
+        """Return a text that must be there, but may be empty."""
+        found = self.text(name)
+        if found is None:
+            raise self.wrong(name, "is missing: give a string")
+        return found
+
     def flag(self, name: str) -> bool | None:
         found = self.value(name)
         if found is not None and not isinstance(found, bool):
             raise self.wrong(name, f"must be true or false, not {kind_of(found)}")
         return found
 
-    def integer(self, name: str, *, least: int, most: int) -> int | None:
+    def integer(self, name: str, *, minimum: int, maximum: int) -> int | None:
         found = self.value(name)
         if found is None:
             return None
-        if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-            raise self.wrong(name, f"must be a whole number from {least:,} to {most:,}")
+        if isinstance(found, bool) or not isinstance(found, int) or not minimum <= found <= maximum:
+            raise self.wrong(name, f"must be a whole number from {minimum:,} to {maximum:,}")
         return found
 
-    def number(self, name: str, *, least: float, most: float) -> float | None:
+    def number(self, name: str, *, minimum: float, maximum: float) -> float | None:
         found = self.value(name)
         if found is None:
             return None
-        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or not least <= found <= most:
-            raise self.wrong(name, f"must be a number from {least:g} to {most:g}")
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or not minimum <= found <= maximum:
+            raise self.wrong(name, f"must be a number from {minimum:g} to {maximum:g}")
         return found
 
     def choice(self, name: str, allowed: Collection[str]) -> str | None:
@@ -75,17 +82,17 @@ class Fields:
             raise self.wrong(name, f"must be one of {', '.join(sorted(allowed))}")
         return found
 
-    def items(self, name: str, *, most: int) -> list[Any] | None:
+    def items(self, name: str, *, maximum: int) -> list[Any] | None:
         found = self.value(name)
         if found is not None and not isinstance(found, list):
             raise self.wrong(name, f"must be a list, not {kind_of(found)}")
-        if found is not None and len(found) > most:
-            raise self.wrong(name, f"has {len(found):,} elements: at most {most:,} are taken")
+        if found is not None and len(found) > maximum:
+            raise self.wrong(name, f"has {len(found):,} elements: at most {maximum:,} are taken")
         return found
 
-    def objects(self, name: str, *, most: int) -> Iterator[Fields]:
+    def objects(self, name: str, *, maximum: int) -> Iterator[Fields]:
         """Yield a list's elements, each of which must be an object; nothing if the list is missing."""
-        for place, each in enumerate(self.items(name, most=most) or ()):
+        for place, each in enumerate(self.items(name, maximum=maximum) or ()):
             yield Fields(each, f"{self.at(name)}[{place}]")
 
     def object(self, name: str) -> Fields | None:

@@ -15,7 +15,7 @@ from app.inference.surrogates import mend_text
 FIELD = "input"
 """The function's only property: what the custom tool is given."""
 _HEAD = ("{", '"', *FIELD, '"', ":", '"')
-"""What comes before the text, character by character; white space may stand before each but those within the name."""
+"""The characters before the text, in order; white space may stand before each except those of the name."""
 _SPACES = " \t\r\n"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 

@@ -31,14 +31,15 @@ class ChatDialect:
     def read_answer(self, body: Mapping[str, Any], asked: Conversation | None = None) -> WholeAnswer:
         return answers.read_answer(body, asked)
 
-    def write_answer(self, answer: WholeAnswer, *, extra: Mapping[str, Any]) -> dict[str, Any]:
+    def write_answer(self, answer: WholeAnswer, *, extra: Mapping[str, Any], asked: Conversation | None = None) -> dict[str, Any]:
+        del asked  # this dialect repeats nothing of it
         return answers.write_answer(answer, extra=extra)
 
     def event_reader(self, asked: Conversation | None = None) -> ChatEventReader:
         return ChatEventReader(asked)
 
-    def event_writer(self, *, input_tokens: int, usage_asked: bool = True) -> ChatEventWriter:
-        del input_tokens  # told at the end only
+    def event_writer(self, *, input_tokens: int, usage_asked: bool = True, asked: Conversation | None = None) -> ChatEventWriter:
+        del input_tokens, asked  # told at the end only
         return ChatEventWriter(usage_asked=usage_asked)
 
 

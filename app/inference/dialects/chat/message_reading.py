@@ -82,7 +82,7 @@ class MessageReader:
         yield from _marked(message, tuple(contents(message, "content")))
         if refusal := message.text("refusal"):
             yield RefusalText(refusal)
-        for call in message.objects("tool_calls", most=MAX_CALLS):
+        for call in message.objects("tool_calls", maximum=MAX_CALLS):
             made = _call(call)
             if made.kind == "custom":
                 self._custom.add(made.id)
@@ -104,17 +104,17 @@ def contents(message: Fields, name: str) -> Iterator[Part]:
         return
     if found is not None and not isinstance(found, list):
         raise message.wrong(name, f"must be a string or a list of parts, not {kind_of(found)}")
-    for part in message.objects(name, most=MAX_PARTS):
+    for part in message.objects(name, maximum=MAX_PARTS):
         yield from _content(part)
 
 
 def _content(part: Fields) -> Iterator[Part]:
     match part.value("type"):
         case "text":
-            if text := _present(part, "text"):
+            if text := part.present_text("text"):
                 yield Text(text, cache_mark(part))
         case "refusal":
-            yield RefusalText(_present(part, "refusal"))
+            yield RefusalText(part.present_text("refusal"))
         case "image_url":
             yield _image(part)
         case "file":
@@ -128,14 +128,6 @@ def _content(part: Fields) -> Iterator[Part]:
             yield Opaque("chat", kind, part.whole)
         case _:
             raise part.wrong("type", "is missing: give text, image_url, file or refusal")
-
-
-def _present(part: Fields, name: str) -> str:
-    """Return a text that must be there, but may be empty."""
-    found = part.text(name)
-    if found is None:
-        raise part.wrong(name, "is missing: give a string")
-    return found
 
 
 def _image(part: Fields) -> Image:
@@ -163,13 +155,13 @@ def _document(part: Fields) -> Document:
 
 def thoughts(message: Fields) -> Iterator[Thinking]:
     """Yield the thinking that a message carries: in blocks with their signatures, as litellm writes them, else as plain text."""
-    blocks = message.items("thinking_blocks", most=MAX_PARTS)
+    blocks = message.items("thinking_blocks", maximum=MAX_PARTS)
     for name in ("reasoning_content", "reasoning"):
         text = message.value(name)
         if not blocks and isinstance(text, str) and text:
             yield Thinking(text)
             return
-    for block in message.objects("thinking_blocks", most=MAX_PARTS):
+    for block in message.objects("thinking_blocks", maximum=MAX_PARTS):
         yield _thought(block)
 
 

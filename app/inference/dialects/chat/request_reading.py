@@ -24,31 +24,31 @@ def read_request(body: Mapping[str, Any]) -> Conversation:
     request = Fields(body)
     model = request.needed_text("model", max_chars=200)
     messages = MessageReader()
-    for message in request.objects("messages", most=MAX_MESSAGES):
+    for message in request.objects("messages", maximum=MAX_MESSAGES):
         messages.add(message)
     if not messages.turns:
         raise request.wrong("messages", "is empty: send at least one message")
-    tools = [_tool(each) for each in request.objects("tools", most=MAX_TOOLS)]
-    tools += [_function(each, cache=None) for each in request.objects("functions", most=MAX_TOOLS)]
+    tools = [_tool(each) for each in request.objects("tools", maximum=MAX_TOOLS)]
+    tools += [_function(each, cache=None) for each in request.objects("functions", maximum=MAX_TOOLS)]
     options = _options(request)
     return Conversation(model, tuple(messages.turns), tuple(tools), options, dialect="chat")
 
 
 def _options(request: Fields) -> Options:
     """Read the generation options; those that only this dialect has are kept in `other`."""
-    longest = request.integer("max_completion_tokens", least=1, most=MAX_TOKENS)
-    older = request.integer("max_tokens", least=1, most=MAX_TOKENS)
+    longest = request.integer("max_completion_tokens", minimum=1, maximum=MAX_TOKENS)
+    older = request.integer("max_tokens", minimum=1, maximum=MAX_TOKENS)
     choice = _tool_choice(request, "tool_choice") or _tool_choice(request, "function_call")
     return Options(
         max_tokens=longest or older,
-        choices=request.integer("n", least=1, most=128) or 1,
-        temperature=request.number("temperature", least=0, most=2),
-        top_p=request.number("top_p", least=0, most=1),
-        top_k=request.integer("top_k", least=-1, most=2**31),
+        choices=request.integer("n", minimum=1, maximum=128) or 1,
+        temperature=request.number("temperature", minimum=0, maximum=2),
+        top_p=request.number("top_p", minimum=0, maximum=1),
+        top_k=request.integer("top_k", minimum=-1, maximum=2**31),
         stop=_stop(request),
-        seed=request.integer("seed", least=-(2**63), most=2**63 - 1),
-        presence_penalty=request.number("presence_penalty", least=-2, most=2),
-        frequency_penalty=request.number("frequency_penalty", least=-2, most=2),
+        seed=request.integer("seed", minimum=-(2**63), maximum=2**63 - 1),
+        presence_penalty=request.number("presence_penalty", minimum=-2, maximum=2),
+        frequency_penalty=request.number("frequency_penalty", minimum=-2, maximum=2),
         tool_choice=choice,
         parallel_tools=request.flag("parallel_tool_calls"),
         reasoning=_reasoning(request),
@@ -63,7 +63,7 @@ def _other(request: Fields) -> dict[str, Any]:
     """Return the options that were not read yet, and what can't be told otherwise. Read last."""
     for name in TRANSPORT:
         request.value(name)
-    kept: dict[str, Any] = {"logprobs": request.flag("logprobs"), "top_logprobs": request.integer("top_logprobs", least=0, most=20)}
+    kept: dict[str, Any] = {"logprobs": request.flag("logprobs"), "top_logprobs": request.integer("top_logprobs", minimum=0, maximum=20)}
     match request.value("tool_choice"):
         case {"type": "allowed_tools"} as allowed:
             kept["tool_choice"] = allowed

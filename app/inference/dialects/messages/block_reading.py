@@ -90,7 +90,7 @@ class BlockTurnReader:
             return
         if not isinstance(found, list):
             raise message.wrong("content", f"must be a string or a list of blocks, not {kind_of(found)}")
-        for block in message.objects("content", most=MAX_BLOCKS):
+        for block in message.objects("content", maximum=MAX_BLOCKS):
             kind = block.value("type")
             allowed = ONLY.get(kind, (role,)) if isinstance(kind, str) else (role,)
             if role not in allowed:
@@ -129,7 +129,7 @@ class BlockTurnReader:
         if isinstance(found, str):
             parts = (Text(found),) if found else ()
         elif found is not None:
-            parts = tuple(part for each in block.objects("content", most=MAX_BLOCKS) for part in self._content(each))
+            parts = tuple(part for each in block.objects("content", maximum=MAX_BLOCKS) for part in self._content(each))
         return ToolResult(call_id, parts, failed=block.flag("is_error") or False, cache=cache_mark(block))
 
     def _content(self, block: Fields) -> Iterator[Part]:
@@ -165,7 +165,7 @@ def system_turn(request: Fields) -> Iterator[Turn]:
         parts = [Text(found)] if found else []
     elif found is None or isinstance(found, list):
         parts = []
-        for block in request.objects("system", most=MAX_BLOCKS):
+        for block in request.objects("system", maximum=MAX_BLOCKS):
             if block.value("type") != "text":
                 raise block.wrong("type", "must be text: a system prompt takes no other block")
             if text := block.text("text"):
@@ -236,7 +236,7 @@ def _texts(block: Fields) -> str:
     if isinstance(found, str):
         return found
     texts = []
-    for each in block.objects("content", most=MAX_BLOCKS):
+    for each in block.objects("content", maximum=MAX_BLOCKS):
         if each.value("type") != "text":
             raise each.wrong("type", "must be text here: send an image as a block of its own")
         texts.append(each.text("text") or "")

@@ -28,7 +28,7 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     """Read a request. Raises InvalidInput with the path of what is wrong. `counted`: only to be counted, so `max_tokens` may be missing."""
     request = Fields(body)
     model = request.needed_text("model", max_chars=MAX_MODEL_CHARS)
-    max_tokens = request.integer("max_tokens", least=1, most=MAX_TOKENS)
+    max_tokens = request.integer("max_tokens", minimum=1, maximum=MAX_TOKENS)
     if max_tokens is None and not counted:
         raise request.wrong("max_tokens", "is missing: give the most tokens that the answer may have")
     if request.value("thread") is not None:
@@ -37,7 +37,7 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     request.value("stream")
     reader = BlockTurnReader()
     turns = list(system_turn(request))
-    for message in request.objects("messages", most=MAX_MESSAGES):
+    for message in request.objects("messages", maximum=MAX_MESSAGES):
         reader.add(message)
     reader.end(request)
     other: dict[str, Any] = {CITATIONS: True} if reader.citations else {}
@@ -52,9 +52,9 @@ def _options(request: Fields, max_tokens: int | None, tools: tuple[ToolDefinitio
     metadata = request.object("metadata")
     return Options(
         max_tokens=max_tokens,
-        temperature=request.number("temperature", least=0, most=1),
-        top_p=request.number("top_p", least=0, most=1),
-        top_k=request.integer("top_k", least=0, most=MAX_TOKENS),
+        temperature=request.number("temperature", minimum=0, maximum=1),
+        top_p=request.number("top_p", minimum=0, maximum=1),
+        top_k=request.integer("top_k", minimum=0, maximum=MAX_TOKENS),
         stop=_stops(request),
         tool_choice=choice,
         parallel_tools=parallel,
@@ -66,7 +66,7 @@ def _options(request: Fields, max_tokens: int | None, tools: tuple[ToolDefinitio
 
 
 def _stops(request: Fields) -> tuple[str, ...]:
-    found = request.items("stop_sequences", most=MAX_STOPS) or []
+    found = request.items("stop_sequences", maximum=MAX_STOPS) or []
     for place, each in enumerate(found):
         if not isinstance(each, str) or not each:
             raise request.wrong(f"stop_sequences[{place}]", "must be a string that is not empty")
@@ -76,7 +76,7 @@ def _stops(request: Fields) -> tuple[str, ...]:
 def _tools(request: Fields, other: dict[str, Any]) -> tuple[ToolDefinition | HostedTool, ...]:
     found: list[ToolDefinition | HostedTool] = []
     names: set[str] = set()
-    for tool in request.objects("tools", most=MAX_TOOLS):
+    for tool in request.objects("tools", maximum=MAX_TOOLS):
         kind = tool.text("type")
         if kind not in {None, "custom"}:
             found.append(HostedTool("messages", str(kind), tool.whole))
@@ -149,7 +149,7 @@ def _thinking(request: Fields, max_tokens: int | None, other: dict[str, Any]) ->
         case "adaptive":
             return Reasoning(effort=effort, adaptive=True, summary=summary), form
         case "enabled":
-            budget = thinking.integer("budget_tokens", least=MIN_BUDGET_TOKENS, most=MAX_TOKENS)
+            budget = thinking.integer("budget_tokens", minimum=MIN_BUDGET_TOKENS, maximum=MAX_TOKENS)
             if budget is None:
                 raise thinking.wrong("budget_tokens", f"is missing: give at least {MIN_BUDGET_TOKENS:,}, and less than max_tokens")
             if max_tokens is not None and budget >= max_tokens:

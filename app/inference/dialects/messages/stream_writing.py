@@ -6,93 +6,52 @@ its first words, so that none is empty.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from app.budget.prices import TokenUsage
-from app.inference.answer_events import (
-    AnswerEvent,
-    AnswerStarted,
-    ArgumentsDelta,
-    ChoiceEnded,
-    PartEnded,
-    PartStarted,
-    SignatureDelta,
-    TextDelta,
-)
+from app.inference.answer_events import AnswerStarted, ArgumentsDelta, PartStarted, SignatureDelta, TextDelta
 from app.inference.dialects.messages.answers import answer_id
 from app.inference.dialects.messages.blocks import Json, id_of, stop_reason, usage_object
+from app.inference.dialects.ordered_writing import Delta, OrderedEventWriter, OrderedPart
 from app.inference.dialects.wrapped_tools import wrapped_text
-from app.inference.provider_errors import ProviderError
 
-Delta = TextDelta | ArgumentsDelta | SignatureDelta
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
 @dataclass(slots=True)
-class _Part:
-    """A part that has begun. `waiting`: its deltas that came before its turn; `block`: its block is open."""
+class _Part(OrderedPart):
+    """A part that has begun. `block`: its block is open."""
 
-    started: PartStarted
-    waiting: list[Delta] = field(default_factory=list)
-    ended: bool = False
     block: bool = False
 
 
-class MessagesEventWriter:
+class MessagesEventWriter(OrderedEventWriter[_Part]):
     """Writes one stream: the first choice, since this dialect knows no other."""
 
     def __init__(self, *, input_tokens: int) -> None:
+        super().__init__()
         self._input_tokens = input_tokens
-        self._begun = False
-        self._parts: deque[_Part] = deque()
         self._index = 0
         self._calls = self._refused = False
-        self._end: ChoiceEnded | None = None
-
-    def feed(self, event: AnswerEvent) -> Iterator[bytes]:
-        """Yield the events that one typed event becomes; some become none."""
-        if isinstance(event, AnswerStarted):
-            yield from self._start(event)
-            return
-        if getattr(event, "choice", None) != 0 or self._end is not None:
-            return
-        yield from self._start(AnswerStarted())
-        match event:
-            case PartStarted():
-                self._calls = self._calls or event.kind == "tool_call"
-                self._refused = self._refused or event.kind == "refusal"
-                self._parts.append(_Part(event))
-                yield from self._advance()
-            case TextDelta() | ArgumentsDelta() | SignatureDelta():
-                yield from self._add(event)
-            case PartEnded():
-                for part in self._parts:
-                    part.ended = part.ended or part.started.part == event.part
-                yield from self._advance()
-            case ChoiceEnded():
-                self._end = event
-                for part in self._parts:
-                    part.ended = True
-                yield from self._advance()
 
     def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
-        if self._end is None:
-            raise ProviderError("cut", "its stream ended before the answer did", unknown=True)
-        reason = stop_reason(self._end.reason, calls=self._calls, refused=self._refused)
-        delta = {"stop_reason": reason, "stop_sequence": self._end.stop_sequence}
+        ended = self._ended()
+        reason = stop_reason(ended.reason, calls=self._calls, refused=self._refused)
+        delta = {"stop_reason": reason, "stop_sequence": ended.stop_sequence}
         yield sse("message_delta", delta=delta, usage={**usage_object(usage), **extra})
         yield sse("message_stop")
 
+    def _make_part(self, started: PartStarted) -> _Part:
+        self._calls = self._calls or started.kind == "tool_call"
+        self._refused = self._refused or started.kind == "refusal"
+        return _Part(started)
+
     def _start(self, started: AnswerStarted) -> Iterator[bytes]:
-        if self._begun:
-            return
-        self._begun = True
         message: Json = {
             "id": answer_id(started.id),
             "type": "message",
@@ -105,28 +64,9 @@ class MessagesEventWriter:
         }
         yield sse("message_start", message=message)
 
-    def _add(self, delta: Delta) -> Iterator[bytes]:
-        for place, part in enumerate(self._parts):
-            if part.started.part == delta.part:
-                if place == 0:
-                    yield from self._write(part, delta)
-                else:
-                    part.waiting.append(delta)
-                return
-
-    def _advance(self) -> Iterator[bytes]:
-        """Write what has come of the first part; where it has ended, close its block and go on with the next."""
-        while self._parts:
-            part = self._parts[0]
-            if part.started.kind in {"tool_call", "opaque"} and not part.block:
-                yield from self._open(part)
-            waiting, part.waiting = part.waiting, []
-            for delta in waiting:
-                yield from self._write(part, delta)
-            if not part.ended:
-                return
-            yield from self._close(part)
-            self._parts.popleft()
+    def _take_turn(self, part: _Part) -> Iterator[bytes]:
+        if part.started.kind in {"tool_call", "opaque"} and not part.block:
+            yield from self._open(part)
 
     def _open(self, part: _Part, block: Json | None = None) -> Iterator[bytes]:
         if block is None and (block := _first(part.started, self._index)) is None:

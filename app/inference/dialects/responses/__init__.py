@@ -18,7 +18,7 @@ __all__ = ["PING", "RESPONSES", "ResponsesDialect", "ResponsesEventWriter"]
 
 
 class ResponsesDialect:
-    """Responses, as `Dialect` describes. Its writers also take the request: an answer repeats its options, and its groups of tools."""
+    """Responses, as `Dialect` describes."""
 
     name: DialectName = "responses"
 
@@ -39,7 +39,7 @@ class ResponsesDialect:
         del asked
         return ResponsesEventReader()
 
-    def event_writer(self, *, input_tokens: int = 0, usage_asked: bool = True, asked: Conversation | None = None) -> ResponsesEventWriter:
+    def event_writer(self, *, input_tokens: int, usage_asked: bool = True, asked: Conversation | None = None) -> ResponsesEventWriter:
         del input_tokens, usage_asked  # told at the end, always
         return ResponsesEventWriter(asked)
 

@@ -122,9 +122,9 @@ class ItemReader:
 
 def reasoning(item: Fields) -> Thinking:
     """Read a reasoning item: its summary, else its whole text if there is one, and its seal."""
-    texts = [part.text("text") or "" for part in item.objects("summary", most=MAX_PARTS)]
+    texts = [part.text("text") or "" for part in item.objects("summary", maximum=MAX_PARTS)]
     if not any(texts):
-        texts = [part.text("text") or "" for part in item.objects("content", most=MAX_PARTS)]
+        texts = [part.text("text") or "" for part in item.objects("content", maximum=MAX_PARTS)]
     return thought("\n\n".join(texts), item.text("encrypted_content") or None, item.text("id"))
 
 
@@ -137,7 +137,7 @@ def contents(item: Fields, name: str) -> Iterator[tuple[Part, str]]:
         return
     if not isinstance(found, list):
         raise item.wrong(name, f"must be a string or a list of parts, not {kind_of(found)}")
-    for part in item.objects(name, most=MAX_PARTS):
+    for part in item.objects(name, maximum=MAX_PARTS):
         for made in _content(part):
             yield made, part.path
 
@@ -145,10 +145,10 @@ def contents(item: Fields, name: str) -> Iterator[tuple[Part, str]]:
 def _content(part: Fields) -> Iterator[Part]:
     match part.value("type"):
         case "input_text" | "output_text" | "text":
-            if text := _present(part, "text"):
+            if text := part.present_text("text"):
                 yield Text(text)
         case "refusal":
-            yield RefusalText(_present(part, "refusal"))
+            yield RefusalText(part.present_text("refusal"))
         case "input_image":
             yield _image(part)
         case "input_file":
@@ -160,13 +160,6 @@ def _content(part: Fields) -> Iterator[Part]:
             yield Opaque("responses", kind, part.whole)
         case _:
             raise part.wrong("type", "is missing: give input_text, input_image, input_file or output_text")
-
-
-def _present(part: Fields, name: str) -> str:
-    found = part.text(name)
-    if found is None:
-        raise part.wrong(name, "is missing: give a string")
-    return found
 
 
 def _image(part: Fields) -> Image:
@@ -206,7 +199,7 @@ def input_items(request: Fields) -> Iterator[Fields | str]:
     elif found is not None and not isinstance(found, list):
         raise request.wrong("input", f"must be a string or a list of items, not {kind_of(found)}")
     else:
-        yield from request.objects("input", most=MAX_ITEMS)
+        yield from request.objects("input", maximum=MAX_ITEMS)
 
 
 MAX_ITEMS: Final = 20_000

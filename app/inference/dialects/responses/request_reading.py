@@ -76,9 +76,9 @@ def _options(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]) ->
     if request.choice("truncation", {"auto", "disabled"}) == "auto":
         kept["truncation"] = "auto"
     options = Options(
-        max_tokens=request.integer("max_output_tokens", least=1, most=MAX_TOKENS),
-        temperature=request.number("temperature", least=0, most=2),
-        top_p=request.number("top_p", least=0, most=1),
+        max_tokens=request.integer("max_output_tokens", minimum=1, maximum=MAX_TOKENS),
+        temperature=request.number("temperature", minimum=0, maximum=2),
+        top_p=request.number("top_p", minimum=0, maximum=1),
         tool_choice=_tool_choice(request, tools, kept),
         parallel_tools=request.flag("parallel_tool_calls"),
         reasoning=_reasoning(request),
@@ -124,7 +124,7 @@ def _reasoning(request: Fields) -> Reasoning | None:
 
 
 def _tools(request: Fields) -> tuple[ToolDefinition | HostedTool, ...]:
-    found = [made for tool in request.objects("tools", most=MAX_TOOLS) for made in _tool(tool)]
+    found = [made for tool in request.objects("tools", maximum=MAX_TOOLS) for made in _tool(tool)]
     names: set[str] = set()
     for made in found:
         if isinstance(made, ToolDefinition):
@@ -141,7 +141,7 @@ def _tool(tool: Fields) -> Iterator[ToolDefinition | HostedTool]:
             yield _definition(tool, kind)
         case "namespace":
             group, description = _name(tool), tool.text("description")
-            for each in tool.objects("tools", most=MAX_TOOLS):
+            for each in tool.objects("tools", maximum=MAX_TOOLS):
                 inner = each.choice("type", {"function", "custom"})
                 if inner is None:
                     raise each.wrong("type", "is missing: give function or custom")

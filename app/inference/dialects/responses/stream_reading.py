@@ -41,9 +41,9 @@ class _Slot:
     part: int | None = None
     told: str = ""
     heading: int = 0
-    """Of a thought: the index of the summary's part that is being told."""
+    """The index of the summary's part that is being read; only for thinking."""
     source: str = ""
-    """Of a thought: whether its summary or its whole text is told."""
+    """The kind of thinking that is being read, its summary or its whole text; the other is skipped."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ first words, so that none is empty. No [DONE] follows the end.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,33 +13,20 @@ from typing import Any
 import msgspec
 
 from app.budget.prices import TokenUsage
-from app.inference.answer_events import (
-    AnswerEvent,
-    AnswerStarted,
-    ArgumentsDelta,
-    ChoiceEnded,
-    PartEnded,
-    PartStarted,
-    SignatureDelta,
-    TextDelta,
-)
+from app.inference.answer_events import AnswerStarted, ArgumentsDelta, PartStarted, SignatureDelta
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation
+from app.inference.dialects.ordered_writing import Delta, OrderedEventWriter, OrderedPart
 from app.inference.dialects.responses.answers import finished, head_of, item_of
 from app.inference.dialects.responses.items import Json, item_id, namespaces_of, usage_object
-from app.inference.provider_errors import ProviderError
 
-Delta = TextDelta | ArgumentsDelta | SignatureDelta
 PING = b": ping\n\n"
 """A comment: this dialect has no event for it."""
 
 
 @dataclass(slots=True)
-class _Part:
-    """A part that has begun. `waiting`: its deltas that came before its turn; `id`: of its item, once that is open."""
+class _Part(OrderedPart):
+    """A part that has begun. `id`: of its item, once that is open."""
 
-    started: PartStarted
-    waiting: list[Delta] = field(default_factory=list)
-    ended: bool = False
     id: str | None = None
     texts: list[str] = field(default_factory=list)
     signature: str | None = None
@@ -64,86 +50,39 @@ class _Part:
                 return self.started.opaque
 
 
-class ResponsesEventWriter:
+class ResponsesEventWriter(OrderedEventWriter[_Part]):
     """Writes one stream: the first choice, since this dialect knows no other. `asked`: the request, whose options a response repeats."""
 
     def __init__(self, asked: Conversation | None = None) -> None:
+        super().__init__()
         self._asked = asked
         self._groups = namespaces_of(asked)
         self._head: Json = head_of(None, None, None, asked)
-        self._begun = False
-        self._parts: deque[_Part] = deque()
         self._output: list[Json] = []
-        self._end: ChoiceEnded | None = None
         self._sequence = 0
-
-    def feed(self, event: AnswerEvent) -> Iterator[bytes]:
-        """Yield the events that one typed event becomes; some become none."""
-        if isinstance(event, AnswerStarted):
-            yield from self._start(event)
-            return
-        if getattr(event, "choice", None) != 0 or self._end is not None:
-            return
-        yield from self._start(AnswerStarted())
-        match event:
-            case PartStarted():
-                self._parts.append(_Part(event))
-                yield from self._advance()
-            case TextDelta() | ArgumentsDelta() | SignatureDelta():
-                yield from self._add(event)
-            case PartEnded():
-                for part in self._parts:
-                    part.ended = part.ended or part.started.part == event.part
-                yield from self._advance()
-            case ChoiceEnded():
-                self._end = event
-                for part in self._parts:
-                    part.ended = True
-                yield from self._advance()
 
     def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
-        if self._end is None:
-            raise ProviderError("cut", "its stream ended before the answer did", unknown=True)
-        whole = finished(self._head, self._output, self._end.reason, {**usage_object(usage), **extra})
+        whole = finished(self._head, self._output, self._ended().reason, {**usage_object(usage), **extra})
         yield self._event(f"response.{whole['status']}", response=whole)
 
     def failed(self, code: str, message: str) -> Iterator[bytes]:
         """Yield the end of a stream that can't be completed."""
-        yield from self._start(AnswerStarted())
+        yield from self._start_once(AnswerStarted())
         error = {"code": code, "message": message}
         yield self._event("response.failed", response={**self._head, "status": "failed", "error": error, "output": self._output})
 
+    def _make_part(self, started: PartStarted) -> _Part:
+        return _Part(started)
+
     def _start(self, started: AnswerStarted) -> Iterator[bytes]:
-        if self._begun:
-            return
-        self._begun = True
         self._head = head_of(started.id, started.model, started.created, self._asked)
         yield self._event("response.created", response=self._head)
         yield self._event("response.in_progress", response=self._head)
 
-    def _add(self, delta: Delta) -> Iterator[bytes]:
-        for place, part in enumerate(self._parts):
-            if part.started.part == delta.part:
-                if place == 0:
-                    yield from self._write(part, delta)
-                else:
-                    part.waiting.append(delta)
-                return
-
-    def _advance(self) -> Iterator[bytes]:
-        """Write what has come of the first part; where it has ended, finish its item and go on with the next."""
-        while self._parts:
-            part = self._parts[0]
-            if part.started.kind == "tool_call" and part.id is None:
-                yield from self._open(part)
-            waiting, part.waiting = part.waiting, []
-            for delta in waiting:
-                yield from self._write(part, delta)
-            if not part.ended:
-                return
-            yield from self._close(part)
-            self._parts.popleft()
+    def _take_turn(self, part: _Part) -> Iterator[bytes]:
+        if part.started.kind == "tool_call" and part.id is None:
+            yield from self._open(part)
 
     def _write(self, part: _Part, delta: Delta) -> Iterator[bytes]:
         """Write one delta of the part whose turn it is. A thought's proof is told with its finished item."""

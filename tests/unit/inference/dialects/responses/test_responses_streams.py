@@ -190,7 +190,7 @@ def test_arguments_of_a_call_without_a_name_are_malformed() -> None:
 
 def written(typed: Iterable[AnswerEvent], asked: Conversation | None = None) -> list[Json]:
     """Write events, and check each server-sent event's form: its name is its type, its number the next."""
-    writer = RESPONSES.event_writer(asked=asked)
+    writer = RESPONSES.event_writer(input_tokens=1, asked=asked)
     raw = b"".join([*(line for event in typed for line in writer.feed(event)), *writer.end(TokenUsage(9, 3), extra={"cost_usd": 0.5})])
     return checked(raw)
 
@@ -298,21 +298,21 @@ def test_nothing_empty_is_written_and_other_choices_are_not() -> None:
 
 
 def test_a_choice_that_never_ended_gets_no_end() -> None:
-    writer = RESPONSES.event_writer()
+    writer = RESPONSES.event_writer(input_tokens=1)
     list(writer.feed(START))
     with pytest.raises(ProviderError, match="ended before the answer did"):
         list(writer.end(TokenUsage(), extra={}))
 
 
 def test_a_failure_is_the_last_event_with_what_was_finished() -> None:
-    writer = RESPONSES.event_writer()
+    writer = RESPONSES.event_writer(input_tokens=1)
     typed = [START, *text(0, "Hi"), PartStarted(1, "text"), TextDelta(1, "th")]
     made = checked(b"".join([*(raw for event in typed for raw in writer.feed(event)), *writer.failed("stream_broken", "It broke.")]))
     last = made[-1]
     assert (last["type"], last["response"]["status"]) == ("response.failed", "failed")
     assert last["response"]["error"] == {"code": "stream_broken", "message": "It broke."}
     assert [item["content"][0]["text"] for item in last["response"]["output"]] == ["Hi"]
-    assert kinds(checked(b"".join(RESPONSES.event_writer().failed("x", "y")))) == ["created", "in_progress", "failed"]
+    assert kinds(checked(b"".join(RESPONSES.event_writer(input_tokens=1).failed("x", "y")))) == ["created", "in_progress", "failed"]
 
 
 @pytest.mark.parametrize("name", STREAMS)
