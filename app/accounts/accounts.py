@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
+from app.accounts.key_lookups import KeyLookups
 from app.accounts.keys import digest, make_key, public_id_of
 from app.accounts.names import check_account_name, check_project_name
 from app.accounts.projects import merge, project_for, rename
@@ -66,6 +67,7 @@ class Accounts:
         self._projects: cachebox.TTLCache[UUID, str] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._named: cachebox.TTLCache[tuple[UUID, str], UUID] = cachebox.TTLCache(CACHED_KEYS, CACHED_SECONDS)
         self._invalidated = 0
+        self._lookups = KeyLookups(database)
 
     async def ensure_defaults(self) -> None:
         """Make the team `default` if it is missing. Safe to run from several processes at once."""
@@ -288,22 +290,14 @@ class Accounts:
 
     async def _look_up(self, key: str, hashed: bytes) -> Requester:
         """Look a key up in the table. An unknown key takes the same comparison as a known one (no timing oracle)."""
-        public_id, row = public_id_of(key), None
-        if public_id is not None:
-            query = (
-                select(ApiKeyRow.digest, TeamRow.id, TeamRow.name, DeveloperRow.id, DeveloperRow.name, ApiKeyRow.id, DeveloperRow.role)
-                .join(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
-                .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
-                .where(ApiKeyRow.lookup == public_id, ApiKeyRow.revoked_at.is_(None))
-            )
-            async with self._database.begin() as connection:
-                row = (await connection.execute(query)).one_or_none()
-        stored = bytes(len(hashed)) if row is None else row[0]
-        if not hmac.compare_digest(stored, hashed) or row is None:
+        public_id = public_id_of(key)
+        owner = None if public_id is None else await self._lookups.find(public_id)
+        stored = bytes(len(hashed)) if owner is None else owner.digest
+        if not hmac.compare_digest(stored, hashed) or owner is None:
             raise NotAuthenticated(
                 "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
             )
-        return Requester(*row[1:])
+        return owner.requester
 
 
 def _developers() -> Select[*tuple[Any, ...]]:

@@ -204,7 +204,7 @@ class InferenceEngine:
 
     async def _begin_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> Upstream:
         connection = await self._connection(attempt, deadline)
-        attempt.ticket.listens(seconds=self._options.timeouts.first_token)  # it does in any case
+        attempt.ticket.listens(seconds=self._options.timeouts.first_token)  # a stream always does: it counts among the few
         try:
             upstream = await self._begin(request, asker, attempt, deadline)
         except BaseException:
@@ -227,7 +227,11 @@ class InferenceEngine:
         candidate, receipt = attempt.candidate, attempt.receipt
         check(candidate, request)
         held = await self._meter.hold(request, asker, attempt)
-        call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
+        try:
+            call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
+        except BaseException as error:
+            await held.fail(error)  # from the stream's making on, it ends the hold
+            raise
         choices = int(call.parameters.get("n") or 1)
         stream = candidate.wire.stream(call)
         upstream = Upstream(attempt, held, stream, self._options.timeouts, deadline, choices=choices)

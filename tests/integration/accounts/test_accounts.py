@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from app import supervision
 from app.accounts.accounts import Accounts
-from app.accounts.requester import DeveloperRole
+from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.sign_ins import SignIns
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.settings import Settings
@@ -174,6 +175,28 @@ async def test_names_are_taken_once_also_by_two_at_once(accounts: Accounts) -> N
     made = await asyncio.gather(*(accounts.create_developer("ada") for _ in range(8)), return_exceptions=True)
     assert sum(not isinstance(each, BaseException) for each in made) == 1
     assert all(isinstance(each, Conflict) for each in made if isinstance(each, BaseException))
+
+
+async def test_hundreds_who_come_at_once_with_keys_that_are_not_cached_cost_two_queries(accounts: Accounts, database: Database) -> None:
+    keys = []
+    for name in ("ada", "grace", "edsger"):
+        await accounts.create_developer(name)
+        keys.append((await accounts.create_key(name))[1])
+    opened = 0
+
+    def begun(*_: object) -> None:
+        nonlocal opened
+        opened += 1
+
+    event.listen(database._engine.sync_engine, "begin", begun)
+    try:
+        wrong = f"{keys[0][:-1]}{'x' if keys[0][-1] != 'x' else 'y'}"
+        found = await asyncio.gather(*(accounts.authenticate(each) for each in [*keys, wrong] * 75), return_exceptions=True)
+    finally:
+        event.remove(database._engine.sync_engine, "begin", begun)
+    names = Counter(each.developer if isinstance(each, Requester) else type(each).__name__ for each in found)
+    assert names == {"ada": 75, "grace": 75, "edsger": 75, "NotAuthenticated": 75}
+    assert opened <= 2, "one for the first, one for all who came meanwhile"
 
 
 async def test_developers_are_listed_with_their_live_keys(accounts: Accounts) -> None:
