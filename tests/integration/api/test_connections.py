@@ -18,6 +18,8 @@ from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
 from tests.running import running
 
+pytestmark = pytest.mark.long
+
 SECONDS = 30
 """A generous end for what is awaited: the machine may be busy."""
 BOUNDS = {
