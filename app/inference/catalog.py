@@ -99,7 +99,7 @@ class Catalog:
         if found:
             return found
         self._raise_if_unpriced(model)
-        names = self.models()
+        names = [name for name in self.models() if name not in self.embedding]  # those answer no chat
         known = (
             f"There are: {', '.join(names)}."
             if names
