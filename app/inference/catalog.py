@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -92,20 +92,10 @@ class Catalog:
 
     def candidates(self, model: str) -> list[ChainProvider]:
         """Return the providers to ask for a model, in order. NotFound for an unknown model, or if none of its providers is usable."""
-        if model in self._chains:
-            found = [self._ready[name] for name in self._chains[model] if name in self._ready]
-        else:
-            found = [each for each in self._ready.values() if model in {each.model, each.name, f"{each.name}/{each.model}"}]
-        if found:
+        if found := self._usable(model):
             return found
         self._raise_if_unpriced(model)
-        names = [name for name in self.models() if name not in self.embedding]  # those answer no chat
-        known = (
-            f"There are: {', '.join(names)}."
-            if names
-            else "No model can be used, since no provider has an API key: ask an admin to set one."
-        )
-        raise NotFound(f"There is no model {model!r} here. {known}", code="model_not_found", param="model")
+        raise _unknown_model(model, [name for name in self.models() if name not in self.embedding])  # those answer no chat
 
     def resolve(self, request: ChatRequest) -> ChatRequest:
         """Return the request with the chain of its model. NotFound as `candidates` raises it."""
@@ -118,8 +108,15 @@ class Catalog:
 
     def require(self, model: str) -> None:
         """Raise NotFound, with the names that there are, unless a request may use this name: for answers or for embeddings."""
-        if model not in self.embedding and model not in self.models():
-            self.candidates(model)
+        if model not in self.embedding and not self._usable(model):
+            self._raise_if_unpriced(model)
+            raise _unknown_model(model, self.models())
+
+    def _usable(self, model: str) -> list[ChainProvider]:
+        """Return the usable providers of a chain, or of a provider's model by any of its names, in order."""
+        if model in self._chains:
+            return [self._ready[name] for name in self._chains[model] if name in self._ready]
+        return [each for each in self._ready.values() if model in {each.model, each.name, f"{each.name}/{each.model}"}]
 
     def runs_here(self, model: str) -> bool:
         """Tell whether an embedding model is the built-in one, which runs on this machine. False for an unknown model."""
@@ -266,6 +263,13 @@ class Catalog:
         for each in self.standings:
             if model in {each.model, each.name, f"{each.name}/{each.model}"} and each.why == "no_price":
                 raise NotFound(each.detail, code="model_without_price", param="model")
+
+
+def _unknown_model(model: str, names: Sequence[str]) -> NotFound:
+    known = (
+        f"There are: {', '.join(names)}." if names else "No model can be used, since no provider has an API key: ask an admin to set one."
+    )
+    return NotFound(f"There is no model {model!r} here. {known}", code="model_not_found", param="model")
 
 
 def _tier(given: PriceTierSettings) -> PriceTier:
