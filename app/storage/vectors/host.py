@@ -219,10 +219,10 @@ class EngineHost:
                 self._give_up("The vector engine can't be started; the server's log says why.")
             else:
                 log.warning("child.died", child="vectors", status=status, answered=self._answering, restart_in=pause)
-                # It may have served other processes before this one reached it: then opening the index is not what killed it.
+                # It may have served others before this one reached it: then it starts, and opening the index is not what killed it.
                 served = self._answering or await asyncio.to_thread(self._place.served)
                 reason = self._history.died(status, answered=served, now=loop.time())
-                if not self._answering and not reason:
+                if not served and not reason:
                     self._give_up("The vector engine does not start; the server's log says why.")
             if reason and await self._renewed(reason):
                 continue

@@ -399,16 +399,19 @@ async def test_one_whose_engine_is_killed_is_not_set_aside_however_often(live: V
     assert set_aside(folder) == []
 
 
-async def test_one_that_served_before_its_owner_could_ask_it_is_not_set_aside_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_served_before_its_owner_could_ask_it_is_neither_set_aside_nor_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def too_late(_: object, child: Child) -> bool:
         await child.ended()
         return False
 
     monkeypatch.setattr(hosting.EngineHost, "_opened", too_late)
     monkeypatch.setattr(hosting, "START_SECONDS", 0.05)
-    async with opened(folder), open_store(Settings(), SCHEMA, folder=folder, owner=False) as worker:
+    async with opened(folder) as store, open_store(Settings(), SCHEMA, folder=folder, owner=False) as worker:
         for _ in range(MAX_DEATHS + 1):
             await ended_by(worker, signal.SIGKILL)
+            assert (await store.status()).points == len(POINTS)
     assert set_aside(folder) == []
 
 
