@@ -26,6 +26,7 @@ from app.api import (
     redaction,
     reference,
     responses,
+    session_costs,
     sessions,
     writing,
 )
@@ -66,6 +67,7 @@ ROUTERS = (
     redaction,
     accounts,
     budgets,
+    session_costs,
     caches,
     messages,
     models,

@@ -82,7 +82,7 @@ class TokenCount(ResponseBody):
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
     conversation = await off_the_loop(partial(read_conversation, body), size)
-    services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
+    services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project, body)
     conversations = services.inference.conversations
     limit = await services.budget.month_limits.read(payer)  # before the call: an open stream must not wait
     if stream_asked(body):

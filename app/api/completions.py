@@ -218,7 +218,7 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         raise InvalidInput(
             f"max_tokens, times n where that is given, is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens"
         )
-    context = call_context(request, payer, "chat", x_cairn_project)
+    context = call_context(request, payer, "chat", x_cairn_project, given)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fractions import Fraction
+from operator import add, attrgetter
 
 from app.errors import NotFound
 from app.tokens import ANY_IMAGE, ImageTokens
@@ -35,6 +36,13 @@ class TokenUsage:
     @property
     def total(self) -> int:
         return self.input + self.output
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        """Return the tokens of both, as of several attempts at one answer."""
+        return TokenUsage(*map(add, _counts(self), _counts(other)))
+
+
+_counts = attrgetter(*(each.name for each in fields(TokenUsage)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,9 +152,10 @@ class OpenHold:
     def abandon(self, usage: TokenUsage | None, text: str, *, model: str | None) -> None:
         """Settle in the background from what was produced: the caller left in mid-stream."""
         if (reason := self._implausibility(usage)) is not None:
-            self._begin_end(lambda: self._disputed(reason, "usage", model=model))
+            end = self._begin_end(lambda: self._disputed(reason, "usage", model=model))
         else:
-            self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
+            end = self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
+        self._receipt.settling = end or self._receipt.settling
 
     def _implausibility(self, usage: TokenUsage | None) -> str | None:
         return None if usage is None else allowance.implausibility(usage, self.bounds, self._candidate, thinks=self._thinks)
@@ -199,7 +200,7 @@ class OpenHold:
             self._charged = True
             self.charged = usage
             self._receipt.nanousd += charged
-            self._receipt.produced += usage.output
+            self._receipt.charged += usage
             self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - charged
