@@ -12,11 +12,15 @@ from datetime import datetime
 from uuid import UUID
 
 from app.accounts.requester import Requester
+from app.accounts.views import DeveloperView
 from app.budget.views import CallScope, CallTotals, SessionOrder, SessionShare, SessionSpending
 from app.clock import in_utc
 from app.errors import InvalidInput, NotFound
 from app.services.services import Services
 from app.sessions.session import Session
+
+DEAREST = 10
+"""Sessions that a page of a budget shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,12 @@ async def list_session_costs(
     page = found[:limit]
     more = len(found) > limit and order == "recent"
     return SessionCostPage(await _named(services, page), page[-1].last_id if more else None)
+
+
+async def dearest_sessions(services: Services, developer: DeveloperView, *, since: datetime, until: datetime) -> list[SessionCost]:
+    """Return a developer's dearest sessions of a period, for a page of theirs. Checks no permission: who shows the page has."""
+    scope = CallScope(team_ids=[developer.team_id], developer_id=developer.id, since=since, until=until)
+    return await _named(services, await services.budget.sessions.list_sessions(scope, order="cost", limit=DEAREST))
 
 
 async def show_session_cost(services: Services, requester: Requester, session: str) -> SessionCostDetails:
