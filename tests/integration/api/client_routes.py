@@ -60,6 +60,16 @@ class Told:
     def provider(self) -> str:
         return self.reply.headers["x-cairn-provider"]
 
+    @property
+    def cost(self) -> float:
+        """Dollars: of a stream, in its usage; else in a header, which whole answers' usage must repeat where it has one."""
+        (usage,) = self.usages
+        if self.reply.headers["content-type"].startswith("text/event-stream"):
+            return usage.cost
+        told = float(self.reply.headers["x-cairn-cost-usd"])
+        assert usage.cost in (0, told)
+        return told
+
 
 class ClientRoute(ABC):
     """One dialect at its route. `name`: for a test's id."""
