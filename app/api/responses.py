@@ -32,9 +32,9 @@ from app.inference.stream import summary
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.error_shapes import RESPONSES_PATH as PATH
 from app.web.requester import Payer, Reader, services_of
 
-PATH: Final = "/v1/responses"
 PING_SECONDS = 15.0
 """Silence in a stream after which a comment is sent: proxies close connections that are silent for a minute."""
 LEFT_OUT: Final = ("web_search", "tool_search", "image_generation")

@@ -140,6 +140,11 @@ def completion(data: object, raw: bytes) -> Completion:
     return Completion(raw, model(data), usage, "\n".join(written), reported)
 
 
+def is_foreign(data: object) -> bool:
+    """Tell whether an event of a stream isn't of this format, such as a server's own notice: to be passed over, as clients do."""
+    return isinstance(data, dict) and not any(name in data for name in ("choices", "usage", "x_groq", "error"))
+
+
 def chunk(data: object, raw: bytes) -> Chunk:
     """Parse one event of a stream. Raises ProviderError for an error object or an invalid chunk."""
     if not isinstance(data, dict):

@@ -135,6 +135,8 @@ def reply(status: int, message: str, code: str, *, param: str | None = None, hea
     if error_shapes.current() == "anthropic":
         status = error_shapes.anthropic_status(status)
         given |= request_ids.anthropic_header()
+    elif error_shapes.current() == "codex" and status == 402:
+        status = 429  # another one it would ask five times more
     return JSONResponse(body, status_code=status, headers=given)
 
 
@@ -161,7 +163,7 @@ def _body(status: int, message: str, code: str, param: str | None) -> dict[str, 
     return {
         "error": {
             "message": message,
-            "type": type_of(status),
+            "type": "usage_limit_reached" if error_shapes.current() == "codex" and status == 402 else type_of(status),
             "code": code,
             "param": param,
             "request_id": request_ids.current(),
@@ -182,6 +184,8 @@ def reply_to(error: CairnError) -> JSONResponse:
         headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
         if error_shapes.current() == "anthropic":
             headers |= budget_headers.refused(error)
+        elif error_shapes.current() == "codex":
+            headers |= budget_headers.shown_by_codex(error)
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = 'Bearer realm="cairn"'
     return reply(status, error.message, error.code, param=error.param, headers=headers)

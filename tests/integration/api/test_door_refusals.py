@@ -16,6 +16,7 @@ from tests.fakes.scripted import ScriptedProvider, Streamed
 from tests.integration.api.client_routes import CHAT, MESSAGES, RESPONSES, ROUTES, ClientRoute, Told
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
+from tests.integration.api.test_door_cases import TRANSLATED
 from tests.integration.api.test_door_conversations import chunk, scripted
 
 AGENTS = pytest.mark.parametrize("route", [MESSAGES, RESPONSES], ids=str)
@@ -58,7 +59,7 @@ Case = tuple[dict[str, Any], str, str]
 WRONG_MESSAGES: list[Case] = [
     (blocks("hello"), "messages[0].content[0]", "must be an object, not a string"),
     (blocks({"text": "hello"}), "messages[0].content[0].type", "missing"),
-    (blocks({"type": 5, "text": "hello"}), "messages[0].content[0].type", "must be a string"),
+    (blocks({"type": 5, "text": "hello"}), "messages[0].content[0].type", "give text"),
     (blocks({"type": "text", "text": 5}), "messages[0].content[0].text", "must be a string, not a number"),
     (blocks({"type": "image"}), "messages[0].content[0].source", "missing"),
     (blocks({"type": "image", "source": {"type": "base64", "media_type": "image/png"}}), "messages[0].content[0].source.data", "missing"),
@@ -100,7 +101,7 @@ WRONG_MESSAGES: list[Case] = [
     ({"temperature": float("nan")}, "temperature", "NaN"),
     ({"stop_sequences": [""]}, "stop_sequences[0]", "not empty"),
     ({"system": 5}, "system", "must be"),
-    ({"system": [{"type": "image"}]}, "system[0]", "text"),
+    ({"system": [{"type": "image"}]}, "system[0].type", "must be text"),
     (tools(TOOL, TOOL), "tools[1].name", "'look' a second time"),
     (tools({**TOOL, "name": "x" * 129}), "tools[0].name", "129 characters: at most 128"),
     (tools({**TOOL, "name": "two words"}), "tools[0].name", "letters, digits"),
@@ -147,7 +148,7 @@ WRONG_RESPONSES: list[Case] = [
     ({"reasoning": {"effort": "enormous"}}, "reasoning.effort", "must be"),
     ({"reasoning": "high"}, "reasoning", "must be an object"),
     (tools(FUNCTION, FUNCTION), "tools[1].name", "'look' a second time"),
-    (tools({**FUNCTION, "name": "x" * 129}), "tools[0].name", "at most"),
+    (tools({**FUNCTION, "name": "x" * 129}), "tools[0].name", "up to 128 letters"),
     (tools({**FUNCTION, "name": "two words"}), "tools[0].name", "letters, digits"),
     (tools({**FUNCTION, "parameters": []}), "tools[0].parameters", "must be an object"),
     (tools({"name": "look"}), "tools[0].type", "missing"),
@@ -157,7 +158,7 @@ WRONG_RESPONSES: list[Case] = [
     ({"tool_choice": "perhaps"}, "tool_choice", "must be"),
     ({**tools(FUNCTION), "tool_choice": {"type": "function", "name": "jump"}}, "tool_choice.name", "none of the tools"),
     ({"text": {"format": {"type": "xml"}}}, "text.format.type", "must be"),
-    ({"text": {"format": {"type": "json_schema"}}}, "text.format.name", "missing"),
+    ({"text": {"format": {"type": "json_schema"}}}, "text.format.schema", "missing"),
     ({"stream": 1}, "stream", "true or false"),
     ({"model": None}, "model", "missing"),
     ({"model": 5}, "model", "must be a string"),
@@ -286,7 +287,10 @@ async def test_events_of_a_provider_that_nobody_knows_are_passed_over(api: Api, 
     usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
     openai = Streamed([odd, chunk({"role": "assistant", "content": "River"}), odd, chunk({}, "stop"), chunk(usage=usage), "[DONE]"])
     script = openai if kind == "openai" else anthropic
-    async with ScriptedProvider(script) as fake, open_door(api, hostile=scripted(one=fake), kinds={"one": kind}) as door:
+    async with (
+        ScriptedProvider(script) as fake,
+        open_door(api, hostile=scripted(one=fake), kinds={"one": kind}, timeouts=TRANSLATED) as door,
+    ):
         told = await route.ask(door, stream=True)
         assert (told.text, told.finish, told.error) == ("River", "end", None)
         assert await door.holds() == [("one", "settled", "usage")]
