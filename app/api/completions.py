@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from app.api.anthropic_models import AnthropicModelPage, ModelPaging, page_of
 from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
@@ -81,8 +81,24 @@ class RefusalPart(RequestBody):
     refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
-"""Other kinds (files, audio, video) are refused: their price can't be bounded before the call."""
+KINDS = ("text", "image_url", "refusal")
+
+
+def _kind(part: object) -> str | None:
+    """Return the tag of a part's model, in brackets so that no error's path shows it; None for a kind that isn't taken."""
+    kind = part.get("type") if isinstance(part, Mapping) else KINDS[0]  # so that it's told to be no object
+    return f"[{kind}]" if kind in KINDS else None
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("[text]")] | Annotated[ImagePart, Tag("[image_url]")] | Annotated[RefusalPart, Tag("[refusal]")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind_of_part",
+        custom_error_message=f"is of a type that isn't taken: {', '.join(KINDS)} are. The price of a file, audio or a video can't be"
+        " bounded before the call: send its text",
+    ),
+]
 
 
 class ChatMessage(Loose):

@@ -30,17 +30,18 @@ from app.inference.conversations import AnswerStream
 from app.inference.dialects.responses import PING, RESPONSES, ResponsesEventWriter
 from app.inference.stream import summary
 from app.web import errors
-from app.web.authenticated_route import VerbatimRoute
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.error_shapes import RESPONSES_PATH as PATH
 from app.web.requester import Payer, Reader, services_of
 
-PATH: Final = "/v1/responses"
 PING_SECONDS = 15.0
 """Silence in a stream after which a comment is sent: proxies close connections that are silent for a minute."""
 LEFT_OUT: Final = ("web_search", "tool_search", "image_generation")
 """Beginnings of the names of tools that agents offer by themselves and can do without: left out, and named in `x-cairn-dropped`."""
 
-router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+# Half a character becomes U+FFFD, as in Anthropic's messages: agents send again what their tools cut.
 
 EXAMPLE = {"model": "auto", "input": "Why is the sky blue?", "store": False}
 Given = Annotated[

@@ -27,14 +27,15 @@ class Assembly:
         self._choices: dict[int, dict[str, Any]] = {}
         self._texts: dict[tuple[int, str], list[str]] = {}
         """By choice and field: joined at the end, since to lengthen a long text at each chunk would copy it each time."""
-        self._usage: Any = None
+        self.reported: Any = None
+        """The provider's own usage, as it stands in the answer: complete once `body` was called."""
 
     def add(self, chunk: Chunk) -> None:
         data = chunk.data
         for name, value in data.items():
             if name not in STREAM_ONLY and (value is not None or name not in self._head):
                 self._head[name] = _merged(self._head.get(name), value) if isinstance(value, dict) else value
-        self._usage = data.get("usage") or self._usage
+        self.reported = data.get("usage") or self.reported
         for choice in data.get("choices") or ():
             self._add_choice(choice)
 
@@ -42,9 +43,9 @@ class Assembly:
         """Return the answer's JSON, with the provider's own usage if it sent one."""
         head = dict(self._head)
         if isinstance(groq := head.get("x_groq"), dict):
-            self._usage = self._usage or groq.get("usage")
+            self.reported = self.reported or groq.get("usage")
             head["x_groq"] = {name: value for name, value in groq.items() if name != "usage"}
-        usage = {} if self._usage is None else {"usage": self._usage}
+        usage = {} if self.reported is None else {"usage": self.reported}
         for (index, name), texts in self._texts.items():
             self._choices[index]["message"][name] = "".join(texts)
         choices = [_finished(self._choices[index]) for index in sorted(self._choices)]

@@ -31,6 +31,7 @@ from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
+from app.inference.usage import tells
 from app.redaction import redact
 from app.settings import InferenceSettings
 from app.telemetry import traces
@@ -165,7 +166,7 @@ class InferenceEngine:
             receipt.upstream_seconds += perf_counter() - began
         attempt.succeeded(upstream.produced.model)
         raw = assembly.body()
-        return CompletionAnswer(raw if upstream.produced.usage == upstream.charged else answers.with_usage(raw, upstream.charged), receipt)
+        return CompletionAnswer(raw if tells(assembly.reported, upstream.charged) else answers.with_usage(raw, upstream.charged), receipt)
 
     async def _complete_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt) -> CompletionAnswer:
         candidate, receipt = attempt.candidate, attempt.receipt
@@ -200,7 +201,7 @@ class InferenceEngine:
         except BaseException:
             held.abandon(found.usage, found.text, model=found.model)  # also on cancellation: every hold must end
             raise
-        return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
+        return raw if tells(found.reported, held.charged) else answers.with_usage(raw, held.charged)
 
     async def _begin_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> Upstream:
         connection = await self._connection(attempt, deadline)

@@ -49,6 +49,15 @@ def reply_usage(reply: Mapping[str, Any]) -> TokenUsage | None:
     return None
 
 
+def tells(block: object, usage: TokenUsage) -> bool:
+    """Tell whether OpenAI's clients read this usage in what a provider reported: the same counts, under the names that they know."""
+    if not isinstance(block, Mapping):
+        return False
+    names = (("prompt_tokens",), ("completion_tokens",), ("total_tokens",), CACHED[0], REASONING[0])
+    shown = [_at(block, name) or 0 for name in names]
+    return shown == [usage.input, usage.output, usage.total, usage.cached_input, usage.reasoning]
+
+
 def parse_usage(block: object, *, output: int | None = None) -> TokenUsage | None:
     """Parse one usage object. `output`: the default where it reports no output (0 for embeddings).
 
