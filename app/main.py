@@ -34,12 +34,12 @@ from app.services import open_services
 from app.settings import Settings
 from app.web import errors
 from app.web.authentication import Authentication, PathAccess
-from app.web.error_shapes import MESSAGES_PATH
+from app.web.error_shapes import MESSAGES_PATH, RESPONSES_PATH
 from app.web.fair_turns import FairTurns
 from app.web.position import Position
 from app.web.request_middleware import BodyLimit, RequestMiddleware
 
-MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, responses.PATH)
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, RESPONSES_PATH)
 ACCESS = PathAccess(
     open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH}),
     pages=dashboard.PATH,
