@@ -353,6 +353,11 @@ async def test_langchain_chats_and_streams(langchain: dict[str, Any]) -> None:
 async def test_langchain_binds_tools(langchain: dict[str, Any]) -> None:
     answer = await chat_model(langchain).bind_tools([WEATHER]).ainvoke("call weather")
     assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("weather", {"city": "the city"})]
+    pieces = [piece async for piece in chat_model(langchain).bind_tools([WEATHER]).astream("call weather")]
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "the city"})]
 
 
 async def test_langchain_hears_of_an_empty_budget(langchain: dict[str, Any], door: Door) -> None:
