@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.prices import TokenUsage
-from app.inference.usage import MAX_COUNT, parse_usage, reply_usage
+from app.inference.usage import MAX_COUNT, parse_usage, reply_usage, tells
 
 COUNTS = st.none() | st.integers(-5, 10_000) | st.booleans() | st.text("0123456789.-x", max_size=3) | st.floats()
 JSON = st.recursive(
@@ -195,3 +195,23 @@ def test_the_parts_of_a_usage_never_exceed_it(counts: dict[str, Any], prompt: ob
         assert min(found.input, found.output, found.cached_input, found.cache_write) >= 0
         assert found.cached_input + found.cache_write <= found.input
         assert found.total > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, False),
+        ({"cached_tokens": 2}, False),
+        ({"prompt_cache_hit_tokens": 2, "prompt_cache_miss_tokens": 3}, False),
+        ({"prompt_tokens_details": {"cached_tokens": 2}}, True),
+        ({"prompt_tokens_details": {"cached_tokens": 2}, "total_tokens": 11}, False),
+        ({"prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens_details": {"reasoning_tokens": 1}}, False),
+    ],
+)
+def test_only_openais_own_names_tell_its_clients_a_usage(more: dict[str, Any], told: bool) -> None:
+    assert tells({"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, **more}, TokenUsage(5, 7, cached_input=2)) is told
+
+
+@pytest.mark.parametrize("block", [None, [], {}, {"input_tokens": 5, "output_tokens": 7}])
+def test_what_is_missing_tells_nothing(block: object) -> None:
+    assert not tells(block, TokenUsage(5, 7))
