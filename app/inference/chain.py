@@ -10,6 +10,7 @@ from typing import Literal
 from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited, Refused
 from app.inference.breaker import Refusal
+from app.inference.profiles import ProviderProfile
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_IMAGE, ImageTokens
@@ -26,7 +27,7 @@ class ChainProvider:
     """A provider in a chain. `context_tokens` None: unknown context window."""
 
     name: str
-    kind: str
+    profile: ProviderProfile
     model: str
     price: Price
     wire: Wire
