@@ -184,4 +184,6 @@ def _encoding(name: str) -> tiktoken.Encoding:
         os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(found.submodule_search_locations[0]) / "litellm_core_utils" / "tokenizers")
     import tiktoken
 
-    return tiktoken.get_encoding(name)
+    encoding = tiktoken.get_encoding(name)
+    encoding._mergeable_ranks.clear()  # noqa: SLF001 - 30 MB: a copy of what the compiled part holds, read only to copy an encoding
+    return encoding
