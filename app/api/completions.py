@@ -81,8 +81,18 @@ class RefusalPart(RequestBody):
     refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
-"""Other kinds (files, audio, video) are refused: their price can't be bounded before the call."""
+class InlineFile(RequestBody):
+    file_data: Annotated[str, Field(pattern=r"^data:application/pdf;base64,")]
+    filename: str | None = Field(None, max_length=512)
+
+
+class FilePart(RequestBody):
+    type: Literal["file"]
+    file: InlineFile
+
+
+Part = Annotated[TextPart | ImagePart | FilePart | RefusalPart, Field(discriminator="type")]
+"""Other kinds (audio, video, files at the provider) are refused: their price can't be bounded before the call."""
 
 
 class ChatMessage(Loose):
