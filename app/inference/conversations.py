@@ -6,8 +6,9 @@ caller's dialect.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from app.inference.dialects.dialect import EventReader
 from app.inference.provider_errors import ProviderError
 from app.inference.request import CacheMode, CallContext, ChatRequest, Receipt
 from app.inference.stream import BrokenStream
+from app.inference.transform import AnswerTransform, ConversationTransform, apply_all
 
 MAX_PRODUCED_TOKENS = 2**20
 """The sum over all choices: the budget hold before the call covers this many."""
@@ -48,10 +50,11 @@ class AnswerStream(Protocol):
 
 
 class ConversationEngine:
-    """The engine's operations on typed conversations."""
+    """The engine's operations on typed conversations. `transforms` change each request in order, and its answer in reverse."""
 
-    def __init__(self, engine: ChatEngine) -> None:
+    def __init__(self, engine: ChatEngine, transforms: Sequence[ConversationTransform] = ()) -> None:
         self._engine = engine
+        self._transforms = transforms
 
     async def complete(
         self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
@@ -60,11 +63,11 @@ class ConversationEngine:
 
         Raises InvalidInput for what can't be sent, else the same errors as `InferenceEngine.complete`.
         """
-        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
-        answer = await self._engine.complete(request, context)
-        receipt = _with_dropped(answer.receipt, dropped)
+        sent = await self._written(conversation, size=size, cache=cache)
+        answer = await self._engine.complete(sent.request, context)
+        receipt = _with_dropped(answer.receipt, sent.dropped)
         try:
-            return CHAT.read_answer(msgspec.json.decode(answer.body), conversation), receipt
+            return sent.undoing.answer(CHAT.read_answer(msgspec.json.decode(answer.body), sent.conversation)), receipt
         except ProviderError as fault:
             raise AllProvidersFailed(f"The answer of {receipt.provider} can't be read: {fault.message}. Send the request again.") from fault
 
@@ -72,25 +75,28 @@ class ConversationEngine:
         self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
     ) -> AnswerStream:
         """Open a stream and wait for its first token. Raises the same errors as `complete`."""
-        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
-        stream = await self._engine.open_stream(request, context, usage_asked=True)
-        _with_dropped(stream.receipt, dropped)
-        return ConversationStream(stream, CHAT.event_reader(conversation))
+        sent = await self._written(conversation, size=size, cache=cache)
+        stream = await self._engine.open_stream(sent.request, context, usage_asked=True)
+        _with_dropped(stream.receipt, sent.dropped)
+        return ConversationStream(stream, CHAT.event_reader(sent.conversation), sent.undoing)
 
     async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
         """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
-        request, _ = await off_the_loop(partial(chat_request, conversation, size=size, cache="never"), size)
-        return await self._engine.input_tokens(request)
+        return await self._engine.input_tokens((await self._written(conversation, size=size, cache="never")).request)
+
+    async def _written(self, conversation: Conversation, *, size: int, cache: CacheMode) -> _Sent:
+        return await off_the_loop(partial(_write, self._transforms, conversation, size=size, cache=cache), size)
 
 
 class ConversationStream:
     """The typed view of one of the engine's streams."""
 
-    def __init__(self, stream: ChunkStream, reader: EventReader) -> None:
+    def __init__(self, stream: ChunkStream, reader: EventReader, undoing: AnswerTransform) -> None:
         self.receipt = stream.receipt
         self.charged = TokenUsage()
         self._stream = stream
         self._reader = reader
+        self._undoing = undoing
 
     async def events(self) -> AsyncGenerator[AnswerEvent]:
         async with aclosing(self._stream.events()) as chunks:
@@ -98,6 +104,8 @@ class ConversationStream:
                 for event in self._read(self._reader.feed(msgspec.json.decode(raw))):
                     yield event
         for event in self._read(self._reader.end()):
+            yield event
+        for event in self._undoing.end():
             yield event
 
     async def abandon(self) -> None:
@@ -108,10 +116,27 @@ class ConversationStream:
             for event in events:
                 if isinstance(event, UsageReported):
                     self.charged = event.usage
-                yield event
+                yield from self._undoing.event(event)
         except ProviderError as fault:
             said = f"The stream of {self.receipt.provider} can't be read: {fault.message}."
             raise BrokenStream(f"{said} What was delivered so far was charged. Send the request again for a whole answer.") from fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A conversation as it is sent, the engine's request for it, the names of what that can't say, and what undoes the transforms."""
+
+    conversation: Conversation
+    request: ChatRequest
+    dropped: tuple[str, ...]
+    undoing: AnswerTransform
+
+
+def _write(transforms: Sequence[ConversationTransform], conversation: Conversation, *, size: int, cache: CacheMode) -> _Sent:
+    sent, undoing = apply_all(transforms, conversation)
+    size = size if sent is conversation else 0  # a hold is bounded by the size of what is sent, which may have grown
+    request, dropped = chat_request(sent, size=size, cache=cache)
+    return _Sent(sent, request, dropped, undoing)
 
 
 def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> tuple[ChatRequest, tuple[str, ...]]:
