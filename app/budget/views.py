@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from app.budget.holds import Subject
@@ -96,7 +97,7 @@ class MovementEntry:
     held_nanousd: int | None
     nanousd: int
     tokens: int
-    price: dict[str, int | None] | None
+    price: dict[str, Any] | None
     unit: str | None
     amount: int | None
     actor: str | None

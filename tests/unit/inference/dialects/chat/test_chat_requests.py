@@ -525,7 +525,7 @@ def test_what_another_dialect_alone_can_say_is_named() -> None:
     assert made.body == {
         "model": "auto",
         "messages": [
-            {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]},
+            {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
             {"role": "user", "content": "u"},
         ],
         "reasoning_effort": "medium",
