@@ -47,10 +47,14 @@ def is_bounded(tool: HostedTool) -> bool:
     return runs_at_caller(tool) or is_contained(tool) or (limited and isinstance(tool.data.get(MAX_USES), int))
 
 
+def defined_by_vendor(conversation: Conversation | None) -> list[HostedTool]:
+    """Return the tools of a conversation that the vendor defines, whoever runs them."""
+    return [] if conversation is None else [tool for tool in conversation.tools if isinstance(tool, HostedTool)]
+
+
 def hosted_tools(conversation: Conversation | None) -> list[HostedTool]:
-    """Return the tools that the vendor runs, of a conversation whose tools are bounded: see `is_bounded`."""
-    tools = () if conversation is None else conversation.tools
-    return [tool for tool in tools if isinstance(tool, HostedTool) and not runs_at_caller(tool)]
+    """Return the tools that the vendor also runs, of a conversation whose tools are bounded: see `is_bounded`."""
+    return [tool for tool in defined_by_vendor(conversation) if not runs_at_caller(tool)]
 
 
 def uses_of(tools: Sequence[HostedTool]) -> dict[str, int]:

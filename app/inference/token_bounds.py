@@ -9,7 +9,7 @@ from app.budget.prices import CacheWrites, TokenBounds
 from app.inference.allowance import off_the_loop
 from app.inference.cache_marks import asked_writes
 from app.inference.chain import ChainProvider
-from app.inference.hosted_tools import hosted_tools, is_contained, name_of, rounds_of, uses_of
+from app.inference.hosted_tools import defined_by_vendor, hosted_tools, is_contained, name_of, rounds_of, uses_of
 from app.inference.request import ChatRequest
 from app.tokens import count_json, count_media, count_messages, count_text, document_chars, media_chars
 
@@ -37,7 +37,7 @@ async def bound_chat(request: ChatRequest, candidate: ChainProvider, *, max_toke
     prompt = await off_the_loop(lambda: count(request, candidate), work)
     tools = hosted_tools(request.conversation)
     return TokenBounds(
-        prompt + HOSTED_TOOL_TOKENS * len(tools),
+        prompt + HOSTED_TOOL_TOKENS * len(defined_by_vendor(request.conversation)),
         max_tokens,
         request.choices,
         cache_writes=cache_writes(request, candidate),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 Size = tuple[int, int]
 """Width and height in pixels."""
-FIRST_CHARS, MORE_CHARS = 128, 2**20
+READ_CHARS = 128, 2**16, 2**20
 """Base64 characters that are read: first of any picture, then of those whose size stands further on (JPEG, GIF)."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segments that hold a JPEG's size."""
@@ -24,7 +24,7 @@ def size_of_url(url: str) -> Size | None:
     if not comma or not head.endswith(";base64"):
         return None
     start = len(head) + 1
-    for chars in (FIRST_CHARS, MORE_CHARS):
+    for chars in READ_CHARS:
         data = _decoded(url[start : start + chars])
         if data is None:
             return None
