@@ -86,12 +86,12 @@ class InlineFile(RequestBody):
     filename: str | None = Field(None, max_length=512)
 
 
-class FilePart(RequestBody):
+class DocumentPart(RequestBody):
     type: Literal["file"]
     file: InlineFile
 
 
-Part = Annotated[TextPart | ImagePart | FilePart | RefusalPart, Field(discriminator="type")]
+Part = Annotated[TextPart | ImagePart | DocumentPart | RefusalPart, Field(discriminator="type")]
 """Other kinds (audio, video, files at the provider) are refused: their price can't be bounded before the call."""
 
 

@@ -13,7 +13,7 @@ from app.errors import InvalidInput
 from app.inference.conversation import Conversation, DialectName, HostedTool
 
 VERSION: Final = re.compile(r"_\d{8}$")
-"""What a type has behind its name: web_search_20250305."""
+"""The end of a tool's type, behind its name: web_search_20250305."""
 AT_CALLERS: Final[Mapping[DialectName, frozenset[str]]] = {"messages": frozenset({"bash", "computer", "memory", "text_editor"})}
 """By dialect: tools that the vendor defines and the caller runs, so that they cost nothing but tokens."""
 LIMITED: Final[Mapping[DialectName, frozenset[str]]] = {"messages": frozenset({"web_search", "web_fetch"})}

@@ -86,7 +86,7 @@ class ProviderProfile:
     token_margin: float = 1.2
     """The factor by which its tokenizer may count above tiktoken's."""
     cache_write_factors: tuple[Fraction, Fraction] = UNKNOWN_FACTORS
-    """What a write to its prompt cache costs, in the price of input: of the short lifetime, and of an hour."""
+    """The most that a write to its prompt cache costs, as factors of the price of input: of the short lifetime, and of an hour."""
     caches_when_asked: bool = False
     """It writes to its prompt cache only what a request marks; others may do so by themselves."""
     documents: frozenset[DocumentSource] = frozenset()

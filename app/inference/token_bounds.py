@@ -20,7 +20,7 @@ PROMPT_PARAMETERS = frozenset(
 MAX_BYTES_COUNTED = 2**20
 """Larger prompts are not tokenized, which would take seconds: bounded by one token per byte, at most the context window."""
 HOSTED_TOOL_TOKENS = 1500
-"""What a vendor writes into the prompt for a tool that it defines itself, at most: Anthropic's computer takes 735, and 499 beside it."""
+"""Tokens that a vendor writes into the prompt for a tool of its own, at most: Anthropic's computer takes 735, and 499 beside it."""
 MEDIA_SHARE = 16
 """Reading the sizes of pictures takes a sixteenth of the time of counting a text as long, or less."""
 
