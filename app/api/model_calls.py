@@ -18,6 +18,7 @@ from app.errors import InvalidInput
 from app.inference.conversation import Conversation, HostedTool
 from app.inference.conversations import AnswerStream
 from app.inference.dialects.dialect import EventWriter
+from app.inference.hosted_tools import is_bounded
 from app.inference.request import CacheMode, CallContext, Receipt
 from app.inference.stream import summary
 from app.money import usd_text
@@ -98,11 +99,12 @@ def check_model(conversation: Conversation) -> None:
 
 
 def refuse_hosted_tools(conversation: Conversation, body: Mapping[str, Any], *, left_out: tuple[str, ...] = (), instead: str) -> None:
-    """Raise InvalidInput for the first tool that the vendor itself runs or defines, by its place.
+    """Raise InvalidInput for the first tool that the vendor itself runs or defines and whose cost can't be bounded, by its place.
 
     `left_out`: beginnings of types that are dropped and named instead; `instead`: what the caller may define.
     """
-    hosted = {id(each.data) for each in conversation.tools if isinstance(each, HostedTool)}  # as given: the very objects of the body
+    unbounded = [each for each in conversation.tools if isinstance(each, HostedTool) and not is_bounded(each)]
+    hosted = {id(each.data) for each in unbounded}  # as given: the very objects of the body
     for place, tool in enumerate(body.get("tools") or ()):
         if id(tool) in hosted and not tool["type"].startswith(left_out):
             reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from operator import add, attrgetter
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Subject
@@ -101,7 +101,7 @@ class MovementEntry:
     held_nanousd: int | None
     nanousd: int
     tokens: int
-    price: dict[str, int | None] | None
+    price: dict[str, Any] | None
     unit: str | None
     amount: int | None
     actor: str | None

@@ -11,6 +11,7 @@ from uuid import UUID
 from app.budget.holds import Payer
 from app.budget.prices import TokenUsage
 from app.inference.chain import ChainProvider
+from app.inference.conversation import Conversation, DialectName
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
@@ -50,11 +51,22 @@ class CallContext:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalRequest:
+    """A request as its caller sent it. `body` None: what is asked has changed since; `headers`: those that a provider should have."""
+
+    dialect: DialectName
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received.
 
     `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
     `chain`: the providers to ask, in order; `Catalog.resolve` fills it in, once per request.
+    `conversation`: the same, typed, where the caller's dialect is another: it may say more.
+    `original`: the request as the caller sent it, for a provider of the same dialect.
     """
 
     model: str
@@ -66,6 +78,8 @@ class ChatRequest:
     cache: CacheMode = "auto"
     optional: frozenset[str] = frozenset()
     chain: Sequence[ChainProvider] = field(default=(), repr=False)
+    conversation: Conversation | None = field(default=None, repr=False)
+    original: OriginalRequest | None = field(default=None, repr=False)
 
     @property
     def tools(self) -> Sequence[Any]:
