@@ -10,12 +10,10 @@ from typing import Any
 
 import msgspec
 
+from app.inference.profiles import GEMINI
 from app.inference.provider_errors import malformed, of_error_object
 from app.inference.wires.pool import Pool
 from app.inference.wires.wire import EmbeddingResult
-
-BASE = "https://generativelanguage.googleapis.com/v1beta"
-
 
 UNFINISHED = frozenset({None, "", "FINISH_REASON_UNSPECIFIED"})
 
@@ -46,7 +44,7 @@ async def embed(pool: Pool, base: str | None, key: str | None, model: str, texts
     size = {} if dimensions is None else {"outputDimensionality": dimensions}
     asked = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
     headers = {"content-type": "application/json"} | ({"x-goog-api-key": key} if key else {})
-    url = f"{base or BASE}/models/{model}:batchEmbedContents"
+    url = f"{base or GEMINI.api_base}/models/{model}:batchEmbedContents"
     async with pool.posted(url, msgspec.json.encode({"requests": asked}), headers) as reply:
         try:
             found = msgspec.json.decode(await pool.read(reply), type=_Reply)

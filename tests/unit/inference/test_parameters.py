@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.budget.prices import Price
 from app.inference.chain import ChainProvider
-from app.inference.parameters import ALLOWED_PARAMETERS, NEVER, THINKING_TOKENS, call_for, check, thinks
+from app.inference.parameters import ALLOWED_PARAMETERS, NEVER, call_for, check, thinks
+from app.inference.profiles import THINKING_TOKENS, profile_of
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires import library
@@ -32,7 +33,7 @@ def candidate(kind: str) -> ChainProvider:
         wire = CompatibleWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
     else:
         wire = LitellmWire(kind=kind, api_base=address, api_key="k", connect_seconds=1, connections=1)
-    return ChainProvider("one", kind, "one-model", Price(0), wire)
+    return ChainProvider("one", profile_of(kind), "one-model", Price(0), wire)
 
 
 @pytest.mark.parametrize(

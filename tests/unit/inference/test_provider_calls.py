@@ -16,6 +16,7 @@ from app.inference.conversations import chat_request
 from app.inference.dialects.messages import MESSAGES
 from app.inference.own_parts import VENDOR_TOOL_TOKENS, own_tokens
 from app.inference.parameters import check
+from app.inference.profiles import profile_of
 from app.inference.provider_calls import provider_call, takes_effort
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest, OriginalRequest
@@ -53,7 +54,7 @@ BODY["thinking"]["budget_tokens"], BODY["max_tokens"] = 1024, 4000
 
 def candidate(kind: str = "anthropic", *, model: str = "claude-sonnet-4-5") -> ChainProvider:
     wire = CompatibleWire(kind="local", api_base="http://127.0.0.1:1", api_key=None, connect_seconds=1, connections=1)
-    return ChainProvider("one", kind, model, Price(1), wire, dialect="messages" if kind == "anthropic" else "chat")
+    return ChainProvider("one", profile_of(kind), model, Price(1), wire)
 
 
 def request(body: dict[str, Any], **headers: str) -> ChatRequest:
