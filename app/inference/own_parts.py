@@ -1,4 +1,4 @@
-"""What a conversation says in its caller's own dialect only: bounded for a provider of the same dialect, refused for any other. Pure."""
+"""The part of a conversation that only its caller's own dialect can say: bounded for a provider of that dialect, refused for others. Pure."""
 
 from __future__ import annotations
 
