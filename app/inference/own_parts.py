@@ -1,4 +1,4 @@
-"""The part of a conversation that only its caller's own dialect can say: bounded for a provider of that dialect, refused for others. Pure."""
+"""The part of a conversation that only its own dialect can say: bounded for a provider of that dialect, refused for others. Pure."""
 
 from __future__ import annotations
 
