@@ -63,8 +63,8 @@ def plan(request: ChatRequest, asker: CallContext, options: CompletionsCacheSett
 
 def uses_tools(request: ChatRequest) -> bool:
     """Tell whether a request offers tools, or its conversation holds a call of one or a result."""
-    if any(request.parameters.get(name) for name in cached_answer.TOOL_FIELDS):
-        return True
+    if any(request.parameters.get(name) for name in cached_answer.TOOL_FIELDS) or (request.conversation and request.conversation.tools):
+        return True  # also tools that Chat Completions can't say
     return any(each.get("role") in TOOL_ROLES or any(each.get(name) for name in TOOL_CALLS) for each in request.messages)
 
 

@@ -43,10 +43,20 @@ def key_of(request: ChatRequest, asker: CallContext, *, session: str | None = No
         "messages": request.messages,
         "parameters": parameters,
         "max_tokens": request.max_tokens,
+        **_beyond_chat(request),
     }
     if session is not None:
         whole["session"] = [asker.developer_id.hex, session]
     return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
+
+
+def _beyond_chat(request: ChatRequest) -> dict[str, Any]:
+    """Return what the caller's own dialect asks for beyond Chat Completions; nothing if that says it all."""
+    original = request.original
+    if original is None:
+        return {}
+    headers = {name: value for name, value in original.headers.items() if not name.endswith("-version")}
+    return {"original": original.body, "headers": headers} if request.lost or headers else {}
 
 
 def packed(stored: CachedAnswer) -> bytes:

@@ -13,10 +13,12 @@ from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
+from app.inference.claude_models import takes_prefill
 from app.inference.profiles import BUILT_IN, Dialect, profile_of
 from app.inference.provider_prices import price_of, traits_of
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.messages import messages_wire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
@@ -27,7 +29,7 @@ from app.tokens import count_text
 AUTO = "auto"
 OWN_MODEL = "all-MiniLM-L6-v2"
 """The built-in embedding model."""
-_WIRES: Mapping[Dialect, Callable[..., Wire]] = {"chat": CompatibleWire}
+_WIRES: Mapping[Dialect, Callable[..., Wire]] = {"chat": CompatibleWire, "messages": messages_wire}
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
@@ -196,7 +198,7 @@ class Catalog:
             price,
             wire,
             traits.context_tokens,
-            profile.prefill if options.prefill is None else options.prefill,
+            profile.prefill and takes_prefill(options.model) if options.prefill is None else options.prefill,
             media=traits.media,
             reasoning=traits.reasoning,
             reasoning_apart=traits.reasoning_apart,

@@ -10,7 +10,7 @@ from typing import Literal
 from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited, Refused
 from app.inference.breaker import Refusal
-from app.inference.profiles import ProviderProfile
+from app.inference.profiles import Dialect, ProviderProfile
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_MEDIA, MediaTokens
@@ -42,6 +42,11 @@ class ChainProvider:
     """True if a plain request may be asked as a stream and put together again (`assembly.py`)."""
     connections: int = 500
     """Chat calls under way at once; others wait."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect in which requests are written for it; litellm takes Chat Completions."""
+        return self.profile.dialect or "chat"
 
 
 @dataclass(frozen=True, slots=True)

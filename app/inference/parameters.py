@@ -11,6 +11,7 @@ from typing import Any
 from app.inference import hosted_tools, vendor_fields
 from app.inference.chain import ChainProvider
 from app.inference.conversation import HostedTool
+from app.inference.own_parts import SPOKEN, check_own
 from app.inference.profiles import DocumentSource
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
@@ -28,6 +29,7 @@ NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens"
 
 def check(candidate: ChainProvider, request: ChatRequest) -> None:
     """Raise ProviderError if this provider can't take the request, or its price can't be bounded."""
+    check_own(candidate, request)
     profile = candidate.profile
     if profile.fetches_urls and remote_images(request.messages):
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
@@ -36,7 +38,7 @@ def check(candidate: ChainProvider, request: ChatRequest) -> None:
             said = f"It reads no documents {SOURCES[source]}: {_called(block['file'])}. Send its text, or its pages as images."
             raise ProviderError("unsupported", said, code="unsupported_document", param="messages")
     for place, tool in enumerate(() if request.conversation is None else request.conversation.tools):
-        if isinstance(tool, HostedTool) and (reason := _unbounded(candidate, tool)) is not None:
+        if isinstance(tool, HostedTool) and tool.dialect in SPOKEN and (reason := _unbounded(candidate, tool)) is not None:
             where = f"tools[{place}]"
             said = f"{where} is {tool.type}, a tool that the vendor runs or defines itself: {reason}. Leave it out, or define your own."
             raise ProviderError("unsupported", said, code="unsupported_tool", param=where)
@@ -44,7 +46,7 @@ def check(candidate: ChainProvider, request: ChatRequest) -> None:
 
 def _unbounded(candidate: ChainProvider, tool: HostedTool) -> str | None:
     """Return why what a hosted tool costs at this provider can't be bounded; None if it can."""
-    if tool.dialect != candidate.profile.dialect:
+    if tool.dialect != candidate.dialect:
         return f"the provider {candidate.name} doesn't have it"
     if hosted_tools.runs_at_caller(tool):
         return None
@@ -78,12 +80,10 @@ def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) ->
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
     allowed = given.keys() if profile.takes_unlisted else given.keys() & ALLOWED_PARAMETERS
     kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
-    if profile.thinking_below_bound and profile.thinking_tokens(kept) >= max_tokens:
-        kept.pop("reasoning_effort", None)
-    if not profile.takes_efforts and not candidate.reasoning:
+    if not candidate.reasoning:
         kept = {name: value for name, value in kept.items() if name not in request.optional}
-    if not profile.takes_efforts and kept.get("reasoning_effort") == "max":
-        kept["reasoning_effort"] = "high"  # the highest that the others know
+    if kept.get("reasoning_effort") == "max":
+        kept["reasoning_effort"] = "high"  # the highest that providers of this dialect know
     if "tools" in kept:
         kept["tools"] = vendor_fields.tools_for(profile, kept["tools"])
     messages, lost = vendor_fields.messages_for(profile, request.messages)

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 Dialect = Literal["chat", "messages", "gemini"]
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
-"""Reasoning tokens that litellm grants Anthropic's models per `reasoning_effort`; what is set aside for them anywhere else, too."""
+"""Reasoning tokens for each `reasoning_effort` at a Claude model that takes none, never fewer than litellm grants; what is set aside for
+them anywhere else, too."""
 CACHE_WRITE_FACTORS = Fraction(5, 4), Fraction(2)
 """Anthropic's surcharges on a cache write that lasts five minutes, and on one that lasts an hour."""
 AS_INPUT, UNKNOWN_FACTORS = (Fraction(1), Fraction(1)), (Fraction(2), Fraction(2))
@@ -61,10 +62,6 @@ class ProviderProfile:
     """It bills nothing, so it also gets unlisted parameters, for example `top_k`."""
     bound_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """Its name of `max_tokens`, at the vendor's own address."""
-    takes_efforts: bool = False
-    """Its models think when asked to, whether or not they are listed as `reasoning`, up to the effort "max"."""
-    thinking_below_bound: bool = False
-    """It refuses (400) thinking tokens that aren't below `max_tokens`."""
     effort_tokens: Mapping[str, int] = field(default_factory=lambda: THINKING_TOKENS, hash=False)
     """Reasoning tokens to expect for each `reasoning_effort`."""
 
@@ -155,15 +152,10 @@ LOCAL = ProviderProfile(
 """A team's own server of OpenAI's format."""
 ANTHROPIC = ProviderProfile(
     kind="anthropic",
+    dialect="messages",
+    api_base="https://api.anthropic.com",
+    streams=True,
     prefill=True,
-    not_taken=frozenset({
-        "n", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "functions", "function_call",
-        "verbosity",
-    }),
-    takes_efforts=True,
-    thinking_below_bound=True,
-    takes_anthropic_fields=True,
-    object_arguments=True,
     token_margin=1.15,  # Claude's counts 9 % more
     cache_write_factors=CACHE_WRITE_FACTORS,
     caches_when_asked=True,
@@ -173,7 +165,7 @@ ANTHROPIC = ProviderProfile(
         quota_starts=("your credit balance",),
         thinking=("signature", "redacted_thinking", "expected `thinking`", "must start with a thinking block", "cannot be modified"),
     ),
-)  # fmt: skip
+)
 GEMINI = ProviderProfile(
     kind="gemini",
     api_base="https://generativelanguage.googleapis.com/v1beta",

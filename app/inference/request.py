@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Payer
 from app.budget.prices import TokenUsage
+from app.inference.answer_events import WholeAnswer
 from app.inference.chain import ChainProvider
-from app.inference.conversation import Conversation, DialectName
+from app.inference.conversation import Conversation, DialectName, Text, Turn
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
@@ -58,6 +59,10 @@ class OriginalRequest:
     body: Mapping[str, Any] | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def rewritten(self) -> OriginalRequest:
+        """Return it without the body, which no longer says what is asked."""
+        return replace(self, body=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -65,7 +70,7 @@ class ChatRequest:
 
     `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
     `chain`: the providers to ask, in order; `Catalog.resolve` fills it in, once per request.
-    `conversation`: the same, typed, where the caller's dialect is another: it may say more.
+    `conversation`: the same, typed, where the caller's dialect is another: it may say more, `lost` names what.
     `original`: the request as the caller sent it, for a provider of the same dialect.
     """
 
@@ -80,6 +85,21 @@ class ChatRequest:
     chain: Sequence[ChainProvider] = field(default=(), repr=False)
     conversation: Conversation | None = field(default=None, repr=False)
     original: OriginalRequest | None = field(default=None, repr=False)
+    lost: tuple[str, ...] = ()
+
+    def continued(self, text: str, *, max_tokens: int | None) -> ChatRequest:
+        """Return the request with the beginning of its answer, which the model is to continue, and what is left of its bound."""
+        conversation = self.conversation
+        if conversation is not None:
+            conversation = replace(conversation, turns=(*conversation.turns, Turn("assistant", (Text(text),))))
+        return replace(
+            self,
+            messages=[*self.messages, {"role": "assistant", "content": text}],
+            max_tokens=max_tokens,
+            bytes=self.bytes + len(text),
+            conversation=conversation,
+            original=None if self.original is None else self.original.rewritten(),
+        )
 
     @property
     def tools(self) -> Sequence[Any]:
@@ -129,10 +149,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class CompletionAnswer:
-    """A whole completion, as the provider's JSON."""
+    """A whole completion, as the provider's JSON in Chat Completions. `typed`: the same, where the provider speaks another dialect."""
 
     body: bytes
     receipt: Receipt
+    typed: WholeAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference import fanout as module
+from app.inference.answer_events import AnswerEvent, AnswerStarted, ChoiceEnded, PartEnded, PartStarted, TextDelta
 from app.inference.cached_answer import said
+from app.inference.conversation import Text
 from app.inference.fanout import Fanout, ReaderPosition
+from app.inference.piece_reading import PieceReader
 from app.inference.stream import BrokenStream, StreamPiece
+from tests.unit.inference.dialects.assembled import assembled
 
 HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -25,8 +29,8 @@ def piece(text: str, *, plain: bool = True) -> StreamPiece:
     return StreamPiece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
 
 
-def words(events: list[bytes]) -> str:
-    deltas: list[dict[str, Any]] = [msgspec.json.decode(each)["choices"][0]["delta"] for each in events]
+def words(pieces: list[StreamPiece]) -> str:
+    deltas: list[dict[str, Any]] = [msgspec.json.decode(each.raw)["choices"][0]["delta"] for each in pieces]
     return "".join(each.get("reasoning") or each.get("content") or "" for each in deltas)
 
 
@@ -56,8 +60,8 @@ def test_every_reader_reads_the_same_words_or_hears_that_it_was_too_slow(steps: 
 async def _play(steps: list[Any]) -> None:
     fanout, spoken = new(), ""
     assert fanout.leader is not None
-    leader: list[bytes] = []
-    readers: list[tuple[ReaderPosition, list[bytes]]] = []
+    leader: list[StreamPiece] = []
+    readers: list[tuple[ReaderPosition, list[StreamPiece]]] = []
     lost: set[int] = set()
     for kind, first, second in steps:
         if kind == "say":
@@ -78,7 +82,7 @@ async def _play(steps: list[Any]) -> None:
     assert not lost or not fanout.whole
 
 
-def _read(fanout: Fanout, readers: list[tuple[ReaderPosition, list[bytes]]], number: int, most: int, lost: set[int]) -> None:
+def _read(fanout: Fanout, readers: list[tuple[ReaderPosition, list[StreamPiece]]], number: int, most: int, lost: set[int]) -> None:
     place, events = readers[number]
     for _ in range(most):
         if number in lost or place.at == len(fanout._log):
@@ -113,7 +117,7 @@ async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
     for number in range(2000):
         each = piece(f"word {number} ")
         await fanout.add(each)
-        came.append(fanout._next(place) is each.raw)
+        came.append(fanout._next(place) is each)
     assert all(came)
 
 
@@ -196,3 +200,20 @@ async def _settled() -> None:
     """Let every task run until it waits for another."""
     for _ in range(2_000):
         await asyncio.sleep(0)
+
+
+async def test_typed_events_reach_every_reader_while_they_are_kept_and_the_text_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RAW_WINDOW_BYTES", 300)
+    fanout = new(paced=False)
+    await fanout.add(StreamPiece(b"", "", (AnswerStarted("1", "m"), PartStarted(0, "text"))))
+    for number in range(10):
+        said = f"word {number} "
+        await fanout.add(piece(said)._replace(events=(TextDelta(0, said),)))
+    await fanout.add(StreamPiece(b"", "", (PartEnded(0), ChoiceEnded("stop_sequence", stop_sequence="END"))))
+    fanout.end()
+    reader, found = PieceReader(), list[AnswerEvent]()
+    async for each in fanout.read(ReaderPosition()):
+        found += reader.plain(msgspec.json.decode(each.raw)) if each.events is None else reader.typed(each.events)
+    whole = assembled([*found, *reader.end()])
+    assert whole.choices[0].parts == (Text("".join(f"word {number} " for number in range(10))),)
+    assert whole.choices[0].stop_sequence == "END"
