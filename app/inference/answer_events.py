@@ -7,11 +7,12 @@ Completions the deltas of parallel tool calls may, so deltas carry their part's 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from app.budget.prices import TokenUsage
-from app.inference.conversation import Opaque, Part, ToolKind
+from app.inference.conversation import Opaque, Part, RefusalText, Text, Thinking, ToolInvocation, ToolKind
 
 StopReason = Literal["end", "max_tokens", "tool_calls", "stop_sequence", "refusal", "content_filter", "pause", "context_full"]
 """The reason why a choice ended. `pause`: a hosted tool's turn is to be continued; `context_full`: the model's window is full."""
@@ -98,9 +99,17 @@ class AnswerEnded:
     """The provider's own end of the stream."""
 
 
-AnswerEvent = (
-    AnswerStarted | PartStarted | TextDelta | ArgumentsDelta | SignatureDelta | PartEnded | ChoiceEnded | UsageReported | AnswerEnded
-)
+@dataclass(frozen=True, slots=True)
+class CitationDelta:
+    """A source of what a text says, as only its own dialect can tell it."""
+
+    part: int
+    citation: Opaque
+    choice: int = 0
+
+
+Delta = TextDelta | ArgumentsDelta | SignatureDelta | CitationDelta
+AnswerEvent = AnswerStarted | PartStarted | Delta | PartEnded | ChoiceEnded | UsageReported | AnswerEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +130,38 @@ class WholeAnswer:
     model: str | None = None
     created: int | None = None
     usage: TokenUsage | None = None
+
+
+def events_of(answer: WholeAnswer) -> Iterator[AnswerEvent]:
+    """Yield a whole answer as a stream would tell it."""
+    yield AnswerStarted(answer.id, answer.model, answer.created)
+    for index, choice in enumerate(answer.choices):
+        for place, part in enumerate(choice.parts):
+            yield from _told(part, place, index)
+            yield PartEnded(place, index)
+        yield ChoiceEnded(choice.reason, index, choice.stop_sequence)
+    if answer.usage is not None:
+        yield UsageReported(answer.usage)
+    yield AnswerEnded()
+
+
+def _told(part: Part, place: int, choice: int) -> Iterator[AnswerEvent]:
+    match part:
+        case Text(text, citations=citations):
+            yield PartStarted(place, "text", choice)
+            yield TextDelta(place, text, choice)
+            yield from (CitationDelta(place, each, choice) for each in citations)
+        case RefusalText(text):
+            yield PartStarted(place, "refusal", choice)
+            yield TextDelta(place, text, choice)
+        case Thinking(text, signature, sealed, name):
+            yield PartStarted(place, "thinking", choice)
+            if text:
+                yield TextDelta(place, text, choice)
+            if signature is not None or sealed is not None:
+                yield SignatureDelta(place, signature, sealed, choice, name)
+        case ToolInvocation():
+            yield PartStarted(place, "tool_call", choice, part.id, part.name, part.kind)
+            yield ArgumentsDelta(place, part.arguments, choice)
+        case Opaque():
+            yield PartStarted(place, "opaque", choice, opaque=part)

@@ -10,6 +10,7 @@ import msgspec
 
 from app.budget.prices import TokenUsage
 from app.inference import surrogates
+from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import reply_usage
 
@@ -42,11 +43,16 @@ class Completion:
     usage: TokenUsage | None
     text: str
     """All generated text, for our own count where the provider reports no usage."""
+    answer: WholeAnswer | None = None
+    """The same, typed, where the provider speaks another dialect than Chat Completions: that may say less."""
 
 
 @dataclass(slots=True)
 class Chunk:
-    """One event of a stream. `raw`: its JSON; `said`: it holds generated output; `plain`: only text, of a single choice."""
+    """One event of a stream. `raw`: its JSON; `said`: it holds generated output; `plain`: only text, of a single choice.
+
+    `events`: the same, typed, where the provider speaks another dialect than Chat Completions. What only they can say has no JSON (b"").
+    """
 
     raw: bytes
     data: dict[str, Any]
@@ -58,6 +64,9 @@ class Chunk:
     """Indexes of the choices that finish in this chunk."""
     usage: TokenUsage | None = None
     model: str | None = None
+    events: tuple[AnswerEvent, ...] | None = None
+    more_bytes: int = 0
+    """The size of what only the events say."""
 
     @property
     def indexes(self) -> Iterator[int]:
@@ -91,7 +100,7 @@ class Produced:
         self.plain = self.plain and chunk.plain
         self.finish = chunk.finish or self.finish
         self.finished |= chunk.finished
-        self.bytes += len(chunk.raw)
+        self.bytes += len(chunk.raw) + chunk.more_bytes
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
 

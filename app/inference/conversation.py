@@ -21,10 +21,11 @@ ToolKind = Literal["function", "custom"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that somebody said. `cache`: the provider is asked to keep the prompt up to here."""
+    """Text that somebody said. `cache`: the provider is asked to keep the prompt up to here. `citations`: the sources of a model's text."""
 
     text: str
     cache: CacheLifetime | None = None
+    citations: tuple[Opaque, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

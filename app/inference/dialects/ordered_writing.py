@@ -13,14 +13,14 @@ from app.inference.answer_events import (
     AnswerStarted,
     ArgumentsDelta,
     ChoiceEnded,
+    CitationDelta,
+    Delta,
     PartEnded,
     PartStarted,
     SignatureDelta,
     TextDelta,
 )
 from app.inference.provider_errors import ProviderError
-
-Delta = TextDelta | ArgumentsDelta | SignatureDelta
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class OrderedEventWriter(ABC, Generic[P]):
         match event:
             case PartStarted():
                 self._parts.append(self._make_part(event))
-            case TextDelta() | ArgumentsDelta() | SignatureDelta():
+            case TextDelta() | ArgumentsDelta() | SignatureDelta() | CitationDelta():
                 for part in self._parts:
                     if part.started.part == event.part:
                         part.waiting.append(event)

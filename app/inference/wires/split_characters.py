@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from app.inference.answer_events import AnswerEvent, ArgumentsDelta, PartEnded, PartStarted, TextDelta
 from app.inference.answers import finish_reason
 from app.inference.provider_errors import malformed
 from app.inference.surrogates import LONE, decode, encode, ends_open, mend, mend_text
 
 PIECEWISE = frozenset({"content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "thinking"})
 """Delta fields whose text continues in the next event."""
+EVENT_PIECES = frozenset({"text", "thinking", "partial_json"})
+"""The same in the events of other dialects."""
 Path = tuple[object, ...]
 
 
@@ -79,6 +84,50 @@ class SplitCharacters:
             if len(path) == 2:  # a field of the delta itself; tool arguments that end so are invalid JSON anyway
                 delta = found if isinstance(found := choice.get("delta"), dict) else {}
                 choice["delta"] = {**delta, path[1]: f"{delta.get(path[1]) or ''}{LONE}"}
+
+
+class SplitTexts:
+    """The same for typed events: the pending surrogate of each part. Other texts of an event are mended where it is decoded."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int], str] = {}
+
+    def join(self, event: AnswerEvent) -> Iterator[AnswerEvent]:
+        """Yield the event with its text joined; before a part's end what is pending of it, as U+FFFD."""
+        match event:
+            case TextDelta(part, text, choice) | ArgumentsDelta(part, text, choice):
+                text = self._open.pop((choice, part), "") + text
+                if ends_open(text):
+                    self._open[choice, part], text = text[-1], text[:-1]
+                if text:
+                    yield replace(event, text=mend_text(text))
+            case PartEnded(part, choice):
+                if self._open.pop((choice, part), ""):
+                    yield TextDelta(part, LONE, choice)
+                yield event
+            case PartStarted(opaque=found) if found is not None:
+                yield replace(event, opaque=replace(found, data=mend(found.data)))
+            case _:
+                yield event
+
+
+def decode_event(raw: bytes) -> object:
+    """Decode an event, keeping surrogates whose other halves may follow. Raises ProviderError for invalid JSON."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return _mended(decode(raw))
+    except (ValueError, RecursionError) as error:
+        raise malformed("its stream has an event that is not valid JSON") from error
+
+
+def _mended(value: Any) -> Any:
+    """Return a value with all its texts mended but those that go on in the next event."""
+    if isinstance(value, dict):
+        return {mend_text(name): each if name in EVENT_PIECES and isinstance(each, str) else _mended(each) for name, each in value.items()}
+    return [_mended(each) for each in value] if isinstance(value, list) else mend(value)
 
 
 def _key(value: object, place: int) -> object:

@@ -35,12 +35,8 @@ PARAMETERS = frozenset({
 })  # fmt: skip
 """Allowlist of a call's parameters: as arguments of litellm, `api_base` or `mock_response` would have an effect too."""
 NOT_TAKEN: Mapping[str, frozenset[str]] = {
-    "anthropic": frozenset({
-        "n", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "functions", "function_call",
-        "verbosity",
-    }),
     "gemini": frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
-}  # fmt: skip
+}
 """Parameters that litellm would drop, listed so that the first request needn't wait for it to load; a test compares."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from app.budget.prices import TokenUsage
 from app.inference.answers import Chunk, Completion
+from app.inference.conversation import Conversation
 
 MAX_ANSWER_BYTES = 64 * 2**20
 ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 8 * 2**20, 512, 8_192
@@ -15,12 +16,25 @@ ANSWER_BYTES, BYTES_A_TOKEN, BYTES_A_PROBABLE_TOKEN = 8 * 2**20, 512, 8_192
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A request in a provider's own dialect. `asked`: what it says, typed, to read the answer by; `headers`: of the caller's dialect."""
+
+    body: Mapping[str, Any]
+    asked: Conversation | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """One attempt's call. `parameters`: OpenAI's, filtered to what this provider supports, with `max_tokens`."""
+    """One attempt's call. `parameters`: OpenAI's, filtered to what this provider supports, with `max_tokens`.
+
+    `written`: the request as a provider of another dialect takes it, which then says all: of the parameters only the bounds count.
+    """
 
     model: str
     messages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any]
+    written: WrittenCall | None = None
 
     @property
     def max_bytes(self) -> int:

@@ -15,7 +15,10 @@ from app.inference.answers import Produced
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.through_litellm import LitellmWire
-from tests.integration.inference.wires import KEY, call
+from app.inference.wires.wire import Wire
+from tests.integration.inference.wires import KEY, WIRES, call
+
+ANTHROPIC = next(each for each in WIRES if each.name == "anthropic")
 
 
 @dataclass(slots=True)
@@ -51,8 +54,8 @@ async def canned() -> AsyncIterator[Canned]:
 
 
 @pytest.fixture
-async def anthropic(canned: Canned) -> AsyncIterator[LitellmWire]:
-    wire = LitellmWire(kind="anthropic", api_base=canned.url, api_key=KEY, connect_seconds=2, connections=2)
+async def anthropic(canned: Canned) -> AsyncIterator[Wire]:
+    wire = ANTHROPIC.at(canned.url)
     yield wire
     await wire.close()
 
@@ -180,14 +183,14 @@ def delta(kind: str, **more: Any) -> dict[str, Any]:
 CACHED = {"input_tokens": 10, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 3000, "output_tokens": 7}
 
 
-async def test_anthropics_cache_is_told(anthropic: LitellmWire, canned: Canned) -> None:
+async def test_anthropics_cache_is_told(anthropic: Wire, canned: Canned) -> None:
     canned.says(message(content=[{"type": "text", "text": "hi"}], stop_reason="end_turn", usage=CACHED))
     found = await anthropic.complete(call("hello"))
     assert found.usage == TokenUsage(input=3210, output=7, cached_input=3000, cache_write=200)
 
 
 @pytest.mark.parametrize("last", [{"output_tokens": 7}, CACHED], ids=["as it was", "as it is"])
-async def test_anthropics_usage_comes_in_parts(anthropic: LitellmWire, canned: Canned, last: dict[str, int]) -> None:
+async def test_anthropics_usage_comes_in_parts(anthropic: Wire, canned: Canned, last: dict[str, int]) -> None:
     canned.streams(
         {"type": "message_start", "message": message(usage=CACHED | {"output_tokens": 1})},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -202,7 +205,7 @@ async def test_anthropics_usage_comes_in_parts(anthropic: LitellmWire, canned: C
     assert found[0].model == "claude-x"
 
 
-async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: LitellmWire, canned: Canned) -> None:
+async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: Wire, canned: Canned) -> None:
     canned.streams(
         {"type": "message_start", "message": message()},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
@@ -228,7 +231,7 @@ async def test_anthropics_thinking_is_no_text_but_was_said(anthropic: LitellmWir
 
 
 @pytest.mark.parametrize("blank", [None, ""])
-async def test_anthropics_usage_before_the_end_finishes_nothing(anthropic: LitellmWire, canned: Canned, blank: str | None) -> None:
+async def test_anthropics_usage_before_the_end_finishes_nothing(anthropic: Wire, canned: Canned, blank: str | None) -> None:
     canned.streams(
         {"type": "message_start", "message": message(stop_reason=blank)},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -251,7 +254,7 @@ async def test_geminis_blank_finish_ends_nothing(gemini: LitellmWire, canned: Ca
     assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
 
 
-async def test_a_token_may_be_repeated(anthropic: LitellmWire, canned: Canned) -> None:
+async def test_a_token_may_be_repeated(anthropic: Wire, canned: Canned) -> None:
     canned.streams(
         {"type": "message_start", "message": message()},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -263,7 +266,7 @@ async def test_a_token_may_be_repeated(anthropic: LitellmWire, canned: Canned) -
     assert "".join([chunk.text async for chunk in anthropic.stream(call("laugh"))]) == "ha ha " * 250
 
 
-async def test_two_tools_at_once_keep_apart(anthropic: LitellmWire, canned: Canned) -> None:
+async def test_two_tools_at_once_keep_apart(anthropic: Wire, canned: Canned) -> None:
     events: list[dict[str, Any]] = [{"type": "message_start", "message": message()}]
     for index, name in enumerate(("one", "two")):
         block = {"type": "tool_use", "id": f"toolu_{name}", "name": name, "input": {}}
@@ -353,7 +356,7 @@ async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Cann
     assert (caught.value.kind, caught.value.retry_after) == ("rate_limited", 36.5)
 
 
-async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: LitellmWire, anthropic: LitellmWire, canned: Canned) -> None:
+async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: LitellmWire, anthropic: Wire, canned: Canned) -> None:
     canned.says({"error": {"message": f"what is {KEY}?", "type": "invalid_request_error"}}, status=400)
     for wire in (gemini, anthropic):
         with pytest.raises(ProviderError, match=r"what is \.\.\.") as caught:

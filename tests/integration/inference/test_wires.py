@@ -19,6 +19,8 @@ from app.errors import ConfigurationError
 from app.inference.answers import Chunk, Completion, Produced
 from app.inference.provider_errors import ProviderError
 from app.inference.wires import library
+from app.inference.wires.dialect_wire import DialectWire
+from app.inference.wires.messages import MessagesFormat
 from app.inference.wires.through_litellm import NOT_TAKEN, PARAMETERS, LitellmWire
 from app.inference.wires.wire import ProviderCall, Wire
 from tests.fakes.provider import FakeProvider, FaultName, full
@@ -248,7 +250,7 @@ making_vectors = pytest.mark.parametrize(
 
 
 async def test_who_makes_no_vectors_says_so(fake: FakeProvider) -> None:
-    wire = LitellmWire(kind="anthropic", api_base=fake.url, api_key=KEY, connect_seconds=2, connections=2)
+    wire = DialectWire(MessagesFormat(), api_base=fake.url, api_key=KEY, connect_seconds=2, connections=2)
     with pytest.raises(ProviderError) as caught:
         await wire.embed("fake-1", ["one"], {})
     assert caught.value.kind == "caller"
@@ -496,7 +498,7 @@ async def test_no_field_of_a_caller_becomes_an_argument_of_litellms(through: Wir
 
 @pytest.mark.parametrize("kind", NOT_TAKEN)
 def test_what_is_said_not_to_be_taken_is_what_litellm_drops(kind: str) -> None:
-    model = {"anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}[kind]
+    model = {"gemini": "gemini-2.5-flash"}[kind]
     taken = library.load().get_supported_openai_params(model=model, custom_llm_provider=kind)
     assert PARAMETERS - NOT_TAKEN[kind] == PARAMETERS & set(taken)
 
@@ -556,7 +558,7 @@ def test_litellm_is_loaded_by_nobody_but_the_first_call() -> None:
     code = (
         "import sys, app.main, app.cli, app.inference.wires.library\n"
         "from app.inference.wires.through_litellm import LitellmWire\n"
-        "LitellmWire(kind='anthropic', api_base=None, api_key='k', connect_seconds=1, connections=1).supports('n')\n"
+        "LitellmWire(kind='gemini', api_base=None, api_key='k', connect_seconds=1, connections=1).supports('n')\n"
         "sys.exit('litellm' in sys.modules or 'openai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

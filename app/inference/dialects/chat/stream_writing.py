@@ -36,6 +36,10 @@ class ChatEventWriter:
 
     def feed(self, event: AnswerEvent) -> Iterator[bytes]:
         """Yield the chunk that an event becomes; some become none."""
+        yield from map(_event, self.chunks(event))
+
+    def chunks(self, event: AnswerEvent) -> Iterator[Json]:
+        """Yield the same without the server-sent event around it."""
         match event:
             case AnswerStarted():
                 self._head |= {"id": event.id or "chatcmpl", "created": event.created or 0, "model": event.model or ""}
@@ -57,14 +61,18 @@ class ChatEventWriter:
     def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield the usage if it was asked for, and the end."""
         if self._usage_asked:
-            yield _event({**self._head, "choices": [], "usage": {**answers.usage_object(usage), **extra}})
+            yield _event(self.last({**answers.usage_object(usage), **extra}))
         yield DONE
 
-    def _chunk(self, choice: int, delta: Json, finish: str | None = None) -> bytes:
+    def last(self, usage: Mapping[str, Any]) -> Json:
+        """Return the chunk of a usage."""
+        return {**self._head, "choices": [], "usage": usage}
+
+    def _chunk(self, choice: int, delta: Json, finish: str | None = None) -> Json:
         if choice not in self._spoke:
             self._spoke.add(choice)
             delta = {"role": "assistant", **delta}
-        return _event({**self._head, "choices": [{"index": choice, "delta": delta, "finish_reason": finish}]})
+        return {**self._head, "choices": [{"index": choice, "delta": delta, "finish_reason": finish}]}
 
     def _said(self, event: TextDelta) -> Json:
         match self._parts[event.choice, event.part].kind:

@@ -11,7 +11,7 @@ import msgspec
 from app.inference import answers
 from app.inference.answer_events import AnswerChoice, StopReason, WholeAnswer
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation
-from app.inference.dialects.messages.blocks import REASONS, Json, answer_block, has, stop_reason, usage_object
+from app.inference.dialects.messages.blocks import REASONS, Json, answer_block, citations_of, has, stop_reason, usage_object
 from app.inference.dialects.wrapped_tools import custom_names, unwrapped
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import parse_usage
@@ -112,7 +112,7 @@ def _read(block: Mapping[str, Any], custom: frozenset[str]) -> Iterator[Part]:
     match block.get("type"):
         case "text":
             if isinstance(text := block.get("text"), str) and text:
-                yield Text(text)
+                yield Text(text, citations=citations_of(block.get("citations")))
         case "thinking":
             text, signature = block.get("thinking"), block.get("signature")
             yield Thinking(text if isinstance(text, str) else "", signature=signature if isinstance(signature, str) and signature else None)

@@ -23,6 +23,7 @@ from app.inference.conversation import (
     Turn,
 )
 from app.inference.dialects.fields import Fields, kind_of
+from app.inference.dialects.messages.blocks import citations_of
 
 MAX_BLOCKS, MAX_NAME_CHARS, MAX_TITLE_CHARS = 1_000, 256, 500
 ROLES: Final[dict[str, Role]] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -139,7 +140,7 @@ class BlockTurnReader:
                 if (text := block.text("text")) is None:
                     raise block.wrong("text", "is missing: give a string")
                 if text:
-                    yield Text(text, cache_mark(block))
+                    yield Text(text, cache_mark(block), citations_of(block.value("citations")))
             case "image":
                 yield _image(block)
             case "document":

@@ -53,10 +53,24 @@ def thinking_block(thought: Thinking) -> Json:
     return {"type": "thinking", "thinking": thought.text, "signature": thought.signature or ""}
 
 
+def citations_of(given: object) -> tuple[Opaque, ...]:
+    """Read the sources of a text."""
+    found = given if isinstance(given, list) else ()
+    return tuple(Opaque("messages", str(each.get("type")), each) for each in found if isinstance(each, Mapping))
+
+
+def cited(text: Text) -> Json:
+    """Return a text's sources as its block has them."""
+    found = [dict(each.data) for each in text.citations if each.dialect == "messages"]
+    return {"citations": found} if found else {}
+
+
 def answer_block(part: Part) -> Json | None:
     """Return what a part of an answer becomes; None for an empty text, and for what this dialect's answers don't hold."""
     match part:
-        case Text(text) | RefusalText(text):
+        case Text(text):
+            return {"type": "text", "text": text, **cited(part)} if text else None
+        case RefusalText(text):
             return {"type": "text", "text": text} if text else None
         case Thinking():
             return thinking_block(part) if part.text or part.signature or part.sealed else None

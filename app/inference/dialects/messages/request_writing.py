@@ -30,7 +30,7 @@ from app.inference.conversation import (
 )
 from app.inference.dialects.dialect import WrittenRequest
 from app.inference.dialects.dropped import Dropped
-from app.inference.dialects.messages.blocks import Json, id_of, input_of, thinking_block
+from app.inference.dialects.messages.blocks import Json, cited, id_of, input_of, thinking_block
 from app.inference.dialects.messages.request_reading import CITATIONS, MAX_STOPS, MIN_BUDGET_TOKENS
 from app.inference.dialects.wrapped_tools import wrapped
 
@@ -116,7 +116,7 @@ class _TurnWriter:
         match part:
             case Text(text, cache):
                 if text:
-                    yield {"type": "text", "text": text, **_mark(cache)}
+                    yield {"type": "text", "text": text, **cited(part), **_mark(cache)}
             case RefusalText(text):
                 if text:
                     yield {"type": "text", "text": text}

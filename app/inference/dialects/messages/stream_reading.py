@@ -16,6 +16,7 @@ from app.inference.answer_events import (
     AnswerStarted,
     ArgumentsDelta,
     ChoiceEnded,
+    CitationDelta,
     PartEnded,
     PartKind,
     PartStarted,
@@ -152,6 +153,8 @@ class MessagesEventReader:
             case {"type": "signature_delta", "signature": str(signature)}:
                 if signature:
                     yield SignatureDelta(opened.part, signature)
+            case {"type": "citations_delta", "citation": {"type": str(kind)} as citation}:
+                yield CitationDelta(opened.part, Opaque("messages", kind, citation))
 
     def _stop_block(self, index: int) -> Iterator[AnswerEvent]:
         opened = self._open.pop(index, None)

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from app.budget.prices import TokenUsage
-from app.inference.answer_events import AnswerStarted, ArgumentsDelta, PartStarted, SignatureDelta, TextDelta
+from app.inference.answer_events import AnswerStarted, ArgumentsDelta, CitationDelta, Delta, PartStarted, SignatureDelta, TextDelta
+from app.inference.conversation import Opaque
 from app.inference.dialects.messages.answers import answer_id
 from app.inference.dialects.messages.blocks import Json, id_of, stop_reason, usage_object
-from app.inference.dialects.ordered_writing import Delta, OrderedEventWriter, OrderedPart
+from app.inference.dialects.ordered_writing import OrderedEventWriter, OrderedPart
 from app.inference.dialects.wrapped_tools import wrapped_text
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -75,6 +76,8 @@ class MessagesEventWriter(OrderedEventWriter[_Part]):
         yield sse("content_block_start", index=self._index, content_block=block)
         if part.started.kind == "tool_call" and part.started.tool == "custom":
             yield self._delta({"type": "input_json_delta", "partial_json": _OPENED})
+        if part.started.opaque is not None and (given := part.started.opaque.data.get("input")):
+            yield self._delta({"type": "input_json_delta", "partial_json": msgspec.json.encode(given).decode()})
 
     def _close(self, part: _Part) -> Iterator[bytes]:
         if not part.block:
@@ -100,6 +103,9 @@ class MessagesEventWriter(OrderedEventWriter[_Part]):
                 yield from self._ready(part)
                 name = "thinking" if kind == "thinking" else "text"
                 yield self._delta({"type": f"{name}_delta", name: text})
+            case CitationDelta(citation=Opaque("messages", _, data)) if kind == "text":
+                yield from self._ready(part)
+                yield self._delta({"type": "citations_delta", "citation": data})
             case ArgumentsDelta(text=text) if text and part.block:
                 piece = wrapped_text(text)[len(_OPENED) : -len(_CLOSED)] if part.started.tool == "custom" else text
                 yield self._delta({"type": "input_json_delta", "partial_json": piece})
@@ -128,7 +134,10 @@ def _first(started: PartStarted, index: int) -> Json | None:
             call_id = id_of(started.call_id or f"toolu_{index}")
             return {"type": "tool_use", "id": call_id, "name": started.name or "", "input": {}}
         case "opaque":
-            return None if started.opaque is None or started.opaque.dialect != "messages" else dict(started.opaque.data)
+            if started.opaque is None or started.opaque.dialect != "messages":
+                return None
+            data = dict(started.opaque.data)
+            return {**data, "input": {}} if data.get("input") else data  # as Anthropic does: the input follows, and only there it is read
 
 
 def sse(name: str, **data: Any) -> bytes:

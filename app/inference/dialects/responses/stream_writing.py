@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from app.budget.prices import TokenUsage
-from app.inference.answer_events import AnswerStarted, ArgumentsDelta, PartStarted, SignatureDelta
+from app.inference.answer_events import AnswerStarted, ArgumentsDelta, CitationDelta, Delta, PartStarted, SignatureDelta
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation
-from app.inference.dialects.ordered_writing import Delta, OrderedEventWriter, OrderedPart
+from app.inference.dialects.ordered_writing import OrderedEventWriter, OrderedPart
 from app.inference.dialects.responses.answers import finished, head_of, item_of
 from app.inference.dialects.responses.items import Json, item_id, namespaces_of, usage_object
 
@@ -90,7 +90,7 @@ class ResponsesEventWriter(OrderedEventWriter[_Part]):
             part.signature, part.sealed = delta.signature or part.signature, delta.sealed or part.sealed
             part.sealed_id = delta.id
             return
-        if not delta.text or isinstance(delta, ArgumentsDelta) != (part.started.kind == "tool_call"):
+        if isinstance(delta, CitationDelta) or not delta.text or isinstance(delta, ArgumentsDelta) != (part.started.kind == "tool_call"):
             return
         if part.id is None:
             yield from self._open(part)
