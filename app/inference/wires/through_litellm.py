@@ -21,7 +21,7 @@ from app.inference.answers import Chunk, Completion
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.surrogates import mend
 from app.inference.usage import parse_usage
-from app.inference.wires import gemini, library, shape, unstreamed
+from app.inference.wires import library, shape, unstreamed
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import LitellmTransport
 from app.inference.wires.pool import Pool
@@ -34,16 +34,12 @@ PARAMETERS = frozenset({
     "response_format", "reasoning_effort", "verbosity",
 })  # fmt: skip
 """Allowlist of a call's parameters: as arguments of litellm, `api_base` or `mock_response` would have an effect too."""
-NOT_TAKEN: Mapping[str, frozenset[str]] = {
-    "gemini": frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
-}
-"""Parameters that litellm would drop, listed so that the first request needn't wait for it to load; a test compares."""
 
 
 class LitellmWire:
     """Speaks to one provider through litellm.
 
-    Raises ConfigurationError for a kind that litellm doesn't know; a kind not in NOT_TAKEN loads litellm here to find out.
+    Raises ConfigurationError for a kind that litellm doesn't know; loads litellm to find out.
     """
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
@@ -52,7 +48,7 @@ class LitellmWire:
                 "A section [providers.…] has kind 'azure', which Cairn doesn't take: write"
                 " kind = 'openai' and api_base = 'https://NAME.openai.azure.com/openai/v1'."
             )
-        if kind not in NOT_TAKEN and kind not in library.providers():
+        if kind not in library.providers():
             raise ConfigurationError(
                 f"A section [providers.…] has kind {kind!r}, which litellm doesn't know. For an OpenAI-compatible"
                 " server, write 'openai' or 'local'."
@@ -61,9 +57,9 @@ class LitellmWire:
         self._base = api_base.rstrip("/") if api_base else None
         self._key = api_key
         self._pool = Pool(headers={}, key=api_key, connect_seconds=connect_seconds, connections=connections)
-        self._not_taken = NOT_TAKEN.get(kind) or library.not_taken(kind, PARAMETERS)
+        self._not_taken = library.not_taken(kind, PARAMETERS)
         self._litellm: Any = None
-        self._through_us = kind in NOT_TAKEN
+        self._through_us = False
 
     async def complete(self, call: ProviderCall) -> Completion:
         return await self._completed(call, LitellmTransport(self._pool, stream=False, max_bytes=call.max_bytes))
@@ -109,8 +105,6 @@ class LitellmWire:
             yield shape.chunk({**head, "choices": [], "usage": usage})
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
-        if self._kind == "gemini":
-            return await gemini.embed(self._pool, self._base, self._key, model, texts, parameters.get("dimensions"))
         exchange = LitellmTransport(self._pool, stream=False)
         try:
             more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
@@ -141,9 +135,7 @@ class LitellmWire:
     async def _completed(self, call: ProviderCall, exchange: LitellmTransport) -> Completion:
         try:
             data = shape.completion(await self._call(call, exchange)) | {"model": exchange.model or call.model}
-            if self._kind == "gemini":
-                gemini.unfinish(data["choices"], exchange.event)
-            elif exchange.unfinished:
+            if exchange.unfinished:
                 data["choices"][0]["finish_reason"] = None
             data = mend(data)
             return answers.completion(data, msgspec.json.encode(data))
@@ -162,9 +154,7 @@ class LitellmWire:
             if made is None:
                 continue
             item = made.model_dump(exclude_none=True)
-            if self._kind == "gemini":
-                gemini.unfinish(item["choices"], exchange.event)
-            elif exchange.unfinished:
+            if exchange.unfinished:
                 shape.unfinish(item["choices"])
             yield item
 
