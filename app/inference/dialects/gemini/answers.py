@@ -21,6 +21,7 @@ from app.inference.conversation import Conversation, Opaque, Part, Text, Thinkin
 from app.inference.dialects.makers import of_gemini
 from app.inference.dialects.wrapped_tools import custom_names, unwrapped
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
+from app.inference.surrogates import mend
 from app.inference.usage import parse_usage
 
 UNFINISHED: Final = answers.UNFINISHED | {"FINISH_REASON_UNSPECIFIED"}
@@ -164,9 +165,16 @@ def _call(given: object, custom: frozenset[str], answer: str, number: int) -> To
     name = given.get("name") if isinstance(given, Mapping) else None
     if not isinstance(given, Mapping) or not isinstance(name, str) or not name:
         raise malformed("its answer has a tool call without a name")
-    arguments = given.get("args")
-    text = msgspec.json.encode({} if arguments is None else arguments).decode()
+    text = _json({} if given.get("args") is None else given["args"])
     made_id = given.get("id")
     if not isinstance(made_id, str) or not made_id:
         made_id = "call_" + hashlib.blake2b(f"{answer}/{number}".encode("utf-8", "replace"), digest_size=12).hexdigest()
     return ToolInvocation(made_id, name, unwrapped(text), "custom") if name in custom else ToolInvocation(made_id, name, text)
+
+
+def _json(value: object) -> str:
+    """Return a value's JSON; halves of characters, which a stream's events may keep, as U+FFFD."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(mend(value)).decode()

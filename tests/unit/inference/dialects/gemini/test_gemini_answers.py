@@ -148,6 +148,13 @@ def test_calls_without_ids_get_ids_of_their_own_in_each_answer() -> None:
     assert [each.call_id for each in streamed(*halves) if isinstance(each, PartStarted)] == ids()[:2]
 
 
+def test_half_a_character_in_a_calls_arguments_is_replaced() -> None:
+    given = answer(candidate(called("look", args={"text": "a\ud83e", "\ud83e": 1}, id="x"), finish="STOP"))
+    [part] = GEMINI.read_answer(given).choices[0].parts
+    assert isinstance(part, ToolInvocation)
+    assert part.arguments == '{"text":"a\ufffd","\ufffd":1}'
+
+
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
