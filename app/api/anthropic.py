@@ -5,6 +5,7 @@ The same engine as OpenAI's endpoints: money, chain, caches, breakers and the lo
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Annotated, Any
 
@@ -25,10 +26,11 @@ from app.api.model_calls import (
 )
 from app.api.schema import ResponseBody
 from app.budget.views import MonthLimit
+from app.errors import InvalidInput
 from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation
 from app.inference.dialects.messages import MESSAGES, PING, read_request
-from app.inference.request import Receipt
+from app.inference.request import OriginalRequest, Receipt
 from app.inference.stream import summary
 from app.web import budget_headers, request_ids
 from app.web.authenticated_route import AuthenticatedRoute
@@ -39,6 +41,9 @@ from app.web.requester import Payer, Reader, services_of
 
 HELLO_PATH = "/api/hello"
 COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
+FORWARDED, USUAL_VERSION, MAX_HEADER_CHARS = ("anthropic-version", "anthropic-beta"), "2023-06-01", 4_096
+CLIENT_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}")
+"""Types of the tools that Anthropic defines and the caller runs: they cost nothing but their tokens."""
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
@@ -81,16 +86,19 @@ class TokenCount(ResponseBody):
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
-    conversation = await off_the_loop(partial(read_conversation, body), size)
+    original, conversation = original_request(request, body), await off_the_loop(partial(read_conversation, body), size)
     services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
     conversations = services.inference.conversations
     limit = await services.budget.month_limits.read(payer)  # before the call: an open stream must not wait
     if stream_asked(body):
-        stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
+        stream = await unless_disconnected(
+            request, conversations.open_stream(conversation, context, size=size, cache=cache, original=original)
+        )
         headers = _headers(request, stream.receipt, limit)
         events = written(stream, MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens))
         return NamedFeed(events, headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
-    answer, receipt = await unless_disconnected(request, conversations.complete(conversation, context, size=size, cache=cache))
+    asking = conversations.complete(conversation, context, size=size, cache=cache, original=original)
+    answer, receipt = await unless_disconnected(request, asking)
     made = msgspec.json.encode(MESSAGES.write_answer(answer, extra=summary(receipt)))
     return Response(made, media_type="application/json", headers=_headers(request, receipt, limit))
 
@@ -118,8 +126,17 @@ def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Convers
     """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
     conversation = read_request(body, counted=counted)
     check_model(conversation)
-    refuse_hosted_tools(conversation, body, instead="a tool of your own with an input_schema")
+    refuse_hosted_tools(conversation, body, passed=CLIENT_TOOL, instead="a tool of your own with an input_schema")
     return conversation
+
+
+def original_request(request: Request, body: dict[str, Any]) -> OriginalRequest:
+    """Return the request as it came, with the headers that change what Anthropic's models do. InvalidInput for an invalid header."""
+    headers = {name: value for name in FORWARDED if (value := ", ".join(request.headers.getlist(name))) and value != USUAL_VERSION}
+    for name, value in headers.items():
+        if len(value) > MAX_HEADER_CHARS or not (value.isascii() and value.isprintable()):
+            raise InvalidInput(f"The header {name} must have at most {MAX_HEADER_CHARS:,} printable ASCII characters.", param=name)
+    return OriginalRequest("messages", body, headers)
 
 
 def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:

@@ -80,14 +80,22 @@ def check_model(conversation: Conversation) -> None:
         raise InvalidInput("model holds a NUL character: take that character out.", param="model")
 
 
-def refuse_hosted_tools(conversation: Conversation, body: Mapping[str, Any], *, left_out: tuple[str, ...] = (), instead: str) -> None:
+def refuse_hosted_tools(
+    conversation: Conversation,
+    body: Mapping[str, Any],
+    *,
+    left_out: tuple[str, ...] = (),
+    passed: re.Pattern[str] | None = None,
+    instead: str,
+) -> None:
     """Raise InvalidInput for the first tool that the vendor itself runs or defines, by its place.
 
-    `left_out`: beginnings of types that are dropped and named instead; `instead`: what the caller may define.
+    `left_out`: beginnings of types that are dropped and named instead; `passed`: types that the caller runs, for the vendor's own models;
+    `instead`: what the caller may define.
     """
     hosted = {id(each.data) for each in conversation.tools if isinstance(each, HostedTool)}  # as given: the very objects of the body
     for place, tool in enumerate(body.get("tools") or ()):
-        if id(tool) in hosted and not tool["type"].startswith(left_out):
+        if id(tool) in hosted and not tool["type"].startswith(left_out) and not (passed and passed.fullmatch(tool["type"])):
             reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"
             said = f"tools[{place}] is {tool['type']}, a tool that the vendor runs or defines itself: {reason}."
             raise InvalidInput(f"{said} Leave it out, or define {instead}.", param=f"tools[{place}]")

@@ -10,7 +10,11 @@ from typing import Any
 
 import msgspec
 
+from app.inference.answer_assembly import AnswerAssembly
+from app.inference.answer_events import WholeAnswer
 from app.inference.answers import Chunk
+from app.inference.dialects.chat import CHAT
+from app.inference.piece_reading import PieceReader
 
 STREAM_ONLY = frozenset({"choices", "usage", "obfuscation", "object"})
 LONG = frozenset({"content", "reasoning_content", "reasoning"})
@@ -28,18 +32,35 @@ class Assembly:
         self._texts: dict[tuple[int, str], list[str]] = {}
         """By choice and field: joined at the end, since to lengthen a long text at each chunk would copy it each time."""
         self._usage: Any = None
+        self._reader = PieceReader()
+        self._typed: AnswerAssembly | None = None
 
     def add(self, chunk: Chunk) -> None:
-        data = chunk.data
+        if chunk.events is not None:
+            self._typed = self._typed or AnswerAssembly()
+            self._typed.add(self._reader.typed(chunk.events))
+        elif self._typed is not None:  # the end of an answer that Cairn cut short
+            self._typed.add(self._reader.plain(chunk.data))
+        else:
+            self._add_plain(chunk.data)
+        self._usage = chunk.data.get("usage") or self._usage
+
+    def typed(self) -> WholeAnswer | None:
+        """Return the answer as a provider of another dialect said it, without its usage; None if it speaks Chat Completions."""
+        return None if self._typed is None else self._typed.answer()
+
+    def _add_plain(self, data: Mapping[str, Any]) -> None:
         for name, value in data.items():
             if name not in STREAM_ONLY and (value is not None or name not in self._head):
                 self._head[name] = _merged(self._head.get(name), value) if isinstance(value, dict) else value
-        self._usage = data.get("usage") or self._usage
         for choice in data.get("choices") or ():
             self._add_choice(choice)
 
     def body(self) -> bytes:
         """Return the answer's JSON, with the provider's own usage if it sent one."""
+        if (typed := self.typed()) is not None:
+            written = CHAT.write_answer(typed, extra={})
+            return msgspec.json.encode(written if self._usage is None else {**written, "usage": self._usage})
         head = dict(self._head)
         if isinstance(groq := head.get("x_groq"), dict):
             self._usage = self._usage or groq.get("usage")

@@ -37,6 +37,8 @@ def may_use(request: ChatRequest, options: CompletionsCacheSettings) -> bool:
     given = request.parameters
     temperature = given.get("temperature")
     creative = request.choices > 1 or (temperature is not None and temperature > 0)
+    if request.conversation is not None and request.conversation.tools:
+        return False  # also those that Chat Completions can't say
     if not options.enabled or request.cache == "never" or any(given.get(name) for name in cached_answer.UNCACHEABLE_FIELDS):
         return False
     return request.cache == "always" or not creative

@@ -306,6 +306,7 @@ class CachedEngine:
         stored, seconds = found.stored, perf_counter() - asked.began
         receipt = Receipt(stored.provider, stored.model, cache=found.tier, saved=stored.nanousd, similarity=found.similarity)
         receipt.asked_model = next((each.model for each in asked.request.chain if each.name == stored.provider), "")
+        receipt.dropped = asked.request.lost
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
         self._recorder.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)

@@ -39,8 +39,17 @@ def key_of(request: ChatRequest, asker: CallContext) -> bytes:
         "messages": request.messages,
         "parameters": parameters,
         "max_tokens": request.max_tokens,
+        **_beyond_chat(request),
     }
     return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
+
+
+def _beyond_chat(request: ChatRequest) -> dict[str, Any]:
+    """Return what the caller's own dialect asks for beyond Chat Completions; nothing if that says it all."""
+    original = request.original
+    if original is None or (not request.lost and not original.headers):
+        return {}
+    return {"original": original.body, "headers": original.headers}
 
 
 def packed(stored: CachedAnswer) -> bytes:

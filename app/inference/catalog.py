@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
@@ -14,8 +14,12 @@ from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
+from app.inference.conversation import DialectName
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import KINDS, CompatibleWire
+from app.inference.wires.dialect_wire import DialectWire, VendorFormat
+from app.inference.wires.gemini import GeminiFormat
+from app.inference.wires.messages import MessagesFormat
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
@@ -33,6 +37,9 @@ WRITES_AS_INPUT = frozenset({"openai", "azure", "groq", "gemini", "local"})
 CACHE_WRITE_FACTOR = Fraction(2)
 """Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
 For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
+WRITTEN_DIALECTS: Mapping[str, DialectName] = {"anthropic": "messages", "gemini": "gemini"}
+"""The dialects of provider kinds that are spoken to in another one than Chat Completions."""
+VENDORS: Mapping[str, Callable[[], VendorFormat]] = {"anthropic": MessagesFormat, "gemini": GeminiFormat}
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
@@ -154,7 +161,7 @@ class Catalog:
         """Load tokenizers and libraries, so that the first request needn't."""
         for candidate in self._ready.values():
             await asyncio.to_thread(count_text, "ready", model=candidate.model)
-        if any(candidate.kind not in KINDS for candidate in self._ready.values()):
+        if any(candidate.kind not in KINDS and candidate.kind not in WRITTEN_DIALECTS for candidate in self._ready.values()):
             from app.inference.wires import library
 
             await library.prepare()
@@ -204,7 +211,8 @@ class Catalog:
             options.kind in PREFILL_KINDS if options.prefill is None else options.prefill,
             images=traits.images,
             reasoning=traits.reasoning,
-            streams=options.kind in KINDS and options.streams,
+            streams=(options.kind in KINDS or options.kind in WRITTEN_DIALECTS) and options.streams,
+            dialect=WRITTEN_DIALECTS.get(options.kind, "chat"),
             connections=options.connections,
         )
 
@@ -254,6 +262,8 @@ class Catalog:
             return CompatibleWire(
                 kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections
             )
+        if (vendor := VENDORS.get(options.kind)) is not None:
+            return DialectWire(vendor(), api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
         from app.inference.wires.through_litellm import LitellmWire
 
         return LitellmWire(kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)

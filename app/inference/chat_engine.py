@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from app.budget.prices import TokenUsage
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
+from app.inference.stream import StreamPiece
 
 
 class ChunkStream(Protocol):
-    """A stream that has begun, so its receipt tells who answers. Read `events` to its end, close it, or call `abandon` unread."""
+    """A stream that has begun, so its receipt tells who answers. Read it to its end, close it, or call `abandon` unread."""
 
     receipt: Receipt
 
+    @property
+    def charged(self) -> TokenUsage:
+        """The tokens that were charged, of all attempts; known once the stream is exhausted."""
+
     def events(self) -> AsyncGenerator[bytes]:
         """Yield each chunk of Chat Completions as JSON, and last the usage if asked for. Raises BrokenStream: what came was paid."""
+
+    def pieces(self) -> AsyncGenerator[StreamPiece]:
+        """Yield the same without the usage, and with the typed events of providers of other dialects."""
 
     async def abandon(self) -> None:
         """End the stream unread: it is settled from what was produced."""

@@ -1,4 +1,5 @@
-"""Answer typed conversations: each is written as Chat Completions for the engine, and what comes back is read into the typed answer.
+"""Answer typed conversations: each is written as Chat Completions for the engine, with the typed one beside it, and what comes back is read
+into the typed answer where it isn't typed already.
 
 Money, chain, breakers, caches, the log and the rescue of streams are the engine's own, so they are the same for every dialect. Knows no
 caller's dialect.
@@ -16,14 +17,14 @@ import msgspec
 from app.budget.prices import TokenUsage
 from app.errors import AllProvidersFailed, InvalidInput
 from app.inference.allowance import off_the_loop
-from app.inference.answer_events import AnswerEvent, UsageReported, WholeAnswer
+from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.chat_engine import ChatEngine, ChunkStream
 from app.inference.conversation import Conversation
 from app.inference.dialects.chat import CHAT
-from app.inference.dialects.dialect import EventReader
+from app.inference.piece_reading import PieceReader
 from app.inference.provider_errors import ProviderError
-from app.inference.request import CacheMode, CallContext, ChatRequest, Receipt
-from app.inference.stream import BrokenStream
+from app.inference.request import CacheMode, CallContext, ChatRequest, OriginalRequest, Receipt
+from app.inference.stream import BrokenStream, StreamPiece
 
 MAX_PRODUCED_TOKENS = 2**20
 """The sum over all choices: the budget hold before the call covers this many."""
@@ -54,48 +55,63 @@ class ConversationEngine:
         self._engine = engine
 
     async def complete(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+        self,
+        conversation: Conversation,
+        context: CallContext,
+        *,
+        size: int = 0,
+        cache: CacheMode = "auto",
+        original: OriginalRequest | None = None,
     ) -> tuple[WholeAnswer, Receipt]:
-        """Return a whole answer. `size`: of the request as received, in bytes; 0: unknown.
+        """Return a whole answer. `size`: of the request as received, in bytes; 0: unknown. `original`: the request as received.
 
         Raises InvalidInput for what can't be sent, else the same errors as `InferenceEngine.complete`.
         """
-        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
+        request = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache, original=original), size)
         answer = await self._engine.complete(request, context)
-        receipt = _with_dropped(answer.receipt, dropped)
+        if answer.typed is not None:
+            return answer.typed, answer.receipt
         try:
-            return CHAT.read_answer(msgspec.json.decode(answer.body), conversation), receipt
+            return CHAT.read_answer(msgspec.json.decode(answer.body), conversation), answer.receipt
         except ProviderError as fault:
-            raise AllProvidersFailed(f"The answer of {receipt.provider} can't be read: {fault.message}. Send the request again.") from fault
+            said = f"The answer of {answer.receipt.provider} can't be read: {fault.message}."
+            raise AllProvidersFailed(f"{said} Send the request again.") from fault
 
     async def open_stream(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+        self,
+        conversation: Conversation,
+        context: CallContext,
+        *,
+        size: int = 0,
+        cache: CacheMode = "auto",
+        original: OriginalRequest | None = None,
     ) -> AnswerStream:
         """Open a stream and wait for its first token. Raises the same errors as `complete`."""
-        request, dropped = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache), size)
-        stream = await self._engine.open_stream(request, context, usage_asked=True)
-        _with_dropped(stream.receipt, dropped)
-        return ConversationStream(stream, CHAT.event_reader(conversation))
+        request = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache, original=original), size)
+        return ConversationStream(await self._engine.open_stream(request, context), PieceReader(conversation))
 
     async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
         """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
-        request, _ = await off_the_loop(partial(chat_request, conversation, size=size, cache="never"), size)
+        request = await off_the_loop(partial(chat_request, conversation, size=size, cache="never"), size)
         return await self._engine.input_tokens(request)
 
 
 class ConversationStream:
     """The typed view of one of the engine's streams."""
 
-    def __init__(self, stream: ChunkStream, reader: EventReader) -> None:
+    def __init__(self, stream: ChunkStream, reader: PieceReader) -> None:
         self.receipt = stream.receipt
-        self.charged = TokenUsage()
         self._stream = stream
         self._reader = reader
 
+    @property
+    def charged(self) -> TokenUsage:
+        return self._stream.charged
+
     async def events(self) -> AsyncGenerator[AnswerEvent]:
-        async with aclosing(self._stream.events()) as chunks:
-            async for raw in chunks:
-                for event in self._read(self._reader.feed(msgspec.json.decode(raw))):
+        async with aclosing(self._stream.pieces()) as pieces:
+            async for piece in pieces:
+                for event in self._read(self._piece(piece)):
                     yield event
         for event in self._read(self._reader.end()):
             yield event
@@ -103,19 +119,19 @@ class ConversationStream:
     async def abandon(self) -> None:
         await self._stream.abandon()
 
+    def _piece(self, piece: StreamPiece) -> Iterator[AnswerEvent]:
+        return self._reader.plain(msgspec.json.decode(piece.raw)) if piece.events is None else self._reader.typed(piece.events)
+
     def _read(self, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
         try:
-            for event in events:
-                if isinstance(event, UsageReported):
-                    self.charged = event.usage
-                yield event
+            yield from events
         except ProviderError as fault:
             said = f"The stream of {self.receipt.provider} can't be read: {fault.message}."
             raise BrokenStream(f"{said} What was delivered so far was charged. Send the request again for a whole answer.") from fault
 
 
-def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> tuple[ChatRequest, tuple[str, ...]]:
-    """Return the engine's request, and the names of what it can't say. Raises InvalidInput for what can't be sent."""
+def chat_request(conversation: Conversation, *, size: int, cache: CacheMode, original: OriginalRequest | None = None) -> ChatRequest:
+    """Return the engine's request, which also names what Chat Completions can't say. Raises InvalidInput for what can't be sent."""
     options = conversation.options
     if options.choices * (options.max_tokens or 1) > MAX_PRODUCED_TOKENS:
         raise InvalidInput(
@@ -123,7 +139,7 @@ def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> 
         )
     written = CHAT.write_request(conversation)
     body: Mapping[str, Any] = written.body
-    request = ChatRequest(
+    return ChatRequest(
         model=conversation.model,
         messages=body["messages"],
         parameters=body,
@@ -132,11 +148,7 @@ def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> 
         bytes=size or len(msgspec.json.encode(body)),
         cache=cache,
         optional=frozenset() if conversation.dialect == "chat" else OPTIONAL,
+        conversation=conversation,
+        original=original,
+        lost=written.dropped,
     )
-    return request, written.dropped
-
-
-def _with_dropped(receipt: Receipt, dropped: tuple[str, ...]) -> Receipt:
-    """Put the names on the receipt, before those that the provider's call lost."""
-    receipt.dropped = (*dropped, *(name for name in receipt.dropped if name not in dropped))
-    return receipt

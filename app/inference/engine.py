@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ import msgspec
 from app.budget.requests import RequestOutcome
 from app.inference import allowance, answers, provider_errors
 from app.inference.allowance import OutputCount
+from app.inference.answer_events import WholeAnswer
 from app.inference.answers import Completion
 from app.inference.assembly import Assembly
 from app.inference.attempts import ChainWalk, ProviderAttempt
@@ -26,7 +28,8 @@ from app.inference.chain import ChainProvider
 from app.inference.connections import ConnectionLimit, ProviderConnection
 from app.inference.embedding_calls import EmbeddingCalls
 from app.inference.meter import Meter, OpenHold
-from app.inference.parameters import call_for, check
+from app.inference.parameters import check
+from app.inference.provider_calls import provider_call
 from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
@@ -164,8 +167,10 @@ class InferenceEngine:
         finally:
             receipt.upstream_seconds += perf_counter() - began
         attempt.succeeded(upstream.produced.model)
-        raw = assembly.body()
-        return CompletionAnswer(raw if upstream.produced.usage == upstream.charged else answers.with_usage(raw, upstream.charged), receipt)
+        raw, typed = assembly.body(), assembly.typed()
+        if upstream.produced.usage != upstream.charged:
+            raw = answers.with_usage(raw, upstream.charged)
+        return CompletionAnswer(raw, receipt, None if typed is None else replace(typed, usage=upstream.charged))
 
     async def _complete_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt) -> CompletionAnswer:
         candidate, receipt = attempt.candidate, attempt.receipt
@@ -173,7 +178,7 @@ class InferenceEngine:
         held = await self._meter.hold(request, asker, attempt)
         began = perf_counter()
         try:
-            call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
+            call, receipt.dropped = provider_call(candidate, request, held.bounds.max_tokens)
             try:
                 async with attempt.waiting(asyncio.get_running_loop().time() + self._options.timeouts.answer):
                     found = await candidate.wire.complete(call)
@@ -185,22 +190,26 @@ class InferenceEngine:
             await held.fail(error)
             raise
         attempt.succeeded(found.model)
-        return CompletionAnswer(await self._settled(found, held, candidate), receipt)
+        raw, typed = await self._settled(found, held, candidate)
+        return CompletionAnswer(raw, receipt, typed)
 
-    async def _settled(self, found: Completion, held: OpenHold, candidate: ChainProvider) -> bytes:
-        """Settle a whole answer and return its JSON: truncated if longer than the hold allows, with a corrected usage if needed."""
-        raw, limit = found.raw, allowance.max_output(held.bounds)
+    async def _settled(self, found: Completion, held: OpenHold, candidate: ChainProvider) -> tuple[bytes, WholeAnswer | None]:
+        """Settle a whole answer and return it: truncated if longer than the hold allows, with a corrected usage if needed."""
+        raw, typed, limit = found.raw, found.answer, allowance.max_output(held.bounds)
         try:
             if await OutputCount(limit, model=candidate.model).passed(found.text):
                 reason = f"Its answer was longer than the {held.bounds.max_tokens:,} tokens that were asked for: it was truncated."
                 await held.dispute(reason, kind="output", model=found.model)
                 raw = await asyncio.to_thread(answers.shortened, raw, allowance.Truncator(limit, model=candidate.model).cut)
+                typed = None  # the shorter one is to be read
             else:
                 await held.settle(found.usage, found.text, model=found.model)
         except BaseException:
             held.abandon(found.usage, found.text, model=found.model)  # also on cancellation: every hold must end
             raise
-        return raw if found.usage == held.charged else answers.with_usage(raw, held.charged)
+        if found.usage != held.charged:
+            raw = answers.with_usage(raw, held.charged)
+        return raw, None if typed is None else replace(typed, usage=held.charged)
 
     async def _begin_once(self, request: ChatRequest, asker: CallContext, attempt: ProviderAttempt, deadline: float) -> Upstream:
         connection = await self._connection(attempt, deadline)
@@ -228,7 +237,7 @@ class InferenceEngine:
         check(candidate, request)
         held = await self._meter.hold(request, asker, attempt)
         try:
-            call, receipt.dropped = call_for(candidate, request, held.bounds.max_tokens)
+            call, receipt.dropped = provider_call(candidate, request, held.bounds.max_tokens)
         except BaseException as error:
             await held.fail(error)  # from the stream's making on, it ends the hold
             raise

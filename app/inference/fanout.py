@@ -24,7 +24,6 @@ MAX_AHEAD_BYTES = 65_536
 """The most that the provider is read ahead of the fastest reader."""
 MAX_COMPACTED_CHARS = 4096
 """Text in one chunk that is made of compacted ones."""
-DISCARDED = b""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +47,8 @@ class Fanout:
         self._head = head
         self._unpaced = unpaced
         self._readers: set[ReaderPosition] = {self.leader}
-        self._log: list[bytes | str] = []
+        self._log: list[StreamPiece | str | None] = []
+        """By position: the piece, later its text; None: discarded."""
         self._ends: list[int] = []
         self._recent: deque[StreamPiece] = deque()
         self._bytes = 0
@@ -58,7 +58,7 @@ class Fanout:
 
     async def add(self, piece: StreamPiece) -> None:
         """Append a piece. Waits while every reader is far behind, or the leader is in chunks that can't be compacted."""
-        self._log.append(piece.raw)
+        self._log.append(piece)
         self._ends.append(len(piece.raw) + (self._ends[-1] if self._ends else 0))
         self._recent.append(piece)
         self._bytes += len(piece.raw)
@@ -71,7 +71,7 @@ class Fanout:
                 self.whole = False
             done = self._recent.popleft()
             self._bytes -= len(done.raw)
-            self._log[oldest] = DISCARDED if done.text is None else done.text
+            self._log[oldest] = done.text
         while self._ahead() > MAX_AHEAD_BYTES and not self._unpaced():
             await self._read.wait()
 
@@ -96,15 +96,15 @@ class Fanout:
         self.leader = None
         _wake(self._read)
 
-    async def read(self, place: ReaderPosition) -> AsyncGenerator[bytes]:
-        """Yield every event from a position on. Raises BrokenStream if the stream broke, or this reader fell too far behind."""
+    async def read(self, place: ReaderPosition) -> AsyncGenerator[StreamPiece]:
+        """Yield every piece from a position on. Raises BrokenStream if the stream broke, or this reader fell too far behind."""
         self._readers.add(place)
         try:
             while True:
                 while place.at < len(self._log):
-                    event = self._next(place)
+                    piece = self._next(place)
                     _wake(self._read)
-                    yield event
+                    yield piece
                 if self._error is not None:
                     raise self._error
                 if self._over:
@@ -114,11 +114,11 @@ class Fanout:
             self._readers.discard(place)
             _wake(self._read)
 
-    def _next(self, place: ReaderPosition) -> bytes:
+    def _next(self, place: ReaderPosition) -> StreamPiece:
         found, first = self._log[place.at], place.at == 0
-        if isinstance(found, bytes):
-            if not found:
-                raise BrokenStream("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
+        if found is None:
+            raise BrokenStream("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
+        if isinstance(found, StreamPiece):
             place.at += 1
             return found
         texts: list[str] = []
@@ -127,7 +127,8 @@ class Fanout:
             texts.append(text)
             chars += len(text)
             place.at += 1
-        return answers.said(self._head(), "".join(texts), first=first)
+        text = "".join(texts)
+        return StreamPiece(answers.said(self._head(), text, first=first), text)
 
 
 def _wake(event: asyncio.Event) -> None:

@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from app.budget.prices import TokenUsage
 from app.budget.requests import RequestOutcome
 from app.errors import BudgetExceeded, CairnError
 from app.inference.cached_answer import CachedAnswer
 from app.inference.fanout import Fanout, ReaderPosition
 from app.inference.outcomes import outcome_of
 from app.inference.request import CompletionAnswer, Receipt, Tier
-from app.inference.stream import BrokenStream, Stream
+from app.inference.stream import BrokenStream, Stream, StreamPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,21 +180,33 @@ class StreamReading:
         self._ended = ended
         self._left = False
 
+    @property
+    def charged(self) -> TokenUsage:
+        """The tokens of the shared stream. Known once the pieces are exhausted."""
+        return self._stream.charged
+
     async def events(self) -> AsyncGenerator[bytes]:
         """Yield the events. Raises BrokenStream if the stream broke, or this reader fell too far behind."""
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                if piece.raw:
+                    yield piece.raw
+        if self._usage_asked:
+            yield self._stream.usage(self.receipt)
+
+    async def pieces(self) -> AsyncGenerator[StreamPiece]:
+        """Yield the same as pieces, without the usage."""
         outcome = RequestOutcome.CALLER_LEFT
         fanout = self._flight.fanout
         assert fanout is not None
         try:
-            async with aclosing(fanout.read(self._place)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(fanout.read(self._place)) as pieces:
+                async for piece in pieces:
+                    yield piece
             if not self._leading:
                 source = self._stream.receipt
                 self.receipt.saved, self.receipt.provider, self.receipt.model = source.nanousd, source.provider, source.model
             outcome = RequestOutcome.ANSWERED
-            if self._usage_asked:
-                yield self._stream.usage(self.receipt)
         except CairnError as error:
             outcome = outcome_of(error)
             raise

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.inference import vendor_fields
 from app.inference.chain import ChainProvider
+from app.inference.own_parts import check_own
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import ProviderCall
@@ -24,15 +25,15 @@ OWN_SERVER = "local"
 """A self-hosted server bills nothing, so it also gets unlisted parameters, for example `top_k`."""
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
-"""Reasoning tokens that litellm grants Anthropic's models per `reasoning_effort`. Anthropic refuses (400) unless < `max_tokens`."""
-EFFORT_KINDS = frozenset({"anthropic"})
-"""Provider kinds whose models think when asked to, whether or not they are listed as `reasoning`."""
+"""Reasoning tokens that stand for a `reasoning_effort` at a Claude model which takes no effort: never fewer than litellm grants. Anthropic
+refuses (400) unless they are fewer than `max_tokens`."""
 URL_FETCHING_KINDS = frozenset({"gemini"})
 """Provider kinds that fetch a URL as a file or video, at a price that can't be known beforehand."""
 
 
 def check(candidate: ChainProvider, request: ChatRequest) -> None:
     """Raise ProviderError if this provider can't take the request, or its price can't be bounded."""
+    check_own(candidate, request)
     if candidate.kind in URL_FETCHING_KINDS and remote_images(request.messages):
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
 
@@ -58,12 +59,10 @@ def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) ->
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
     allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & ALLOWED_PARAMETERS
     kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
-    if candidate.kind == "anthropic" and thinking_tokens(kept) >= max_tokens:
-        kept.pop("reasoning_effort", None)
-    if candidate.kind not in EFFORT_KINDS and not candidate.reasoning:
+    if not candidate.reasoning:
         kept = {name: value for name, value in kept.items() if name not in request.optional}
-    if candidate.kind not in EFFORT_KINDS and kept.get("reasoning_effort") == "max":
-        kept["reasoning_effort"] = "high"  # the highest that the others know
+    if kept.get("reasoning_effort") == "max":
+        kept["reasoning_effort"] = "high"  # the highest that providers of this dialect know
     if "tools" in kept:
         kept["tools"] = vendor_fields.tools_for(candidate.kind, kept["tools"])
     messages, lost = vendor_fields.messages_for(candidate.kind, request.messages)

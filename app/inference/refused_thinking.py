@@ -6,17 +6,20 @@ one, may be asked: it can't verify them, and refuses the whole request.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 from app.errors import Refused
 from app.inference.answer_events import WholeAnswer
 from app.inference.conversation import Conversation, Thinking, without_parts
 from app.inference.conversations import AnswerStream, ConversationEngine
-from app.inference.request import CacheMode, CallContext, Receipt
+from app.inference.request import CacheMode, CallContext, OriginalRequest, Receipt
 
 DROPPED = "thinking"
 """The name of what the second request leaves out."""
+EDITS = "context_management"
 WORDS = ("signature", "redacted_thinking", "expected `thinking`", "must start with a thinking block", "cannot be modified")
 """Words, beside "thinking", of a refusal that is about signed thoughts, or about their absence."""
 
@@ -25,26 +28,40 @@ class ThinkingRetryEngine(ConversationEngine):
     """Answers conversations; where thinking is refused, once more without it, as a request of its own in the log."""
 
     async def complete(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+        self,
+        conversation: Conversation,
+        context: CallContext,
+        *,
+        size: int = 0,
+        cache: CacheMode = "auto",
+        original: OriginalRequest | None = None,
     ) -> tuple[WholeAnswer, Receipt]:
         try:
-            return await super().complete(conversation, context, size=size, cache=cache)
+            return await super().complete(conversation, context, size=size, cache=cache, original=original)
         except Refused as refusal:
             if not refuses_thinking(refusal, conversation):
                 raise
-        answer, receipt = await super().complete(without_thinking(conversation), _again(context), size=size, cache=cache)
+        bare, rewritten = without_thinking(conversation), original and original.rewritten()
+        answer, receipt = await super().complete(bare, _again(context), size=size, cache=cache, original=rewritten)
         receipt.dropped = (*receipt.dropped, DROPPED)
         return answer, receipt
 
     async def open_stream(
-        self, conversation: Conversation, context: CallContext, *, size: int = 0, cache: CacheMode = "auto"
+        self,
+        conversation: Conversation,
+        context: CallContext,
+        *,
+        size: int = 0,
+        cache: CacheMode = "auto",
+        original: OriginalRequest | None = None,
     ) -> AnswerStream:
         try:
-            return await super().open_stream(conversation, context, size=size, cache=cache)
+            return await super().open_stream(conversation, context, size=size, cache=cache, original=original)
         except Refused as refusal:
             if not refuses_thinking(refusal, conversation):
                 raise
-        stream = await super().open_stream(without_thinking(conversation), _again(context), size=size, cache=cache)
+        bare, rewritten = without_thinking(conversation), original and original.rewritten()
+        stream = await super().open_stream(bare, _again(context), size=size, cache=cache, original=rewritten)
         stream.receipt.dropped = (*stream.receipt.dropped, DROPPED)
         return stream
 
@@ -58,8 +75,17 @@ def refuses_thinking(refusal: Refused, conversation: Conversation) -> bool:
 
 def without_thinking(conversation: Conversation) -> Conversation:
     """Return a conversation without thoughts that doesn't ask for any: with thinking on, earlier turns would have to begin with it."""
-    options = replace(conversation.options, reasoning=None)
+    other = {name: _without_clearing(value) if name == EDITS else value for name, value in conversation.options.other.items()}
+    options = replace(conversation.options, reasoning=None, other=other)
     return replace(conversation, turns=without_parts(conversation.turns, Thinking), options=options)
+
+
+def _without_clearing(management: Any) -> Any:
+    """Return Anthropic's `context_management` without the edits of thinking, which are refused where there is none."""
+    edits = management.get("edits") if isinstance(management, Mapping) else None
+    if not isinstance(edits, list):
+        return management
+    return {**management, "edits": [each for each in edits if not str(each.get("type")).startswith("clear_thinking")]}
 
 
 def _again(context: CallContext) -> CallContext:

@@ -10,7 +10,7 @@ from app.budget.prices import TokenUsage
 from app.inference import cached_answer
 from app.inference.cached_answer import CachedAnswer
 from app.inference.request import Receipt
-from app.inference.stream import summary
+from app.inference.stream import StreamPiece, summary
 from app.inference.usage import reply_usage
 
 
@@ -21,7 +21,16 @@ class Replay:
         self.receipt = receipt
         self._whole = msgspec.json.decode(kept.body)
         self._usage_asked = usage_asked
-        receipt.input_tokens = (reply_usage(self._whole) or TokenUsage()).input
+        receipt.input_tokens = self.charged.input
+
+    @property
+    def charged(self) -> TokenUsage:
+        """The tokens that were charged when the answer was made."""
+        return reply_usage(self._whole) or TokenUsage()
+
+    async def pieces(self) -> AsyncGenerator[StreamPiece]:
+        for chunk in cached_answer.chunks(self._whole):
+            yield StreamPiece(chunk, None)
 
     async def events(self) -> AsyncGenerator[bytes]:
         for chunk in cached_answer.chunks(self._whole):

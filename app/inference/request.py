@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Payer
+from app.inference.answer_events import WholeAnswer
 from app.inference.chain import ChainProvider
+from app.inference.conversation import Conversation, DialectName, Text, Turn
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
@@ -36,11 +38,26 @@ class CallContext:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalRequest:
+    """A request as its caller sent it. `body` None: what is asked has changed since; `headers`: those that a provider should have."""
+
+    dialect: DialectName
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def rewritten(self) -> OriginalRequest:
+        """Return it without the body, which no longer says what is asked."""
+        return replace(self, body=None)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat completion. `parameters`: OpenAI's other fields as given; `bytes`: the size of the request as received.
 
     `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
     `chain`: the providers to ask, in order; `Catalog.resolve` fills it in, once per request.
+    `conversation`: the same, typed, where the caller's dialect is another: it may say more, `lost` names what.
+    `original`: the request as the caller sent it, for a provider of the same dialect.
     """
 
     model: str
@@ -52,6 +69,23 @@ class ChatRequest:
     cache: CacheMode = "auto"
     optional: frozenset[str] = frozenset()
     chain: Sequence[ChainProvider] = field(default=(), repr=False)
+    conversation: Conversation | None = field(default=None, repr=False)
+    original: OriginalRequest | None = field(default=None, repr=False)
+    lost: tuple[str, ...] = ()
+
+    def continued(self, text: str, *, max_tokens: int | None) -> ChatRequest:
+        """Return the request with the beginning of its answer, which the model is to continue, and what is left of its bound."""
+        conversation = self.conversation
+        if conversation is not None:
+            conversation = replace(conversation, turns=(*conversation.turns, Turn("assistant", (Text(text),))))
+        return replace(
+            self,
+            messages=[*self.messages, {"role": "assistant", "content": text}],
+            max_tokens=max_tokens,
+            bytes=self.bytes + len(text),
+            conversation=conversation,
+            original=None if self.original is None else self.original.rewritten(),
+        )
 
     @property
     def tools(self) -> Sequence[Any]:
@@ -98,10 +132,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class CompletionAnswer:
-    """A whole completion, as the provider's JSON."""
+    """A whole completion, as the provider's JSON in Chat Completions. `typed`: the same, where the provider speaks another dialect."""
 
     body: bytes
     receipt: Receipt
+    typed: WholeAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from app.budget.prices import TokenUsage
 from app.budget.requests import RequestOutcome
 from app.errors import AllProvidersFailed, CairnError
 from app.inference import answers, cached_answer
+from app.inference.answer_events import AnswerEvent
 from app.inference.answers import Chunk
 from app.inference.chain import ChainProvider
 from app.inference.provider_errors import ProviderError
@@ -34,10 +35,12 @@ class BrokenStream(AllProvidersFailed):
 
 
 class StreamPiece(NamedTuple):
-    """One event. `text`: all of its content, if it is text only; then it may be re-sent in another chunk. None otherwise."""
+    """One event, as JSON of Chat Completions (b"" if that can't say it). `text`: all of its content, if it is text only; then it may be
+    re-sent in another chunk. None otherwise. `events`: the same, typed, of a provider of another dialect; they may say more."""
 
     raw: bytes
     text: str | None
+    events: tuple[AnswerEvent, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,13 @@ class Stream:
         """Yield each chunk's JSON. Raises BrokenStream if it can't be completed: what was delivered stays, and was paid."""
         async with aclosing(self.pieces()) as pieces:
             async for piece in pieces:
-                yield piece.raw
+                if piece.raw:
+                    yield piece.raw
         if self._usage_asked:
             yield self.usage(self.receipt)
 
     async def pieces(self) -> AsyncGenerator[StreamPiece]:
-        """Yield the pieces without the final usage event."""
+        """Yield the pieces, without the usage: `charged` tells it at the end. Raises BrokenStream as `events` does."""
         outcome = RequestOutcome.CALLER_LEFT
         try:
             async with aclosing(self._chunks()) as chunks:
@@ -103,6 +107,11 @@ class Stream:
         """End the stream unread: it is settled from what was produced."""
         await self._opened.upstream.abandon()
         self._ended(RequestOutcome.CALLER_LEFT)
+
+    @property
+    def charged(self) -> TokenUsage:
+        """The tokens of all attempts. Known once the pieces are exhausted."""
+        return self._totals
 
     def usage(self, receipt: Receipt) -> bytes:
         """Return the usage event: the tokens of all attempts, and this receipt's cost. Known once the pieces are exhausted."""
@@ -160,18 +169,13 @@ class Stream:
 
     def _continuing(self, text: str) -> ChatRequest:
         """Return the request with the partial answer as prefill, for the tokens that remain."""
-        partial = {"role": "assistant", "content": text.rstrip()}
         max_tokens = self._request.max_tokens
-        return replace(
-            self._request,
-            messages=[*self._request.messages, partial],
-            max_tokens=None if max_tokens is None else max(1, max_tokens - count_text(text)),
-            bytes=self._request.bytes + len(text),
-        )
+        left = None if max_tokens is None else max(1, max_tokens - count_text(text))
+        return self._request.continued(text.rstrip(), max_tokens=left)
 
     def _passed_on(self, chunk: Chunk) -> StreamPiece | None:
         """Pass a chunk on as the provider sent it, without its usage: ours comes at the end."""
-        if not self.head:
+        if not self.head and chunk.raw:
             self.head = {name: chunk.data.get(name) for name in ("id", "object", "created", "model")}
         if chunk.text:
             self._delivered.append(chunk.text)
@@ -179,7 +183,8 @@ class Stream:
             return None
         bare = chunk.bare
         self._bare = self._bare and bare
-        return StreamPiece(answers.without_usage(chunk), chunk.text if bare and chunk.finish is None else None)
+        raw = answers.without_usage(chunk) if chunk.raw else b""
+        return StreamPiece(raw, chunk.text if bare and chunk.finish is None else None, chunk.events)
 
     def _joined(self, chunk: Chunk, joiner: StreamJoiner) -> StreamPiece | None:
         """Return what of the next provider's chunk follows the delivered text, under the first stream's id."""

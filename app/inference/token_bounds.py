@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from app.budget.prices import TokenBounds
 from app.inference.allowance import off_the_loop
 from app.inference.chain import ChainProvider
+from app.inference.own_parts import own_tokens
 from app.inference.request import ChatRequest
 from app.tokens import count_images, count_messages, count_text, image_chars
 
@@ -44,12 +45,12 @@ def count_chat(request: ChatRequest, candidate: ChainProvider, *, max_tokens: in
         margin=margin_of(candidate.kind),
         images=candidate.images,
     )
-    return TokenBounds(counted, max_tokens, request.choices)
+    return TokenBounds(counted + own_tokens(candidate, request), max_tokens, request.choices)
 
 
 def bound_size(request: ChatRequest, candidate: ChainProvider, *, size: int, max_tokens: int) -> TokenBounds:
     """Bound a prompt by its size in bytes without its images: no token is smaller than a byte, no provider reads beyond its window."""
-    bound = size + count_images(request.messages, candidate.images)
+    bound = size + count_images(request.messages, candidate.images) + own_tokens(candidate, request)
     if candidate.context_tokens is not None:
         bound = min(bound, candidate.context_tokens)
     return TokenBounds(bound, max_tokens, request.choices)

@@ -13,8 +13,8 @@ import msgspec
 
 CACHE_CONTROL, THINKING = "cache_control", ("thinking_blocks", "reasoning_content")
 """Fields that only some vendors know: a mark for the prompt cache, what the model thought."""
-KEEPING_KINDS = frozenset({"anthropic", "local"})
-"""Provider kinds that take Anthropic's fields: its own, through litellm, and a team's own server, which ignores what it doesn't know."""
+KEEPING_KINDS = frozenset({"local"})
+"""Provider kinds that take Anthropic's fields: a team's own server, which ignores what it doesn't know."""
 DEVELOPER_KINDS = frozenset({"openai"})
 """Provider kinds that know the role `developer`, if they are OpenAI's own servers: see `as_system`. To others it is `system`."""
 _SPOKEN = frozenset({"role", "content", "name"})
@@ -28,7 +28,7 @@ ONLY_FIELDS: Mapping[str, Mapping[str, frozenset[str]]] = {
     }
 }
 """By provider kind and role: a message's fields that don't lead to a refusal. Clients send answers back with all that came in them."""
-OBJECT_KINDS = frozenset({"anthropic", "gemini"})
+OBJECT_KINDS = frozenset({"gemini"})
 """Provider kinds in whose format a call's arguments are an object, not a text: litellm "repairs" or refuses other texts."""
 RAW = "_raw"
 """The field that holds arguments which are no JSON object, such as those of a call that was cut short."""

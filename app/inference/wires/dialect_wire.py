@@ -18,7 +18,7 @@ from app.inference import answers, provider_errors
 from app.inference.answer_events import AnswerEvent, WholeAnswer, events_of
 from app.inference.answers import Chunk, Completion
 from app.inference.dialects.chat import CHAT
-from app.inference.dialects.dialect import ProviderDialect
+from app.inference.dialects.dialect import EventReader, ProviderDialect
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.split_characters import decode_event
@@ -104,9 +104,9 @@ class DialectWire:
                 case whole:
                     yield events_of(self._whole(whole, call)), len(raw)
             return
-        async for raw in _events(self._pool.pieces(reply)):
-            yield reader.feed(_object(decode_event(raw))), len(raw)
-        yield reader.end(), 0
+        async with aclosing(read_events(self._pool.pieces(reply), reader)) as read:
+            async for made in read:
+                yield made
 
     def _whole(self, data: object, call: ProviderCall) -> WholeAnswer:
         """Read a whole answer. Raises ProviderError if it is none."""
@@ -148,10 +148,12 @@ def _object(data: object) -> Mapping[str, Any]:
     return found
 
 
-async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def read_events(pieces: AsyncIterator[bytes], reader: EventReader) -> AsyncGenerator[tuple[Iterator[AnswerEvent], int]]:
+    """Yield what each server-sent event tells, and its size, however the bytes are split; at last what is due at the end."""
     events = Events()
     async for piece in pieces:
-        for data in events.feed(piece):
-            yield data
-    for data in events.end():
-        yield data
+        for raw in events.feed(piece):
+            yield reader.feed(_object(decode_event(raw))), len(raw)
+    for raw in events.end():
+        yield reader.feed(_object(decode_event(raw))), len(raw)
+    yield reader.end(), 0

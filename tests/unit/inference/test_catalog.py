@@ -14,6 +14,7 @@ from app.inference.catalog import Catalog
 from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.dialect_wire import DialectWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.through_litellm import LitellmWire
 from app.settings import InferenceSettings, ProviderSettings
@@ -299,7 +300,7 @@ def test_an_embedding_model_without_a_price_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "prefill", "wire"),
-    [("openai", False, CompatibleWire), ("groq", True, CompatibleWire), ("anthropic", True, LitellmWire), ("gemini", False, LitellmWire)],
+    [("openai", False, CompatibleWire), ("groq", True, CompatibleWire), ("anthropic", True, DialectWire), ("gemini", False, LitellmWire)],
 )
 def test_a_kind_decides_the_wire_and_who_continues_an_answer(kind: str, prefill: bool, wire: type) -> None:
     (found,) = catalog({"one": provider(kind=kind, context_tokens=99)}).candidates("one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -26,7 +27,7 @@ from app.inference.conversation import (
 )
 from app.inference.conversations import ConversationEngine
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, Receipt
-from app.inference.stream import BrokenStream
+from app.inference.stream import BrokenStream, StreamPiece
 from tests.unit.inference.dialects.assembled import assembled
 
 CONTEXT = CallContext(uuid4(), uuid4(), "r")
@@ -47,7 +48,6 @@ HELLO = [
     delta({"content": "hel"}),
     delta({"content": "lo"}),
     delta({}, "stop"),
-    msgspec.json.encode({**HEAD, "choices": [], "usage": USAGE}),
 ]
 
 
@@ -60,10 +60,19 @@ class FakeStream:
         self._chunks = chunks
         self._error = error
 
+    @property
+    def charged(self) -> TokenUsage:
+        return TokenUsage(9, 3) if self.closed else TokenUsage()
+
     async def events(self) -> AsyncGenerator[bytes]:
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece.raw
+
+    async def pieces(self) -> AsyncGenerator[StreamPiece]:
         try:
             for chunk in self._chunks:
-                yield chunk
+                yield StreamPiece(chunk, None)
             if self._error is not None:
                 raise self._error
         finally:
@@ -142,7 +151,6 @@ async def test_custom_tools_are_unwrapped_on_both_ways() -> None:
 async def test_a_stream_is_typed_and_tells_what_was_charged_at_its_end() -> None:
     engine = FakeEngine()
     events, charged = await read(engine)
-    assert engine.usage_asked
     assert isinstance(events[-1], AnswerEnded)
     assert assembled(events).choices[0].parts == (Text("hello"),)
     assert charged == TokenUsage(input=9, output=3)
@@ -157,11 +165,10 @@ async def test_a_stream_is_typed_and_tells_what_was_charged_at_its_end() -> None
         (conversation(), ()),
     ],
 )
-async def test_what_was_lost_is_named_once_beside_what_the_provider_lost(asked: Conversation, names: tuple[str, ...]) -> None:
-    _, whole = await ConversationEngine(FakeEngine({"content": "hello"})).complete(asked, CONTEXT)
-    assert whole.dropped == names
-    streamed = (await ConversationEngine(FakeEngine()).open_stream(asked, CONTEXT)).receipt
-    assert streamed.dropped == tuple(dict.fromkeys([*names, "seed", "metadata"]))
+async def test_the_engine_knows_what_chat_completions_cant_say(asked: Conversation, names: tuple[str, ...]) -> None:
+    engine = FakeEngine({"content": "hello"})
+    await ConversationEngine(engine).complete(asked, CONTEXT)
+    assert (engine.asked.lost, engine.asked.conversation) == (names, asked)
 
 
 @pytest.mark.parametrize(("dialect", "optional"), [("messages", True), ("responses", True), ("chat", False), (None, True)])

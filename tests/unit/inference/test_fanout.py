@@ -25,8 +25,8 @@ def piece(text: str, *, plain: bool = True) -> StreamPiece:
     return StreamPiece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
 
 
-def words(events: list[bytes]) -> str:
-    deltas: list[dict[str, Any]] = [msgspec.json.decode(each)["choices"][0]["delta"] for each in events]
+def words(pieces: list[StreamPiece]) -> str:
+    deltas: list[dict[str, Any]] = [msgspec.json.decode(each.raw)["choices"][0]["delta"] for each in pieces]
     return "".join(each.get("reasoning") or each.get("content") or "" for each in deltas)
 
 
@@ -56,8 +56,8 @@ def test_every_reader_reads_the_same_words_or_hears_that_it_was_too_slow(steps: 
 async def _play(steps: list[Any]) -> None:
     fanout, spoken = new(), ""
     assert fanout.leader is not None
-    leader: list[bytes] = []
-    readers: list[tuple[ReaderPosition, list[bytes]]] = []
+    leader: list[StreamPiece] = []
+    readers: list[tuple[ReaderPosition, list[StreamPiece]]] = []
     lost: set[int] = set()
     for kind, first, second in steps:
         if kind == "say":
@@ -78,7 +78,7 @@ async def _play(steps: list[Any]) -> None:
     assert not lost or not fanout.whole
 
 
-def _read(fanout: Fanout, readers: list[tuple[ReaderPosition, list[bytes]]], number: int, most: int, lost: set[int]) -> None:
+def _read(fanout: Fanout, readers: list[tuple[ReaderPosition, list[StreamPiece]]], number: int, most: int, lost: set[int]) -> None:
     place, events = readers[number]
     for _ in range(most):
         if number in lost or place.at == len(fanout._log):
@@ -113,7 +113,7 @@ async def test_who_keeps_up_gets_the_providers_own_bytes() -> None:
     for number in range(2000):
         each = piece(f"word {number} ")
         await fanout.add(each)
-        came.append(fanout._next(place) is each.raw)
+        came.append(fanout._next(place) is each)
     assert all(came)
 
 

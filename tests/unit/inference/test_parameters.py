@@ -64,7 +64,7 @@ def sent(kind: str, given: Mapping[str, Any], max_tokens: int = 7) -> tuple[dict
     return dict(call.parameters), dropped
 
 
-@pytest.mark.parametrize("kind", ["openai", "groq", "anthropic", "gemini"])
+@pytest.mark.parametrize("kind", ["openai", "groq", "gemini"])
 def test_what_could_cost_beyond_the_hold_or_redirect_the_call_never_goes(kind: str) -> None:
     parameters, dropped = sent(kind, {**BILLED, **OURS, "temperature": 0.5})
     assert parameters == {"temperature": 0.5, "max_tokens": 7}
@@ -92,7 +92,6 @@ def test_what_is_null_was_not_given() -> None:
     [
         ("openai", ()),
         ("groq", ("logit_bias", "logprobs", "n", "verbosity")),
-        ("anthropic", ("frequency_penalty", "logit_bias", "logprobs", "n", "seed", "verbosity")),
     ],
 )
 def test_what_one_provider_does_not_take_is_named(kind: str, dropped: tuple[str, ...]) -> None:
@@ -116,7 +115,7 @@ def test_an_image_that_a_provider_would_fetch_at_an_unknown_price_is_not_for_it(
 
 
 @given(
-    st.sampled_from(["openai", "groq", "anthropic", "gemini", "local"]),
+    st.sampled_from(["openai", "groq", "gemini", "local"]),
     st.dictionaries(
         st.sampled_from(sorted({*ALLOWED_PARAMETERS, *NEVER, *BILLED, *OURS})) | st.text(max_size=8), st.none() | st.integers(), max_size=12
     ),
@@ -130,13 +129,6 @@ def test_each_given_parameter_is_either_sent_as_it_is_or_named(kind: str, given_
     assert not parameters.keys() & set(dropped)
     assert list(dropped) == sorted(dropped)
     assert kind == "local" or parameters.keys() <= ALLOWED_PARAMETERS
-
-
-@pytest.mark.parametrize(("max_tokens", "kept"), [(1024, False), (2048, False), (2049, True)])
-def test_anthropic_thinks_only_where_there_is_room_for_an_answer_after_it(max_tokens: int, kept: bool) -> None:
-    parameters, dropped = sent("anthropic", {"reasoning_effort": "medium"}, max_tokens)
-    assert ("reasoning_effort" in parameters) == kept
-    assert dropped == (() if kept else ("reasoning_effort",))
 
 
 def test_others_take_a_reasoning_effort_as_it_is() -> None:
@@ -159,7 +151,6 @@ def test_the_table_of_thinking_is_litellms() -> None:
         ("local", False, True, False),
         ("openai", True, True, True),
         ("openai", False, False, True),
-        ("anthropic", False, True, True),
     ],
 )
 def test_an_optional_effort_reaches_only_models_that_may_think(kind: str, reasoning: bool, optional: bool, sent: bool) -> None:
@@ -169,7 +160,7 @@ def test_an_optional_effort_reaches_only_models_that_may_think(kind: str, reason
     assert ("reasoning_effort" in dropped) is not sent
 
 
-@pytest.mark.parametrize(("kind", "sent"), [("openai", "high"), ("groq", "high"), ("local", "high"), ("anthropic", "max")])
-def test_the_effort_max_is_anthropics_own(kind: str, sent: str) -> None:
+@pytest.mark.parametrize(("kind", "sent"), [("openai", "high"), ("groq", "high"), ("local", "high")])
+def test_the_effort_max_is_the_highest_that_others_know(kind: str, sent: str) -> None:
     call, dropped = call_for(candidate(kind), ChatRequest("auto", MESSAGES, {"reasoning_effort": "max"}), 20_000)
     assert (call.parameters["reasoning_effort"], dropped) == (sent, ())

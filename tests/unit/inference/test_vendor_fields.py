@@ -45,8 +45,8 @@ def test_other_vendors_get_no_marks_and_no_thinking_which_is_named(kind: str) ->
     assert given == MARKED
 
 
-@pytest.mark.parametrize("kind", ["anthropic", "local"])
-def test_anthropic_and_a_teams_own_server_get_everything(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["local"])
+def test_a_teams_own_server_gets_everything(kind: str) -> None:
     messages, dropped = messages_for(kind, MARKED)
     assert messages is MARKED
     assert dropped == ()
@@ -57,13 +57,13 @@ def test_a_mark_alone_is_no_loss(kind: str) -> None:
     assert messages_for(kind, MARKED[:3]) == (PLAIN[:3], ())
 
 
-@pytest.mark.parametrize("kind", [*STRICT, "anthropic", "local"])
+@pytest.mark.parametrize("kind", [*STRICT, "local"])
 def test_plain_messages_are_passed_on_as_they_are(kind: str) -> None:
     assert messages_for(kind, PLAIN) == (PLAIN, ())
     assert messages_for(kind, PLAIN)[0] is PLAIN
 
 
-@pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("groq", "system"), ("anthropic", "system"), ("local", "system")])
+@pytest.mark.parametrize(("kind", "role"), [("openai", "developer"), ("groq", "system"), ("local", "system")])
 def test_the_role_developer_reaches_only_openai(kind: str, role: str) -> None:
     assert messages_for(kind, [{"role": "developer", "content": "a"}]) == ([{"role": role, "content": "a"}], ())
 
@@ -85,7 +85,7 @@ async def test_other_servers_of_openais_format_get_no_role_that_they_dont_know(a
 def test_tools_lose_their_marks_wherever_they_stand(kind: str) -> None:
     given = [{**TOOL, **MARK}, {"type": "function", "function": {"name": "f", **MARK}}, TOOL]
     assert tools_for(kind, given) == [TOOL, TOOL, TOOL]
-    assert tools_for("anthropic", given) is given
+    assert tools_for("local", given) is given
     assert tools_for(kind, [TOOL]) == [TOOL]
     assert tools_for(kind, "odd") == "odd"
 
@@ -102,7 +102,7 @@ def test_odd_messages_are_the_providers_to_refuse() -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "marked"), [("openai", False), ("groq", False), ("anthropic", True)])
+@pytest.mark.parametrize(("kind", "marked"), [("openai", False), ("groq", False), ("local", True)])
 def test_the_call_for_a_provider_has_what_it_takes(kind: str, marked: bool) -> None:
     call, dropped = call_for(candidate(kind), ChatRequest("auto", MARKED, {"tools": [{**TOOL, **MARK}]}), 10)
     assert call.messages == (MARKED if marked else PLAIN)
@@ -128,7 +128,7 @@ def calling(arguments: object, made_id: str = "a") -> list[dict[str, Any]]:
     ],
 )
 def test_arguments_that_are_no_object_are_told_as_they_are_where_one_is_demanded(arguments: object, sent: object) -> None:
-    for kind in ("anthropic", "gemini"):
+    for kind in ("gemini",):
         assert messages_for(kind, calling(arguments)) == (calling(sent), ())
     for kind in ("openai", "groq", "local"):
         assert messages_for(kind, calling(arguments)) == (calling(arguments), ())
@@ -170,11 +170,11 @@ def test_groq_gets_no_field_that_it_refuses_when_an_answer_is_sent_back_whole() 
         {"role": "tool", "tool_call_id": "a", "content": "x", "name": "f"},
     ]
     assert messages_for("groq", echoed) == (taken, ("reasoning_content",))
-    for kind in ("openai", "gemini", "anthropic", "local"):
+    for kind in ("openai", "gemini", "local"):
         assert messages_for(kind, echoed)[0] is echoed
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("openai", True), ("groq", False), ("anthropic", False), ("gemini", False), ("local", False)])
+@pytest.mark.parametrize(("kind", "kept"), [("openai", True), ("groq", False), ("gemini", False), ("local", False)])
 def test_a_refusal_is_a_text_to_all_but_openai(kind: str, kept: bool) -> None:
     said = {"role": "assistant", "content": [TEXT, {"type": "refusal", "refusal": "no"}]}
     found, dropped = messages_for(kind, [said])

@@ -1,0 +1,65 @@
+"""What a conversation says in its caller's own dialect only: bounded for a provider of the same dialect, refused for any other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from app.inference.chain import ChainProvider
+from app.inference.conversation import Conversation, HostedTool, Opaque, Text
+from app.inference.provider_errors import ProviderError
+from app.inference.request import ChatRequest
+
+VENDOR_TOOL_TOKENS = 2_000
+"""Upper bound of the prompt that a vendor adds for a tool which it defines itself (Anthropic's: 245 to 1,234 tokens)."""
+FILES = frozenset({"base64", "url", "file"})
+"""Types of a source that is a file, whose tokens don't follow from its bytes."""
+
+
+def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
+    """Raise ProviderError for a tool that this provider doesn't know, and for a part whose price at this provider nobody can bound."""
+    conversation = request.conversation
+    if conversation is None:
+        return
+    for place, tool in enumerate(conversation.tools):
+        if isinstance(tool, HostedTool) and tool.dialect != candidate.dialect:
+            said = f"tools[{place}] is {tool.type}, which only the models of its own vendor know: define a function in its place."
+            raise ProviderError("unsupported", said, 400, code="unsupported_tool", param=f"tools[{place}]")
+    for part in conversation.parts():
+        if isinstance(part, Opaque) and part.dialect == candidate.dialect and _holds_file(part.data):
+            said = f"A {part.type} block holds a file, whose price there can't be bounded before the call: send its text."
+            raise ProviderError("unsupported", said, 400, code="unsupported_part", param="messages")
+
+
+def own_tokens(candidate: ChainProvider, request: ChatRequest) -> int:
+    """Bound the prompt's tokens that Chat Completions doesn't show: no token is smaller than a byte."""
+    conversation = request.conversation
+    if conversation is None or conversation.dialect != candidate.dialect:
+        return 0
+    tools = sum(isinstance(tool, HostedTool) for tool in conversation.tools)
+    return sum(len(msgspec.json.encode(each)) for each in _own_data(conversation)) + tools * VENDOR_TOOL_TOKENS
+
+
+def _own_data(conversation: Conversation) -> Iterator[object]:
+    yield from (tool.data for tool in conversation.tools if isinstance(tool, HostedTool))
+    if conversation.options.other:
+        yield conversation.options.other
+    for part in conversation.parts():
+        if isinstance(part, Opaque):
+            yield part.data
+        elif isinstance(part, Text) and part.citations:
+            yield [each.data for each in part.citations]
+
+
+def _holds_file(value: object) -> bool:
+    match value:
+        case {"source": {"type": str(kind)}} if kind in FILES:
+            return True
+        case {"type": "container_upload"}:
+            return True
+        case Mapping():
+            return any(map(_holds_file, value.values()))
+        case list():
+            return any(map(_holds_file, value))
+    return False

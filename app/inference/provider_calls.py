@@ -1,0 +1,126 @@
+"""Write one attempt's call in the dialect of its provider. Pure: knows no wire and no price.
+
+A provider that speaks Chat Completions gets the engine's own request (`parameters.call_for`). One of the caller's dialect gets the body as
+the caller sent it; any other one is written from the typed conversation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.errors import InvalidInput
+from app.inference.chain import ChainProvider
+from app.inference.conversation import Conversation, DialectName, Options, Reasoning
+from app.inference.dialects.chat import CHAT
+from app.inference.dialects.dialect import ProviderDialect
+from app.inference.dialects.gemini import GEMINI
+from app.inference.dialects.messages import MESSAGES
+from app.inference.parameters import THINKING_TOKENS, call_for
+from app.inference.priced_fields import without_priced
+from app.inference.provider_errors import ProviderError
+from app.inference.request import ChatRequest
+from app.inference.wires.wire import ProviderCall, WrittenCall
+
+DIALECTS: Mapping[DialectName, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
+"""The dialects that requests are written in, beside Chat Completions."""
+CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+FIRST_ADAPTIVE = (4, 6)
+"""The first version of Claude that decides by itself how long it thinks, at an effort; earlier ones take a budget in tokens only."""
+
+
+def provider_call(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
+    """Return the call for a provider, and the names of what it can't be given. Raises ProviderError for what can't be written."""
+    if candidate.dialect not in DIALECTS:
+        call, dropped = call_for(candidate, request, max_tokens)
+        return call, (*request.lost, *(name for name in dropped if name not in request.lost))
+    written, dropped = _written(DIALECTS[candidate.dialect], candidate, request, max_tokens)
+    return ProviderCall(candidate.model, request.messages, {"max_tokens": max_tokens}, written), dropped
+
+
+def _written(
+    dialect: ProviderDialect, candidate: ChainProvider, request: ChatRequest, max_tokens: int
+) -> tuple[WrittenCall, tuple[str, ...]]:
+    asked = _conversation(request)
+    original = request.original if request.original is not None and request.original.dialect == dialect.name else None
+    headers = {} if original is None else original.headers
+    if original is not None and original.body is not None and not _shrunk(asked, max_tokens):
+        body, left_out = without_priced(original.body)
+        return WrittenCall(body, asked, headers), left_out
+    fitted, lost = (
+        _fitted(asked, dialect.name, candidate.model, max_tokens) if dialect is MESSAGES else _thinking_if_known(asked, candidate)
+    )
+    try:
+        written = dialect.write_request(fitted)
+    except InvalidInput as error:
+        raise _unsupported(error) from error
+    body, left_out = without_priced(written.body)
+    return WrittenCall(body, asked, headers), tuple(dict.fromkeys((*lost, *written.dropped, *left_out)))
+
+
+def _conversation(request: ChatRequest) -> Conversation:
+    """Return what is asked, typed: as its caller's dialect told it, else read from the request."""
+    if request.conversation is not None:
+        return request.conversation
+    try:
+        return CHAT.read_request({**request.parameters, "model": request.model, "messages": request.messages})
+    except InvalidInput as error:
+        raise _unsupported(error) from error
+
+
+def _unsupported(error: InvalidInput) -> ProviderError:
+    return ProviderError("unsupported", error.message, 400, code=error.code, param=error.param)
+
+
+def _thinking_if_known(asked: Conversation, candidate: ChainProvider) -> tuple[Conversation, tuple[str, ...]]:
+    """Return a conversation for the model, without the permission to think that agents always send, unless it is known to think."""
+    asked = replace(asked, model=candidate.model)
+    if asked.options.reasoning is None or candidate.reasoning or asked.dialect == "chat":
+        return asked, ()
+    return replace(asked, options=replace(asked.options, reasoning=None)), ("reasoning_effort",)
+
+
+def _shrunk(asked: Conversation, max_tokens: int) -> bool:
+    """Tell whether the hold left less room than the permission to think takes: then it has to be written anew."""
+    thinking = asked.options.reasoning
+    return thinking is not None and thinking.budget_tokens is not None and thinking.budget_tokens >= max_tokens
+
+
+def _fitted(asked: Conversation, dialect: DialectName, model: str, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
+    """Return a conversation as the model takes it, and the names of what it can't be asked for.
+
+    Of another dialect only the effort says how much to think: where the model takes no effort, as so many tokens. What excludes thinking,
+    a tool that must be called, wins over it; what thinking excludes, a temperature, is left out.
+    """
+    options = replace(asked.options, max_tokens=max_tokens)
+    if asked.dialect == dialect or options.reasoning is None:
+        return replace(asked, options=options), ()
+    lost: list[str] = []
+    options = replace(options, reasoning=_reasoning(options, model, max_tokens))
+    if options.reasoning is None:
+        lost.append("reasoning_effort")
+    elif options.reasoning.enabled:
+        lost += [name for name in ("temperature", "top_k") if getattr(options, name) is not None]
+        options = replace(options, temperature=None, top_k=None)
+    return replace(asked, options=options), tuple(lost)
+
+
+def _reasoning(options: Options, model: str, max_tokens: int) -> Reasoning | None:
+    """Return the permission to think that a Claude model understands; None if there is no room for it."""
+    reasoning = options.reasoning
+    assert reasoning is not None
+    if not reasoning.enabled or reasoning.effort == "none":
+        return reasoning
+    if options.tool_choice is not None and options.tool_choice.mode in {"required", "named"}:
+        return None
+    if reasoning.effort is None or takes_effort(model):
+        return reasoning
+    budget = THINKING_TOKENS.get(reasoning.effort, 0)
+    return Reasoning(budget_tokens=budget, summary=reasoning.summary) if 0 < budget < max_tokens else None
+
+
+def takes_effort(model: str) -> bool:
+    """Tell whether a model decides by itself how long to think. Of a model that isn't Claude it isn't known."""
+    found = CLAUDE.search(model)
+    return found is not None and (int(found[1]), int(found[2] or 0)) >= FIRST_ADAPTIVE
