@@ -40,8 +40,8 @@ from app.web.request_middleware import BodyLimit, RequestMiddleware
 
 MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, responses.PATH)
 ACCESS = PathAccess(
-    open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH, dashboard.PATH}),
-    open_under=(f"{dashboard.PATH}/",),  # its pages check their own cookie
+    open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH}),
+    pages=dashboard.PATH,
     scraped=frozenset({"/metrics"}),
     models=frozenset(MODEL_CALLS),
 )

@@ -16,7 +16,6 @@ import structlog
 from app.errors import BudgetExceeded
 from app.inference import chain
 from app.inference.breaker import Refusal, Ticket
-from app.inference.catalog import OWN
 from app.inference.chain import AttemptLog, ChainProvider, Step
 from app.inference.provider_errors import ProviderError
 from app.inference.request import Receipt
@@ -128,7 +127,7 @@ class ChainWalk(Generic[Got]):
     def _after(self, fault: ProviderError, candidate: ChainProvider, ticket: Ticket, tries: int) -> Step:
         """End the ticket of a failed attempt, and decide what follows. Raises Refused if nothing does."""
         self._log.faults.append((candidate, fault))
-        if candidate.kind == OWN:
+        if candidate.profile.runs_here:
             ticket.dropped()  # the built-in model can't be down: a timeout means that one caller's batch is large
         else:
             ticket.failed(fault)

@@ -35,7 +35,7 @@ def key_of(request: ChatRequest, asker: CallContext) -> bytes:
     whole = {
         "version": VERSION,
         "team": asker.team_id.hex,
-        "chain": [[each.name, each.kind, each.model] for each in request.chain],
+        "chain": [[each.name, each.profile.kind, each.model] for each in request.chain],
         "messages": request.messages,
         "parameters": parameters,
         "max_tokens": request.max_tokens,

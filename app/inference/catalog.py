@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Literal
 
 from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered, with_cache_writes
@@ -14,12 +13,11 @@ from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
-from app.inference.conversation import DialectName
+from app.inference.profiles import ANTHROPIC, BUILT_IN, Dialect, profile_of
 from app.inference.request import ChatRequest
-from app.inference.wires.compatible import KINDS, CompatibleWire
-from app.inference.wires.dialect_wire import DialectWire, VendorFormat
-from app.inference.wires.gemini import GeminiFormat
-from app.inference.wires.messages import MessagesFormat
+from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.gemini import gemini_wire
+from app.inference.wires.messages import messages_wire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
@@ -28,18 +26,9 @@ from app.settings import ProviderSettings as Options
 from app.tokens import ImageTokens, count_text
 
 AUTO = "auto"
-OWN, OWN_MODEL = "cairn", "all-MiniLM-L6-v2"
-"""The built-in embedding model, and its provider's name."""
-PREFILL_KINDS = frozenset({"anthropic", "groq"})
-"""Provider kinds that continue an unfinished assistant message; others begin a new one."""
-WRITES_AS_INPUT = frozenset({"openai", "azure", "groq", "gemini", "local"})
-"""Provider kinds that charge a write to their prompt cache as any input."""
-CACHE_WRITE_FACTOR = Fraction(2)
-"""Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
-For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
-WRITTEN_DIALECTS: Mapping[str, DialectName] = {"anthropic": "messages", "gemini": "gemini"}
-"""The dialects of provider kinds that are spoken to in another one than Chat Completions."""
-VENDORS: Mapping[str, Callable[[], VendorFormat]] = {"anthropic": MessagesFormat, "gemini": GeminiFormat}
+OWN_MODEL = "all-MiniLM-L6-v2"
+"""The built-in embedding model."""
+_WIRES: Mapping[Dialect, Callable[..., Wire]] = {"chat": CompatibleWire, "messages": messages_wire, "gemini": gemini_wire}
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 
@@ -77,7 +66,7 @@ class Catalog:
         for name, each in providers.items():
             self.standings.append(self._add_provider(name, each, environment))
         if embedder is not None:
-            self.embedding[OWN_MODEL] = ChainProvider(OWN, OWN, OWN_MODEL, Price(0), OwnWire(embedder))
+            self.embedding[OWN_MODEL] = ChainProvider(BUILT_IN.kind, BUILT_IN, OWN_MODEL, Price(0), OwnWire(embedder))
         owners = {*self._ready, *(each.name for each in self.embedding.values())}
         self._breakers = {name: CircuitBreaker(name, options.breaker, changed=changed) for name in sorted(owners)}
         self._chains = {AUTO: options.chain, **options.profiles}
@@ -128,7 +117,7 @@ class Catalog:
     def runs_here(self, model: str) -> bool:
         """Tell whether an embedding model is the built-in one, which runs on this machine. False for an unknown model."""
         try:
-            return self.embedder(model).kind == OWN
+            return self.embedder(model).profile.runs_here
         except CairnError:
             return False
 
@@ -161,7 +150,7 @@ class Catalog:
         """Load tokenizers and libraries, so that the first request needn't."""
         for candidate in self._ready.values():
             await asyncio.to_thread(count_text, "ready", model=candidate.model)
-        if any(candidate.kind not in KINDS and candidate.kind not in WRITTEN_DIALECTS for candidate in self._ready.values()):
+        if any(candidate.profile.dialect is None for candidate in self._ready.values()):
             from app.inference.wires import library
 
             await library.prepare()
@@ -177,7 +166,7 @@ class Catalog:
             return ProviderStatus(name, options.model, "unusable", error.message)
         if options.api_key_env and not key:
             return ProviderStatus(name, options.model, "no_key", f"{options.api_key_env} is not set, so it is left out")
-        if options.kind == "local" and options.api_base is None:
+        if profile_of(options.kind).needs_address and options.api_base is None:
             return ProviderStatus(
                 name, options.model, "no_address", f"no address: CAIRN_PROVIDERS__{name.upper()}__API_BASE, so it is left out"
             )
@@ -200,32 +189,31 @@ class Catalog:
         return ProviderStatus(name, options.model, "ready", "ready")
 
     def _provider(self, name: str, options: Options, price: Price, wire: Wire) -> ChainProvider:
-        traits = self._traits(options)
+        traits, profile = self._traits(options), profile_of(options.kind)
         return ChainProvider(
             name,
-            options.kind,
+            profile,
             options.model,
             price,
             wire,
             traits.context_tokens,
-            options.kind in PREFILL_KINDS if options.prefill is None else options.prefill,
+            profile.prefill if options.prefill is None else options.prefill,
             images=traits.images,
             reasoning=traits.reasoning,
-            streams=(options.kind in KINDS or options.kind in WRITTEN_DIALECTS) and options.streams,
-            dialect=WRITTEN_DIALECTS.get(options.kind, "chat"),
+            streams=profile.streams and options.streams,
             connections=options.connections,
         )
 
     def _add_embedding_model(self, name: str, options: Options, model: str, wire: Wire) -> None:
         overruled = options.embedding_usd_per_mtok
         price = Price(from_usd(overruled)) if overruled is not None else self._prices.price_of(model)
-        self.embedding.setdefault(model, ChainProvider(name, options.kind, model, price, wire))
+        self.embedding.setdefault(model, ChainProvider(name, profile_of(options.kind), model, price, wire))
 
     def _price(self, model: str, options: Options) -> Price:
         """Return the model's price, its cache writes priced in any case where the provider may charge more for them than for input."""
         price = self._set_price(model, options)
-        surcharged = options.kind not in WRITES_AS_INPUT or "claude" in model.lower()
-        return with_cache_writes(price, CACHE_WRITE_FACTOR) if surcharged else price
+        factor = (ANTHROPIC if "claude" in model.lower() else profile_of(options.kind)).cache_write_factor
+        return with_cache_writes(price, factor) if factor > 1 else price
 
     def _set_price(self, model: str, options: Options) -> Price:
         """Return the model's list price, with each part that the provider's settings override."""
@@ -258,21 +246,21 @@ class Catalog:
 
     def _wire(self, options: Options, key: str | None) -> Wire:
         connect, connections = self._options.timeouts.connect, options.connections
-        if options.kind in KINDS:
-            return CompatibleWire(
-                kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections
-            )
-        if (vendor := VENDORS.get(options.kind)) is not None:
-            return DialectWire(vendor(), api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
-        from app.inference.wires.through_litellm import LitellmWire
-
-        return LitellmWire(kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
+        dialect = profile_of(options.kind).dialect
+        wire = _litellm_wire() if dialect is None else _WIRES[dialect]
+        return wire(kind=options.kind, api_base=options.api_base, api_key=key, connect_seconds=connect, connections=connections)
 
     def _raise_if_unpriced(self, model: str) -> None:
         """Raise NotFound with the reason if the model is configured but has no price."""
         for each in self.standings:
             if model in {each.model, each.name, f"{each.name}/{each.model}"} and each.why == "no_price":
                 raise NotFound(each.detail, code="model_without_price", param="model")
+
+
+def _litellm_wire() -> Callable[..., Wire]:
+    from app.inference.wires.through_litellm import LitellmWire
+
+    return LitellmWire
 
 
 def _unknown_model(model: str, names: Sequence[str]) -> NotFound:

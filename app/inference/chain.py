@@ -10,7 +10,7 @@ from typing import Literal
 from app.budget.prices import Price
 from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited, Refused
 from app.inference.breaker import Refusal
-from app.inference.conversation import DialectName
+from app.inference.profiles import Dialect, ProviderProfile
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
 from app.tokens import ANY_IMAGE, ImageTokens
@@ -27,7 +27,7 @@ class ChainProvider:
     """A provider in a chain. `context_tokens` None: unknown context window."""
 
     name: str
-    kind: str
+    profile: ProviderProfile
     model: str
     price: Price
     wire: Wire
@@ -38,10 +38,13 @@ class ChainProvider:
     """The model may produce hidden reasoning, billed as output."""
     streams: bool = False
     """True if a plain request may be asked as a stream and put together again (`assembly.py`)."""
-    dialect: DialectName = "chat"
-    """The dialect that it is written to."""
     connections: int = 500
     """Chat calls under way at once; others wait."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect in which requests are written for it; litellm takes Chat Completions."""
+        return self.profile.dialect or "chat"
 
 
 @dataclass(frozen=True, slots=True)

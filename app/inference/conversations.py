@@ -7,8 +7,9 @@ caller's dialect.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from app.inference.piece_reading import PieceReader
 from app.inference.provider_errors import ProviderError
 from app.inference.request import CacheMode, CallContext, ChatRequest, OriginalRequest, Receipt
 from app.inference.stream import BrokenStream, StreamPiece
+from app.inference.transform import AnswerTransform, ConversationTransform, apply_all
 
 MAX_PRODUCED_TOKENS = 2**20
 """The sum over all choices: the budget hold before the call covers this many."""
@@ -49,10 +51,11 @@ class AnswerStream(Protocol):
 
 
 class ConversationEngine:
-    """The engine's operations on typed conversations."""
+    """The engine's operations on typed conversations. `transforms` change each request in order, and its answer in reverse."""
 
-    def __init__(self, engine: ChatEngine) -> None:
+    def __init__(self, engine: ChatEngine, transforms: Sequence[ConversationTransform] = ()) -> None:
         self._engine = engine
+        self._transforms = transforms
 
     async def complete(
         self,
@@ -67,12 +70,12 @@ class ConversationEngine:
 
         Raises InvalidInput for what can't be sent, else the same errors as `InferenceEngine.complete`.
         """
-        request = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache, original=original), size)
-        answer = await self._engine.complete(request, context)
+        sent = await self._written(conversation, size=size, cache=cache, original=original)
+        answer = await self._engine.complete(sent.request, context)
         if answer.typed is not None:
-            return answer.typed, answer.receipt
+            return sent.undoing.answer(answer.typed), answer.receipt
         try:
-            return CHAT.read_answer(msgspec.json.decode(answer.body), conversation), answer.receipt
+            return sent.undoing.answer(CHAT.read_answer(msgspec.json.decode(answer.body), sent.conversation)), answer.receipt
         except ProviderError as fault:
             said = f"The answer of {answer.receipt.provider} can't be read: {fault.message}."
             raise AllProvidersFailed(f"{said} Send the request again.") from fault
@@ -87,22 +90,25 @@ class ConversationEngine:
         original: OriginalRequest | None = None,
     ) -> AnswerStream:
         """Open a stream and wait for its first token. Raises the same errors as `complete`."""
-        request = await off_the_loop(partial(chat_request, conversation, size=size, cache=cache, original=original), size)
-        return ConversationStream(await self._engine.open_stream(request, context), PieceReader(conversation))
+        sent = await self._written(conversation, size=size, cache=cache, original=original)
+        return ConversationStream(await self._engine.open_stream(sent.request, context), PieceReader(sent.conversation), sent.undoing)
 
     async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
         """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
-        request = await off_the_loop(partial(chat_request, conversation, size=size, cache="never"), size)
-        return await self._engine.input_tokens(request)
+        return await self._engine.input_tokens((await self._written(conversation, size=size, cache="never")).request)
+
+    async def _written(self, conversation: Conversation, *, size: int, cache: CacheMode, original: OriginalRequest | None = None) -> _Sent:
+        return await off_the_loop(partial(_write, self._transforms, conversation, size=size, cache=cache, original=original), size)
 
 
 class ConversationStream:
     """The typed view of one of the engine's streams."""
 
-    def __init__(self, stream: ChunkStream, reader: PieceReader) -> None:
+    def __init__(self, stream: ChunkStream, reader: PieceReader, undoing: AnswerTransform) -> None:
         self.receipt = stream.receipt
         self._stream = stream
         self._reader = reader
+        self._undoing = undoing
 
     @property
     def charged(self) -> TokenUsage:
@@ -115,6 +121,8 @@ class ConversationStream:
                     yield event
         for event in self._read(self._reader.end()):
             yield event
+        for event in self._undoing.end():
+            yield event
 
     async def abandon(self) -> None:
         await self._stream.abandon()
@@ -124,10 +132,34 @@ class ConversationStream:
 
     def _read(self, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
         try:
-            yield from events
+            for event in events:
+                yield from self._undoing.event(event)
         except ProviderError as fault:
             said = f"The stream of {self.receipt.provider} can't be read: {fault.message}."
             raise BrokenStream(f"{said} What was delivered so far was charged. Send the request again for a whole answer.") from fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A conversation as it is sent, the engine's request for it, and what undoes the transforms."""
+
+    conversation: Conversation
+    request: ChatRequest
+    undoing: AnswerTransform
+
+
+def _write(
+    transforms: Sequence[ConversationTransform],
+    conversation: Conversation,
+    *,
+    size: int,
+    cache: CacheMode,
+    original: OriginalRequest | None,
+) -> _Sent:
+    sent, undoing = apply_all(transforms, conversation)
+    if sent is not conversation:  # a hold is bounded by the size of what is sent, which may have grown
+        size, original = 0, original and original.rewritten()
+    return _Sent(sent, chat_request(sent, size=size, cache=cache, original=original), undoing)
 
 
 def chat_request(conversation: Conversation, *, size: int, cache: CacheMode, original: OriginalRequest | None = None) -> ChatRequest:

@@ -9,7 +9,6 @@ from time import perf_counter
 from app.budget.prices import TokenUsage
 from app.inference import provider_errors
 from app.inference.attempts import ProviderAttempt
-from app.inference.catalog import OWN
 from app.inference.chain import ChainProvider
 from app.inference.embedding_batcher import BatchShare, BatchSlot, EmbeddingBatcher
 from app.inference.meter import Meter
@@ -47,7 +46,7 @@ class EmbeddingCalls:
         began = perf_counter()
         try:
             # The built-in model bounds its own queue; the request's total deadline applies to both.
-            async with asyncio.timeout(None if attempt.candidate.kind == OWN else self._options.timeouts.answer):
+            async with asyncio.timeout(None if attempt.candidate.profile.runs_here else self._options.timeouts.answer):
                 return await slot.future
         except TimeoutError:
             raise provider_errors.timeout("no vectors in time") from None
@@ -65,7 +64,7 @@ class EmbeddingCalls:
 
             options = self._options
             # The built-in model batches by itself, fairly between requesters, so it must see each request alone.
-            max_requests = 1 if candidate.kind == OWN else options.embeddings_requests
+            max_requests = 1 if candidate.profile.runs_here else options.embeddings_requests
             self.batchers[key] = EmbeddingBatcher(call, max_requests=max_requests, seconds=options.embeddings_milliseconds / 1000)
         return self.batchers[key]
 

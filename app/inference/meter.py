@@ -15,7 +15,7 @@ from app.inference import allowance
 from app.inference.allowance import off_the_loop
 from app.inference.attempts import ProviderAttempt
 from app.inference.chain import ChainProvider
-from app.inference.parameters import thinking_tokens, thinks
+from app.inference.parameters import thinks
 from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest
 from app.inference.token_bounds import bound_chat, bound_texts
@@ -72,7 +72,7 @@ class Meter:
             await asyncio.wait(self._ending)
 
     async def _estimate(self, request: ChatRequest, candidate: ChainProvider) -> Estimate:
-        max_tokens = request.max_tokens or self._options.default_max_tokens + thinking_tokens(request.parameters)
+        max_tokens = request.max_tokens or self._options.default_max_tokens + candidate.profile.thinking_tokens(request.parameters)
         return estimate_cost(await bound_chat(request, candidate, max_tokens=max_tokens), candidate.price)
 
     def write(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

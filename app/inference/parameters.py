@@ -21,26 +21,14 @@ ALLOWED_PARAMETERS = frozenset({
     "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort", "verbosity",
 })  # fmt: skip
 """Allowlist: others (`service_tier`, `web_search_options`, `prediction`, `audio` …) would be billed beside the held tokens."""
-OWN_SERVER = "local"
-"""A self-hosted server bills nothing, so it also gets unlisted parameters, for example `top_k`."""
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
-THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
-"""Reasoning tokens that stand for a `reasoning_effort` at a Claude model which takes no effort: never fewer than litellm grants. Anthropic
-refuses (400) unless they are fewer than `max_tokens`."""
-URL_FETCHING_KINDS = frozenset({"gemini"})
-"""Provider kinds that fetch a URL as a file or video, at a price that can't be known beforehand."""
 
 
 def check(candidate: ChainProvider, request: ChatRequest) -> None:
     """Raise ProviderError if this provider can't take the request, or its price can't be bounded."""
     check_own(candidate, request)
-    if candidate.kind in URL_FETCHING_KINDS and remote_images(request.messages):
+    if candidate.profile.fetches_urls and remote_images(request.messages):
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
-
-
-def thinking_tokens(parameters: Mapping[str, Any]) -> int:
-    """Return the reasoning tokens for a `reasoning_effort`; they are added to the default `max_tokens` if the caller sets none."""
-    return THINKING_TOKENS.get(str(parameters.get("reasoning_effort")), 0)
 
 
 def thinks(candidate: ChainProvider, request: ChatRequest) -> bool:
@@ -49,22 +37,23 @@ def thinks(candidate: ChainProvider, request: ChatRequest) -> bool:
     asked = parameters.get("thinking")
     return (
         candidate.reasoning
-        or thinking_tokens(parameters) > 0
+        or candidate.profile.thinking_tokens(parameters) > 0
         or (isinstance(asked, Mapping) and asked.get("type") not in (None, "disabled"))
     )
 
 
 def call_for(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
     """Return the call for a provider, and the names of what it can't be given: parameters, and fields of messages."""
+    profile = candidate.profile
     given: Mapping[str, Any] = {name: value for name, value in request.parameters.items() if value is not None and name not in NEVER}
-    allowed = given.keys() if candidate.kind == OWN_SERVER else given.keys() & ALLOWED_PARAMETERS
+    allowed = given.keys() if profile.takes_unlisted else given.keys() & ALLOWED_PARAMETERS
     kept = {name: given[name] for name in given if name in allowed and candidate.wire.supports(name)}
     if not candidate.reasoning:
         kept = {name: value for name, value in kept.items() if name not in request.optional}
     if kept.get("reasoning_effort") == "max":
         kept["reasoning_effort"] = "high"  # the highest that providers of this dialect know
     if "tools" in kept:
-        kept["tools"] = vendor_fields.tools_for(candidate.kind, kept["tools"])
-    messages, lost = vendor_fields.messages_for(candidate.kind, request.messages)
+        kept["tools"] = vendor_fields.tools_for(profile, kept["tools"])
+    messages, lost = vendor_fields.messages_for(profile, request.messages)
     dropped = tuple(sorted({*given.keys() - kept.keys(), *lost}))
     return ProviderCall(candidate.model, messages, {**kept, "max_tokens": max_tokens}), dropped

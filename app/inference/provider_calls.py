@@ -17,13 +17,13 @@ from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import ProviderDialect
 from app.inference.dialects.gemini import GEMINI
 from app.inference.dialects.messages import MESSAGES
-from app.inference.parameters import THINKING_TOKENS, call_for
+from app.inference.parameters import call_for
 from app.inference.priced_fields import without_priced
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import ProviderCall, WrittenCall
 
-DIALECTS: Mapping[DialectName, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
+DIALECTS: Mapping[str, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
 """The dialects that requests are written in, beside Chat Completions."""
 CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 FIRST_ADAPTIVE = (4, 6)
@@ -48,9 +48,10 @@ def _written(
     if original is not None and original.body is not None and not _shrunk(asked, max_tokens):
         body, left_out = without_priced(original.body)
         return WrittenCall(body, asked, headers), left_out
-    fitted, lost = (
-        _fitted(asked, dialect.name, candidate.model, max_tokens) if dialect is MESSAGES else _thinking_if_known(asked, candidate)
-    )
+    if dialect is MESSAGES:
+        fitted, lost = _fitted(asked, dialect.name, candidate, max_tokens)
+    else:
+        fitted, lost = _thinking_if_known(asked, candidate)
     try:
         written = dialect.write_request(fitted)
     except InvalidInput as error:
@@ -87,7 +88,7 @@ def _shrunk(asked: Conversation, max_tokens: int) -> bool:
     return thinking is not None and thinking.budget_tokens is not None and thinking.budget_tokens >= max_tokens
 
 
-def _fitted(asked: Conversation, dialect: DialectName, model: str, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
+def _fitted(asked: Conversation, dialect: DialectName, candidate: ChainProvider, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
     """Return a conversation as the model takes it, and the names of what it can't be asked for.
 
     Of another dialect only the effort says how much to think: where the model takes no effort, as so many tokens. What excludes thinking,
@@ -97,7 +98,7 @@ def _fitted(asked: Conversation, dialect: DialectName, model: str, max_tokens: i
     if asked.dialect == dialect or options.reasoning is None:
         return replace(asked, options=options), ()
     lost: list[str] = []
-    options = replace(options, reasoning=_reasoning(options, model, max_tokens))
+    options = replace(options, reasoning=_reasoning(options, candidate, max_tokens))
     if options.reasoning is None:
         lost.append("reasoning_effort")
     elif options.reasoning.enabled:
@@ -106,7 +107,7 @@ def _fitted(asked: Conversation, dialect: DialectName, model: str, max_tokens: i
     return replace(asked, options=options), tuple(lost)
 
 
-def _reasoning(options: Options, model: str, max_tokens: int) -> Reasoning | None:
+def _reasoning(options: Options, candidate: ChainProvider, max_tokens: int) -> Reasoning | None:
     """Return the permission to think that a Claude model understands; None if there is no room for it."""
     reasoning = options.reasoning
     assert reasoning is not None
@@ -114,9 +115,9 @@ def _reasoning(options: Options, model: str, max_tokens: int) -> Reasoning | Non
         return reasoning
     if options.tool_choice is not None and options.tool_choice.mode in {"required", "named"}:
         return None
-    if reasoning.effort is None or takes_effort(model):
+    if reasoning.effort is None or takes_effort(candidate.model):
         return reasoning
-    budget = THINKING_TOKENS.get(reasoning.effort, 0)
+    budget = candidate.profile.effort_tokens.get(reasoning.effort, 0)
     return Reasoning(budget_tokens=budget, summary=reasoning.summary) if 0 < budget < max_tokens else None
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from app import clock
 from app.budget.prices import TokenUsage
+from app.inference.profiles import error_words
 
 FailureKind = Literal[
     "unreachable",  # refused, no such host, no connection in time: nothing was sent
@@ -37,22 +38,7 @@ FailureKind = Literal[
 MAX_MESSAGE_CHARS = 500
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Upper bound for a provider's `retry-after`: some send a Unix time as seconds, or anything else."""
-_TOO_LONG = (
-    "context_length_exceeded", "maximum context length", "context window", "prompt is too long", "too many tokens", "input is too long",
-    "exceeds the maximum number of tokens", "input token count", "reduce the length",
-)  # fmt: skip
-_POLICY = (
-    "content_policy",
-    "content_filter",
-    "content management policy",
-    "safety system",
-    "responsibleai",
-    "blocked by",
-    "usage policy",
-    "flagged",
-)
-_KEY, _KEY_WORDS = ("api_key_invalid", "invalid_api_key"), ("api key not valid", "api key expired")
-"""Gemini reports a bad key with status 400, and only in how its message begins."""
+_WORDS = error_words()
 
 
 @dataclass(slots=True)
@@ -124,11 +110,11 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderE
         return ProviderError("server_error", f"it answered {status}", status, retry_after=wait)
     if status < 400:
         return malformed(f"it answered {status} without an answer")
-    if any(each in searched for each in _TOO_LONG) or status == 413:
+    if any(each in searched for each in _WORDS.too_long) or status == 413:
         return ProviderError(
             "context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages"
         )
-    if any(each in searched for each in _POLICY):
+    if any(each in searched for each in _WORDS.policy):
         return ProviderError("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
     return ProviderError(
         "caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None
@@ -137,9 +123,9 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderE
 
 def _our_fault(status: int, code: str, text: str) -> ProviderError | None:
     """Return the fault if our key, account or configuration is to blame. Judged by status and code: a message may quote the prompt."""
-    if status in {401, 403} or (status == 400 and (any(each in code for each in _KEY) or text.startswith(_KEY_WORDS))):
+    if status in {401, 403} or (status == 400 and (any(each in code for each in _WORDS.key_codes) or text.startswith(_WORDS.key_starts))):
         return ProviderError("key", f"it rejected Cairn's API key ({status})", status)
-    if status == 402 or "insufficient_quota" in code or (status == 400 and text.startswith("your credit balance")):
+    if status == 402 or any(each in code for each in _WORDS.quota_codes) or (status == 400 and text.startswith(_WORDS.quota_starts)):
         return ProviderError("quota", f"Cairn's account there has no credit left ({status})", status)
     if status == 404:
         return ProviderError("model", "it doesn't know the configured model (404)", status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from app.budget.prices import TokenBounds
 from app.inference.allowance import off_the_loop
@@ -11,20 +11,12 @@ from app.inference.own_parts import own_tokens
 from app.inference.request import ChatRequest
 from app.tokens import count_images, count_messages, count_text, image_chars
 
-MARGINS: Mapping[str, float] = {"openai": 1.0, "azure": 1.0, "anthropic": 1.15, "gemini": 1.15, "groq": 1.1}
-"""By provider kind: how much its tokenizer may count above tiktoken's (Claude's counts 9 % more)."""
-OTHER_MARGIN = 1.2
 PROMPT_PARAMETERS = frozenset(
     {"functions", "response_format", "tool_choice", "function_call", "stop", "logit_bias", "user", "reasoning_effort"}
 )
 """Parameters, besides the tools, that count as prompt tokens."""
 MAX_BYTES_COUNTED = 2**20
 """Larger prompts are not tokenized, which would take seconds: bounded by one token per byte, at most the context window."""
-
-
-def margin_of(kind: str) -> float:
-    """Return the factor by which a provider kind may count more tokens than tiktoken does."""
-    return MARGINS.get(kind, OTHER_MARGIN)
 
 
 async def bound_chat(request: ChatRequest, candidate: ChainProvider, *, max_tokens: int) -> TokenBounds:
@@ -42,7 +34,7 @@ def count_chat(request: ChatRequest, candidate: ChainProvider, *, max_tokens: in
         tools=request.tools,
         extra={name: value for name, value in request.parameters.items() if name in PROMPT_PARAMETERS},
         model=candidate.model,
-        margin=margin_of(candidate.kind),
+        margin=candidate.profile.token_margin,
         images=candidate.images,
     )
     return TokenBounds(counted + own_tokens(candidate, request), max_tokens, request.choices)
@@ -63,6 +55,6 @@ async def bound_texts(texts: Sequence[str], candidate: ChainProvider) -> TokenBo
 
 def count_texts(texts: Sequence[str], candidate: ChainProvider) -> TokenBounds:
     """Count the tokens of texts to embed, and one more for each."""
-    margin = margin_of(candidate.kind)
+    margin = candidate.profile.token_margin
     counted = sum(count_text(text, model=candidate.model, exact=margin == 1.0) for text in texts)
     return TokenBounds(int(counted * margin) + len(texts), 0)

@@ -16,7 +16,7 @@ from app.errors import CairnError, RateLimited
 from app.services import Services
 from app.storage.replicas.read_session import identify
 from app.web import access_log, errors
-from app.web.connections import mark_keyed
+from app.web.connections import mark_keyed, mark_keyless
 from app.web.key_headers import KeyHeaders, read_key_headers
 from app.web.rate_limits import RequestLimits, with_limit_headers
 from app.web.requester import REQUESTER, SCRAPER, services_in
@@ -24,18 +24,21 @@ from app.web.requester import REQUESTER, SCRAPER, services_in
 
 @dataclass(frozen=True, slots=True)
 class PathAccess:
-    """Paths that take no key (`open`, and all under `open_under`), or also the scrape key. Every other path takes a key.
+    """Paths that take no key (`open`), or also the scrape key. Every other path takes a key.
 
-    `models`: calls of models, which have limits of their own.
+    `pages`: this path and all under it check a cookie of their own. `models`: calls of models, which have limits of their own.
     """
 
     open: frozenset[str]
-    open_under: tuple[str, ...]
+    pages: str
     scraped: frozenset[str]
     models: frozenset[str]
 
     def is_open(self, path: str) -> bool:
-        return path in self.open or path.startswith(self.open_under)
+        return path in self.open or self.is_page(path)
+
+    def is_page(self, path: str) -> bool:
+        return path == self.pages or path.startswith(f"{self.pages}/")
 
 
 class Authentication:
@@ -51,6 +54,8 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._access.is_open(scope["path"]):
+            if scope["type"] == "http" and not self._access.is_page(scope["path"]):
+                mark_keyless(scope)
             await self._app(scope, receive, send)
             return
         services = services_in(scope)
@@ -59,6 +64,7 @@ class Authentication:
         try:
             await self._admit(scope, services)
         except CairnError as error:
+            mark_keyless(scope)
             if isinstance(error, RateLimited) or _has_route(scope):
                 await errors.reply_to(error)(scope, receive, send)
                 return

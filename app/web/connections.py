@@ -1,7 +1,8 @@
 """The registry of open connections: which are authenticated, how many there may be, and which is cut first.
 
 A connection without a key is bounded three ways: by deadlines (`tick`), by a cap per address, by a total cap. Past a cap the one that
-waits longest is cut, so that held-open connections (slowloris) can't lock others out. Knows no HTTP: `protocol.py` does.
+waits longest is cut, so that held-open connections (slowloris) can't lock others out. One whose whole request waits for the
+application's verdict on its key is undecided: it waits for us, so it is not counted by address. Knows no HTTP: `protocol.py` does.
 """
 
 from __future__ import annotations
@@ -107,6 +108,15 @@ class Connections:
         for held in (self._unkeyed, self._keyed, self._leaving):
             held.pop(connection, None)
         self._uncount(connection)
+
+    def undecided(self, connection: Connection) -> None:
+        """Don't count a connection by address while its whole request waits for a verdict; `key_shown` or `key_missing` ends this."""
+        self._uncount(connection)
+
+    def key_missing(self, connection: Connection) -> None:
+        """Count a connection whose request showed no good key by its address."""
+        if connection in self._unkeyed:
+            self._count(connection)
 
     def key_shown(self, connection: Connection) -> None:
         """Count a connection as authenticated: exempt from the cap per address, and cut last."""
@@ -224,6 +234,13 @@ def mark_keyed(scope: Scope) -> None:
     connection = scope.get(KEY)
     if connection is not None and not connection.keyed:
         connection.show_key()
+
+
+def mark_keyless(scope: Scope) -> None:
+    """Mark the connection of a request as one that showed no good key, unless it has shown one before."""
+    connection = scope.get(KEY)
+    if connection is not None:
+        connection.miss_key()
 
 
 def _first(connections: Iterable[Connection]) -> Connection | None:

@@ -60,6 +60,7 @@ class Protocol(HttpToolsProtocol):
         self.bucket: str | None = None
         self.keyed = False
         self.opened_at = 0.0
+        self._judged = False  # the application has told whether the request's key is good, or has begun to answer
         self._connections = connections
         self._limits = connections.limits
         self._proxies = proxies
@@ -156,6 +157,8 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._answering:
             self._phase = "whole"
+            if not self._judged:
+                self._connections.undecided(self)
         else:  # answered before it was received completely
             self._begin("resting", self._limits.idle_seconds)
 
@@ -165,6 +168,7 @@ class Protocol(HttpToolsProtocol):
             self._abandon()
             return
         super().on_response_complete()
+        self.miss_key()
         if self._phase == "whole" and not self._answering:
             self._begin("resting", self._limits.idle_seconds)
             if self._proxied:
@@ -192,11 +196,18 @@ class Protocol(HttpToolsProtocol):
         return self._phase == "resting"
 
     def show_key(self) -> None:
-        self.keyed = True
+        self.keyed = self._judged = True
         self._connections.key_shown(self)
+
+    def miss_key(self) -> None:
+        if not self._judged:
+            self._judged = True
+            self._connections.key_missing(self)
 
     def tick(self, seconds: float) -> Reason | None:
         """Count only the time spent waiting for the client. Returns the reason to cut the connection, if a deadline has passed."""
+        if self._current is not None and self._current.response_started:
+            self.miss_key()  # a long answer on a path that takes no key: its connection counts while it is being read
         if self._unread(seconds):
             return "answer_unread"
         if self.transport.is_closing() or (self._waits_for_us and not self._lingering):
@@ -288,7 +299,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["client"] = (origin.address, 0)
         if origin.scheme is not None:
             self.scope["scheme"] = origin.scheme
-        self.keyed = False
+        self.keyed = self._judged = False
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 
     def _close_after_answer(self) -> None:

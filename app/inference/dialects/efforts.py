@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.inference.conversation import Reasoning
 
 EFFORT_BUDGETS = ((1024, "low"), (2048, "medium"))
-"""Thinking tokens up to which an effort stands for a budget; "high" beyond. As litellm grants them: see `parameters.THINKING_TOKENS`."""
+"""Thinking tokens up to which an effort stands for a budget; "high" beyond. As litellm grants them: see `profiles.THINKING_TOKENS`."""
 ADAPTIVE_EFFORT = "medium"
 """The effort that stands for "as much as you see fit"."""
 NO_EFFORT = "none"

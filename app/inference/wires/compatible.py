@@ -9,8 +9,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from app.errors import ConfigurationError
 from app.inference import answers, provider_errors, vendor_fields
 from app.inference.answers import Chunk, Completion
+from app.inference.profiles import profile_of
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.usage import parse_usage
 from app.inference.wires import unstreamed
@@ -19,11 +21,6 @@ from app.inference.wires.split_characters import SplitCharacters
 from app.inference.wires.sse import Events
 from app.inference.wires.wire import EmbeddingResult, ProviderCall
 
-BASES = {"openai": "https://api.openai.com/v1", "groq": "https://api.groq.com/openai/v1"}
-KINDS = frozenset({*BASES, "local"})
-NOT_TAKEN: Mapping[str, frozenset[str]] = {
-    "groq": frozenset({"logit_bias", "logprobs", "top_logprobs", "n", "modalities", "store", "verbosity"}),
-}
 DONE = b"[DONE]"
 
 
@@ -31,9 +28,13 @@ class CompatibleWire:
     """Speaks OpenAI's format to one provider, without an SDK."""
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
-        self._kind = kind
-        self._base = (api_base or BASES[kind]).rstrip("/")
-        self._ours = kind == "openai" and api_base is None
+        profile, at_vendor = profile_of(kind), api_base is None
+        if (base := api_base or profile.api_base) is None:
+            raise ConfigurationError(f"A section [providers.…] has kind {kind!r} and no address: set its api_base.")
+        self._base = base.rstrip("/")
+        self._not_taken = profile.not_taken or frozenset()
+        self._bound_name = profile.bound_name if at_vendor else "max_tokens"
+        self._takes_developer = at_vendor and profile.takes_developer
         headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
         self._pool = Pool(headers=headers, key=api_key, connect_seconds=connect_seconds, connections=connections)
 
@@ -71,7 +72,7 @@ class CompatibleWire:
             return embedded(answers.decoded(await self._pool.read(reply)), len(texts))
 
     def supports(self, parameter: str) -> bool:
-        return parameter not in NOT_TAKEN.get(self._kind, ())
+        return parameter not in self._not_taken
 
     async def close(self) -> None:
         await self._pool.close()
@@ -97,10 +98,9 @@ class CompatibleWire:
     def _body(self, call: ProviderCall) -> dict[str, Any]:
         """Return the request's JSON, with `max_tokens` and the roles under the names that this server knows."""
         parameters = dict(call.parameters)
-        if not self._ours:
-            return {"model": call.model, "messages": vendor_fields.as_system(call.messages), **parameters}
-        parameters["max_completion_tokens"] = parameters.pop("max_tokens")
-        return {"model": call.model, "messages": call.messages, **parameters}
+        parameters[self._bound_name] = parameters.pop("max_tokens")
+        messages = call.messages if self._takes_developer else vendor_fields.as_system(call.messages)
+        return {"model": call.model, "messages": messages, **parameters}
 
     def _posted(self, path: str, body: Mapping[str, Any]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return self._pool.posted(self._base + path, msgspec.json.encode(body))

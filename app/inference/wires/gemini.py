@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from app.inference import profiles
 from app.inference.dialects.dialect import ProviderDialect
 from app.inference.dialects.gemini import GEMINI
 from app.inference.provider_errors import malformed, of_error_object
+from app.inference.wires.dialect_wire import DialectWire
 from app.inference.wires.pool import Pool
 from app.inference.wires.wire import EmbeddingResult
-
-BASE = "https://generativelanguage.googleapis.com/v1beta"
 
 
 class GeminiFormat:
@@ -49,6 +49,12 @@ class GeminiFormat:
         return EmbeddingResult([each.values for each in found.embeddings], name, None)
 
 
+def gemini_wire(*, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> DialectWire:
+    """Return a wire of this dialect to one provider."""
+    del kind
+    return DialectWire(GeminiFormat(), api_base=api_base, api_key=api_key, connect_seconds=connect_seconds, connections=connections)
+
+
 class _Values(msgspec.Struct):
     values: list[float]
 
@@ -59,7 +65,7 @@ class _Reply(msgspec.Struct):
 
 
 def _address(base: str | None, model: str, method: str) -> str:
-    return f"{base or BASE}/models/{quote(_bare(model), safe='')}:{method}"
+    return f"{base or profiles.GEMINI.api_base}/models/{quote(_bare(model), safe='')}:{method}"
 
 
 def _bare(model: str) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from app.errors import ConfigurationError
 from app.inference import answers, provider_errors
 from app.inference.answers import Chunk, Completion
+from app.inference.profiles import profile_of
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.surrogates import mend
 from app.inference.usage import parse_usage
@@ -43,11 +44,8 @@ class LitellmWire:
     """
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
-        if kind == "azure":
-            raise ConfigurationError(
-                "A section [providers.…] has kind 'azure', which Cairn doesn't take: write"
-                " kind = 'openai' and api_base = 'https://NAME.openai.azure.com/openai/v1'."
-            )
+        if (instead := profile_of(kind).replaced_by) is not None:
+            raise ConfigurationError(f"A section [providers.…] has kind {kind!r}, which Cairn doesn't take: write {instead}.")
         if kind not in library.providers():
             raise ConfigurationError(
                 f"A section [providers.…] has kind {kind!r}, which litellm doesn't know. For an OpenAI-compatible"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.accounts.requester import Requester
 from app.web import request_middleware
 from app.web.refusals import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
@@ -198,6 +200,57 @@ async def test_an_address_with_too_many_is_brought_back_to_its_cap_and_still_ans
         assert (await capped.ask("GET", "/v1/models")).status == 200
         assert problem(await rest(streams[0][0]), 503)["code"] == "too_many_connections"
         assert not streams[-1][0].at_eof()
+
+
+CROWD = 400
+"""Callers who come in the same instant, from one address: more than `max_connections_per_address`, which is 256."""
+
+
+async def crowd(api: Api, held: AsyncExitStack, count: int, header: str = "") -> list[Streams]:
+    """Open a connection for each of them, which sends its request as soon as it is open."""
+
+    async def come() -> Streams:
+        streams = await held.enter_async_context(connected(api))
+        streams[1].write(f"GET /v1/models HTTP/1.1\r\nhost: x\r\n{header}\r\n".encode())
+        return streams
+
+    return await asyncio.gather(*(come() for _ in range(count)))
+
+
+async def statuses(streams: list[Streams]) -> Counter[bytes]:
+    async with asyncio.timeout(SECONDS):
+        return Counter([(await reader.readline())[9:12] for reader, _ in streams])
+
+
+async def test_a_crowd_whose_good_keys_are_being_looked_up_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, accounts, here, looked_up = await api.developer(), api.services.accounts, asyncio.Semaphore(0), asyncio.Event()
+    authenticate, streams = accounts.authenticate, list[Streams]()
+
+    async def once_all_are_here(key: str) -> Requester:
+        here.release()
+        await looked_up.wait()
+        return await authenticate(key)
+
+    async with AsyncExitStack() as held, asyncio.timeout(SECONDS):
+        with monkeypatch.context() as patched:
+            patched.setattr(accounts, "authenticate", once_all_are_here)
+            for part in (CROWD - 100, 100):  # the second comes while all others are at work
+                streams += await crowd(api, held, part, f"authorization: Bearer {key}\r\n")
+                for _ in range(part):
+                    await here.acquire()
+            looked_up.set()
+        assert await statuses(streams) == {b"200": CROWD}
+
+
+async def test_a_crowd_without_keys_is_answered_and_brought_back_to_its_cap(api: Api) -> None:
+    before = await cuts(api, "too_many_of_address")
+    async with AsyncExitStack() as held:
+        streams = await crowd(api, held, CROWD)
+        assert set(await statuses(streams)) <= {b"401", b"503"}
+        async with asyncio.timeout(SECONDS):
+            while await cuts(api, "too_many_of_address") - before < CROWD - 256:
+                await asyncio.sleep(0.1)
+        assert (await api.ask("GET", "/v1/models")).status == 200
 
 
 async def test_a_stream_with_a_key_outlasts_the_deadlines(tight: Api) -> None:

@@ -10,6 +10,7 @@ from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.inference import allowance
 from app.inference.allowance import OutputCount, Truncator, beginning, fewest_tokens, implausibility
 from app.inference.chain import ChainProvider
+from app.inference.profiles import LOCAL
 from app.inference.wires.compatible import CompatibleWire
 
 ASKED = TokenBounds(input_tokens=1_000, max_tokens=200, choices=2)
@@ -18,7 +19,7 @@ TEXTS = st.text(max_size=300) | st.sampled_from(["word " * 90, "0123456789" * 30
 
 def candidate(window: int | None = None) -> ChainProvider:
     wire = CompatibleWire(kind="local", api_base="http://127.0.0.1:9", api_key=None, connect_seconds=1, connections=1)
-    return ChainProvider("one", "local", "one-model", Price(1, 1), wire, context_tokens=window)
+    return ChainProvider("one", LOCAL, "one-model", Price(1, 1), wire, context_tokens=window)
 
 
 @pytest.mark.parametrize(

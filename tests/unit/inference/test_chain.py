@@ -14,6 +14,7 @@ from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, Rat
 from app.inference import chain
 from app.inference.breaker import Refusal
 from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, AttemptLog, ChainProvider, Step, next_step, with_larger_context
+from app.inference.profiles import OPENAI
 from app.inference.provider_errors import FailureKind, ProviderError
 from app.inference.wires.wire import Wire
 
@@ -22,7 +23,7 @@ CALLERS = {"caller", "content_policy"}
 
 
 def candidate(name: str = "one", *, context: int | None = None) -> ChainProvider:
-    return ChainProvider(name, "openai", f"{name}-model", Price(0), cast("Wire", None), context)
+    return ChainProvider(name, OPENAI, f"{name}-model", Price(0), cast("Wire", None), context)
 
 
 def too_dear(asked: int) -> BudgetExceeded:

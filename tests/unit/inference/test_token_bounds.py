@@ -9,8 +9,9 @@ import pytest
 
 from app.budget.prices import Price, TokenBounds
 from app.inference.chain import ChainProvider
+from app.inference.profiles import PROFILES, profile_of
 from app.inference.request import ChatRequest
-from app.inference.token_bounds import MARGINS, MAX_BYTES_COUNTED, OTHER_MARGIN, bound_chat, bound_texts, margin_of
+from app.inference.token_bounds import MAX_BYTES_COUNTED, bound_chat, bound_texts
 from app.inference.wires.compatible import CompatibleWire
 from app.tokens import ANY_IMAGE, ImageTokens, count_messages, count_text
 
@@ -20,24 +21,20 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 
 def provider(kind: str = "openai", model: str = "m", *, window: int | None = None, images: ImageTokens = ANY_IMAGE) -> ChainProvider:
     wire = CompatibleWire(kind="local", api_base="http://127.0.0.1:9", api_key=None, connect_seconds=1, connections=1)
-    return ChainProvider("one", kind, model, Price(1, 1), wire, context_tokens=window, images=images)
+    return ChainProvider("one", profile_of(kind), model, Price(1, 1), wire, context_tokens=window, images=images)
 
 
 def asked(messages: Sequence[Mapping[str, Any]] = ASKED, *, choices: int = 1, size: int = 0, **parameters: Any) -> ChatRequest:
     return ChatRequest("auto", messages, parameters, choices=choices, bytes=size)
 
 
-@pytest.mark.parametrize("kind", [*MARGINS, "ollama", ""])
+@pytest.mark.parametrize("kind", [*PROFILES, "ollama", ""])
 async def test_another_tokenizer_than_openais_gets_a_margin(kind: str) -> None:
-    assert 1 <= margin_of(kind) <= OTHER_MARGIN
+    margin = profile_of(kind).token_margin
     bounds = await bound_chat(asked(), provider(kind), max_tokens=0)
-    assert bounds.input_tokens == count_messages(ASKED, model="m", margin=margin_of(kind))
+    assert bounds.input_tokens == count_messages(ASKED, model="m", margin=margin)
     assert bounds.input_tokens >= count_messages(ASKED, model="m")
     assert (bounds.input_tokens == count_messages(ASKED, model="m")) == (kind in {"openai", "azure"})
-
-
-def test_an_unknown_provider_gets_the_widest_margin() -> None:
-    assert margin_of("somebody's own") == OTHER_MARGIN == max(OTHER_MARGIN, *MARGINS.values())
 
 
 async def test_a_chat_is_bounded_by_its_prompt_and_the_longest_answer_of_each_choice() -> None:
@@ -61,8 +58,9 @@ async def test_tools_and_schemas_are_a_part_of_the_prompt() -> None:
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "somebody"])
 async def test_embeddings_are_bounded_by_their_texts_alone(texts: list[str], kind: str) -> None:
     bounds = await bound_texts(texts, provider(kind, "text-embedding-3-small"))
+    margin = profile_of(kind).token_margin
     counted = sum(count_text(text, model="text-embedding-3-small") for text in texts)
-    assert counted * margin_of(kind) <= bounds.input_tokens <= counted * margin_of(kind) + len(texts)
+    assert counted * margin <= bounds.input_tokens <= counted * margin + len(texts)
     assert bounds.output_tokens == 0
 
 

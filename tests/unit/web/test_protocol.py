@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.web.connections import ConnectionLimits, Connections, mark_keyed
+from app.web.connections import ConnectionLimits, Connections, mark_keyed, mark_keyless
 from app.web.forwarded import TrustedProxies
 from app.web.protocol import LINGER_BYTES, LINGER_SECONDS, Protocol
 from app.web.refusals import MAX_PIPELINED, MAX_PIPELINED_KEYED
@@ -65,10 +65,12 @@ class Transport(asyncio.Transport):
 
 
 class App:
-    """Reads the body, waits until it is let go, and answers; `keyed`: it finds the request's key good; `early`: it refuses the body unread."""
+    """Reads the body, waits until it is let go, and answers. `keyed`, `keyless`: its verdict on the request's key; `early`: it refuses
+    the body unread; `slowly`: it begins to answer before it waits.
+    """
 
     def __init__(self) -> None:
-        self.keyed = self.early = False
+        self.keyed = self.keyless = self.early = self.slowly = False
         self.let_go = asyncio.Event()
         self.let_go.set()
         self.clients: list[Any] = []
@@ -78,6 +80,8 @@ class App:
         self.clients.append((scope["client"][0], scope["scheme"]))
         if self.keyed:
             mark_keyed(scope)
+        if self.keyless:
+            mark_keyless(scope)
         if self.early:
             await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2"), (b"connection", b"close")]})
             await send({"type": "http.response.body", "body": b"no"})
@@ -89,8 +93,12 @@ class App:
                 self.left += 1
                 return
             more = message["more_body"]
+        started = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+        if self.slowly:
+            await send(started)
         await self.let_go.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        if not self.slowly:
+            await send(started)
         await send({"type": "http.response.body", "body": b"ok"})
 
 
@@ -341,15 +349,94 @@ async def test_connections_that_showed_a_key_are_not_counted_by_address() -> Non
     assert not any(each.closed for each in held)
 
 
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_a_crowd_whose_keys_are_being_looked_up_is_not_refused(proxied: bool) -> None:
+    bench = Bench(replace(LIMITS, per_address=2), proxies="10.0.0.0/8")
+    bench.app.let_go.clear()
+    sent = _forwarded("198.51.100.1") if proxied else WHOLE
+    held = []
+    for _ in range(20):
+        held.append(bench.connect("10.0.0.1" if proxied else "198.51.100.1", sent, age=5))
+        await settled()
+    bench.pass_time(5)
+    assert len(bench.app.clients) == 20
+    for protocol, _ in held:
+        protocol.show_key()
+    bench.app.let_go.set()
+    await settled()
+    assert [each.sent[:12] for _, each in held] == [b"HTTP/1.1 200"] * 20
+
+
+async def test_a_crowd_without_keys_is_brought_back_within_the_cap_once_that_is_known() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    bench.app.keyless = True
+    held = [bench.connect("198.51.100.1", WHOLE, age=5)[1] for _ in range(20)]
+    await settled()
+    bench.pass_time(1)
+    assert [each.sent[:12] for each in held] == [b"HTTP/1.1 200"] * 20
+    assert [each.closed for each in held] == [True] * 18 + [False] * 2
+
+
+async def test_requests_without_a_key_that_are_worked_on_count_by_address() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    bench.app.keyless = True
+    bench.app.let_go.clear()
+    held = []
+    for _ in range(4):
+        held.append(bench.connect("198.51.100.1", WHOLE, age=5)[1])
+        await settled()
+    bench.pass_time(3)
+    assert [each.sent[:12] for each in held] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 503"]
+
+
+async def test_an_answer_that_has_begun_without_a_verdict_counts_by_address() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    bench.app.slowly = True
+    bench.app.let_go.clear()
+    for _ in range(2):
+        bench.connect("198.51.100.1", WHOLE, age=5)
+    await settled()
+    bench.pass_time(1)
+    _, refused = bench.connect("198.51.100.1", WHOLE)
+    assert refused.sent.startswith(b"HTTP/1.1 503")
+
+
+async def test_a_request_whose_body_does_not_come_counts_by_address() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    held = [bench.connect("198.51.100.1", SENDING, age=5)[1] for _ in range(4)]
+    await settled()
+    assert [each.closed for each in held] == [True, True, False, False]
+
+
+async def test_a_connection_that_is_lost_before_the_verdict_is_forgotten() -> None:
+    bench = Bench(replace(LIMITS, per_address=2))
+    bench.app.keyless = True
+    bench.app.let_go.clear()
+    for _ in range(5):
+        protocol, _ = bench.connect("198.51.100.1", WHOLE)
+        protocol.connection_lost(None)
+        protocol.miss_key()
+    await settled()
+    assert len(bench.connections) == 0
+    _, one = bench.connect("198.51.100.1", WHOLE, age=5)
+    _, two = bench.connect("198.51.100.1", WHOLE, age=5)
+    bench.app.let_go.set()
+    await settled()
+    assert [each.sent[:12] for each in (one, two)] == [b"HTTP/1.1 200"] * 2
+
+
 async def test_behind_a_trusted_proxy_the_forwarded_address_is_the_one_that_counts() -> None:
     bench = Bench(replace(LIMITS, per_address=2), proxies="10.0.0.0/8")
+    bench.app.keyless = True
     bench.app.let_go.clear()
     for number in range(6):
         bench.connect("10.0.0.1", _forwarded(f"198.51.100.{number}"), age=5)
         await settled()
     assert bench.app.clients == [(f"198.51.100.{number}", "https") for number in range(6)]
-    held = [bench.connect("10.0.0.1", _forwarded("203.0.113.7"), age=5)[1] for _ in range(4)]
-    await settled()
+    held = []
+    for _ in range(4):
+        held.append(bench.connect("10.0.0.1", _forwarded("203.0.113.7"), age=5)[1])
+        await settled()
     assert [each.sent[:12] for each in held] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 503"]
     bench.app.let_go.set()
     await settled()

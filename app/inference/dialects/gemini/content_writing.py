@@ -150,7 +150,7 @@ class ContentWriter:
                 if text:
                     yield {"text": text}
             case Image() if role == "user":
-                yield _inline(where, part.source, _media_type(where, part.media_type, "image/"))
+                yield _image(where, part)
             case Document() if role == "user":
                 yield _document(where, part)
             case Audio(data, form) if role == "user":
@@ -196,11 +196,12 @@ def _args(call: ToolInvocation) -> Json:
     return found if isinstance(found, dict) else {RAW: text}
 
 
-def _media_type(where: str, given: str | None, family: str) -> str:
-    if given is None or not given.startswith(family):
-        named = "without a media type" if given is None else f"of the media type {given!r}, which is no image's"
+def _image(where: str, image: Image) -> Json:
+    written = _inline(where, image.source, image.media_type or "")
+    if image.media_type is None or not image.media_type.startswith("image/"):
+        named = "without a media type" if image.media_type is None else f"of the media type {image.media_type!r}, which is no image's"
         raise _refused(where, f"is an image {named}: name its own, such as image/png")
-    return given
+    return written
 
 
 def _inline(where: str, source: ContentSource, media_type: str) -> Json:

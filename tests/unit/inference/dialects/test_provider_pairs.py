@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.budget.prices import TokenUsage
 from app.errors import InvalidInput
-from app.inference.answer_events import AnswerChoice, AnswerEvent, WholeAnswer
+from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.conversation import Conversation, Image, Part, RefusalText, Text, Thinking, ToolInvocation, ToolResult, Turn
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import Dialect
@@ -129,24 +129,26 @@ def test_a_calls_signature_survives_any_caller(client: Dialect, signature: str) 
     first = {"candidates": [{"content": {"parts": [{"text": "hm", "thought": True}, part]}, "finishReason": "STOP"}], "responseId": "r"}
     answer = GEMINI.read_answer(first)
     for told in (through_whole(client, answer), through_stream(client, list(events_of(first)))):
-        kept = Turn("assistant", told.choices[0].parts)
-        turns = (Turn("user", (Text("go"),)), kept, Turn("user", (ToolResult("call_1", (Text("ok"),)),)))
-        # the client sends its history back: as the dialect's own client writes it, with what it was told
-        history = replace(Conversation("gemini-3-pro", turns), dialect=client.name)
-        back = replace(read_back(client, history), model="gemini-3-pro")
+        back = replace(client.read_request(sent_back(client, told)), model="gemini-3-pro")
         [call] = [each for content in body(back)["contents"] for each in content["parts"] if "functionCall" in each]
         assert call["thoughtSignature"] == signature
 
 
-def read_back(client: Dialect, history: Conversation) -> Conversation:
-    """Return a history as its caller sends it: with what the answer told, which Responses keeps sealed."""
-    if client is not RESPONSES:
-        return client.read_request(json.loads(json.dumps(client.write_request(history).body)))
-    items: list[Json] = [{"role": "user", "content": "go"}]
-    answer = RESPONSES.write_answer(WholeAnswer((AnswerChoice(history.turns[1].parts, "tool_calls"),), "r", "m"), extra={})
-    items += answer["output"]
-    items.append({"type": "function_call_output", "call_id": "call_1", "output": "ok"})
-    return RESPONSES.read_request({"model": "auto", "input": items})
+def sent_back(client: Dialect, told: WholeAnswer) -> Json:
+    """Return the next request of a caller, with the answer in the form in which it came and the result of its call."""
+    answer, user = client.write_answer(told, extra={}), {"role": "user", "content": "go"}
+    match client.name:
+        case "chat":
+            result: Json = {"role": "tool", "tool_call_id": "call_1", "content": "ok"}
+            return {"model": "auto", "messages": [user, answer["choices"][0]["message"], result]}
+        case "messages":
+            result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "ok"}]}
+            return {"model": "auto", "max_tokens": 9, "messages": [user, {"role": "assistant", "content": answer["content"]}, result]}
+        case _:
+            return {
+                "model": "auto",
+                "input": [user, *answer["output"], {"type": "function_call_output", "call_id": "call_1", "output": "ok"}],
+            }
 
 
 def candidates(answer: WholeAnswer) -> Json:

@@ -120,7 +120,8 @@ def test_files_are_sent_inline_and_cache_marks_left_out(part: Part, written: Jso
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (Image(ContentSource(url="https://example.org/a.png")), "media type"),
+        (Image(ContentSource(url="https://example.org/a.png")), "inline"),
+        (Image(ContentSource(data="AAAA")), "media type"),
         (Image(ContentSource(url="https://example.org/a.png"), "image/png"), "inline"),
         (Image(ContentSource(file_id="file-1"), "image/png"), "inline"),
         (Image(ContentSource(data="AAAA"), "application/zip"), "no image's"),
