@@ -47,9 +47,10 @@ def key_of(request: ChatRequest, asker: CallContext) -> bytes:
 def _beyond_chat(request: ChatRequest) -> dict[str, Any]:
     """Return what the caller's own dialect asks for beyond Chat Completions; nothing if that says it all."""
     original = request.original
-    if original is None or (not request.lost and not original.headers):
+    if original is None:
         return {}
-    return {"original": original.body, "headers": original.headers}
+    headers = {name: value for name, value in original.headers.items() if not name.endswith("-version")}
+    return {"original": original.body, "headers": headers} if request.lost or headers else {}
 
 
 def packed(stored: CachedAnswer) -> bytes:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 Dialect = Literal["chat", "messages", "gemini"]
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
-"""Reasoning tokens that stand for a `reasoning_effort` at a Claude model which takes none, never fewer than litellm grants; what is set
-aside for them anywhere else, too."""
+"""Reasoning tokens for each `reasoning_effort` at a Claude model that takes none, never fewer than litellm grants; what is set aside for
+them anywhere else, too."""
 CACHE_WRITE_FACTOR = Fraction(2)
 """Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
 For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
