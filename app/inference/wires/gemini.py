@@ -1,4 +1,4 @@
-"""What Google's HTTP interface adds to Gemini's dialect: https://ai.google.dev/api"""
+"""Gemini's dialect over Google's HTTP interface: addresses, the key's header, embeddings. https://ai.google.dev/api"""
 
 from __future__ import annotations
 
