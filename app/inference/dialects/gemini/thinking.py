@@ -1,4 +1,4 @@
-"""How a generation of Gemini's models is told to think, and whether it demands its signatures back. Pure: judged by the model's name.
+"""Gemini's permission to think, as each generation takes it, and who demands signatures back. Pure: judged by the model's name.
 
 Up to 2.5 thinking has a budget in tokens, from 3 on a level: https://ai.google.dev/gemini-api/docs/generate-content/thinking
 """
