@@ -13,6 +13,7 @@ from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
+from app.inference.claude_models import takes_prefill
 from app.inference.profiles import ANTHROPIC, BUILT_IN, Dialect, profile_of
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import CompatibleWire
@@ -197,7 +198,7 @@ class Catalog:
             price,
             wire,
             traits.context_tokens,
-            profile.prefill if options.prefill is None else options.prefill,
+            profile.prefill and takes_prefill(options.model) if options.prefill is None else options.prefill,
             images=traits.images,
             reasoning=traits.reasoning,
             streams=profile.streams and options.streams,

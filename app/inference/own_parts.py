@@ -1,18 +1,22 @@
-"""What a conversation says in its caller's own dialect only: bounded for a provider of the same dialect, refused for any other. Pure."""
+"""The part of a conversation that only its own dialect can say: bounded for a provider of that dialect, refused for others. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 import msgspec
 
 from app.inference.chain import ChainProvider
 from app.inference.conversation import Conversation, HostedTool, Opaque, Text
+from app.inference.profiles import Dialect
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 
 VENDOR_TOOL_TOKENS = 2_000
 """Upper bound of the prompt that a vendor adds for a tool which it defines itself (Anthropic's: 245 to 1,234 tokens)."""
+SPOKEN = frozenset(get_args(Dialect))
+"""Dialects of providers. Tools of any other, which nobody could run, are left out and named."""
 FILES = frozenset({"base64", "url", "file"})
 """Types of a source that is a file, whose tokens don't follow from its bytes."""
 
@@ -23,7 +27,7 @@ def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
     if conversation is None:
         return
     for place, tool in enumerate(conversation.tools):
-        if isinstance(tool, HostedTool) and tool.dialect != candidate.dialect:
+        if isinstance(tool, HostedTool) and tool.dialect in SPOKEN and tool.dialect != candidate.dialect:
             said = f"tools[{place}] is {tool.type}, which only the models of its own vendor know: define a function in its place."
             raise ProviderError("unsupported", said, 400, code="unsupported_tool", param=f"tools[{place}]")
     for part in conversation.parts():

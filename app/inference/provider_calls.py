@@ -6,13 +6,13 @@ the caller sent it; any other one is written from the typed conversation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from app.errors import InvalidInput
 from app.inference.chain import ChainProvider
-from app.inference.conversation import Conversation, DialectName, Options, Reasoning
+from app.inference.claude_models import takes_effort, takes_sampling
+from app.inference.conversation import Conversation, DialectName, Options, Reasoning, Text, Turn
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import ProviderDialect
 from app.inference.dialects.gemini import GEMINI
@@ -25,9 +25,7 @@ from app.inference.wires.wire import ProviderCall, WrittenCall
 
 DIALECTS: Mapping[str, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
 """The dialects that requests are written in, beside Chat Completions."""
-CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-FIRST_ADAPTIVE = (4, 6)
-"""The first version of Claude that decides by itself how long it thinks, at an effort; earlier ones take a budget in tokens only."""
+SAMPLING = ("temperature", "top_p", "top_k")
 
 
 def provider_call(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
@@ -95,16 +93,26 @@ def _fitted(asked: Conversation, dialect: DialectName, candidate: ChainProvider,
     a tool that must be called, wins over it; what thinking excludes, a temperature, is left out.
     """
     options = replace(asked.options, max_tokens=max_tokens)
-    if asked.dialect == dialect or options.reasoning is None:
+    if asked.dialect == dialect:
         return replace(asked, options=options), ()
     lost: list[str] = []
-    options = replace(options, reasoning=_reasoning(options, candidate, max_tokens))
-    if options.reasoning is None:
-        lost.append("reasoning_effort")
-    elif options.reasoning.enabled:
-        lost += [name for name in ("temperature", "top_k") if getattr(options, name) is not None]
-        options = replace(options, temperature=None, top_k=None)
-    return replace(asked, options=options), tuple(lost)
+    if options.reasoning is not None:
+        options = replace(options, reasoning=_reasoning(options, candidate, max_tokens))
+        lost += ["reasoning_effort"] if options.reasoning is None else []
+    refused = () if takes_sampling(candidate.model) else SAMPLING
+    if options.reasoning is not None and options.reasoning.enabled:
+        refused = SAMPLING
+    lost += [name for name in refused if getattr(options, name) is not None]
+    if refused:
+        options = replace(options, temperature=None, top_p=None, top_k=None)
+    return replace(asked, options=options, turns=_trimmed(asked.turns)), tuple(lost)
+
+
+def _trimmed(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return the turns without white space at the end of an answer that is to be continued: it is refused there."""
+    if not turns or turns[-1].role != "assistant" or not turns[-1].parts or not isinstance(last := turns[-1].parts[-1], Text):
+        return turns
+    return (*turns[:-1], replace(turns[-1], parts=(*turns[-1].parts[:-1], replace(last, text=last.text.rstrip()))))
 
 
 def _reasoning(options: Options, candidate: ChainProvider, max_tokens: int) -> Reasoning | None:
@@ -119,9 +127,3 @@ def _reasoning(options: Options, candidate: ChainProvider, max_tokens: int) -> R
         return reasoning
     budget = candidate.profile.effort_tokens.get(reasoning.effort, 0)
     return Reasoning(budget_tokens=budget, summary=reasoning.summary) if 0 < budget < max_tokens else None
-
-
-def takes_effort(model: str) -> bool:
-    """Tell whether a model decides by itself how long to think. Of a model that isn't Claude it isn't known."""
-    found = CLAUDE.search(model)
-    return found is not None and (int(found[1]), int(found[2] or 0)) >= FIRST_ADAPTIVE

@@ -30,7 +30,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 class VendorFormat(Protocol):
-    """What one vendor's HTTP interface adds to its dialect."""
+    """One vendor's HTTP interface, beyond its dialect."""
 
     dialect: ProviderDialect
 

@@ -1,4 +1,4 @@
-"""What Anthropic's HTTP interface adds to its dialect: https://docs.anthropic.com/en/api/messages"""
+"""Anthropic's HTTP interface, beyond its dialect: https://docs.anthropic.com/en/api/messages"""
 
 from __future__ import annotations
 

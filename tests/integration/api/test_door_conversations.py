@@ -304,8 +304,9 @@ async def test_a_call_that_was_cut_short_reaches_anthropic_as_the_model_wrote_it
         assert result["content"][0]["is_error"] is True
 
 
-async def test_a_broken_stream_is_continued_by_the_next_provider(api: Api) -> None:
-    async with open_door(api, "one", "two", kinds={"two": "groq"}) as door:
+@pytest.mark.parametrize(("one", "two"), [("openai", "groq"), ("anthropic", "groq"), ("groq", "anthropic"), ("anthropic", "openai")])
+async def test_a_broken_stream_is_continued_by_the_next_provider(api: Api, one: str, two: str) -> None:
+    async with open_door(api, "one", "two", kinds={"one": one, "two": two}) as door:
         door.fakes["one"].will("eof", after_tokens=6)
         choice, receipt, charged = await streamed(door, asked("say 12 words"))
         assert choice == AnswerChoice((Text("".join(full("say 12 words"))),), "end")

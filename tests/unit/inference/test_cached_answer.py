@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference.cached_answer import CachedAnswer, key_of, packed, unpacked
-from app.inference.request import CallContext, ChatRequest
+from app.inference.request import CallContext, ChatRequest, OriginalRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
@@ -49,3 +49,16 @@ def test_what_an_earlier_version_kept_is_read_without_its_seconds() -> None:
     assert unpacked(old) == CachedAnswer(b"{}", "one", "model", 7, 0.0)
     new = CachedAnswer(b"{}", "one", "model", 7, 1.5)
     assert unpacked(packed(new)) == new
+
+
+def test_what_chat_completions_cant_say_is_part_of_the_key() -> None:
+    def of(*, lost: tuple[str, ...] = (), top: int = 1, **headers: str) -> bytes:
+        original = OriginalRequest("messages", {"context_management": top}, headers)
+        asked = ChatRequest("auto", [{"role": "user", "content": "hi"}], original=original, lost=lost)
+        return key_of(asked, CallContext(UUID(int=1), UUID(int=1), "r"))
+
+    plain = key([{"role": "user", "content": "hi"}], {}, 1)
+    assert of() == of(top=2) == of(**{"anthropic-version": "2026-10-21"}) == plain
+    lost = of(lost=("context_management",))
+    assert len({plain, lost, of(lost=("context_management",), top=2), of(**{"anthropic-beta": "a"}), of(**{"anthropic-beta": "b"})}) == 5
+    assert lost == of(lost=("context_management",))

@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference import fanout as module
+from app.inference.answer_events import AnswerEvent, AnswerStarted, ChoiceEnded, PartEnded, PartStarted, TextDelta
 from app.inference.cached_answer import said
+from app.inference.conversation import Text
 from app.inference.fanout import Fanout, ReaderPosition
+from app.inference.piece_reading import PieceReader
 from app.inference.stream import BrokenStream, StreamPiece
+from tests.unit.inference.dialects.assembled import assembled
 
 HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -196,3 +200,20 @@ async def _settled() -> None:
     """Let every task run until it waits for another."""
     for _ in range(2_000):
         await asyncio.sleep(0)
+
+
+async def test_typed_events_reach_every_reader_while_they_are_kept_and_the_text_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RAW_WINDOW_BYTES", 300)
+    fanout = new(paced=False)
+    await fanout.add(StreamPiece(b"", "", (AnswerStarted("1", "m"), PartStarted(0, "text"))))
+    for number in range(10):
+        said = f"word {number} "
+        await fanout.add(piece(said)._replace(events=(TextDelta(0, said),)))
+    await fanout.add(StreamPiece(b"", "", (PartEnded(0), ChoiceEnded("stop_sequence", stop_sequence="END"))))
+    fanout.end()
+    reader, found = PieceReader(), list[AnswerEvent]()
+    async for each in fanout.read(ReaderPosition()):
+        found += reader.plain(msgspec.json.decode(each.raw)) if each.events is None else reader.typed(each.events)
+    whole = assembled([*found, *reader.end()])
+    assert whole.choices[0].parts == (Text("".join(f"word {number} " for number in range(10))),)
+    assert whole.choices[0].stop_sequence == "END"

@@ -12,12 +12,13 @@ import pytest
 from app.budget.prices import Price
 from app.errors import InvalidInput
 from app.inference.chain import ChainProvider
+from app.inference.claude_models import takes_effort, takes_prefill, takes_sampling
 from app.inference.conversations import chat_request
 from app.inference.dialects.messages import MESSAGES
 from app.inference.own_parts import VENDOR_TOOL_TOKENS, own_tokens
 from app.inference.parameters import check
 from app.inference.profiles import profile_of
-from app.inference.provider_calls import provider_call, takes_effort
+from app.inference.provider_calls import provider_call
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest, OriginalRequest
 from app.inference.token_bounds import count_chat
@@ -151,6 +152,32 @@ def test_an_effort_is_a_number_of_tokens_for_models_that_take_none(model: str) -
 def test_an_effort_is_one_for_models_that_take_it(model: str) -> None:
     found, dropped = sent(chat(reasoning_effort="max"), 100, model=model)
     assert (found["thinking"], found["output_config"], dropped) == ({"type": "adaptive"}, {"effort": "max"}, ())
+
+
+@pytest.mark.parametrize(
+    ("model", "prefill", "sampling"),
+    [
+        ("claude-3-5-haiku-latest", True, True),
+        ("claude-opus-4-20250514", True, True),
+        ("claude-sonnet-4-5", True, True),
+        ("claude-opus-4-6", False, True),
+        ("claude-opus-4-7", False, False),
+        ("claude-fable-5-2", False, False),
+        ("claude-mythos-5", False, False),
+        ("fake-1", True, True),
+    ],
+)
+def test_newer_models_take_less(model: str, prefill: bool, sampling: bool) -> None:
+    assert (takes_prefill(model), takes_sampling(model)) == (prefill, sampling)
+    found, dropped = sent(chat(temperature=0.2, top_p=0.9), 100, model=model)
+    assert dropped == (() if sampling else ("temperature", "top_p"))
+    assert ("temperature" in found, "top_p" in found) == (sampling, sampling)
+
+
+def test_the_beginning_of_an_answer_has_no_white_space_at_its_end() -> None:
+    begun = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "It is \n"}]
+    found, _ = sent(ChatRequest("auto", begun), 100)
+    assert found["messages"][-1]["content"] == [{"type": "text", "text": "It is"}]
 
 
 def test_a_tool_that_must_be_called_excludes_thinking() -> None:
