@@ -18,6 +18,7 @@ from app.inference.profiles import BUILT_IN, Dialect, profile_of
 from app.inference.provider_prices import price_of, traits_of
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.gemini import gemini_wire
 from app.inference.wires.messages import messages_wire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
@@ -29,7 +30,7 @@ from app.tokens import count_text
 AUTO = "auto"
 OWN_MODEL = "all-MiniLM-L6-v2"
 """The built-in embedding model."""
-_WIRES: Mapping[Dialect, Callable[..., Wire]] = {"chat": CompatibleWire, "messages": messages_wire}
+_WIRES: Mapping[Dialect, Callable[..., Wire]] = {"chat": CompatibleWire, "messages": messages_wire, "gemini": gemini_wire}
 Why = Literal["ready", "no_key", "no_address", "no_price", "unusable"]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-DialectName = Literal["chat", "messages", "responses"]
-"""OpenAI's Chat Completions, Anthropic's Messages, OpenAI's Responses."""
+DialectName = Literal["chat", "messages", "responses", "gemini"]
+"""OpenAI's Chat Completions, Anthropic's Messages, OpenAI's Responses, and Gemini's format, which only providers speak."""
 Role = Literal["system", "developer", "user", "assistant"]
 """The speaker. A tool's result is a part of a user's turn, as in Messages."""
 CacheLifetime = Literal["5m", "1h"]

@@ -34,7 +34,7 @@ class ErrorWords:
     quota_codes: tuple[str, ...] = ()
     quota_starts: tuple[str, ...] = ()
     thinking: tuple[str, ...] = ()
-    """Words, beside "thinking", of a refusal that is about signed thoughts, or about their absence."""
+    """Words, beside "thinking" or "thought", of a refusal that is about signed thoughts, or about their absence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,7 @@ class ProviderProfile:
     """It continues an assistant's unfinished message; others begin a new one."""
 
     not_taken: frozenset[str] | None = None
-    """Parameters that it doesn't take; None: litellm knows. Through litellm: what that would drop, listed so that the first request needn't
-    wait for it to load; a test compares."""
+    """Parameters that it doesn't take; None: litellm knows, or another dialect has words of its own for them."""
     takes_unlisted: bool = False
     """It bills nothing, so it also gets unlisted parameters, for example `top_k`."""
     bound_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -73,10 +72,8 @@ class ProviderProfile:
     """It knows the role `developer`, at the vendor's own address: see `vendor_fields.as_system`. To others it is `system`."""
     takes_refusals: bool = False
     """It knows refusals as such: to others they are what the model said."""
-    object_arguments: bool = False
-    """A call's arguments are an object in its format, not a text: litellm "repairs" or refuses other texts."""
     max_call_id_chars: int | None = None
-    """It refuses longer ids of tool calls. litellm puts Gemini's signatures into them, which take hundreds of characters."""
+    """It refuses longer ids of tool calls, such as some servers make."""
     fetches_urls: bool = False
     """It fetches a URL as a file or video, at a price that can't be known beforehand."""
 
@@ -89,8 +86,6 @@ class ProviderProfile:
     documents: frozenset[DocumentSource] = frozenset()
     """It reads PDFs that come so."""
     errors: ErrorWords = ErrorWords()
-    mends_litellm: bool = False
-    """litellm's support of it is worked around: embeddings go to the vendor directly, finishes are its own events' (`wires/gemini.py`)."""
 
     @property
     def needs_address(self) -> bool:
@@ -168,9 +163,9 @@ ANTHROPIC = ProviderProfile(
 )
 GEMINI = ProviderProfile(
     kind="gemini",
+    dialect="gemini",
+    streams=True,
     api_base="https://generativelanguage.googleapis.com/v1beta",
-    not_taken=frozenset({"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
-    object_arguments=True,
     fetches_urls=True,
     token_margin=1.15,
     documents=frozenset({"inline"}),
@@ -180,8 +175,8 @@ GEMINI = ProviderProfile(
         policy=("blocked by",),
         key_codes=("api_key_invalid",),
         key_starts=("api key not valid", "api key expired"),  # a bad key has status 400, and is told only by how its message begins
+        thinking=("thought signature", "thought_signature"),
     ),
-    mends_litellm=True,
 )
 AZURE = ProviderProfile(
     kind="azure",

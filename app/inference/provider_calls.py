@@ -14,7 +14,8 @@ from app.inference.chain import ChainProvider
 from app.inference.claude_models import takes_effort, takes_sampling
 from app.inference.conversation import Conversation, DialectName, Options, Reasoning, Text, Turn
 from app.inference.dialects.chat import CHAT
-from app.inference.dialects.dialect import Dialect
+from app.inference.dialects.dialect import ProviderDialect
+from app.inference.dialects.gemini import GEMINI
 from app.inference.dialects.messages import MESSAGES
 from app.inference.parameters import call_for
 from app.inference.priced_fields import without_priced
@@ -22,7 +23,7 @@ from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import ProviderCall, WrittenCall
 
-DIALECTS: Mapping[str, Dialect] = {"messages": MESSAGES}
+DIALECTS: Mapping[str, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
 """The dialects that requests are written in, beside Chat Completions."""
 SAMPLING = ("temperature", "top_p", "top_k")
 
@@ -36,14 +37,19 @@ def provider_call(candidate: ChainProvider, request: ChatRequest, max_tokens: in
     return ProviderCall(candidate.model, request.messages, {"max_tokens": max_tokens}, written), dropped
 
 
-def _written(dialect: Dialect, candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[WrittenCall, tuple[str, ...]]:
+def _written(
+    dialect: ProviderDialect, candidate: ChainProvider, request: ChatRequest, max_tokens: int
+) -> tuple[WrittenCall, tuple[str, ...]]:
     asked = _conversation(request)
     original = request.original if request.original is not None and request.original.dialect == dialect.name else None
     headers = {} if original is None else original.headers
     if original is not None and original.body is not None and not _shrunk(asked, max_tokens):
         body, left_out = without_priced(original.body)
         return WrittenCall(body, asked, headers), left_out
-    fitted, lost = _fitted(asked, dialect.name, candidate, max_tokens)
+    if dialect is MESSAGES:
+        fitted, lost = _fitted(asked, dialect.name, candidate, max_tokens)
+    else:
+        fitted, lost = _thinking_if_known(asked, candidate)
     try:
         written = dialect.write_request(fitted)
     except InvalidInput as error:
@@ -64,6 +70,14 @@ def _conversation(request: ChatRequest) -> Conversation:
 
 def _unsupported(error: InvalidInput) -> ProviderError:
     return ProviderError("unsupported", error.message, 400, code=error.code, param=error.param)
+
+
+def _thinking_if_known(asked: Conversation, candidate: ChainProvider) -> tuple[Conversation, tuple[str, ...]]:
+    """Return a conversation for the model, without the permission to think that agents always send, unless it is known to think."""
+    asked = replace(asked, model=candidate.model)
+    if asked.options.reasoning is None or candidate.reasoning or asked.dialect == "chat":
+        return asked, ()
+    return replace(asked, options=replace(asked.options, reasoning=None)), ("reasoning_effort",)
 
 
 def _shrunk(asked: Conversation, max_tokens: int) -> bool:

@@ -21,7 +21,7 @@ from app.inference.request import CacheMode, CallContext, OriginalRequest, Recei
 DROPPED = "thinking"
 """The name of what the second request leaves out."""
 EDITS = "context_management"
-_WORDS = error_words().thinking
+_WORDS, _THOUGHT = error_words().thinking, ("thinking", "thought")
 
 
 class ThinkingRetryEngine(ConversationEngine):
@@ -70,7 +70,7 @@ def refuses_thinking(refusal: Refused, conversation: Conversation) -> bool:
     """Tell whether a provider refused a request for the thinking in it, or for thinking that is missing where thinking is asked for."""
     said = refusal.message.lower()
     thinks = conversation.options.reasoning is not None or any(isinstance(part, Thinking) for part in conversation.parts())
-    return thinks and "thinking" in said and any(words in said for words in _WORDS)
+    return thinks and any(each in said for each in _THOUGHT) and any(words in said for words in _WORDS)
 
 
 def without_thinking(conversation: Conversation) -> Conversation:

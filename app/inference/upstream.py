@@ -88,8 +88,9 @@ class Upstream:
                         return
                     yield chunk
             await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model)
-        except ProviderError:
-            await self._held.settle(self.produced.usage, self.produced.text, model=self.produced.model, partial=True)
+        except ProviderError as fault:
+            usage = self.produced.usage or fault.usage
+            await self._held.settle(usage, self.produced.text, model=self.produced.model, partial=True)
             raise
         except BaseException:
             self._held.abandon(self.produced.usage, self.produced.text, model=self.produced.model)

@@ -20,7 +20,7 @@ HIT, MISS = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
 READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
 """Anthropic's names: not part of its own `input_tokens`, but part of the `prompt_tokens` that litellm computes."""
 CACHED: Sequence[tuple[str, ...]] = (
-    ("prompt_tokens_details", "cached_tokens"),  # OpenAI, xAI, Gemini through litellm
+    ("prompt_tokens_details", "cached_tokens"),  # OpenAI, xAI
     ("input_tokens_details", "cached_tokens"),  # OpenAI's Responses
     ("cached_tokens",),  # Moonshot
     ("num_cached_tokens",),  # Mistral
@@ -42,6 +42,9 @@ SPLIT_WRITES = (CACHE_WRITES_5M, CACHE_WRITES_1H)
 """Anthropic's split of the cache writes by lifetime, in its own usage and as litellm writes it."""
 TOOL_USES, USES_SUFFIX = "server_tool_use", "_requests"
 """Anthropic's uses of the tools that it runs itself: {"web_search_requests": 2}."""
+PROMPT_COUNT, TOOL_PROMPT_COUNT, CANDIDATES_COUNT = "promptTokenCount", "toolUsePromptTokenCount", "candidatesTokenCount"
+THOUGHTS_COUNT, CACHED_COUNT, TOTAL_COUNT = "thoughtsTokenCount", "cachedContentTokenCount", "totalTokenCount"
+"""Gemini's names. A count of 0 is left out there; thoughts stand beside the candidates, results of hosted tools beside the prompt."""
 REASONING: Sequence[tuple[str, ...]] = (("completion_tokens_details", "reasoning_tokens"), ("output_tokens_details", "reasoning_tokens"))
 
 
@@ -74,6 +77,8 @@ def parse_usage(block: object, *, output: int | None = None) -> TokenUsage | Non
     """
     if not isinstance(block, dict):
         return None
+    if PROMPT_COUNT in block:
+        return _gemini(block)
     try:
         prompt, produced, total = (_first(block, names) for names in (PROMPT, OUTPUT, TOTAL))
     except ValueError:
@@ -132,6 +137,28 @@ def split_writes(found: TokenUsage) -> dict[str, int]:
 def told_uses(found: TokenUsage) -> dict[str, int]:
     """Return the uses of tools that the vendor ran, in Anthropic's words."""
     return {f"{name}{USES_SUFFIX}": count for name, count in found.tool_uses.items()}
+
+
+def _gemini(block: Mapping[str, Any]) -> TokenUsage | None:
+    """Parse Gemini's `usageMetadata`. Thoughts are output beside the candidates, unless the total shows that they are a part of them.
+
+    https://ai.google.dev/api/generate-content#UsageMetadata
+    """
+    given = {name: block.get(name) for name in (PROMPT_COUNT, TOOL_PROMPT_COUNT, CANDIDATES_COUNT, THOUGHTS_COUNT, TOTAL_COUNT)}
+    try:
+        counts = {name: None if value is None else _count(value) for name, value in given.items()}
+    except ValueError:
+        return None
+    total, said, thought = counts[TOTAL_COUNT], counts[CANDIDATES_COUNT], counts[THOUGHTS_COUNT] or 0
+    prompt = (counts[PROMPT_COUNT] or 0) + (counts[TOOL_PROMPT_COUNT] or 0)
+    if said is None and not thought and (total is None or total < prompt):
+        return None
+    within = total is not None and total == prompt + (said or 0) and thought <= (said or 0)
+    produced = max((said or 0) + (0 if within else thought), (total or 0) - prompt)
+    if prompt == 0 and produced == 0:
+        return None
+    cached = min(_or_none(block.get(CACHED_COUNT)) or 0, prompt)
+    return TokenUsage(input=prompt, output=produced, cached_input=cached, reasoning=thought)
 
 
 def _prompt_of_parts(block: Mapping[str, Any], total: int | None) -> int | None:

@@ -9,14 +9,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from app.inference.profiles import ProviderProfile
 
 CACHE_CONTROL, THINKING = "cache_control", ("thinking_blocks", "reasoning_content")
 """Fields that only some vendors know: a mark for the prompt cache, what the model thought."""
-RAW = "_raw"
-"""The field that holds arguments which are no JSON object, such as those of a call that was cut short."""
 Json = Mapping[str, Any]
 
 
@@ -87,26 +83,8 @@ def _part(profile: ProviderProfile, part: Any) -> Any:
 
 def _call(profile: ProviderProfile, call: Any) -> Any:
     made = call if profile.takes_anthropic_fields else _unmarked(call)
-    if not isinstance(made, Mapping):
-        return made
-    if (short := _short(made.get("id"), profile.max_call_id_chars)) is not None:
-        made = {**made, "id": short}
-    function = made.get("function")
-    if profile.object_arguments and isinstance(function, Mapping) and (object_ := _object(function.get("arguments"))) is not None:
-        made = {**made, "function": {**function, "arguments": object_}}
-    return made
-
-
-def _object(arguments: object) -> str | None:
-    """Return the arguments as an object's JSON; None if they are one already."""
-    if not isinstance(arguments, str) or not arguments.strip():
-        return None
-    try:
-        if isinstance(msgspec.json.decode(arguments), dict):
-            return None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        pass
-    return msgspec.json.encode({RAW: arguments}).decode()
+    short = _short(made.get("id"), profile.max_call_id_chars) if isinstance(made, Mapping) else None
+    return made if short is None else {**made, "id": short}
 
 
 def _short(given: object, max_chars: int | None) -> str | None:

@@ -23,7 +23,7 @@ MAX_WHOLE_PIECES = 20_000
 class Lie:
     """`usage`: (input, output) tokens that are reported, None for none; `every`: in each chunk. `finish`: whether it says its end.
 
-    `silent_after`: so many pieces, then nothing more comes. `late`: seconds before the first; `pause`: between two.
+    `withheld`: its end withholds a call as invalid (Gemini's alone). `silent_after`: so many pieces, then nothing more comes. `late`: seconds before the first; `pause`: between two.
     """
 
     says: Says = "text"
@@ -32,6 +32,7 @@ class Lie:
     usage: tuple[int, int] | None = None
     every: bool = False
     finish: bool = True
+    withheld: bool = False
     silent_after: int | None = None
     late: float = 0.0
     pause: float = 0.0
@@ -180,7 +181,8 @@ class _Gemini:
     def _answer(self, text: str, *, last: bool) -> dict[str, Any]:
         lie = self._lie
         part: dict[str, Any] = {"functionCall": {"name": "f", "args": {"a": text}}} if lie.says == "tool" else {"text": text}
-        candidate = {"index": 0, "content": {"role": "model", "parts": [part]}} | ({"finishReason": "STOP"} if last and lie.finish else {})
+        word = "MALFORMED_FUNCTION_CALL" if lie.withheld else "STOP"
+        candidate = {"index": 0, "content": {"role": "model", "parts": [part]}} | ({"finishReason": word} if last and lie.finish else {})
         answer: dict[str, Any] = {"candidates": [candidate], "modelVersion": "m"}
         if lie.usage is not None and (last or lie.every):
             given, made = lie.usage

@@ -44,21 +44,27 @@ class EventWriter(Protocol):
         """Yield the stream's end. `usage`: what was charged; `extra`: Cairn's fields beside it (cost, remaining budget)."""
 
 
-class Dialect(Protocol):
-    name: DialectName
+class ProviderDialect(Protocol):
+    """A dialect as providers speak it: what a wire needs of one."""
 
-    def read_request(self, body: Mapping[str, Any]) -> Conversation: ...
+    name: DialectName
 
     def write_request(self, conversation: Conversation) -> WrittenRequest: ...
 
     def read_answer(self, body: Mapping[str, Any], asked: Conversation | None = None) -> WholeAnswer:
         """Read a provider's whole answer. `asked`: what it answers, where this dialect's request had to change its tools (custom ones)."""
 
-    def write_answer(self, answer: WholeAnswer, *, extra: Mapping[str, Any], asked: Conversation | None = None) -> dict[str, Any]:
-        """Write an answer. `extra`: Cairn's fields beside the usage; `asked`: what it answers, for dialects that repeat its options."""
-
     def event_reader(self, asked: Conversation | None = None) -> EventReader:
         """Return a reader of one stream. `asked`: as in `read_answer`."""
+
+
+class Dialect(ProviderDialect, Protocol):
+    """A dialect that callers speak too."""
+
+    def read_request(self, body: Mapping[str, Any]) -> Conversation: ...
+
+    def write_answer(self, answer: WholeAnswer, *, extra: Mapping[str, Any], asked: Conversation | None = None) -> dict[str, Any]:
+        """Write an answer. `extra`: Cairn's fields beside the usage; `asked`: what it answers, for dialects that repeat its options."""
 
     def event_writer(self, *, input_tokens: int, usage_asked: bool = True, asked: Conversation | None = None) -> EventWriter:
         """Return a writer. `input_tokens`: the prompt's, as counted before the call, for dialects that tell it first; `asked`: as above."""

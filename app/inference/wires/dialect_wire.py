@@ -18,7 +18,7 @@ from app.inference import answers, provider_errors
 from app.inference.answer_events import AnswerEvent, WholeAnswer, events_of
 from app.inference.answers import Chunk, Completion
 from app.inference.dialects.chat import CHAT
-from app.inference.dialects.dialect import Dialect, EventReader
+from app.inference.dialects.dialect import EventReader, ProviderDialect
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.wires.pool import Pool
 from app.inference.wires.split_characters import decode_event
@@ -32,7 +32,7 @@ EVENT_STREAM = "text/event-stream"
 class VendorFormat(Protocol):
     """One vendor's HTTP interface, beyond its dialect."""
 
-    dialect: Dialect
+    dialect: ProviderDialect
 
     def headers(self, key: str | None) -> Mapping[str, str]:
         """Return the headers of every request, the key among them."""
@@ -60,7 +60,8 @@ class DialectWire:
 
     async def complete(self, call: ProviderCall) -> Completion:
         async with self._posted(call, stream=False) as reply:
-            return self._completion(self._whole(await self._pool.read(reply, max_bytes=call.max_bytes), call))
+            raw = await self._pool.read(reply, max_bytes=call.max_bytes)
+            return self._completion(self._whole(answers.decoded(raw), call))
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[Chunk]:
         async with self._posted(call, stream=True) as reply:
@@ -92,17 +93,24 @@ class DialectWire:
 
     async def _read(self, reply: aiohttp.ClientResponse, call: ProviderCall) -> AsyncGenerator[tuple[Iterator[AnswerEvent], int]]:
         """Yield each event's typed events and its size; also if the server sent a whole answer instead of a stream."""
+        reader = self._vendor.dialect.event_reader(_written(call).asked)
         if reply.content_type != EVENT_STREAM:
             raw = await self._pool.read(reply, max_bytes=call.max_bytes)
-            yield events_of(self._whole(raw, call)), len(raw)
+            match answers.decoded(raw):
+                case [_, _, *_] as events:  # a stream as one list, as Google sends it to who asks for no server-sent events
+                    for each in events:
+                        yield reader.feed(_object(each)), len(raw) // len(events)
+                    yield reader.end(), 0
+                case whole:
+                    yield events_of(self._whole(whole, call)), len(raw)
             return
-        async with aclosing(read_events(self._pool.pieces(reply), self._vendor.dialect.event_reader(_written(call).asked))) as read:
+        async with aclosing(read_events(self._pool.pieces(reply), reader)) as read:
             async for made in read:
                 yield made
 
-    def _whole(self, raw: bytes, call: ProviderCall) -> WholeAnswer:
+    def _whole(self, data: object, call: ProviderCall) -> WholeAnswer:
         """Read a whole answer. Raises ProviderError if it is none."""
-        answer = self._vendor.dialect.read_answer(_object(answers.decoded(raw)), _written(call).asked)
+        answer = self._vendor.dialect.read_answer(_object(data), _written(call).asked)
         return replace(answer, model=answer.model or call.model, created=answer.created or int(clock.now().timestamp()))
 
     def _completion(self, answer: WholeAnswer) -> Completion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.inference.dialects.dialect import Dialect
+from app.inference.dialects.dialect import ProviderDialect
 from app.inference.dialects.messages import MESSAGES
 from app.inference.profiles import ANTHROPIC
 from app.inference.wires.dialect_wire import DialectWire, no_embeddings
@@ -18,7 +18,7 @@ VERSION = "2023-06-01"
 class MessagesFormat:
     """Anthropic's Messages over HTTP."""
 
-    dialect: Dialect = MESSAGES
+    dialect: ProviderDialect = MESSAGES
 
     def headers(self, key: str | None) -> Mapping[str, str]:
         return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})

@@ -22,7 +22,7 @@ from app.inference.profiles import profile_of
 from app.inference.provider_errors import ProviderError, malformed
 from app.inference.surrogates import mend
 from app.inference.usage import parse_usage
-from app.inference.wires import gemini, library, shape, unstreamed
+from app.inference.wires import library, shape, unstreamed
 from app.inference.wires.compatible import embedded
 from app.inference.wires.exchange import LitellmTransport
 from app.inference.wires.pool import Pool
@@ -40,27 +40,24 @@ PARAMETERS = frozenset({
 class LitellmWire:
     """Speaks to one provider through litellm.
 
-    Raises ConfigurationError for a kind that litellm doesn't know; a kind without an entry in `profiles.py` loads litellm here to find out.
+    Raises ConfigurationError for a kind that litellm doesn't know; loads litellm to find out.
     """
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
-        profile = profile_of(kind)
-        if profile.replaced_by is not None:
-            raise ConfigurationError(f"A section [providers.…] has kind {kind!r}, which Cairn doesn't take: write {profile.replaced_by}.")
-        not_taken = profile.not_taken if profile.dialect is None else None
-        if not_taken is None and kind not in library.providers():
+        if (instead := profile_of(kind).replaced_by) is not None:
+            raise ConfigurationError(f"A section [providers.…] has kind {kind!r}, which Cairn doesn't take: write {instead}.")
+        if kind not in library.providers():
             raise ConfigurationError(
                 f"A section [providers.…] has kind {kind!r}, which litellm doesn't know. For an OpenAI-compatible"
                 " server, write 'openai' or 'local'."
             )
         self._kind = kind
-        self._profile = profile
         self._base = api_base.rstrip("/") if api_base else None
         self._key = api_key
         self._pool = Pool(headers={}, key=api_key, connect_seconds=connect_seconds, connections=connections)
-        self._not_taken = library.not_taken(kind, PARAMETERS) if not_taken is None else not_taken
+        self._not_taken = library.not_taken(kind, PARAMETERS)
         self._litellm: Any = None
-        self._through_us = not_taken is not None
+        self._through_us = False
 
     async def complete(self, call: ProviderCall) -> Completion:
         return await self._completed(call, LitellmTransport(self._pool, stream=False, max_bytes=call.max_bytes))
@@ -106,8 +103,6 @@ class LitellmWire:
             yield shape.chunk({**head, "choices": [], "usage": usage})
 
     async def embed(self, model: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> EmbeddingResult:
-        if self._profile.mends_litellm:
-            return await gemini.embed(self._pool, self._base, self._key, model, texts, parameters.get("dimensions"))
         exchange = LitellmTransport(self._pool, stream=False)
         try:
             more = {name: parameters[name] for name in ("dimensions", "user") if name in parameters}
@@ -138,9 +133,7 @@ class LitellmWire:
     async def _completed(self, call: ProviderCall, exchange: LitellmTransport) -> Completion:
         try:
             data = shape.completion(await self._call(call, exchange)) | {"model": exchange.model or call.model}
-            if self._profile.mends_litellm:
-                gemini.unfinish(data["choices"], exchange.event)
-            elif exchange.unfinished:
+            if exchange.unfinished:
                 data["choices"][0]["finish_reason"] = None
             data = mend(data)
             return answers.completion(data, msgspec.json.encode(data))
@@ -159,9 +152,7 @@ class LitellmWire:
             if made is None:
                 continue
             item = made.model_dump(exclude_none=True)
-            if self._profile.mends_litellm:
-                gemini.unfinish(item["choices"], exchange.event)
-            elif exchange.unfinished:
+            if exchange.unfinished:
                 shape.unfinish(item["choices"])
             yield item
 

@@ -72,6 +72,18 @@ async def test_an_endless_stream_is_ended_where_it_passes_what_was_held(api: Api
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("pieces", [0, 3])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_call_that_gemini_withholds_is_no_answer_and_is_paid_as_reported(api: Api, pieces: int, stream: bool) -> None:
+    liar = HostileProvider(Lie(pieces=pieces, usage=(4, 42), withheld=True))
+    async with liar, open_door(api, hostile={"liar": liar}, kinds={"liar": "gemini"}, retries=0) as door:
+        reply = await door.chat(max_tokens=100, stream=stream)
+        assert "MALFORMED_FUNCTION_CALL" in reply.text
+        assert '"finish_reason":"stop"' not in reply.text
+        assert await door.holds() == [("liar", "settled", "usage")]
+        await within_limits(door)
+
+
 async def test_all_that_is_shown_counts_thoughts_and_every_choice(api: Api) -> None:
     for says, most in (("thought", 100), ("both choices", 100)):
         liar = HostileProvider(Lie(says=says, pieces=ENDLESS))  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from app.inference.wires.through_litellm import LitellmWire
 from app.inference.wires.wire import Wire
 from tests.integration.inference.wires import KEY, WIRES, call
 
-ANTHROPIC = next(each for each in WIRES if each.name == "anthropic")
+ANTHROPIC, GEMINI = (next(each for each in WIRES if each.name == name) for name in ("anthropic", "gemini"))
 
 
 @dataclass(slots=True)
@@ -30,8 +30,12 @@ class Canned:
     status: int = 200
     kind: str = "application/json"
     asked: list[dict[str, Any]] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
+        self.addresses.append(request.path_qs)
+        self.headers.append(request.headers)
         self.asked.append(json.loads(await request.read()))
         return web.Response(body=self.body, status=self.status, content_type=self.kind)
 
@@ -61,8 +65,8 @@ async def anthropic(canned: Canned) -> AsyncIterator[Wire]:
 
 
 @pytest.fixture
-async def gemini(canned: Canned) -> AsyncIterator[LitellmWire]:
-    wire = LitellmWire(kind="gemini", api_base=f"{canned.url}/v1beta", api_key=KEY, connect_seconds=2, connections=2)
+async def gemini(canned: Canned) -> AsyncIterator[Wire]:
+    wire = GEMINI.at(f"{canned.url}/v1beta")
     yield wire
     await wire.close()
 
@@ -248,10 +252,10 @@ async def test_anthropics_usage_before_the_end_finishes_nothing(anthropic: Wire,
 
 
 @pytest.mark.parametrize("blank", ["", "FINISH_REASON_UNSPECIFIED"])
-async def test_geminis_blank_finish_ends_nothing(gemini: LitellmWire, canned: Canned, blank: str) -> None:
+async def test_geminis_blank_finish_ends_nothing(gemini: Wire, canned: Canned, blank: str) -> None:
     canned.streams({"candidates": [candidate("h", blank)]}, {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT})
     found = [chunk async for chunk in gemini.stream(call("hello"))]
-    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
+    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", None), ("", "stop"), ("", None)]
 
 
 async def test_a_token_may_be_repeated(anthropic: Wire, canned: Canned) -> None:
@@ -298,33 +302,33 @@ THOUGHT = {
 }
 
 
-async def test_geminis_thoughts_are_output(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_thoughts_are_output(gemini: Wire, canned: Canned) -> None:
     canned.says({"candidates": [candidate("hi", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"})
     found = await gemini.complete(call("hello"))
-    assert found.usage == TokenUsage(input=100, output=320, cached_input=60)
+    assert found.usage == TokenUsage(input=100, output=320, cached_input=60, reasoning=300)
     assert found.text == "hi"
 
 
-async def test_geminis_thoughts_are_output_in_a_stream(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_thoughts_are_output_in_a_stream(gemini: Wire, canned: Canned) -> None:
     first = THOUGHT | {"candidatesTokenCount": 1, "totalTokenCount": 401}
     canned.streams(
         {"candidates": [candidate("h")], "usageMetadata": first, "modelVersion": "gemini-x-001"},
         {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT, "modelVersion": "gemini-x-001"},
     )
     found = [chunk async for chunk in gemini.stream(call("hello"))]
-    assert found[-1].usage == TokenUsage(input=100, output=320, cached_input=60)
-    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", "stop"), ("", None)]
+    assert found[-1].usage == TokenUsage(input=100, output=320, cached_input=60, reasoning=300)
+    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", None), ("", "stop"), ("", None)]
     assert found[0].model == "gemini-x-001"
 
 
-async def test_geminis_stream_that_just_ends_is_cut(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_stream_that_just_ends_is_cut(gemini: Wire, canned: Canned) -> None:
     canned.streams({"candidates": [candidate("h")], "usageMetadata": THOUGHT}, {"candidates": [candidate("i")], "usageMetadata": THOUGHT})
     with pytest.raises(ProviderError) as caught:
         [chunk async for chunk in gemini.stream(call("hello"))]
     assert (caught.value.kind, caught.value.unknown) == ("cut", True)
 
 
-async def test_geminis_tool_call_ends_as_one(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_tool_call_ends_as_one(gemini: Wire, canned: Canned) -> None:
     part = {"functionCall": {"name": "weather", "args": {"finishReason": "STOP"}}, "thoughtSignature": "c2lnbmVk"}
     canned.streams(
         {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}], "usageMetadata": THOUGHT},
@@ -334,11 +338,45 @@ async def test_geminis_tool_call_ends_as_one(gemini: LitellmWire, canned: Canned
         },
     )
     found = [chunk async for chunk in gemini.stream(call("hello"))]
-    assert [chunk.finish for chunk in found if chunk.usage is None] == [None, "tool_calls"]
-    assert "c2lnbmVk" in found[0].raw.decode()
+    assert [chunk.finish for chunk in found if chunk.finish] == ["tool_calls"]
+    assert "gemini:c2lnbmVk" in found[0].raw.decode()
 
 
-async def test_geminis_bad_key_is_ours(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_stream_may_come_as_one_list(gemini: Wire, canned: Canned) -> None:
+    canned.says([{"candidates": [candidate("h")]}, {"candidates": [candidate("i", "STOP")], "usageMetadata": THOUGHT}])
+    found = [chunk async for chunk in gemini.stream(call("hello"))]
+    assert [(chunk.text, chunk.finish) for chunk in found] == [("h", None), ("i", None), ("", "stop"), ("", None)]
+    canned.says([{"candidates": [candidate("h")]}, {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}])
+    with pytest.raises(ProviderError) as caught:
+        [chunk async for chunk in gemini.stream(call("hello"))]
+    assert (caught.value.kind, caught.value.status) == ("server_error", 503)
+
+
+async def test_geminis_withheld_call_is_an_empty_answer_that_costs(gemini: Wire, canned: Canned) -> None:
+    said = {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}], "usageMetadata": THOUGHT}
+    for tell, ask in ((canned.says, gemini.complete(call("hello"))), (canned.streams, chunks_of(gemini))):
+        tell(said)
+        with pytest.raises(ProviderError) as caught:
+            await ask
+        assert (caught.value.kind, caught.value.counts) == ("empty", False)
+        assert caught.value.usage == TokenUsage(input=100, output=320, cached_input=60, reasoning=300)
+
+
+async def chunks_of(wire: Wire) -> list[Any]:
+    return [chunk async for chunk in wire.stream(call("hello"))]
+
+
+async def test_geminis_key_and_model_stand_where_google_wants_them(gemini: Wire, canned: Canned) -> None:
+    canned.says({"candidates": [candidate("hi", "STOP")]})
+    await gemini.complete(call("hello"))
+    canned.streams({"candidates": [candidate("hi", "STOP")]})
+    await chunks_of(gemini)
+    assert canned.addresses == ["/v1beta/models/fake-1:generateContent", "/v1beta/models/fake-1:streamGenerateContent?alt=sse"]
+    assert [headers["x-goog-api-key"] for headers in canned.headers] == [KEY, KEY]
+    assert all("model" not in asked and "stream" not in asked for asked in canned.asked)
+
+
+async def test_geminis_bad_key_is_ours(gemini: Wire, canned: Canned) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}]
     said = {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT", "details": details}
     canned.says({"error": said}, status=400)
@@ -348,7 +386,7 @@ async def test_geminis_bad_key_is_ours(gemini: LitellmWire, canned: Canned) -> N
     assert caught.value.counts
 
 
-async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Canned) -> None:
+async def test_geminis_wait_stands_in_its_body(gemini: Wire, canned: Canned) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36.5s"}]
     canned.says({"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": details}}, status=429)
     with pytest.raises(ProviderError) as caught:
@@ -356,7 +394,7 @@ async def test_geminis_wait_stands_in_its_body(gemini: LitellmWire, canned: Cann
     assert (caught.value.kind, caught.value.retry_after) == ("rate_limited", 36.5)
 
 
-async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: LitellmWire, anthropic: Wire, canned: Canned) -> None:
+async def test_a_key_that_a_provider_quotes_is_not_passed_on(gemini: Wire, anthropic: Wire, canned: Canned) -> None:
     canned.says({"error": {"message": f"what is {KEY}?", "type": "invalid_request_error"}}, status=400)
     for wire in (gemini, anthropic):
         with pytest.raises(ProviderError, match=r"what is \.\.\.") as caught:

@@ -315,7 +315,13 @@ def test_an_embedding_model_without_a_price_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "prefill", "wire"),
-    [("openai", False, CompatibleWire), ("groq", True, CompatibleWire), ("anthropic", True, DialectWire), ("gemini", False, LitellmWire)],
+    [
+        ("openai", False, CompatibleWire),
+        ("groq", True, CompatibleWire),
+        ("anthropic", True, DialectWire),
+        ("gemini", False, DialectWire),
+        ("mistral", False, LitellmWire),
+    ],
 )
 def test_a_kind_decides_the_wire_and_who_continues_an_answer(kind: str, prefill: bool, wire: type) -> None:
     (found,) = catalog({"one": provider(kind=kind, context_tokens=99)}).candidates("one")

@@ -21,7 +21,7 @@ FACTS = [
     ("groq", "chat", False, True, True, 1.1, 1, 40, set()),
     ("local", "chat", True, True, False, 1.2, 1, None, {"takes_unlisted", "takes_anthropic_fields"}),
     ("anthropic", "messages", False, True, True, 1.15, 2, None, {"caches_when_asked"}),
-    ("gemini", None, False, False, False, 1.15, 1, None, {"object_arguments", "fetches_urls", "mends_litellm"}),
+    ("gemini", "gemini", False, True, False, 1.15, 1, None, {"fetches_urls"}),
     ("azure", None, False, False, False, 1.0, 1, None, set()),
     ("cairn", None, False, False, False, 1.2, 2, None, {"runs_here"}),
     ("mistral", None, False, False, False, 1.2, 2, None, set()),
@@ -74,7 +74,7 @@ def test_a_kind_without_an_entry_is_never_taken_for_cheaper_than_one_with(each: 
     [
         ("openai", set()),
         ("groq", {"logit_bias", "logprobs", "top_logprobs", "n", "verbosity"}),
-        ("gemini", {"seed", "logit_bias", "top_logprobs", "user", "function_call", "verbosity"}),
+        ("gemini", None),
         ("mistral", None),
     ],
 )

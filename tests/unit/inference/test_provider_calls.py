@@ -23,6 +23,7 @@ from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest, OriginalRequest
 from app.inference.token_bounds import count_chat
 from app.inference.wires.compatible import CompatibleWire
+from app.inference.wires.gemini import GeminiFormat
 from app.inference.wires.messages import MessagesFormat
 
 HOUR = {"type": "ephemeral", "ttl": "1h"}
@@ -247,3 +248,50 @@ def test_a_caller_of_another_dialect_has_no_body_of_its_own_here() -> None:
 def test_what_no_dialect_can_say_is_still_refused_at_once() -> None:
     with pytest.raises(InvalidInput):
         request({**BODY, "messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "f"}}]}]})
+
+
+GEMINI = {"kind": "gemini", "model": "gemini-3-pro-preview"}
+
+
+def told(asked: ChatRequest, *, reasoning: bool = True) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what Gemini is sent, and what is named as left out."""
+    call, dropped = provider_call(replace(candidate(**GEMINI), reasoning=reasoning), asked, 900)
+    assert call.written is not None
+    return dict(GeminiFormat().body(call.written.body, call.model, 900, stream=False)), dropped
+
+
+def test_gemini_is_sent_what_the_callers_dialect_says_and_the_rest_is_named() -> None:
+    found, dropped = told(request({name: value for name, value in BODY.items() if name != "tools"}))
+    assert [part["text"] for part in found["systemInstruction"]["parts"]] == [block["text"] for block in BODY["system"]]
+    assert [content["role"] for content in found["contents"]] == ["user", "model", "user"]
+    assert found["generationConfig"] == {"maxOutputTokens": 900, "thinkingConfig": {"thinkingLevel": "low", "includeThoughts": True}}
+    assert set(dropped) == {"assistant.thinking", "user", "context_management", "a_field_of_tomorrow"}
+
+
+def test_gemini_is_written_for_by_its_models_name_whatever_the_caller_called_it() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
+    found, dropped = told(ChatRequest("auto", messages, {"model": "auto", "messages": messages, "n": 2, "seed": 1}))
+    assert found["contents"][1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
+    assert (found["generationConfig"], dropped) == ({"candidateCount": 2, "seed": 1, "maxOutputTokens": 900}, ())
+
+
+def test_the_effort_that_agents_always_send_goes_only_to_a_model_that_thinks() -> None:
+    asked = request(
+        {"model": "auto", "max_tokens": 900, "messages": [{"role": "user", "content": "hi"}], "output_config": {"effort": "low"}}
+    )
+    assert "thinkingConfig" in told(asked)[0]["generationConfig"]
+    found, dropped = told(asked, reasoning=False)
+    assert (found["generationConfig"], dropped) == ({"maxOutputTokens": 900}, ("reasoning_effort",))
+    assert "thinkingConfig" in told(chat(reasoning_effort="low"), reasoning=False)[0]["generationConfig"]
+
+
+def test_what_gemini_cant_be_written_is_not_its_fault() -> None:
+    asked = ChatRequest("auto", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]}])
+    with pytest.raises(ProviderError, match="inline") as raised:
+        provider_call(candidate(**GEMINI), asked, 5)
+    assert (raised.value.kind, raised.value.counts, raised.value.param) == ("unsupported", False, "turns[0].parts[0]")

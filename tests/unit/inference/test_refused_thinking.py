@@ -79,6 +79,8 @@ async def test_any_other_refusal_is_the_callers_at_once(conversation: Conversati
         ("messages.3.content.1: Invalid `data` in `redacted_thinking` block", True),
         ("messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.", True),
         ("`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.", True),
+        ("Function call is missing a thought_signature in functionCall parts.", True),
+        ("Thought signature is not valid.", True),
         ("`max_tokens` must be greater than `thinking.budget_tokens`.", False),
         ("messages: text content blocks must be non-empty", False),
         ("the signature of the function is wrong", False),

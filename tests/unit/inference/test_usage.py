@@ -21,6 +21,7 @@ JSON = st.recursive(
 NAMES = [
     "prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "cached_tokens", "num_cached_tokens",
     "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
+    "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount", "totalTokenCount",
 ]  # fmt: skip
 DETAILS = st.dictionaries(st.sampled_from(["cached_tokens", "cache_creation_tokens", "reasoning_tokens"]), COUNTS)
 
@@ -48,6 +49,35 @@ def block(prompt: object = 1000, output: object = 10, **more: Any) -> dict[str, 
             TokenUsage(1000, 10, 512),
             id="a gateway's nought beside the real number",
         ),
+        pytest.param(
+            {
+                "promptTokenCount": 100,
+                "cachedContentTokenCount": 60,
+                "candidatesTokenCount": 20,
+                "thoughtsTokenCount": 300,
+                "toolUsePromptTokenCount": 7,
+                "totalTokenCount": 427,
+            },
+            TokenUsage(107, 320, 60, reasoning=300),
+            id="Gemini: thoughts beside its output, tools' results beside its prompt",
+        ),
+        pytest.param({"promptTokenCount": 9, "candidatesTokenCount": 4}, TokenUsage(9, 4), id="Gemini without a total"),
+        pytest.param({"promptTokenCount": 9, "thoughtsTokenCount": 5}, TokenUsage(9, 5, reasoning=5), id="Gemini, thoughts alone"),
+        pytest.param({"promptTokenCount": 9, "totalTokenCount": 9}, TokenUsage(9, 0), id="Gemini leaves out a nought"),
+        pytest.param(
+            {"promptTokenCount": 9, "candidatesTokenCount": 8, "thoughtsTokenCount": 5, "totalTokenCount": 17},
+            TokenUsage(9, 8, reasoning=5),
+            id="Gemini, thoughts within its output, as the total shows",
+        ),
+        pytest.param(
+            {"promptTokenCount": 9, "candidatesTokenCount": 1, "totalTokenCount": 50}, TokenUsage(9, 41), id="Gemini, more in total"
+        ),
+        pytest.param(
+            {"promptTokenCount": 9, "cachedContentTokenCount": 50, "candidatesTokenCount": 1}, TokenUsage(9, 1, 9), id="Gemini, absurd"
+        ),
+        pytest.param({"promptTokenCount": 9}, None, id="Gemini, no output told"),
+        pytest.param({"promptTokenCount": -1, "candidatesTokenCount": 4}, None, id="Gemini, negative"),
+        pytest.param({"promptTokenCount": 0, "candidatesTokenCount": 0}, None, id="Gemini, nothing"),
         pytest.param(block(cached_tokens=768), TokenUsage(1000, 10, 768), id="Moonshot"),
         pytest.param(block(num_cached_tokens=128), TokenUsage(1000, 10, 128), id="Mistral"),
         pytest.param(

@@ -30,6 +30,7 @@ from app.inference.conversation import (
 )
 from app.inference.dialects.dialect import WrittenRequest
 from app.inference.dialects.dropped import Dropped
+from app.inference.dialects.makers import gemini_signature
 from app.inference.dialects.messages.blocks import Json, cited, id_of, input_of, thinking_block
 from app.inference.dialects.messages.request_reading import CITATIONS, MAX_STOPS, MIN_BUDGET_TOKENS
 from app.inference.dialects.wrapped_tools import wrapped
@@ -107,7 +108,8 @@ class _TurnWriter:
 
     def _thought(self, turn: Turn, thought: Thinking) -> Iterator[Json]:
         """Yield thinking that Anthropic's models can take back: with its proof, and not sealed by another vendor."""
-        if thought.id is not None or (thought.sealed is None and thought.signature is None):
+        proven = thought.sealed is not None or thought.signature is not None
+        if not proven or thought.id is not None or gemini_signature(thought) is not None:
             self._dropped.add(f"{turn.role}.thinking")
         else:
             yield thinking_block(thought)

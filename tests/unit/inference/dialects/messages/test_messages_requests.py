@@ -29,6 +29,7 @@ from app.inference.conversation import (
     ToolResult,
     Turn,
 )
+from app.inference.dialects.makers import of_gemini
 from app.inference.dialects.messages import MESSAGES
 from app.inference.dialects.messages.request_reading import read_request
 
@@ -469,6 +470,12 @@ def test_what_can_not_be_said_is_named() -> None:
 
 def test_thinking_that_another_vendor_sealed_is_not_sent() -> None:
     made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("", sealed="s", id="rs_1"), Text("y"))), dialect="responses")
+    assert made.body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
+    assert made.dropped == ("assistant.thinking",)
+
+
+def test_thinking_that_gemini_signed_is_not_sent() -> None:
+    made = written(Turn("user", (Text("x"),)), Turn("assistant", (Thinking("hm", of_gemini("c2ln")), Text("y"))))
     assert made.body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
     assert made.dropped == ("assistant.thinking",)
 
