@@ -31,7 +31,7 @@ class CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 def key_of(request: ChatRequest, asker: CallContext, *, session: str | None = None) -> bytes:
-    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters).
+    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters; what the caller's own dialect adds).
 
     `session`: the one of the requester's sessions that alone may be given the answer; None: the whole team may.
     """
@@ -44,6 +44,9 @@ def key_of(request: ChatRequest, asker: CallContext, *, session: str | None = No
         "parameters": parameters,
         "max_tokens": request.max_tokens,
     }
+    if (original := request.original) is not None and original.body is not None:
+        said = {name: value for name, value in original.body.items() if name == "messages" or name not in NOT_IN_KEY}
+        whole["original"] = [original.dialect, said, original.headers]
     if session is not None:
         whole["session"] = [asker.developer_id.hex, session]
     return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
