@@ -9,6 +9,7 @@ import msgspec
 
 from app.inference import cached_answer, semantic
 from app.inference.cached_answer import CachedAnswer
+from app.inference.hosted_tools import defined_by_vendor
 from app.inference.request import CacheBypass, CallContext, ChatRequest
 from app.inference.semantic import CacheQuestion
 from app.redaction import suspicious
@@ -63,8 +64,8 @@ def plan(request: ChatRequest, asker: CallContext, options: CompletionsCacheSett
 
 def uses_tools(request: ChatRequest) -> bool:
     """Tell whether a request offers tools, or its conversation holds a call of one or a result."""
-    if any(request.parameters.get(name) for name in cached_answer.TOOL_FIELDS) or (request.conversation and request.conversation.tools):
-        return True  # also tools that Chat Completions can't say
+    if any(request.parameters.get(name) for name in cached_answer.TOOL_FIELDS) or defined_by_vendor(request.conversation):
+        return True
     return any(each.get("role") in TOOL_ROLES or any(each.get(name) for name in TOOL_CALLS) for each in request.messages)
 
 

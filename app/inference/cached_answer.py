@@ -31,7 +31,7 @@ class CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 def key_of(request: ChatRequest, asker: CallContext, *, session: str | None = None) -> bytes:
-    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters).
+    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters; what the caller's own dialect adds).
 
     `session`: the one of the requester's sessions that alone may be given the answer; None: the whole team may.
     """

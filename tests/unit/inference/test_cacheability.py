@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from app.inference.cacheability import MAX_CHECKED_CHARS, REACH_CHARS, STEP_CHARS, bypass_of, holds_secret, keepable, plan
 from app.inference.cached_answer import CachedAnswer, whole
-from app.inference.request import CacheMode, CallContext, CallOrigin, ChatRequest
+from app.inference.dialects.messages import MESSAGES
+from app.inference.request import CacheMode, CallContext, CallOrigin, ChatRequest, OriginalRequest
 from app.settings import CompletionsCacheSettings
 
 KEY = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
@@ -86,6 +88,10 @@ CALLED = [
 ]
 EARLIER = [{"role": "user", "content": "look"}, {"role": "assistant", "function_call": {"name": "look", "arguments": "{}"}}]
 PLAIN = [{"role": "user", "content": "why?"}]
+SEARCHING = MESSAGES.read_request(
+    {"model": "auto", "max_tokens": 9, "messages": PLAIN, "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 1}]}
+)
+"""Its tool is one that the vendor runs, which Chat Completions can't say."""
 TEAM, ADA, BOB = uuid4(), uuid4(), uuid4()
 
 
@@ -122,6 +128,8 @@ def asked(messages: Sequence[Mapping[str, Any]] = PLAIN, *, cache: CacheMode = "
         (asked(CALLED), "one", "creative"),
         (asked(tools=[TOOL]), "one", "creative"),
         (asked(temperature=0, tools=[]), None, None),
+        (replace(asked(temperature=0), conversation=SEARCHING), None, "tools"),
+        (replace(asked(), conversation=SEARCHING), "one", "creative"),
     ],
 )
 def test_the_cache_takes_part_only_where_the_rules_allow_it(request_: ChatRequest, session: str | None, bypass: str | None) -> None:
@@ -136,6 +144,17 @@ def test_a_turn_with_tools_has_a_key_of_its_developers_session(request_: ChatReq
 
     assert key(asker("one")) == key(asker("one"))
     assert len({key(asker("one")), key(asker("two")), key(asker("one", BOB))}) == 3
+
+
+def test_what_only_the_callers_own_dialect_says_counts() -> None:
+    def key(body: Mapping[str, Any], **headers: str) -> bytes:
+        request = replace(asked(temperature=0), original=OriginalRequest("messages", body, headers))
+        return plan(request, asker(), OPTIONS, by_meaning=False).key
+
+    body = {"messages": PLAIN, "metadata": {"user_id": "ada"}, "stream": True}
+    assert key(body) == key({"messages": PLAIN, "metadata": {"user_id": "bob"}})
+    other = {"messages": [{"role": "user", "content": [{"type": "new_kind"}]}]}
+    assert len({key(body), key({**body, "context_management": {}}), key(other), key(body, beta="x")}) == 4
 
 
 def test_a_plain_deterministic_prompt_is_the_whole_teams() -> None:

@@ -16,6 +16,7 @@ from app.inference.cache_marks import asked_writes
 from app.inference.chain import ChainProvider
 from app.inference.conversation import Conversation, HostedTool, Text, ToolDefinition, Turn
 from app.inference.hosted_tools import MAX_ROUNDS, bounded_tools, hosted_tools, is_bounded, name_of, rounds_of, uses_of
+from app.inference.own_parts import own_tokens
 from app.inference.parameters import check
 from app.inference.profiles import ANTHROPIC, OPENAI
 from app.inference.provider_errors import ProviderError
@@ -102,7 +103,7 @@ async def test_a_hold_covers_each_use_and_a_window_for_each_round() -> None:
     bare = await bound_chat(request_of(FUNCTION), candidate(), max_tokens=10)
     bounds = await bound_chat(request, candidate(), max_tokens=10)
     assert hosted_tools(request.conversation) == [hosted(max_uses=3)]
-    assert bounds.input_tokens == bare.input_tokens + 2 * HOSTED_TOOL_TOKENS
+    assert bounds.input_tokens == bare.input_tokens + own_tokens(candidate(), request) + 2 * HOSTED_TOOL_TOKENS
     assert (dict(bounds.tool_uses), bounds.tool_tokens, bounds.untold_tools) == ({"web_search": 3}, 4 * 200_000, frozenset())
     assert PRICE.worst_case(bounds) >= 3 * CENT + PRICE.worst_case(bare)
     told = TokenUsage(bounds.billed_input_tokens, 10, tool_uses={"web_search": 3})

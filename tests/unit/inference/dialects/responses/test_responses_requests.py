@@ -41,6 +41,7 @@ PATCH: Json = {"type": "custom", "name": "apply_patch", "format": {"type": "gram
 GROUP: Json = {"type": "namespace", "name": "agents", "description": "Helpers.", "tools": [LOOK, {**LOOK, "name": "close"}]}
 HELLO: Json = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
 DATA = base64.b64encode(b"x").decode()
+ZIP: Json = {"type": "input_file", "filename": "a.zip", "file_data": f"data:application/zip;base64,{DATA}"}
 
 
 def read(*items: Json | str, **fields: Any) -> Conversation:
@@ -298,8 +299,8 @@ def test_what_is_wrong_is_named_with_its_place(body: Json, message: str, param: 
 @pytest.mark.parametrize(
     ("items", "place"),
     [
-        ([HELLO, {"role": "user", "content": [{"type": "input_text", "text": ""}, {"type": "input_file", "file_id": "f"}]}], "input[1].content[1]"),
-        ([HELLO, call("a"), call("b"), output("b"), output("a", [{"type": "input_file", "file_id": "f"}])], "input[4].output[0]"),
+        ([HELLO, {"role": "user", "content": [{"type": "input_text", "text": ""}, ZIP]}], "input[1].content[1]"),
+        ([HELLO, call("a"), call("b"), output("b"), output("a", [ZIP])], "input[4].output[0]"),
         ([HELLO, {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": DATA, "format": "wav"}}]}], "input[1].content[0]"),
     ],
 )  # fmt: skip
