@@ -5,7 +5,6 @@ The same engine as OpenAI's endpoints: money, chain, caches, breakers and the lo
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from app.errors import InvalidInput
 from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation
 from app.inference.dialects.messages import MESSAGES, PING, read_request
+from app.inference.hosted_tools import bounded_tools
 from app.inference.request import OriginalRequest, Receipt
 from app.inference.stream import summary
 from app.web import budget_headers, request_ids
@@ -42,8 +42,6 @@ from app.web.requester import Payer, Reader, services_of
 HELLO_PATH = "/api/hello"
 COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
 FORWARDED, USUAL_VERSION, MAX_HEADER_CHARS = ("anthropic-version", "anthropic-beta"), "2023-06-01", 4_096
-CLIENT_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}")
-"""Types of the tools that Anthropic defines and the caller runs: they cost nothing but their tokens."""
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
@@ -86,8 +84,10 @@ class TokenCount(ResponseBody):
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
-    original, conversation = original_request(request, body), await off_the_loop(partial(read_conversation, body), size)
-    services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
+    services, original = services_of(request), original_request(request, body)
+    uses = services.settings.inference.hosted_tool_uses
+    conversation = await off_the_loop(partial(read_conversation, body, uses=uses), size)
+    context = call_context(request, payer, "chat", x_cairn_project, body)
     conversations = services.inference.conversations
     limit = await services.budget.month_limits.read(payer)  # before the call: an open stream must not wait
     if stream_asked(body):
@@ -111,8 +111,10 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 )
 async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
-    conversation = await off_the_loop(partial(read_conversation, body, counted=True), size)
-    return TokenCount(input_tokens=await services_of(request).inference.conversations.input_tokens(conversation, size=size))
+    services = services_of(request)
+    uses = services.settings.inference.hosted_tool_uses
+    conversation = await off_the_loop(partial(read_conversation, body, uses=uses, counted=True), size)
+    return TokenCount(input_tokens=await services.inference.conversations.input_tokens(conversation, size=size))
 
 
 @router.head(
@@ -122,11 +124,16 @@ async def hello() -> Response:
     return Response()
 
 
-def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Conversation:
-    """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
+def read_conversation(body: dict[str, Any], *, uses: int, counted: bool = False) -> Conversation:
+    """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run at an unknown price.
+
+    `uses`: the limit that is written into the request where such a tool has none.
+    """
+    if isinstance(tools := body.get("tools"), list):
+        body["tools"] = bounded_tools(tools, uses=uses)
     conversation = read_request(body, counted=counted)
     check_model(conversation)
-    refuse_hosted_tools(conversation, body, passed=CLIENT_TOOL, instead="a tool of your own with an input_schema")
+    refuse_hosted_tools(conversation, body, instead="a tool of your own with an input_schema")
     return conversation
 
 

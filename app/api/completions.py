@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from app.api.anthropic_models import AnthropicModelPage, ModelPaging, page_of
 from app.api.model_calls import Project, cache_mode, call_context, receipt_headers, request_bytes
@@ -81,8 +81,37 @@ class RefusalPart(RequestBody):
     refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
-"""Other kinds (files, audio, video) are refused: their price can't be bounded before the call."""
+class InlineFile(RequestBody):
+    file_data: Annotated[str, Field(pattern=r"^data:application/pdf;base64,")]
+    filename: str | None = Field(None, max_length=512)
+
+
+class DocumentPart(RequestBody):
+    type: Literal["file"]
+    file: InlineFile
+
+
+KINDS = ("text", "image_url", "file", "refusal")
+
+
+def _kind(part: object) -> str | None:
+    """Return the tag of a part's model, in brackets so that no error's path shows it; None for a kind that isn't taken."""
+    kind = part.get("type") if isinstance(part, Mapping) else KINDS[0]  # so that it's told to be no object
+    return f"[{kind}]" if kind in KINDS else None
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("[text]")]
+    | Annotated[ImagePart, Tag("[image_url]")]
+    | Annotated[DocumentPart, Tag("[file]")]
+    | Annotated[RefusalPart, Tag("[refusal]")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind_of_part",
+        custom_error_message=f"is of a type that isn't taken: {', '.join(KINDS)} are. The price of audio, a video or a file at the"
+        " provider can't be bounded before the call: send its text",
+    ),
+]
 
 
 class ChatMessage(Loose):
@@ -218,7 +247,7 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         raise InvalidInput(
             f"max_tokens, times n where that is given, is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens"
         )
-    context = call_context(request, payer, "chat", x_cairn_project)
+    context = call_context(request, payer, "chat", x_cairn_project, given)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage

@@ -30,17 +30,18 @@ from app.inference.conversations import AnswerStream
 from app.inference.dialects.responses import PING, RESPONSES, ResponsesEventWriter
 from app.inference.stream import summary
 from app.web import errors
-from app.web.authenticated_route import VerbatimRoute
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.error_shapes import RESPONSES_PATH as PATH
 from app.web.requester import Payer, Reader, services_of
 
-PATH: Final = "/v1/responses"
 PING_SECONDS = 15.0
 """Silence in a stream after which a comment is sent: proxies close connections that are silent for a minute."""
 LEFT_OUT: Final = ("web_search", "tool_search", "image_generation")
 """Beginnings of the names of tools that agents offer by themselves and can do without: left out, and named in `x-cairn-dropped`."""
 
-router = APIRouter(tags=["models"], route_class=VerbatimRoute)
+router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+# Half a character becomes U+FFFD, as in Anthropic's messages: agents send again what their tools cut.
 
 EXAMPLE = {"model": "auto", "input": "Why is the sky blue?", "store": False}
 Given = Annotated[
@@ -92,7 +93,7 @@ class ResponsesFeed(NamedFeed):
 async def create_response(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
     conversation = await off_the_loop(partial(read_conversation, body), size)
-    conversations, context = services_of(request).inference.conversations, call_context(request, payer, "chat", x_cairn_project)
+    conversations, context = services_of(request).inference.conversations, call_context(request, payer, "chat", x_cairn_project, body)
     if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         return ResponsesFeed(stream, conversation, receipt_headers(request, stream.receipt))

@@ -12,7 +12,7 @@ from app.budget.prices import TokenUsage
 from app.inference import surrogates
 from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
-from app.inference.usage import reply_usage
+from app.inference.usage import TOOL_USES, reply_usage, split_writes, told_uses
 
 OUTPUT_FIELDS = (
     "tool_calls",
@@ -43,6 +43,8 @@ class Completion:
     usage: TokenUsage | None
     text: str
     """All generated text, for our own count where the provider reports no usage."""
+    reported: object = None
+    """The usage as a caller would read it in `raw`: None where it stands elsewhere, or is missing."""
     answer: WholeAnswer | None = None
     """The same, typed, where the provider speaks another dialect than Chat Completions: that may say less."""
 
@@ -143,7 +145,13 @@ def completion(data: object, raw: bytes) -> Completion:
     has_output = any(written) or any(message.get(name) for message in messages for name in OUTPUT_FIELDS)
     if not has_output and finish_reason(choices[0]) is None:
         raise ProviderError("empty", "its answer is empty", unknown=True, usage=usage)
-    return Completion(raw, model(data), usage, "\n".join(written))
+    reported = None if any("usage" in each for each in choices) else data.get("usage")
+    return Completion(raw, model(data), usage, "\n".join(written), reported)
+
+
+def is_foreign(data: object) -> bool:
+    """Tell whether an event of a stream isn't of this format, such as a server's own notice: to be passed over, as clients do."""
+    return isinstance(data, dict) and not any(name in data for name in ("choices", "usage", "x_groq", "error"))
 
 
 def chunk(data: object, raw: bytes) -> Chunk:
@@ -228,10 +236,15 @@ def without_usage(chunk: Chunk) -> bytes:
     groq = data.get("x_groq")
     if not data.get("usage") and not (isinstance(groq, dict) and "usage" in groq) and not any("usage" in each for each in choices):
         return chunk.raw
+    return msgspec.json.encode(_bare(data))
+
+
+def _bare(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer, or a chunk of one, without a usage anywhere."""
     bare = _drop_usage(data)
-    if isinstance(groq, dict):
+    if isinstance(groq := data.get("x_groq"), dict):
         bare["x_groq"] = _drop_usage(groq)
-    return msgspec.json.encode({**bare, "choices": [_drop_usage(each) for each in choices]})
+    return {**bare, "choices": [_drop_usage(each) for each in data.get("choices") or ()]}
 
 
 def _drop_usage(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,13 +252,19 @@ def _drop_usage(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_usage(raw: bytes, found: TokenUsage) -> bytes:
-    """Return a whole answer with this usage: ours, where the provider's is missing or impossible."""
-    return msgspec.json.encode({**msgspec.json.decode(raw), "usage": usage_object(found)})
+    """Return a whole answer with this usage: ours, where the provider's is missing, impossible, or in another dialect or place."""
+    return msgspec.json.encode({**_bare(msgspec.json.decode(raw)), "usage": usage_object(found)})
 
 
 def usage_object(found: TokenUsage) -> dict[str, Any]:
-    """Return a usage in OpenAI's format, which has no word for the tokens that a cache took in: they are told where there are any."""
-    written = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
+    """Return a usage in OpenAI's format, which has no word for the tokens that a cache took in, nor for the uses of hosted tools.
+
+    They are told where there are any.
+    """
+    written: dict[str, Any] = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
+    if found.cache_write and found.cache_write_1h is not None:
+        written["cache_creation_token_details"] = split_writes(found)
+    tools = {TOOL_USES: told_uses(found)} if found.tool_uses else {}
     reasoning = {"completion_tokens_details": {"reasoning_tokens": found.reasoning}} if found.reasoning else {}
     return {
         "prompt_tokens": found.input,
@@ -253,6 +272,7 @@ def usage_object(found: TokenUsage) -> dict[str, Any]:
         "total_tokens": found.total,
         "prompt_tokens_details": {"cached_tokens": found.cached_input, **written},
         **reasoning,
+        **tools,
     }
 
 

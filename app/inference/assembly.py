@@ -31,7 +31,8 @@ class Assembly:
         self._choices: dict[int, dict[str, Any]] = {}
         self._texts: dict[tuple[int, str], list[str]] = {}
         """By choice and field: joined at the end, since to lengthen a long text at each chunk would copy it each time."""
-        self._usage: Any = None
+        self.reported: Any = None
+        """The provider's own usage, as it stands in the answer: complete once `body` was called."""
         self._reader = PieceReader()
         self._typed: AnswerAssembly | None = None
 
@@ -43,7 +44,7 @@ class Assembly:
             self._typed.add(self._reader.plain(chunk.data))
         else:
             self._add_plain(chunk.data)
-        self._usage = chunk.data.get("usage") or self._usage
+        self.reported = chunk.data.get("usage") or self.reported
 
     def typed(self) -> WholeAnswer | None:
         """Return the answer as a provider of another dialect said it, without its usage; None if it speaks Chat Completions."""
@@ -60,12 +61,12 @@ class Assembly:
         """Return the answer's JSON, with the provider's own usage if it sent one."""
         if (typed := self.typed()) is not None:
             written = CHAT.write_answer(typed, extra={})
-            return msgspec.json.encode(written if self._usage is None else {**written, "usage": self._usage})
+            return msgspec.json.encode(written if self.reported is None else {**written, "usage": self.reported})
         head = dict(self._head)
         if isinstance(groq := head.get("x_groq"), dict):
-            self._usage = self._usage or groq.get("usage")
+            self.reported = self.reported or groq.get("usage")
             head["x_groq"] = {name: value for name, value in groq.items() if name != "usage"}
-        usage = {} if self._usage is None else {"usage": self._usage}
+        usage = {} if self.reported is None else {"usage": self.reported}
         for (index, name), texts in self._texts.items():
             self._choices[index]["message"][name] = "".join(texts)
         choices = [_finished(self._choices[index]) for index in sorted(self._choices)]

@@ -34,6 +34,7 @@ from app.inference.provider_errors import ProviderError
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import Opened, Stream
 from app.inference.upstream import Upstream
+from app.inference.usage import tells
 from app.redaction import redact
 from app.settings import InferenceSettings
 from app.telemetry import traces
@@ -168,7 +169,7 @@ class InferenceEngine:
             receipt.upstream_seconds += perf_counter() - began
         attempt.succeeded(upstream.produced.model)
         raw, typed = assembly.body(), assembly.typed()
-        if upstream.produced.usage != upstream.charged:
+        if not tells(assembly.reported, upstream.charged):
             raw = answers.with_usage(raw, upstream.charged)
         return CompletionAnswer(raw, receipt, None if typed is None else replace(typed, usage=upstream.charged))
 
@@ -207,7 +208,7 @@ class InferenceEngine:
         except BaseException:
             held.abandon(found.usage, found.text, model=found.model)  # also on cancellation: every hold must end
             raise
-        if found.usage != held.charged:
+        if not tells(found.reported, held.charged):
             raw = answers.with_usage(raw, held.charged)
         return raw, None if typed is None else replace(typed, usage=held.charged)
 

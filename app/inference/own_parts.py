@@ -13,8 +13,6 @@ from app.inference.profiles import Dialect
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 
-VENDOR_TOOL_TOKENS = 2_000
-"""Upper bound of the prompt that a vendor adds for a tool which it defines itself (Anthropic's: 245 to 1,234 tokens)."""
 SPOKEN = frozenset(get_args(Dialect))
 """Dialects of providers. Tools of any other, which nobody could run, are left out and named."""
 FILES = frozenset({"base64", "url", "file"})
@@ -22,14 +20,10 @@ FILES = frozenset({"base64", "url", "file"})
 
 
 def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
-    """Raise ProviderError for a tool that this provider doesn't know, and for a part whose price at this provider nobody can bound."""
+    """Raise ProviderError for a part whose price at this provider nobody can bound."""
     conversation = request.conversation
     if conversation is None:
         return
-    for place, tool in enumerate(conversation.tools):
-        if isinstance(tool, HostedTool) and tool.dialect in SPOKEN and tool.dialect != candidate.dialect:
-            said = f"tools[{place}] is {tool.type}, which only the models of its own vendor know: define a function in its place."
-            raise ProviderError("unsupported", said, 400, code="unsupported_tool", param=f"tools[{place}]")
     for part in conversation.parts():
         if isinstance(part, Opaque) and part.dialect == candidate.dialect and _holds_file(part.data):
             said = f"A {part.type} block holds a file, whose price there can't be bounded before the call: send its text."
@@ -37,12 +31,11 @@ def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
 
 
 def own_tokens(candidate: ChainProvider, request: ChatRequest) -> int:
-    """Bound the prompt's tokens that Chat Completions doesn't show: no token is smaller than a byte."""
+    """Bound the tokens that Chat Completions doesn't show of a prompt that is written anew: no token is smaller than a byte."""
     conversation = request.conversation
     if conversation is None or conversation.dialect != candidate.dialect:
         return 0
-    tools = sum(isinstance(tool, HostedTool) for tool in conversation.tools)
-    return sum(len(msgspec.json.encode(each)) for each in _own_data(conversation)) + tools * VENDOR_TOOL_TOKENS
+    return sum(len(msgspec.json.encode(each)) for each in _own_data(conversation))
 
 
 def _own_data(conversation: Conversation) -> Iterator[object]:

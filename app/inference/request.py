@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Payer
+from app.budget.prices import TokenUsage
 from app.inference.answer_events import WholeAnswer
 from app.inference.chain import ChainProvider
 from app.inference.conversation import Conversation, DialectName, Text, Turn
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
+CacheBypass = Literal["off", "request", "fields", "tools", "creative"]
+"""The reason why the cache took no part: switched off, the request says so, more than text is asked, tools without a session, may vary."""
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
 def uncounted(tokens: int) -> None:
     del tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrigin:
+    """The coding session that a call belongs to, and the agent in it that makes it, by the caller's own ids. None: not told."""
+
+    session: str | None = None
+    agent: str | None = None
+    parent_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,7 @@ class CallContext:
     purpose: str = "chat"
     project: str | None = None
     used: Callable[[int], None] = field(default=uncounted, compare=False)
+    origin: CallOrigin = CallOrigin()
 
     @property
     def payer(self) -> Payer:
@@ -108,7 +122,8 @@ class Receipt:
 
     `upstream_seconds`: time spent waiting for providers. `asked_model`: the configured name (`model`: the provider's own).
     `input_tokens`: the prompt's upper bound, by our own count, as held.
-    `produced`: output tokens. `disputed`: the provider's reported usage is impossible, or it produced more than asked for.
+    `charged`: the tokens of all attempts. `settling`: the settlement of a stream that the caller left; its end tells the cost.
+    `disputed`: the provider's reported usage is impossible, or it produced more than asked for.
     `saved`: the price of a cached answer when it was made; None if nothing was saved, or it isn't known yet.
     `similarity`: cosine to the prompt whose answer this is, in the semantic cache.
     """
@@ -119,6 +134,7 @@ class Receipt:
     nanousd: int = 0
     left: int | None = None
     cache: Tier = "miss"
+    bypass: CacheBypass | None = None
     saved: int | None = None
     similarity: float | None = None
     dropped: tuple[str, ...] = ()
@@ -126,7 +142,8 @@ class Receipt:
     upstream_seconds: float = 0.0
     asked_model: str = ""
     input_tokens: int = 0
-    produced: int = 0
+    charged: TokenUsage = field(default_factory=TokenUsage)
+    settling: asyncio.Task[None] | None = None
     disputed: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The headers by which Claude Code learns how much of a limit is used: here, of the month's budget. Knows no ledger."""
+"""The headers by which coding agents learn how much of a limit is used: here, of the month's budget. Knows no ledger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app import clock
 from app.errors import BudgetExceeded
 
 PREFIX: Final = "anthropic-ratelimit-unified"
+"""Of Claude Code's headers."""
 WINDOW: Final = "overage"
 """Its window for money, which it calls a usage credit limit; the others are hours and weeks."""
 THRESHOLDS: Final = (0.95, 0.75)
@@ -28,6 +29,11 @@ def refused(error: BudgetExceeded) -> dict[str, str]:
     """Describe a budget that a call was refused for, and when it is filled again."""
     seconds = max(1, math.ceil((error.resets_at - clock.now()).total_seconds()))
     return {**_headers("rejected", 1.0, error.resets_at), "retry-after": str(seconds)}
+
+
+def shown_by_codex(error: BudgetExceeded) -> dict[str, str]:
+    """Return the words that Codex shows where a limit is reached: of the reply's own it shows none. A header takes ASCII only."""
+    return {"x-codex-promo-message": error.message.rstrip(".").encode("ascii", "replace").decode()}
 
 
 def _headers(status: str, share: float, resets_at: datetime) -> dict[str, str]:

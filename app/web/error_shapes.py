@@ -12,11 +12,15 @@ from typing import Any, Final, Literal
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-Shape = Literal["openai", "anthropic"]
+Shape = Literal["openai", "anthropic", "codex"]
+"""Codex asks in OpenAI's dialect, and reads a used-up budget as OpenAI's plans tell it."""
 MESSAGES_PATH: Final = "/v1/messages"
 VERSION_HEADER: Final = "anthropic-version"
 """Anthropic's clients send it with every request: it tells them apart on paths that both vendors have."""
 SHARED_PATH: Final = "/v1/models"
+RESPONSES_PATH: Final = "/v1/responses"
+CLIENT_HEADER: Final = "originator"
+"""The name that Codex gives itself with each request, such as "codex_exec"."""
 _TYPES: Final[Mapping[int, str]] = {
     401: "authentication_error",
     402: "billing_error",
@@ -41,7 +45,8 @@ def choose(scope: Scope) -> None:
     anthropic = path == MESSAGES_PATH or path.startswith(f"{MESSAGES_PATH}/")
     if path == SHARED_PATH or path.startswith(f"{SHARED_PATH}/"):
         anthropic = VERSION_HEADER in Headers(scope=scope)
-    _current.set("anthropic" if anthropic else "openai")
+    codex = path == RESPONSES_PATH and Headers(scope=scope).get(CLIENT_HEADER, "").startswith("codex")
+    _current.set("anthropic" if anthropic else "codex" if codex else "openai")
 
 
 def current() -> Shape:

@@ -135,6 +135,8 @@ def reply(status: int, message: str, code: str, *, param: str | None = None, hea
     if error_shapes.current() == "anthropic":
         status = error_shapes.anthropic_status(status)
         given |= request_ids.anthropic_header()
+    elif error_shapes.current() == "codex" and status == 402:
+        status = 429  # another one it would ask five times more
     return JSONResponse(body, status_code=status, headers=given)
 
 
@@ -161,7 +163,7 @@ def _body(status: int, message: str, code: str, param: str | None) -> dict[str, 
     return {
         "error": {
             "message": message,
-            "type": type_of(status),
+            "type": "usage_limit_reached" if error_shapes.current() == "codex" and status == 402 else type_of(status),
             "code": code,
             "param": param,
             "request_id": request_ids.current(),
@@ -182,6 +184,8 @@ def reply_to(error: CairnError) -> JSONResponse:
         headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
         if error_shapes.current() == "anthropic":
             headers |= budget_headers.refused(error)
+        elif error_shapes.current() == "codex":
+            headers |= budget_headers.shown_by_codex(error)
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = 'Bearer realm="cairn"'
     return reply(status, error.message, error.code, param=error.param, headers=headers)
@@ -202,11 +206,11 @@ async def _validation(_: Request, error: Exception) -> Response:
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return reply(400, "The body is not valid JSON. Send Content-Type: application/json and a JSON object.", "unreadable")
-    first = problems[0]
+    first = _most_precise(problems)
     param = field(first["loc"])
     if param is None:
         return reply(422, "The body must be a JSON object, sent with Content-Type: application/json.", "invalid_input")
-    return reply(422, f"{param}: {problem_of(first)}.{_others(problems)}", "invalid_input", param=param)
+    return reply(422, f"{param}: {problem_of(first)}.{_others(param, problems)}", "invalid_input", param=param)
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -250,6 +254,8 @@ PROBLEMS: Mapping[str, str] = {
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",
     "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
     "string_too_long": "has too many characters: the maximum is {max_length}",
     "string_too_short": "has too few characters: the minimum is {min_length}",
     "too_long": "has too many entries: the maximum is {max_length}",
@@ -265,10 +271,16 @@ def problem_of(problem: Mapping[str, Any]) -> str:
     return str(problem["msg"]) if known is None else known.format_map(problem.get("ctx", {}))
 
 
-def _others(problems: Sequence[Mapping[str, Any]]) -> str:
-    """Name the other fields that are wrong."""
-    first = field(problems[0]["loc"])
-    names = sorted({name for each in problems[1:] if (name := field(each["loc"])) is not None and name != first})
+def _most_precise(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the problem to tell: the first. Where its field may be of several types, one of which fits but for what is inside: that."""
+    first = problems[0]["loc"]
+    inside = [each for each in problems if len(each["loc"]) > len(first) and each["loc"][: len(first) - 1] == first[:-1]]
+    return inside[0] if _is_member(first[-1]) and len(inside) == 1 else problems[0]
+
+
+def _others(told: str, problems: Sequence[Mapping[str, Any]]) -> str:
+    """Name the other fields that are wrong: none that holds the one that is told."""
+    names = sorted({name for each in problems if (name := field(each["loc"])) is not None and not f"{told}.".startswith(f"{name}.")})
     if not names:
         return ""
     more = f" and {len(names) - MAX_OTHERS} more" if len(names) > MAX_OTHERS else ""
@@ -278,4 +290,8 @@ def _others(problems: Sequence[Mapping[str, Any]]) -> str:
 def field(place: Sequence[str | int]) -> str | None:
     """Name a field: ("body", "tool", "name") → "tool.name"; None for the whole body. Members of a union (`str`, `list[…]`) are left out."""
     inner = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
-    return ".".join(str(part) for part in inner if not (isinstance(part, str) and (part in MEMBERS or "[" in part))) or None
+    return ".".join(str(part) for part in inner if not _is_member(part)) or None
+
+
+def _is_member(part: str | int) -> bool:
+    return isinstance(part, str) and (part in MEMBERS or "[" in part)

@@ -86,10 +86,14 @@ class OrderedEventWriter(ABC, Generic[P]):
             waiting, part.waiting = part.waiting, []
             for delta in waiting:
                 yield from self._write(part, delta)
-            if not part.ended:
+            if not part.ended or not self._may_close():
                 return
             yield from self._close(part)
             self._parts.popleft()
+
+    def _may_close(self) -> bool:
+        """Tell whether the first part, which has ended, may be closed yet."""
+        return True
 
     @abstractmethod
     def _make_part(self, started: PartStarted) -> P: ...

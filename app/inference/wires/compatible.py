@@ -92,7 +92,7 @@ class CompatibleWire:
             if unstreamed.holds_whole(data):
                 for made in unstreamed.chunks(data):
                     yield made
-            else:
+            elif not answers.is_foreign(data):
                 yield answers.chunk(data, raw)
 
     def _body(self, call: ProviderCall) -> dict[str, Any]:

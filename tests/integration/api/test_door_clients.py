@@ -253,18 +253,78 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_litellm_takes_it_for_an_openai_server(door: Door, api: Api) -> None:
-    """In a process of its own: Cairn keeps another litellm than its users do."""
+async def test_litellm_takes_it_for_an_openai_server(api: Api) -> None:
     async with open_door(api, limit_usd=0.0001) as poor:
         pass
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    arguments = (sys.executable, "-c", LITELLM, f"{api.url}/v1", door.key, poor.key)
-    process = await asyncio.create_subprocess_exec(*arguments, env=environment, stdout=-1, stderr=-1)
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    found = json.loads(out.decode().splitlines()[-1])
+    async with open_door(api, provider=WITH_VECTORS) as rich:
+        found = await ran(LITELLM, f"{api.url}/v1", rich.key, poor.key)
     assert found.pop("vectors") == [pytest.approx(vector(each, 8)) for each in ("one text", "another")]
     assert found == {"whole": WORDS, "usage": [3, 5], "provider": "one", "streamed": WORDS, "refused": [402, True]}
+
+
+LITELLM_ELSEWHERE = """
+import asyncio, json, sys
+import litellm
+
+async def main(base, key, poor):
+    talk = [{"role": "user", "content": "say 5 words"}]
+    tool = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    claude = {"model": "anthropic/auto", "api_base": base, "api_key": key, "max_tokens": 50}
+    openai = {"model": "openai/auto", "api_base": base + "/v1", "api_key": key, "max_output_tokens": 50}
+    whole = await litellm.acompletion(**claude, messages=talk)
+    stream = await litellm.acompletion(**claude, messages=talk, stream=True)
+    chunks = [chunk.choices[0].delta.content or "" async for chunk in stream]
+    called = await litellm.acompletion(
+        **claude, messages=[{"role": "user", "content": "call weather"}], tools=[{"type": "function", "function": tool}]
+    )
+    answer = await litellm.aresponses(**openai, input="say 5 words")
+    events = await litellm.aresponses(**openai, input="say 5 words", stream=True)
+    kinds = [event async for event in events]
+    refused = []
+    for asked in (
+        litellm.acompletion(**{**claude, "api_key": poor, "max_tokens": 1000}, messages=talk, num_retries=0),
+        litellm.aresponses(**{**openai, "api_key": poor, "max_output_tokens": 1000}, input="say 5 words"),
+    ):
+        try:
+            await asked
+        except Exception as error:
+            refused.append("budget" in str(error).lower())
+    print(json.dumps({
+        "messages": [whole.choices[0].message.content, whole.usage.completion_tokens, "".join(chunks)],
+        "called": json.loads(called.choices[0].message.tool_calls[0].function.arguments),
+        "responses": [answer.output[0].content[0].text, answer.usage.output_tokens],
+        "streamed": "".join(event.delta for event in kinds if event.type == "response.output_text.delta"),
+        "last": kinds[-1].type,
+        "refused": refused,
+    }))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def ran(script: str, *arguments: str) -> Any:
+    """What a script prints, in a process of its own: Cairn keeps another litellm than its users do."""
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, *arguments, env=environment, stdout=-1, stderr=-1)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return json.loads(out.decode().splitlines()[-1])
+
+
+@pytest.mark.long
+async def test_litellm_takes_it_for_a_server_of_both_vendors(api: Api) -> None:
+    async with open_door(api, limit_usd=0.0001) as poor:
+        pass
+    async with open_door(api) as rich:
+        found = await ran(LITELLM_ELSEWHERE, api.url, rich.key, poor.key)
+    assert found == {
+        "messages": [WORDS, 5, WORDS],
+        "called": {"city": "the city"},
+        "responses": [WORDS, 5],
+        "streamed": WORDS,
+        "last": "response.completed",
+        "refused": [True, True],
+    }
 
 
 @pytest.fixture
@@ -293,6 +353,11 @@ async def test_langchain_chats_and_streams(langchain: dict[str, Any]) -> None:
 async def test_langchain_binds_tools(langchain: dict[str, Any]) -> None:
     answer = await chat_model(langchain).bind_tools([WEATHER]).ainvoke("call weather")
     assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("weather", {"city": "the city"})]
+    pieces = [piece async for piece in chat_model(langchain).bind_tools([WEATHER]).astream("call weather")]
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "the city"})]
 
 
 async def test_langchain_hears_of_an_empty_budget(langchain: dict[str, Any], door: Door) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import aiohttp
 import pytest
 
+from app.budget.prices import Price
+from app.errors import DatabaseUnavailable
 from app.settings import BreakerSettings, TimeoutSettings
 from tests.fakes.provider import full
+from tests.integration.api.client_routes import CHAT, ROUTES, ClientRoute, Told
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import PATIENT, QUICK, SECRET, Door, open_door
 
 WORDS = "".join(full("hello"))
+EACH_ROUTE: list[Any] = [pytest.param(route, id=route.name, marks=() if route is CHAT else pytest.mark.long) for route in ROUTES]
+"""For what the routes share: `make test` sees it at one of them."""
 
 
 @pytest.fixture
@@ -54,29 +61,38 @@ BEFORE: list[tuple[str, dict[str, Any], int, str, bool]] = [
 
 HANGS = {"slow_headers", "silent", "stall"}
 """Ended by a timeout only."""
+SHORT = {"500", "401", "malformed"}
+"""What `make test` tries at each route."""
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(("fault", "options", "times", "ends", "counts"), BEFORE, ids=[f"{each[0]}-{each[1]}" for each in BEFORE])
+def of_each_route(faults: list[Any]) -> list[Any]:
+    """Return the faults at each route and of each kind of request. All but a few take long."""
+    found = []
+    for fault, route, stream in product(faults, ROUTES, (False, True)):
+        given = fault if isinstance(fault, tuple) else (fault,)
+        short = route is CHAT or given[0] in SHORT
+        name = "-".join([*map(str, given[:2]), route.name, "streamed" if stream else "whole"])
+        found.append(pytest.param(*given, route, stream, id=name, marks=() if short else pytest.mark.long))
+    return found
+
+
+def failed(told: Told, status: int, code: str | None = None) -> bool:
+    """Tell whether the caller was told this status, and this code."""
+    return told.status == status and told.error is not None and code in (None, told.error.code)
+
+
+@pytest.mark.parametrize(("fault", "options", "times", "ends", "counts", "route", "stream"), of_each_route(BEFORE))
 async def test_before_the_first_token_the_next_provider_answers(
-    api: Api, fault: str, options: dict[str, Any], times: int, ends: str, counts: bool, stream: bool
+    api: Api, *, fault: Any, options: dict[str, Any], times: int, ends: str, counts: bool, route: ClientRoute, stream: bool
 ) -> None:
     if stream and fault in {"short_body", "empty_choices"}:
         pytest.skip("a stream says its tokens before this fault")
     whole = {"streams": fault not in {"short_body", "empty_choices"}}  # of an answer that is one piece
     async with open_door(api, timeouts=QUICK if fault in HANGS else PATIENT, provider=whole) as door:
-        door.fakes["one"].will(fault, times=None, **options)  # type: ignore[arg-type]
-        if stream:
-            reply, events = await door.events()
-            assert reply.status == 200, reply.text
-            assert "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1]) == WORDS
-            assert events[-1] == "[DONE]"
-        else:
-            reply = await door.chat()
-            assert reply.status == 200, reply.text
-            assert reply.json["choices"][0]["message"]["content"] == WORDS
-        assert reply.headers["x-cairn-provider"] == "two"
-        assert reply.headers["x-cairn-attempts"] == str(times + 1)
+        door.fakes["one"].will(fault, times=None, **options)
+        told = await route.ask(door, stream=stream)
+        assert (told.status, told.text, told.finish, told.error) == (200, WORDS, "end", None), told.reply.text
+        assert (told.provider, told.reply.headers["x-cairn-attempts"]) == ("two", str(times + 1))
         assert await door.asked() == {"one": times, "two": 1}
         held = await door.holds()
         assert [(name, state) for name, state, _ in held] == [("one", ends)] * times + [("two", "settled")]
@@ -85,136 +101,120 @@ async def test_before_the_first_token_the_next_provider_answers(
         assert (budget["unreconciled_usd"] > 0) == (ends == "unreconciled")
         breaker = door.breaker("one")
         assert breaker._machine.fail_counter == (times if counts else 0)
-        assert SECRET not in reply.text
+        assert SECRET not in told.reply.text
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(("fault", "code"), [("content_policy", "content_policy"), ("bad_request", None)])
-async def test_what_the_caller_caused_is_not_routed_around(door: Door, fault: str, code: str | None, stream: bool) -> None:
-    door.fakes["one"].will(fault)  # type: ignore[arg-type]
-    reply = await door.chat(stream=stream)
-    assert reply.status == 400
-    assert reply.json["error"]["type"] == "invalid_request_error"
-    if code:
-        assert code in reply.json["error"]["code"]
+@pytest.mark.parametrize(
+    ("fault", "code", "route", "stream"), of_each_route([("content_policy", "content_policy_violation"), ("bad_request", None)])
+)
+async def test_what_the_caller_caused_is_not_routed_around(
+    door: Door, fault: Any, code: str | None, route: ClientRoute, stream: bool
+) -> None:
+    door.fakes["one"].will(fault)
+    told = await route.ask(door, stream=stream)
+    assert failed(told, 400, code), told.reply.text
+    assert told.error is not None
+    assert told.error.type == "invalid_request_error"
     assert await door.asked() == {"one": 1, "two": 0}
     assert await door.holds() == [("one", "released", None)]
     assert door.breaker("one")._machine.fail_counter == 0
 
 
-async def test_a_content_filters_finish_is_an_answer(door: Door) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_a_content_filters_finish_is_an_answer(door: Door, route: ClientRoute) -> None:
     door.fakes["one"].will("content_filter", after_tokens=2)
-    reply = await door.chat()
-    assert (reply.status, reply.json["choices"][0]["finish_reason"]) == (200, "content_filter")
+    told = await route.ask(door)
+    assert (told.finish, told.text) == ("filtered", "".join(full("hello")[:2]))
     door.fakes["one"].will("content_filter", after_tokens=0)
-    reply, events = await door.events()
-    assert [each["choices"][0]["finish_reason"] for each in events[:-1] if each["choices"][0]["finish_reason"]] == ["content_filter"]
+    told = await route.ask(door, stream=True)
+    assert (told.finish, told.text) == ("filtered", "")
     assert (await door.asked())["two"] == 0
 
 
-async def test_a_prompt_too_long_goes_on_only_to_a_larger_window(api: Api) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_a_prompt_too_long_goes_on_only_to_a_larger_window(api: Api, route: ClientRoute) -> None:
     async with open_door(api, "one", "two", "three", provider={"context_tokens": 1000}) as door:
         door.fakes["one"].will("context_too_long")
-        reply = await door.chat()
-        assert (reply.status, reply.json["error"]["code"]) == (400, "context_length_exceeded")
+        assert failed(await route.ask(door), 400, "context_length_exceeded")
         assert await door.asked() == {"one": 1, "two": 0, "three": 0}
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-async def test_an_answer_without_usage_is_counted_by_us(door: Door, stream: bool) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_an_answer_without_usage_is_counted_by_us(door: Door, route: ClientRoute, stream: bool) -> None:
     door.fakes["one"].will("no_usage")
-    reply = await door.chat(stream=stream)
-    assert reply.status == 200
+    told = await route.ask(door, stream=stream)
+    assert (told.status, told.text) == (200, WORDS)
     assert await door.holds() == [("one", "settled", "counted")]
-    assert (await door.money())["spent_usd"] > 0
+    (usage,) = told.usages
+    assert usage.input > 0
+    assert usage.output > 0
+    assert (await door.money())["spent_usd"] == pytest.approx(told.cost, abs=1e-12)
 
 
-async def test_an_echoed_model_is_named(door: Door) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_an_echoed_model_is_named(door: Door, route: ClientRoute) -> None:
     door.fakes["one"].will("wrong_model")
-    reply = await door.chat()
+    reply = (await route.ask(door)).reply
     assert reply.status == 200
     assert reply.headers["x-cairn-model"] == reply.json["model"] != "one-model"
 
 
-async def test_a_connection_that_was_closed_unannounced_costs_no_request(door: Door) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_a_connection_that_was_closed_unannounced_costs_no_request(door: Door, route: ClientRoute) -> None:
     door.fakes["one"].will("close_idle", times=None)
     for _ in range(4):
-        assert (await door.chat()).status == 200
+        assert (await route.ask(door)).status == 200
         await asyncio.sleep(0.06)
     assert (await door.asked())["two"] == 0
 
 
-async def test_unreachable_providers_take_no_money_and_little_time(api: Api) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_unreachable_providers_take_no_money_and_little_time(api: Api, route: ClientRoute) -> None:
     async with open_door(api, "one", "two") as door:
         candidates = door.catalog._ready
         candidates["one"].wire._base = "http://127.0.0.1:9/v1"  # type: ignore[attr-defined]
-        assert (await door.chat()).headers["x-cairn-provider"] == "two"
+        assert (await route.ask(door)).provider == "two"
         candidates["one"].wire._base = "http://no-such-host.invalid/v1"  # type: ignore[attr-defined]
-        assert (await door.chat()).headers["x-cairn-provider"] == "two"
+        assert (await route.ask(door)).provider == "two"
         assert [(name, state) for name, state, _ in await door.holds()] == [("one", "released"), ("two", "settled")] * 2
 
 
-async def test_when_all_fail_each_attempt_is_named_and_nothing_is_charged(door: Door) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_when_all_fail_each_attempt_is_named_and_nothing_is_charged(door: Door, route: ClientRoute, stream: bool) -> None:
     door.fakes["one"].will("500", times=None)
     door.fakes["two"].will("401", times=None)
-    reply = await door.chat()
-    error = reply.json["error"]
-    assert (reply.status, error["code"]) == (502, "all_providers_failed")
-    assert error["message"].count("one (one-model): it answered 500") == 2
-    assert "two (two-model): it rejected Cairn's API key (401)" in error["message"]
-    assert SECRET not in reply.text
+    told = await route.ask(door, stream=stream)
+    assert failed(told, 502, "all_providers_failed")
+    assert told.error is not None
+    assert told.error.type == "api_error"
+    assert told.error.message.count("one (one-model): it answered 500") == 2
+    assert "two (two-model): it rejected Cairn's API key (401)" in told.error.message
+    assert SECRET not in told.reply.text
     budget = await door.money()
     assert (budget["spent_usd"], budget["held_usd"]) == (0, 0)
 
 
-async def test_when_all_limit_the_rate_the_soonest_is_told(door: Door) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_when_all_limit_the_rate_the_soonest_is_told(door: Door, route: ClientRoute, stream: bool) -> None:
     door.fakes["one"].will("429", times=None, retry_after=40)
     door.fakes["two"].will("429", times=None, retry_after=datetime.now(UTC) + timedelta(seconds=20))
-    reply = await door.chat()
-    assert (reply.status, reply.json["error"]["code"]) == (429, "rate_limited")
-    assert 15 <= int(reply.headers["retry-after"]) <= 20
-    again = await door.chat()
-    assert again.status == 429
+    told = await route.ask(door, stream=stream)
+    assert failed(told, 429, "rate_limited")
+    assert told.error is not None
+    assert told.error.type == "rate_limit_error"
+    assert 15 <= int(told.reply.headers["retry-after"]) <= 20
+    assert (await route.ask(door, stream=stream)).status == 429
     assert await door.asked() == {"one": 1, "two": 1}  # nobody is sent there before its time
 
 
-@pytest.mark.parametrize("fault", ["empty_answer", "split_character", "half_character", "blank_finish", "unstreamed"])
-@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini"])
-@pytest.mark.parametrize("cached", [False, True], ids=["at once", "through the cache"])
-async def test_odd_answers_are_passed_on_and_paid(api: Api, fault: str, kind: str, cached: bool) -> None:
-    words = full("hello")
-    said = {"empty_answer": "", "split_character": WORDS.replace(words[2], f" 🦜{words[2]}"), "half_character": None}.get(fault, WORDS)
-    said = WORDS.replace(words[2], f" \ufffd{words[2]}") if said is None else said
-    async with open_door(api, kinds={"one": kind}, cached=cached) as door:
-        door.fakes["one"].will(fault, times=2, after_tokens=2)  # type: ignore[arg-type]
-        reply = await door.chat()
-        assert reply.status == 200, reply.text
-        assert (reply.json["choices"][0]["message"]["content"] or "") == said
-        reply, events = await door.events(stream_options={"include_usage": True}, cache=False)
-        assert (reply.status, events.pop()) == (200, "[DONE]")
-        assert events[-1]["usage"]["total_tokens"] > 0
-        assert [each["choices"][0]["finish_reason"] for each in events[:-1]][-1] == "stop"
-        assert "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1]) == said
-        assert await door.asked() == {"one": 2, "two": 0}
-        assert await door.holds() == [("one", "settled", "usage")] * 2
-
-
-@pytest.mark.parametrize(("fault", "status"), [("429", 429), ("503", 502)])
-@pytest.mark.parametrize("wait", ["1764320000", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["a date in seconds", "huge", "far away"])
-async def test_a_wait_that_no_provider_can_mean_is_told_capped(door: Door, wait: str, fault: str, status: int) -> None:
-    for fake in door.fakes.values():
-        fake.will(fault, times=None, retry_after=wait)  # type: ignore[arg-type]
-    for _ in range(2):  # in the provider's words, then in the breaker's
-        reply = await door.chat()
-        assert reply.status == status
-        assert 3590 <= int(reply.headers["retry-after"]) <= 3600
-
-
-async def test_the_requests_time_ends_it_whatever_hangs(api: Api) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_the_requests_time_ends_it_whatever_hangs(api: Api, route: ClientRoute) -> None:
     async with open_door(api, timeouts=TimeoutSettings(connect=1, first_token=5, idle=5, answer=5, total=2)) as door:
         door.fakes["one"].will("slow_headers", times=None)
-        reply = await door.chat()
-        assert (reply.status, reply.json["error"]["code"]) == (504, "deadline_exceeded")
+        assert failed(await route.ask(door), 504, "deadline_exceeded")
         assert [(name, state) for name, state, _ in await door.holds()] == [("one", "unreconciled")]
 
 
@@ -248,82 +248,82 @@ MIDDLE = ["stall", "cut", "eof", "error_in_stream", "malformed"]
 
 
 @pytest.mark.parametrize("fault", MIDDLE)
-async def test_a_stream_that_breaks_is_continued_by_the_next_provider(api: Api, fault: str) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_a_stream_that_breaks_is_continued_by_the_next_provider(api: Api, fault: Any, route: ClientRoute) -> None:
     async with open_door(api, provider={"prefill": True}, timeouts=QUICK if fault in HANGS else PATIENT) as door:
-        door.fakes["one"].will(fault, after_tokens=3)  # type: ignore[arg-type]
-        reply, events = await door.events("say 9 words", stream_options={"include_usage": True})
-        text = "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1] if each["choices"])
-        assert text == "".join(full("say 9 words"))
-        assert events[-1] == "[DONE]"
-        assert len({each["id"] for each in events[:-1]}) == 1
-        assert reply.headers["x-cairn-provider"] == "one"
-        assert events[-2]["usage"]["provider"] == "two"
+        door.fakes["one"].will(fault, after_tokens=3)
+        told = await route.ask(door, "say 9 words", stream=True)
+        assert (told.text, told.finish, told.error) == ("".join(full("say 9 words")), "end", None)
+        assert told.provider == "one"
+        assert '"provider":"two"' in told.reply.text
         held = await door.holds()
         assert [(name, state) for name, state, _ in held] == [("one", "settled"), ("two", "settled")]
         assert held[0][2] == "partial"
         budget = await door.money()
-        assert budget["spent_usd"] == pytest.approx(events[-2]["usage"]["cost_usd"], abs=1e-12)
+        assert budget["spent_usd"] == pytest.approx(told.cost, abs=1e-12)
         assert budget["held_usd"] == 0
 
 
 @pytest.mark.parametrize("prefill", [True, False], ids=["refused", "never asked"])
-async def test_where_no_one_continues_a_restarted_answer_is_joined_if_it_is_the_same(api: Api, prefill: bool) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_where_no_one_continues_a_restarted_answer_is_joined_if_it_is_the_same(api: Api, prefill: bool, route: ClientRoute) -> None:
     async with open_door(api, provider={"prefill": prefill}, fakes={"prefill": "refuse"}) as door:
         door.fakes["one"].will("cut", after_tokens=3)
-        _, events = await door.events("say 9 words")
-        text = "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1])
-        assert text == "".join(full("say 9 words"))
-        assert events[-1] == "[DONE]"
+        told = await route.ask(door, "say 9 words", stream=True)
+        assert (told.text, told.finish) == ("".join(full("say 9 words")), "end")
 
 
-async def test_a_provider_that_begins_anew_though_asked_to_continue_is_not_spliced(api: Api) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_a_provider_that_begins_anew_though_asked_to_continue_is_not_spliced(api: Api, route: ClientRoute) -> None:
     async with open_door(api, provider={"prefill": True}, fakes={"prefill": "restart"}) as door:
         door.fakes["one"].will("cut", after_tokens=5)
-        _, events = await door.events("say 20 words")
-        text = "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1])
-        assert text == "".join(full("say 20 words"))
+        told = await route.ask(door, "say 20 words", stream=True)
+        assert (told.text, told.finish) == ("".join(full("say 20 words")), "end")
 
 
 @pytest.mark.parametrize("rescue", [True, False], ids=["no one is left", "switched off"])
-async def test_a_stream_that_nobody_continues_ends_with_an_error_and_no_finish(api: Api, rescue: bool) -> None:
-    async with open_door(api, *(["one"] if rescue else ["one", "two"]), rescue=rescue) as door:
-        door.fakes["one"].will("cut", after_tokens=3)
-        reply, events = await door.events("say 9 words")
-        assert reply.status == 200
-        assert events[-1]["error"]["code"] == "stream_broken"
-        assert all(each["choices"][0]["finish_reason"] is None for each in events[:-1])
-        assert (await door.holds())[0] == ("one", "settled", "partial")
+@pytest.mark.parametrize("fault", MIDDLE)
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_a_stream_that_nobody_continues_ends_with_an_error_and_no_finish(
+    api: Api, rescue: bool, fault: Any, route: ClientRoute
+) -> None:
+    timeouts = QUICK if fault in HANGS else PATIENT
+    async with open_door(api, *(["one"] if rescue else ["one", "two"]), rescue=rescue, timeouts=timeouts) as door:
+        door.fakes["one"].will(fault, after_tokens=3)
+        told = await route.ask(door, "say 9 words", stream=True)
+        assert (told.status, told.finish, told.text) == (200, None, "".join(full("say 9 words")[:3]))
+        assert told.error is not None
+        assert told.error.code == "stream_broken"
+        assert await door.holds() == [("one", "settled", "partial")]
+        assert (await door.money())["held_usd"] == 0
 
 
-async def test_another_answer_is_never_spliced_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_another_answer_is_never_spliced_on(api: Api, monkeypatch: pytest.MonkeyPatch, route: ClientRoute) -> None:
     async with open_door(api, provider={"prefill": False}) as door:
         door.fakes["one"].will("cut", after_tokens=3)
-        stream = door.catalog._ready["two"].wire.stream
-
-        def other(call: Any) -> Any:
-            changed = [{"role": "user", "content": "quite another question"}]
-            return stream(type(call)(call.model, changed, call.parameters))
-
-        monkeypatch.setattr(door.catalog._ready["two"].wire, "stream", other)
-        _, events = await door.events("say 9 words")
-        assert events[-1]["error"]["code"] == "stream_broken"
-        text = "".join(each["choices"][0]["delta"].get("content") or "" for each in events[:-1])
-        assert "".join(full("say 9 words")).startswith(text)
+        door.fakes["two"].say("quite another answer to the same question")
+        told = await route.ask(door, "say 9 words", stream=True)
+        assert told.finish is None
+        assert told.error is not None
+        assert told.error.code == "stream_broken"
+        assert "".join(full("say 9 words")).startswith(told.text)
         assert [state for _, state, _ in await door.holds()] == ["settled", "settled"]
 
 
-async def test_comments_are_no_tokens(api: Api) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_comments_are_no_tokens(api: Api, route: ClientRoute) -> None:
     async with open_door(api, timeouts=QUICK) as door:
         door.fakes["one"].will("comments_only")
-        reply, events = await door.events()
-        assert (reply.headers["x-cairn-provider"], events[-1]) == ("two", "[DONE]")
+        told = await route.ask(door, stream=True)
+        assert (told.provider, told.text, told.finish) == ("two", WORDS, "end")
 
 
-async def left(door: Door, *, stream: bool, after_bytes: int) -> None:
+async def left(door: Door, route: ClientRoute, *, stream: bool, after_bytes: int) -> None:
     """A caller that hangs up: before anything came, or after so many bytes."""
-    body = {"model": "auto", "stream": stream, "messages": [{"role": "user", "content": "say 400 words"}]}
+    body = route.body("say 400 words", stream=stream, max_tokens=None, tools=())
     async with aiohttp.ClientSession() as http:
-        request = http.post(f"{door.api.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {door.key}"})
+        request = http.post(door.api.url + route.path, json=body, headers={"authorization": f"Bearer {door.key}"})
         if after_bytes:
             reply = await request
             await reply.content.readexactly(after_bytes)
@@ -339,10 +339,13 @@ async def left(door: Door, *, stream: bool, after_bytes: int) -> None:
 @pytest.mark.parametrize(
     ("stream", "after_bytes", "state"), [(False, 0, "unreconciled"), (True, 0, "unreconciled"), (True, 2000, "settled")]
 )
-async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(api: Api, stream: bool, after_bytes: int, state: str) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(
+    api: Api, stream: bool, after_bytes: int, state: str, route: ClientRoute
+) -> None:
     pace = {"per_token_ms": 10} if after_bytes else {"first_token_ms": 30_000}
     async with open_door(api, fakes=pace, timeouts=TimeoutSettings(first_token=30, idle=30, answer=30)) as door:
-        await left(door, stream=stream, after_bytes=after_bytes)
+        await left(door, route, stream=stream, after_bytes=after_bytes)
         async with asyncio.timeout(60):
             while not door.fakes["one"].asked[0].disconnected or not await door.holds() or (await door.holds())[0][1] == "held":
                 await asyncio.sleep(0.02)
@@ -353,33 +356,34 @@ async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(api: Api, s
         assert door.breaker("one")._machine.fail_counter == 0
 
 
-async def test_without_postgresql_nothing_is_sent(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.errors import DatabaseUnavailable
-
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_without_postgresql_nothing_is_sent(door: Door, monkeypatch: pytest.MonkeyPatch, route: ClientRoute, stream: bool) -> None:
     async def away(*_: object) -> object:
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr(door.api.services.budget.ledger._holds, "value", away)
-    reply = await door.chat()
-    assert (reply.status, "retry-after" in reply.headers) == (503, True)
+    told = await route.ask(door, stream=stream)
+    assert (failed(told, 503), "retry-after" in told.reply.headers) == (True, True)
     assert await door.asked() == {"one": 0, "two": 0}
 
 
-async def test_what_is_not_affordable_is_402_and_nothing_is_sent(api: Api) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_what_is_not_affordable_is_refused_and_nothing_is_sent(api: Api, route: ClientRoute, stream: bool) -> None:
     async with open_door(api, limit_usd=0.0001) as door:
-        reply = await door.chat(max_tokens=1000)
-        assert (reply.status, reply.json["error"]["code"], reply.headers["x-should-retry"]) == (402, "budget_exceeded", "false")
-        assert "$0.000100 left" in reply.json["error"]["message"]
+        told = await route.ask(door, stream=stream, max_tokens=1000)
+        assert failed(told, 402, "budget_exceeded")
+        assert told.error is not None
+        assert told.reply.headers["x-should-retry"] == "false"
+        assert "$0.000100 left" in told.error.message
         assert await door.asked() == {"one": 0, "two": 0}
-        assert (await door.chat(max_tokens=10)).status == 200
+        assert (await route.ask(door, max_tokens=10)).status == 200
 
 
-async def test_a_cheaper_provider_is_taken_where_a_dear_one_is_not_affordable(api: Api) -> None:
+@pytest.mark.parametrize("route", EACH_ROUTE)
+async def test_a_cheaper_provider_is_taken_where_a_dear_one_is_not_affordable(api: Api, route: ClientRoute) -> None:
     async with open_door(api, limit_usd=0.001) as door:
-        from dataclasses import replace
-
-        from app.budget.prices import Price
-
         door.catalog._ready["one"] = replace(door.catalog._ready["one"], price=Price(10**12, 10**12))
-        reply = await door.chat(max_tokens=10)
-        assert (reply.status, reply.headers["x-cairn-provider"], reply.headers["x-cairn-attempts"]) == (200, "two", "1")
+        told = await route.ask(door, max_tokens=10)
+        assert (told.status, told.provider, told.reply.headers["x-cairn-attempts"]) == (200, "two", "1")

@@ -226,9 +226,25 @@ async def test_a_parsed_answer_has_its_schema(api: Api) -> None:
 async def test_an_answer_that_is_cut_at_its_bound_is_incomplete(api: Api) -> None:
     cut = Streamed([chunk({"role": "assistant", "content": "Riv"}), chunk({}, "length"), "[DONE]"])
     async with ScriptedProvider(cut) as fake, open_door(api, hostile=scripted(one=fake)) as door:
-        name, last = events_of(await post(door, {"stream": True, "max_output_tokens": 16}))[-1]
+        events = events_of(await post(door, {"stream": True, "max_output_tokens": 16}))
+        name, last = events[-1]
         assert (name, last["response"]["status"]) == ("response.incomplete", "incomplete")
         assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+        (item,) = [data["item"] for each, data in events if each == "response.output_item.done"]
+        assert (item["status"], last["response"]["output"]) == ("incomplete", [item])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_response_repeats_what_was_asked_at_its_end(door: Door, stream: bool) -> None:
+    form = {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}
+    asked = {"instructions": "Be brief.", "tools": [LOOK, PATCH], "tool_choice": {"type": "custom", "name": "apply_patch"}}
+    reply = await post(door, {"stream": stream, **asked, "text": {"format": form, "verbosity": "low"}})
+    told = events_of(reply)[-1][1]["response"] if stream else reply.json
+    assert {name: told[name] for name in asked} == asked
+    assert told["text"] == {"format": form, "verbosity": "low"}
+    plain = (await post(door, {})).json
+    assert (plain["instructions"], plain["tools"], plain["tool_choice"]) == (None, [], "auto")
+    assert plain["text"] == {"format": {"type": "text"}}
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -273,3 +274,19 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 def test_a_half_is_no_excuse_for_what_is_no_json(raw: bytes) -> None:
     with pytest.raises(ProviderError):
         answers.decoded_whole(raw)
+
+
+@pytest.mark.parametrize(
+    ("event", "foreign"),
+    [({"type": "notice"}, True), ({}, True), ({"choices": []}, False), ({"usage": {}}, False), ({"error": "x"}, False), ([], False)],
+)
+def test_an_event_of_another_format_is_told_from_a_chunk(event: object, foreign: bool) -> None:
+    assert answers.is_foreign(event) is foreign
+
+
+def test_our_usage_is_the_only_one_in_an_answer() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1}
+    raw = msgspec.json.encode({"choices": [{"message": {"content": "x"}, "usage": usage}], "x_groq": {"id": "a", "usage": usage}})
+    told = msgspec.json.decode(answers.with_usage(raw, TokenUsage(5, 7)))
+    assert told["usage"]["total_tokens"] == 12
+    assert (told["choices"], told["x_groq"]) == ([{"message": {"content": "x"}}], {"id": "a"})

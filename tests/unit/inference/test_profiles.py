@@ -20,7 +20,7 @@ FACTS = [
     ("openai", "chat", False, True, False, 1.0, 1, 40, {"takes_developer", "takes_refusals"}),
     ("groq", "chat", False, True, True, 1.1, 1, 40, set()),
     ("local", "chat", True, True, False, 1.2, 1, None, {"takes_unlisted", "takes_anthropic_fields"}),
-    ("anthropic", "messages", False, True, True, 1.15, 2, None, set()),
+    ("anthropic", "messages", False, True, True, 1.15, 2, None, {"caches_when_asked"}),
     ("gemini", "gemini", False, True, False, 1.15, 1, None, {"fetches_urls"}),
     ("azure", None, False, False, False, 1.0, 1, None, set()),
     ("cairn", None, False, False, False, 1.2, 2, None, {"runs_here"}),
@@ -49,7 +49,7 @@ def test_each_kind_has_its_facts(
     found = profile_of(kind)
     assert (found.kind, found.dialect, found.needs_address) == (kind, dialect, needs_address)
     assert (found.streams, found.prefill) == (streams, prefill)
-    assert (found.token_margin, found.cache_write_factor, found.max_call_id_chars) == (margin, Fraction(cache_write), id_chars)
+    assert (found.token_margin, found.cache_write_factors[1], found.max_call_id_chars) == (margin, Fraction(cache_write), id_chars)
     assert {name for name in YES_OR_NO if getattr(found, name)} == yes
 
 
@@ -62,7 +62,10 @@ def test_every_entry_stands_in_the_table_under_its_own_name() -> None:
 def test_a_kind_without_an_entry_is_never_taken_for_cheaper_than_one_with(each: ProviderProfile) -> None:
     other = profile_of("somebody's own")
     assert other.token_margin >= each.token_margin >= 1
-    assert other.cache_write_factor >= each.cache_write_factor >= 1
+    for dearer, factor in zip(other.cache_write_factors, each.cache_write_factors, strict=True):
+        assert dearer >= factor >= 1
+    assert each.caches_when_asked >= other.caches_when_asked
+    assert each.documents >= other.documents
     assert all(other.effort_tokens[effort] >= tokens for effort, tokens in each.effort_tokens.items())
 
 

@@ -50,6 +50,9 @@ def openai_again() -> Iterator[None]:
         (scope("/v1/models"), "openai"),
         (scope("/v1/models", anthropic_version="2023-06-01"), "anthropic"),
         (scope("/v1/models/auto", anthropic_version="2023-06-01"), "anthropic"),
+        (scope("/v1/responses", originator="codex_exec"), "codex"),
+        (scope("/v1/responses", originator="another"), "openai"),
+        (scope("/v1/chat/completions", originator="codex_exec"), "openai"),
     ],
 )
 def test_the_path_chooses_the_shape(given: Scope, shape: str) -> None:
@@ -158,3 +161,19 @@ async def test_a_refusal_before_any_route_takes_the_shape_of_its_path() -> None:
 
         await refusals.refusing(refusal)(scope(path), receive, send)
         assert set(json.loads(sent[1]["body"])) == keys
+
+
+def test_codex_is_told_of_a_used_up_budget_in_the_words_that_it_shows_and_other_errors_as_openai_tells_them() -> None:
+    error_shapes.choose(scope("/v1/responses", originator="codex_exec"))
+    request_ids.choose("the-id")
+    told = "The budget of jos\u00e9 has $0.04 left."
+    reply = errors.reply_to(tree.BudgetExceeded(told, unit="nanousd", left=1, asked=2, resets_at=clock.now()))
+    body = json.loads(reply.body)["error"]
+    assert (reply.status_code, body["type"], body["code"], body["message"]) == (429, "usage_limit_reached", "budget_exceeded", told)
+    assert reply.headers["x-codex-promo-message"] == "The budget of jos? has $0.04 left"
+    assert reply.headers["x-should-retry"] == "false"
+    for kind in (tree.NotFound, tree.InvalidInput, tree.Unavailable):
+        reply = errors.reply_to(made(kind))
+        error_shapes.choose(scope("/v1/responses"))
+        assert (reply.status_code, reply.body) == (errors.reply_to(made(kind)).status_code, errors.reply_to(made(kind)).body)
+        error_shapes.choose(scope("/v1/responses", originator="codex_exec"))

@@ -30,6 +30,7 @@ from app.inference.dialects.responses.items import (
     thought,
     usage_object,
 )
+from app.inference.dialects.responses.request_writing import repeated
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import parse_usage
 
@@ -131,12 +132,14 @@ def write_answer(answer: WholeAnswer, asked: Conversation | None, *, extra: Mapp
     for part in choice.parts:
         if (item := item_of(part, head["id"], len(output), groups)) is not None:
             output.append(item)
+    if output:
+        output[-1] = last_item(output[-1], choice.reason)
     usage = None if answer.usage is None else {**usage_object(answer.usage), **extra}
-    return finished(head, output, choice.reason, usage)
+    return finished(head, output, choice.reason, usage, asked)
 
 
 def head_of(name: str | None, model: str | None, created: int | None, asked: Conversation | None) -> Json:
-    """Return a response that has just begun. What the caller sent isn't told again but for its options: its prompt and tools are long."""
+    """Return a response that has just begun. Of what the caller sent only short options are told yet: `finished` repeats the rest."""
     options = None if asked is None else asked.options
     reasoning = None if options is None else options.reasoning
     return {
@@ -165,11 +168,20 @@ def head_of(name: str | None, model: str | None, created: int | None, asked: Con
     }
 
 
-def finished(head: Json, output: Sequence[Json], reason: StopReason, usage: Json | None) -> Json:
+def finished(head: Json, output: Sequence[Json], reason: StopReason, usage: Json | None, asked: Conversation | None) -> Json:
     """Return a response as it is at its end."""
-    refused = any(part.get("type") == "refusal" for item in output for part in item.get("content") or ())
-    told, details = status(reason, refused=refused)
-    return {**head, "status": told, "incomplete_details": details, "output": list(output), "usage": usage}
+    told, details = status(reason, refused=any(_refuses(item) for item in output))
+    more = {} if asked is None else repeated(asked)
+    return {**head, **more, "status": told, "incomplete_details": details, "output": list(output), "usage": usage}
+
+
+def last_item(item: Json, reason: StopReason) -> Json:
+    """Return the last item of a response that ended for this reason: where that cut the answer off, it is incomplete itself."""
+    return {**item, "status": status(reason, refused=_refuses(item))[0]} if "status" in item else item
+
+
+def _refuses(item: Json) -> bool:
+    return any(part.get("type") == "refusal" for part in item.get("content") or ())
 
 
 def item_of(part: Part, response: str, place: int, groups: Mapping[str, ToolNamespace]) -> Json | None:

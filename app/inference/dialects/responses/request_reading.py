@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from app.errors import InvalidInput
 from app.inference.conversation import (
     Conversation,
     HostedTool,
@@ -124,13 +123,15 @@ def _reasoning(request: Fields) -> Reasoning | None:
 
 
 def _tools(request: Fields) -> tuple[ToolDefinition | HostedTool, ...]:
-    found = [made for tool in request.objects("tools", maximum=MAX_TOOLS) for made in _tool(tool)]
+    found: list[ToolDefinition | HostedTool] = []
     names: set[str] = set()
-    for made in found:
-        if isinstance(made, ToolDefinition):
-            if made.name in names:
-                raise InvalidInput(f"tools has the name {made.name!r} a second time: tools need names of their own.", param="tools")
-            names.add(made.name)
+    for tool in request.objects("tools", maximum=MAX_TOOLS):
+        for made in _tool(tool):
+            found.append(made)
+            if isinstance(made, ToolDefinition):
+                if made.name in names:
+                    raise tool.wrong("name", f"is {made.name!r} a second time: tools need names of their own")
+                names.add(made.name)
     return tuple(found)
 
 
@@ -172,6 +173,8 @@ def _tool_choice(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]
     match request.value("tool_choice"):
         case None:
             return None
+        case "required" if not tools:
+            raise request.wrong("tool_choice", "demands a tool call, but the request has no tools: define them, or leave it out")
         case ("auto" | "none" | "required") as mode:
             return ToolChoice(mode)
         case {"type": "function" | "custom"} as given:

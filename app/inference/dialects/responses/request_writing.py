@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from app.inference.conversation import Conversation, HostedTool, Options, OutputFormat, Reasoning, ToolChoice, ToolDefinition
+from app.inference.conversation import (
+    Conversation,
+    HostedTool,
+    Options,
+    OutputFormat,
+    Reasoning,
+    Text,
+    ToolChoice,
+    ToolDefinition,
+    Turn,
+)
 from app.inference.dialects.dialect import WrittenRequest
 from app.inference.dialects.dropped import Dropped
 from app.inference.dialects.efforts import effort_of
@@ -41,6 +51,22 @@ def write_request(conversation: Conversation) -> WrittenRequest:
         elif name not in HARMLESS:
             dropped.add(name)
     return WrittenRequest(body, dropped.names)
+
+
+def repeated(asked: Conversation) -> Json:
+    """Return the fields of a request that its response repeats, beside the short ones of its head."""
+    match asked.turns:
+        case (Turn("system", (Text(text=said),)), *_):
+            instructions: str | None = said
+        case _:
+            instructions = None
+    text = _options(asked.options, Dropped()).get("text") or {}
+    return {
+        "instructions": instructions,
+        "text": {"format": {"type": "text"}, **text},
+        "tools": _tools(asked.tools, Dropped()),
+        "tool_choice": "auto" if asked.options.tool_choice is None else _choice(asked.options.tool_choice, asked),
+    }
 
 
 def _options(options: Options, dropped: Dropped) -> Json:

@@ -16,7 +16,7 @@ from app.budget.prices import TokenUsage
 from app.inference.answer_events import AnswerStarted, ArgumentsDelta, CitationDelta, Delta, PartStarted, SignatureDelta
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation
 from app.inference.dialects.ordered_writing import OrderedEventWriter, OrderedPart
-from app.inference.dialects.responses.answers import finished, head_of, item_of
+from app.inference.dialects.responses.answers import finished, head_of, item_of, last_item
 from app.inference.dialects.responses.items import Json, item_id, namespaces_of, usage_object
 
 PING = b": ping\n\n"
@@ -63,12 +63,15 @@ class ResponsesEventWriter(OrderedEventWriter[_Part]):
 
     def end(self, usage: TokenUsage, *, extra: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
-        whole = finished(self._head, self._output, self._ended().reason, {**usage_object(usage), **extra})
+        whole = finished(self._head, self._output, self._ended().reason, {**usage_object(usage), **extra}, self._asked)
         yield self._event(f"response.{whole['status']}", response=whole)
 
     def failed(self, code: str, message: str) -> Iterator[bytes]:
         """Yield the end of a stream that can't be completed."""
         yield from self._start_once(AnswerStarted())
+        for part in self._parts:
+            if part.ended:
+                yield from self._close(part)
         error = {"code": code, "message": message}
         yield self._event("response.failed", response={**self._head, "status": "failed", "error": error, "output": self._output})
 
@@ -83,6 +86,10 @@ class ResponsesEventWriter(OrderedEventWriter[_Part]):
     def _take_turn(self, part: _Part) -> Iterator[bytes]:
         if part.started.kind == "tool_call" and part.id is None:
             yield from self._open(part)
+
+    def _may_close(self) -> bool:
+        """Keep the last item open until the reason of the end is known, which says whether it is complete."""
+        return len(self._parts) > 1 or self._choice_end is not None
 
     def _write(self, part: _Part, delta: Delta) -> Iterator[bytes]:
         """Write one delta of the part whose turn it is. A thought's proof is told with its finished item."""
@@ -125,6 +132,8 @@ class ResponsesEventWriter(OrderedEventWriter[_Part]):
         item = None if whole is None else item_of(whole, self._head["id"], place, self._groups)
         if item is None:
             return
+        if self._choice_end is not None and part is self._parts[-1]:
+            item = last_item(item, self._choice_end.reason)
         if part.id is None and isinstance(whole, Opaque):
             yield self._event("response.output_item.added", output_index=place, item=item)
         elif part.id is None:
