@@ -42,7 +42,6 @@ from app.web.requester import Payer, Reader, services_of
 HELLO_PATH = "/api/hello"
 COUNT_PATH = f"{MESSAGES_PATH}/count_tokens"
 FORWARDED, USUAL_VERSION, MAX_HEADER_CHARS = ("anthropic-version", "anthropic-beta"), "2023-06-01", 4_096
-"""Types of the tools that Anthropic defines and the caller runs: they cost nothing but their tokens."""
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
@@ -85,7 +84,7 @@ class TokenCount(ResponseBody):
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
-    services = services_of(request)
+    services, original = services_of(request), original_request(request, body)
     uses = services.settings.inference.hosted_tool_uses
     original, conversation = original_request(request, body), await off_the_loop(partial(read_conversation, body, uses=uses), size)
     context = call_context(request, payer, "chat", x_cairn_project, body)

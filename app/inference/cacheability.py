@@ -66,6 +66,8 @@ def uses_tools(request: ChatRequest) -> bool:
     """Tell whether a request offers tools, or its conversation holds a call of one or a result."""
     if any(request.parameters.get(name) for name in cached_answer.TOOL_FIELDS) or defined_by_vendor(request.conversation):
         return True
+    if request.conversation is not None and request.conversation.tools:
+        return True  # also those that Chat Completions can't say
     return any(each.get("role") in TOOL_ROLES or any(each.get(name) for name in TOOL_CALLS) for each in request.messages)
 
 

@@ -46,7 +46,9 @@ def check(candidate: ChainProvider, request: ChatRequest) -> None:
 
 def _unbounded(candidate: ChainProvider, tool: HostedTool) -> str | None:
     """Return why what a hosted tool costs at this provider can't be bounded; None if it can."""
-    if tool.dialect != candidate.dialect:
+    if tool.dialect not in SPOKEN:
+        return None  # nobody could run it: left out, and named
+    if tool.dialect != candidate.profile.dialect:
         return f"the provider {candidate.name} doesn't have it"
     if hosted_tools.runs_at_caller(tool):
         return None

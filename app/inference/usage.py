@@ -33,6 +33,9 @@ CACHE_WRITES: Sequence[tuple[str, ...]] = (
     ("prompt_tokens_details", "cache_write_tokens"),
     ("input_tokens_details", "cache_write_tokens"),
 )
+PROMPT_COUNT, TOOL_PROMPT_COUNT, CANDIDATES_COUNT = "promptTokenCount", "toolUsePromptTokenCount", "candidatesTokenCount"
+THOUGHTS_COUNT, CACHED_COUNT, TOTAL_COUNT = "thoughtsTokenCount", "cachedContentTokenCount", "totalTokenCount"
+"""Gemini's names. A count of 0 is left out there; thoughts stand beside the candidates, results of hosted tools beside the prompt."""
 CACHE_WRITES_1H: Sequence[tuple[str, ...]] = (
     ("cache_creation", "ephemeral_1h_input_tokens"),
     ("prompt_tokens_details", "cache_creation_token_details", "ephemeral_1h_input_tokens"),
@@ -42,9 +45,6 @@ SPLIT_WRITES = (CACHE_WRITES_5M, CACHE_WRITES_1H)
 """Anthropic's split of the cache writes by lifetime, in its own usage and as litellm writes it."""
 TOOL_USES, USES_SUFFIX = "server_tool_use", "_requests"
 """Anthropic's uses of the tools that it runs itself: {"web_search_requests": 2}."""
-PROMPT_COUNT, TOOL_PROMPT_COUNT, CANDIDATES_COUNT = "promptTokenCount", "toolUsePromptTokenCount", "candidatesTokenCount"
-THOUGHTS_COUNT, CACHED_COUNT, TOTAL_COUNT = "thoughtsTokenCount", "cachedContentTokenCount", "totalTokenCount"
-"""Gemini's names. A count of 0 is left out there; thoughts stand beside the candidates, results of hosted tools beside the prompt."""
 REASONING: Sequence[tuple[str, ...]] = (("completion_tokens_details", "reasoning_tokens"), ("output_tokens_details", "reasoning_tokens"))
 
 

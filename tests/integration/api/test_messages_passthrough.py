@@ -125,7 +125,7 @@ async def test_a_vendors_tool_skips_providers_that_dont_know_it(api: Api) -> Non
     async with open_door(api, "one") as door:
         reply = await post(door, body)
         assert reply.status == 400
-        assert "tools[1] is bash_20250124, which only the models of its own vendor know" in reply.text
+        assert "tools[1] is bash_20250124, a tool that the vendor runs or defines itself: the provider one doesn't have it" in reply.text
         assert (await door.money())["spent_usd"] == 0
 
 
