@@ -31,11 +31,14 @@ def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
 
 
 def own_tokens(candidate: ChainProvider, request: ChatRequest) -> int:
-    """Bound the tokens that Chat Completions doesn't show of a prompt that is written anew: no token is smaller than a byte."""
+    """Bound the tokens of what `own_data` returns: none is smaller than a byte. What a vendor adds for its tools is counted apart."""
+    return sum(len(msgspec.json.encode(each)) for each in own_data(candidate, request))
+
+
+def own_data(candidate: ChainProvider, request: ChatRequest) -> list[object]:
+    """Return what of the prompt Chat Completions doesn't show, as JSON."""
     conversation = request.conversation
-    if conversation is None or conversation.dialect != candidate.dialect:
-        return 0
-    return sum(len(msgspec.json.encode(each)) for each in _own_data(conversation))
+    return [] if conversation is None or conversation.dialect != candidate.dialect else list(_own_data(conversation))
 
 
 def _own_data(conversation: Conversation) -> Iterator[object]:

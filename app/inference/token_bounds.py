@@ -10,7 +10,7 @@ from app.inference.allowance import off_the_loop
 from app.inference.cache_marks import asked_writes
 from app.inference.chain import ChainProvider
 from app.inference.hosted_tools import defined_by_vendor, hosted_tools, is_contained, name_of, rounds_of, uses_of
-from app.inference.own_parts import own_tokens
+from app.inference.own_parts import own_data, own_tokens
 from app.inference.request import ChatRequest
 from app.tokens import count_json, count_media, count_messages, count_text, document_chars, media_chars
 
@@ -86,7 +86,7 @@ def cache_writes(request: ChatRequest, candidate: ChainProvider) -> CacheWrites:
     if not candidate.profile.caches_when_asked:
         return "1h"
     given: tuple[object, ...] = (request.messages, request.tools)
-    return asked_writes([*given, request.parameters, sent_on(request, candidate)])
+    return asked_writes([*given, request.parameters, sent_on(request, candidate), own_data(candidate, request)])
 
 
 async def bound_texts(texts: Sequence[str], candidate: ChainProvider) -> TokenBounds:
