@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -26,19 +26,22 @@ from app.api import (
     redaction,
     reference,
     responses,
+    session_costs,
     sessions,
     writing,
 )
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
+from app.web.authenticated_route import AuthenticatedRoute
 from app.web.authentication import Authentication, PathAccess
-from app.web.error_shapes import MESSAGES_PATH
+from app.web.error_shapes import MESSAGES_PATH, RESPONSES_PATH
 from app.web.fair_turns import FairTurns
+from app.web.fast_path import EndpointCall, FastPath
 from app.web.position import Position
 from app.web.request_middleware import BodyLimit, RequestMiddleware
 
-MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, responses.PATH)
+MODEL_CALLS = ("/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, RESPONSES_PATH)
 ACCESS = PathAccess(
     open=frozenset({"/healthz", "/readyz", anthropic.HELLO_PATH, reference.DESCRIPTION_PATH, reference.DOCS_PATH}),
     pages=dashboard.PATH,
@@ -66,6 +69,7 @@ ROUTERS = (
     redaction,
     accounts,
     budgets,
+    session_costs,
     caches,
     messages,
     models,
@@ -98,7 +102,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Add the middleware from the innermost to the outermost: authentication, read positions (only with replicas), the request."""
+    """Add the middleware from the innermost to the outermost: the fast path of model calls, authentication, read positions (only with
+    replicas), the request.
+    """
+    app.add_middleware(FastPath, calls={("POST", each.path): EndpointCall(each) for each in _routes(MODEL_CALLS)})
     app.add_middleware(Authentication, access=ACCESS)
     model_calls = {("POST", path) for path in MODEL_CALLS}
     if settings.database.replica_urls:  # calls of models are exempt: they read the ledger, which is only ever read at the primary
@@ -111,3 +118,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         server.max_upload_bytes + server.max_body_bytes, "server.max_upload_bytes + server.max_body_bytes"
     )
     app.add_middleware(RequestMiddleware, limit=BodyLimit(server.max_body_bytes, "server.max_body_bytes"), limits=limits)
+
+
+def _routes(paths: Collection[str]) -> Iterator[AuthenticatedRoute]:
+    """Find the routes that take a POST at these paths."""
+    for module in ROUTERS:
+        for route in module.router.routes:
+            if isinstance(route, AuthenticatedRoute) and route.path in paths and "POST" in (route.methods or ()):
+                yield route

@@ -28,6 +28,7 @@ from app.budget.views import MonthLimit
 from app.inference.allowance import off_the_loop
 from app.inference.conversation import Conversation
 from app.inference.dialects.messages import MESSAGES, PING, read_request
+from app.inference.hosted_tools import bounded_tools
 from app.inference.request import Receipt
 from app.inference.stream import summary
 from app.web import budget_headers, request_ids
@@ -81,8 +82,10 @@ class TokenCount(ResponseBody):
 )
 async def create_message(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
-    conversation = await off_the_loop(partial(read_conversation, body), size)
-    services, context = services_of(request), call_context(request, payer, "chat", x_cairn_project)
+    services = services_of(request)
+    uses = services.settings.inference.hosted_tool_uses
+    conversation = await off_the_loop(partial(read_conversation, body, uses=uses), size)
+    context = call_context(request, payer, "chat", x_cairn_project, body)
     conversations = services.inference.conversations
     limit = await services.budget.month_limits.read(payer)  # before the call: an open stream must not wait
     if stream_asked(body):
@@ -103,8 +106,10 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 )
 async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
-    conversation = await off_the_loop(partial(read_conversation, body, counted=True), size)
-    return TokenCount(input_tokens=await services_of(request).inference.conversations.input_tokens(conversation, size=size))
+    services = services_of(request)
+    uses = services.settings.inference.hosted_tool_uses
+    conversation = await off_the_loop(partial(read_conversation, body, uses=uses, counted=True), size)
+    return TokenCount(input_tokens=await services.inference.conversations.input_tokens(conversation, size=size))
 
 
 @router.head(
@@ -114,8 +119,13 @@ async def hello() -> Response:
     return Response()
 
 
-def read_conversation(body: dict[str, Any], *, counted: bool = False) -> Conversation:
-    """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run."""
+def read_conversation(body: dict[str, Any], *, uses: int, counted: bool = False) -> Conversation:
+    """Read a request. Raises InvalidInput, which names the field; also for a tool that a provider itself would run at an unknown price.
+
+    `uses`: the limit that is written into the request where such a tool has none.
+    """
+    if isinstance(tools := body.get("tools"), list):
+        body["tools"] = bounded_tools(tools, uses=uses)
     conversation = read_request(body, counted=counted)
     check_model(conversation)
     refuse_hosted_tools(conversation, body, instead="a tool of your own with an input_schema")

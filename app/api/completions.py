@@ -81,7 +81,17 @@ class RefusalPart(RequestBody):
     refusal: str
 
 
-KINDS = ("text", "image_url", "refusal")
+class InlineFile(RequestBody):
+    file_data: Annotated[str, Field(pattern=r"^data:application/pdf;base64,")]
+    filename: str | None = Field(None, max_length=512)
+
+
+class DocumentPart(RequestBody):
+    type: Literal["file"]
+    file: InlineFile
+
+
+KINDS = ("text", "image_url", "file", "refusal")
 
 
 def _kind(part: object) -> str | None:
@@ -91,12 +101,15 @@ def _kind(part: object) -> str | None:
 
 
 Part = Annotated[
-    Annotated[TextPart, Tag("[text]")] | Annotated[ImagePart, Tag("[image_url]")] | Annotated[RefusalPart, Tag("[refusal]")],
+    Annotated[TextPart, Tag("[text]")]
+    | Annotated[ImagePart, Tag("[image_url]")]
+    | Annotated[DocumentPart, Tag("[file]")]
+    | Annotated[RefusalPart, Tag("[refusal]")],
     Discriminator(
         _kind,
         custom_error_type="kind_of_part",
-        custom_error_message=f"is of a type that isn't taken: {', '.join(KINDS)} are. The price of a file, audio or a video can't be"
-        " bounded before the call: send its text",
+        custom_error_message=f"is of a type that isn't taken: {', '.join(KINDS)} are. The price of audio, a video or a file at the"
+        " provider can't be bounded before the call: send its text",
     ),
 ]
 
@@ -234,7 +247,7 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
         raise InvalidInput(
             f"max_tokens, times n where that is given, is above {MAX_PRODUCED_TOKENS:,}: ask for less at a time.", param="max_tokens"
         )
-    context = call_context(request, payer, "chat", x_cairn_project)
+    context = call_context(request, payer, "chat", x_cairn_project, given)
     engine = services_of(request).inference.engine
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage

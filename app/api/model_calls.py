@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Mapping
 from time import perf_counter
+from types import MappingProxyType
 from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import Header, Request
 
 from app.accounts.requester import Requester
+from app.api.call_origin import origin_of
 from app.api.schema import ProjectName
 from app.errors import InvalidInput
 from app.inference.conversation import Conversation, HostedTool
 from app.inference.conversations import AnswerStream
 from app.inference.dialects.dialect import EventWriter
+from app.inference.hosted_tools import is_bounded
 from app.inference.request import CacheMode, CallContext, Receipt
 from app.inference.stream import summary
 from app.money import usd_text
@@ -26,13 +29,26 @@ from app.web.rate_limits import token_counter
 NAME, MAX_NAMED = re.compile(r"[A-Za-z0-9_.-]{1,64}"), 20
 """Names of a caller's fields that may be echoed in a header (no header injection), and how many of them."""
 
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 Project = Annotated[ProjectName | None, Header(alias="x-cairn-project", description="The call's project, for the request log.")]
 
 
-def call_context(request: Request, payer: Requester, default_purpose: str, project: str | None) -> CallContext:
-    """Return the context of a call. `default_purpose`: its purpose where the caller names none."""
+def call_context(
+    request: Request, payer: Requester, default_purpose: str, project: str | None, body: Mapping[str, Any] = NO_FIELDS
+) -> CallContext:
+    """Return the context of a call. `default_purpose`: its purpose where the caller names none. `body`: the request's, if it may name
+    the session.
+    """
     assert payer.developer_id is not None
-    return CallContext(payer.developer_id, payer.team_id, uuid4().hex, payer.purpose or default_purpose, project, token_counter(request))
+    return CallContext(
+        payer.developer_id,
+        payer.team_id,
+        uuid4().hex,
+        payer.purpose or default_purpose,
+        project,
+        token_counter(request),
+        origin_of(request.scope, body),
+    )
 
 
 def cache_mode(request: Request, *, asked: bool | None = None) -> CacheMode:
@@ -57,6 +73,8 @@ def receipt_headers(request: Request, receipt: Receipt) -> dict[str, str]:
     }
     if receipt.left is not None:
         headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
+    if receipt.bypass is not None:
+        headers["x-cairn-cache-bypass"] = receipt.bypass
     if receipt.saved is not None:
         headers["x-cairn-saved-usd"] = usd_text(receipt.saved)
     if receipt.similarity is not None:
@@ -81,11 +99,12 @@ def check_model(conversation: Conversation) -> None:
 
 
 def refuse_hosted_tools(conversation: Conversation, body: Mapping[str, Any], *, left_out: tuple[str, ...] = (), instead: str) -> None:
-    """Raise InvalidInput for the first tool that the vendor itself runs or defines, by its place.
+    """Raise InvalidInput for the first tool that the vendor itself runs or defines and whose cost can't be bounded, by its place.
 
     `left_out`: beginnings of types that are dropped and named instead; `instead`: what the caller may define.
     """
-    hosted = {id(each.data) for each in conversation.tools if isinstance(each, HostedTool)}  # as given: the very objects of the body
+    unbounded = [each for each in conversation.tools if isinstance(each, HostedTool) and not is_bounded(each)]
+    hosted = {id(each.data) for each in unbounded}  # as given: the very objects of the body
     for place, tool in enumerate(body.get("tools") or ()):
         if id(tool) in hosted and not tool["type"].startswith(left_out):
             reason = "its price per use can't be bounded before the call, and not every provider of the chain has it"

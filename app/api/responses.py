@@ -93,7 +93,7 @@ class ResponsesFeed(NamedFeed):
 async def create_response(request: Request, payer: Payer, body: Given, x_cairn_project: Project = None) -> Response:
     size, cache = request_bytes(request, await request.body()), cache_mode(request)
     conversation = await off_the_loop(partial(read_conversation, body), size)
-    conversations, context = services_of(request).inference.conversations, call_context(request, payer, "chat", x_cairn_project)
+    conversations, context = services_of(request).inference.conversations, call_context(request, payer, "chat", x_cairn_project, body)
     if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
         return ResponsesFeed(stream, conversation, receipt_headers(request, stream.receipt))

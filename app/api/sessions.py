@@ -13,6 +13,8 @@ from pydantic import AwareDatetime, Field
 
 from app.api import live, multipart
 from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
+from app.api.session_costs import SessionCostDetailsReply, cost_reply
+from app.services.session_costs import cost_of
 from app.sessions.event import GivenFormat, GivenTranscript
 from app.sessions.reader import ProjectionProgress, ShownSession
 from app.sessions.session import FACTS, SessionFilter
@@ -104,6 +106,9 @@ class ProjectionProgressReply(ResponseBody):
 
 class SessionDetails(SessionReply):
     projections: list[ProjectionProgressReply]
+    cost: SessionCostDetailsReply | None = Field(
+        description="What its calls of models through Cairn cost. Null: none is known, or none that this key may see."
+    )
 
 
 class SessionList(ResponseBody):
@@ -186,11 +191,14 @@ async def list_sessions(
     return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 
 
-@router.get("/{session_id}", summary="Show a session, with how far each projection has read it", responses=responses())
+@router.get("/{session_id}", summary="Show a session, with how far each projection has read it, and what it cost", responses=responses())
 async def show(services: TheServices, caller: Reader, session_id: UUID) -> SessionDetails:
     shown = await services.sessions.reader.show(caller, session_id)
     progress = await services.sessions.reader.progress(shown)
-    return SessionDetails(**dict(_view(shown)), projections=[_progress(each) for each in progress])
+    cost = await cost_of(services, caller, shown.session)
+    return SessionDetails(
+        **dict(_view(shown)), projections=[_progress(each) for each in progress], cost=None if cost is None else cost_reply(cost)
+    )
 
 
 @router.delete(

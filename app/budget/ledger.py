@@ -165,7 +165,7 @@ class Ledger:
             cache_write_tokens=usage.cache_write,
             provider=settlement.provider,
             model=settlement.model,
-            price=None if settlement.price is None else settlement.price.as_record(usage.input),
+            price=None if settlement.price is None else settlement.price.as_record(usage),
             note=settlement.note,
         )
 

@@ -22,6 +22,7 @@ from app.budget.periods import Calendar
 from app.budget.price_list import load as load_prices
 from app.budget.prices import Prices
 from app.budget.requests import RequestLog
+from app.budget.session_spending import SessionSpendings
 from app.budget.spending import Spending
 from app.errors import Unavailable
 from app.money import to_usd
@@ -43,6 +44,7 @@ class BudgetServices:
     prices: Prices
     requests: RequestLog
     spending: Spending
+    sessions: SessionSpendings
     facts: BudgetFacts
     """Changed balances, for the alert engine."""
     month_limits: MonthLimits
@@ -69,7 +71,14 @@ async def open_budget(
             stack.push_async_callback(_quietly, closing)
         budgets = Budgets(accounts, limits, BalanceReader(database, calendar, read_alerts), ledger, Corrections(database))
         services = BudgetServices(
-            ledger, budgets, load_prices(), requests, Spending(database, calendar, read_alerts), facts, MonthLimits(budgets)
+            ledger=ledger,
+            budgets=budgets,
+            prices=load_prices(),
+            requests=requests,
+            spending=Spending(database, calendar, read_alerts),
+            sessions=SessionSpendings(database),
+            facts=facts,
+            month_limits=MonthLimits(budgets),
         )
         yield services, _part(budgets, loops=tuple(sweeper.loops()))
 

@@ -6,16 +6,18 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from app.budget.prices import PARTS, Price, Prices, PriceTier, Traits, tiered
 from app.errors import ConfigurationError
 from app.money import from_usd
 from app.settings import ROOT
-from app.tokens import ANY_IMAGE, ImageTokens
+from app.tokens import ANY_IMAGE, ImageFormula, ImageTokens, MediaTokens
 
 SHIPPED = ROOT / "config" / "prices.toml"
-TRAITS = ("context_tokens", "image_tokens", "image_tokens_low", "reasoning")
+TRAITS = ("context_tokens", "image_tokens", "image_tokens_low", "image_formula", "page_tokens", "reasoning", "reasoning_apart")
+FORMULAS = get_args(ImageFormula)
+THOUSAND = 1000
 
 
 def load(path: Path = SHIPPED) -> Prices:
@@ -30,7 +32,20 @@ def load(path: Path = SHIPPED) -> Prices:
         raise ConfigurationError(f'The price list {path} needs `as_of` (a date) and [models."NAME"] tables.')
     priced = {name: _price(path, name, fields) for name, fields in models.items()}
     traits = {name: found for name, fields in models.items() if (found := _traits(path, name, fields)) != Traits()}
-    return Prices(priced, as_of, str(content.get("source", "")), traits)
+    return Prices(priced, as_of, str(content.get("source", "")), traits, _tools(path, content.get("tools", {})))
+
+
+def _tools(path: Path, given: object) -> dict[str, dict[str, int]]:
+    """Read what tools cost that a vendor runs: dollars per thousand uses, by provider kind."""
+    if not isinstance(given, dict) or not all(isinstance(each, dict) for each in given.values()):
+        raise ConfigurationError(f"The price list {path}: tools must be tables [tools.KIND], each with dollars per 1,000 uses by name.")
+    found: dict[str, dict[str, int]] = {}
+    for kind, uses in given.items():
+        try:
+            found[kind] = {name: -(-from_usd(amount) // THOUSAND) for name, amount in uses.items()}
+        except ValueError as error:
+            raise ConfigurationError(f"The price list {path}: a price of tools.{kind} {error} per 1,000 uses.") from None
+    return found
 
 
 def _price(path: Path, name: str, fields: object) -> Price:
@@ -71,11 +86,20 @@ def _traits(path: Path, name: str, fields: Mapping[str, Any]) -> Traits:
     reasoning = fields.get("reasoning", False)
     if not isinstance(reasoning, bool):
         raise ConfigurationError(f"The price list {path}: reasoning of {name!r} must be true or false.")
+    media = MediaTokens(_images(path, name, fields), _tokens(path, name, fields, "page_tokens"))
+    apart = _tokens(path, name, fields, "reasoning_apart")
+    return Traits(_tokens(path, name, fields, "context_tokens"), media, reasoning or apart is not None, apart or 0)
+
+
+def _images(path: Path, name: str, fields: Mapping[str, Any]) -> ImageTokens:
     each, low = _tokens(path, name, fields, "image_tokens"), _tokens(path, name, fields, "image_tokens_low")
     if low is not None and (each is None or low > each):
         raise ConfigurationError(f"The price list {path}: image_tokens_low of {name!r} needs an image_tokens that is no smaller.")
-    images = ANY_IMAGE if each is None else ImageTokens(each, low)
-    return Traits(_tokens(path, name, fields, "context_tokens"), images, reasoning)
+    formula = fields.get("image_formula")
+    if formula is not None and (formula not in FORMULAS or each is None or (formula == "tiles" and low is None)):
+        said = f"must be one of {', '.join(FORMULAS)}, beside image_tokens (and image_tokens_low, for tiles)"
+        raise ConfigurationError(f"The price list {path}: image_formula of {name!r} {said}.")
+    return ANY_IMAGE if each is None else ImageTokens(each, low, formula)
 
 
 def _tokens(path: Path, name: str, fields: Mapping[str, Any], field: str) -> int | None:

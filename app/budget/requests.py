@@ -47,7 +47,10 @@ class RequestOutcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A row of the request log. `nanousd`: the cost of the request; `saved_nanousd`: what a cache saved."""
+    """A row of the request log. `nanousd`: the cost of the request; `saved_nanousd`: what a cache saved.
+
+    The tokens are those charged, of all attempts. `session`, `agent`, `parent_agent`: the caller's own ids, where it told them.
+    """
 
     request_id: str
     developer_id: UUID
@@ -63,6 +66,12 @@ class RequestRecord:
     project: str | None = None
     provider: str | None = None
     model_answered: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    parent_agent: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
 
 
 FIELDS = tuple(each.name for each in fields(RequestRecord))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.budget.holds import Estimate, estimate_cost
-from app.budget.prices import MTOK, Price, TokenBounds
+from app.budget.prices import MTOK, Price
 
 
 def shrink(
@@ -15,13 +15,13 @@ def shrink(
     bounds = estimate.bounds
     output = bounds.max_tokens
     if affordable_tokens is not None:
-        output = min(output, (affordable_tokens - bounds.input_tokens) // bounds.choices)
+        output = min(output, (affordable_tokens - bounds.billed_input_tokens) // bounds.choices - bounds.reasoning_tokens)
     if affordable_nanousd is not None:
-        left = affordable_nanousd - price.worst_case(TokenBounds(bounds.input_tokens, 0))
+        left = affordable_nanousd - price.worst_case(replace(bounds, max_tokens=0, reasoning_tokens=0))
         if left < 0:
             return None
-        if (output_price := price.for_prompt(bounds.input_tokens).output) > 0:
-            output = min(output, left * MTOK // (output_price * bounds.choices))
+        if (output_price := price.for_prompt(bounds.billed_input_tokens).output) > 0:
+            output = min(output, left * MTOK // (output_price * bounds.choices) - bounds.reasoning_tokens)
     if output < min_tokens:
         return None
     return estimate_cost(replace(bounds, max_tokens=output), price)

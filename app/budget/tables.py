@@ -149,13 +149,18 @@ class ProcessRow(Base):
 
 
 class RequestRow(Base):
-    """The request log: one row a request, also where nothing was held (a cache hit)."""
+    """The request log: one row a request, also where nothing was held (a cache hit).
+
+    `session`, `agent`, `parent_agent`: the coding agent's own ids. Tokens are those charged; null: logged before they were.
+    """
 
     __tablename__ = "request_log"
     __table_args__ = (
         UniqueConstraint("request_id"),
         Index("ix_request_log_developer", "developer_id", text("at desc")),
         Index("ix_request_log_team", "team_id", text("at desc")),
+        Index("ix_request_log_session", "session", "team_id", postgresql_where=text("session is not null")),
+        Index("ix_request_log_agent", "agent", "team_id", postgresql_where=text("agent is not null")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -174,3 +179,9 @@ class RequestRow(Base):
     saved_nanousd: Mapped[int] = mapped_column(BigInteger)
     milliseconds: Mapped[int]
     status: Mapped[int]
+    session: Mapped[str | None]
+    agent: Mapped[str | None]
+    parent_agent: Mapped[str | None]
+    input_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    output_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    cached_input_tokens: Mapped[int | None] = mapped_column(BigInteger)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import add, attrgetter
+from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Subject
 from app.budget.periods import BudgetPeriod
+
+SessionOrder = Literal["recent", "cost"]
+"""Sessions in a list: those with the latest calls first, or the dearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class MovementEntry:
     held_nanousd: int | None
     nanousd: int
     tokens: int
-    price: dict[str, int | None] | None
+    price: dict[str, Any] | None
     unit: str | None
     amount: int | None
     actor: str | None
@@ -189,3 +194,68 @@ class RequestSpending:
     status: int
     attempts: tuple[AttemptView, ...] = ()
     mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTotals:
+    """Sums over calls. Tokens are those charged; `saved_nanousd`: what the `cached` ones, answered from a cache, would have cost."""
+
+    requests: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    nanousd: int = 0
+    saved_nanousd: int = 0
+
+    def __add__(self, other: CallTotals) -> CallTotals:
+        return CallTotals(*map(add, _amounts(self), _amounts(other)))
+
+
+_amounts = attrgetter(*(each.name for each in fields(CallTotals)))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpending:
+    """A developer's calls of one session. `project`: as the calls name it. `last_id`: the place in the list that is ordered by time."""
+
+    totals: CallTotals
+    team_id: UUID
+    developer_id: UUID
+    session: str
+    project: str | None
+    agents: int
+    first_at: datetime
+    last_at: datetime
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionShare:
+    """A part of a session: one developer's calls by one agent (None: the main one) that one model answered (None: none did)."""
+
+    totals: CallTotals
+    developer_id: UUID
+    agent: str | None
+    parent_agent: str | None
+    provider: str | None
+    model: str | None
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallScope:
+    """Conditions on the calls that are summed. None: any.
+
+    `projects`: names, one by which the calls are labelled or, of calls without a label, the sessions of those projects.
+    """
+
+    team_ids: Collection[UUID] | None = None
+    developer_id: UUID | None = None
+    session: str | None = None
+    agent: str | None = None
+    project: str | None = None
+    project_sessions: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,14 @@ COLUMNS = {
     "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Held", "remaining": "Left",
     "unreconciled": "Unreconciled", "forecast": "Forecast", "alerts": "Alerts",
 }  # fmt: skip
+SUMS = {"requests": "Calls", "input": "Tokens in", "output": "Tokens out", "cost": "Cost", "saved": "Saved by caches"}
+
+
+class ListOrder(Enum):
+    """Orders of a list of sessions, as the route names them."""
+
+    recent = "recent"
+    cost = "cost"
 
 
 @budget.command("show")
@@ -131,6 +140,39 @@ def history(
         out.print(table([_movement(each) for each in found["movements"]], columns))
 
 
+@budget.command("sessions")
+def sessions(
+    session: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="Its id in the coding agent: show this one, by agent and by model.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    developer: Annotated[str | None, typer.Option(help="Only this developer's calls.")] = None,
+    order: Annotated[ListOrder, typer.Option(help="The latest calls first, or the dearest sessions.")] = ListOrder.recent,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of sessions.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what coding sessions cost: yours or, with the key of a lead, an auditor or an admin, those of others too."""
+    from app.cli.output import out, plain, print_json, table
+
+    if session is not None:
+        found = send_request(lambda client: client.get(f"/v1/budget/sessions/{path_segment(session)}"))
+    else:
+        wanted: dict[str, str | int | None] = {"project": project, "developer": developer, "order": order.value, "limit": limit}
+        found = send_request(lambda client: client.get("/v1/budget/sessions", **wanted))
+    if as_json:
+        print_json(found)
+    elif session is not None:
+        agents = [_sums(each, each["agent"] or "main agent") for each in found["agents"]]
+        models = [_sums(each, each["model"] or "nobody answered") for each in found["models"]]
+        out.print(table([*agents, *models, _sums(found, "all")], {"name": "Part", **SUMS}))
+        out.print(plain(f"Calls of {', '.join(found['developers'])}, {found['first_at'][:16]} to {found['last_at'][:16]}.", style="dim"))
+    elif not found["sessions"]:
+        out.print("No call named its session yet. Claude Code and Codex do by themselves; other clients in the header x-cairn-session.")
+    else:
+        rows = [_sums(each, each["session"]) | {"about": each["title"] or "", "by": each["developer"] or ""} for each in found["sessions"]]
+        out.print(table(rows, {"name": "Session", "about": "Title", "by": "Developer", **SUMS}))
+
+
 @budget.command("verify")
 def verify(as_json: AsJson = False) -> None:
     """Recompute every balance from its movements and holds. Exits with 1 if one differs."""
@@ -187,6 +229,19 @@ def correct(
         as_json,
         f"The call of movement {movement} now costs {_usd(usd)}; {developer} has {_usd(made['remaining_usd'])} left this month.",
     )
+
+
+def _sums(found: Json, name: str) -> dict[str, Any]:
+    """Return a row of sums over calls."""
+    cached = f" ({found['cached_input_tokens']:,} cached)" if found["cached_input_tokens"] else ""
+    return {
+        "name": name,
+        "requests": f"{found['requests']:,}",
+        "input": f"{found['input_tokens']:,}{cached}",
+        "output": f"{found['output_tokens']:,}",
+        "cost": _usd(found["cost_usd"]),
+        "saved": _usd(found["saved_usd"]),
+    }
 
 
 def _row(found: Json) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.accounts.secrets import ADMIN_FILE
 from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
 from app.cli.output import err, plain
+from app.errors import ConfigurationError
 from app.settings import Settings
 from app.storage.aside import ensure_file_slot
 from app.storage.folder import DataFolder
@@ -85,9 +86,12 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 
 @asynccontextmanager
 async def open_client(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
-    """Yield a client of the server. Raises Unreachable if there is none and none can be started."""
+    """Yield a client of the server. Raises Unreachable if there is none and none can be started, ConfigurationError without a key."""
     if url := os.environ.get("CAIRN_URL"):
-        async with connect(url, os.environ.get("CAIRN_KEY") or _set_key(settings), team=team) as client:
+        key = os.environ.get("CAIRN_KEY") or _set_key(settings)
+        if not key:
+            raise ConfigurationError(f"CAIRN_URL names the server at {url}, but there is no key for it: set CAIRN_KEY to yours.")
+        async with connect(url, key, team=team) as client:
             yield client
         return
     folder = DataFolder.open(settings.data_dir)

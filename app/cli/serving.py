@@ -26,6 +26,7 @@ from app.errors import ConfigurationError
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
+from app.storage.allocator import return_freed_memory
 from app.storage.child import owner_gone
 from app.storage.folder import DataFolder
 from app.web.connections import ConnectionLimits, Connections
@@ -56,6 +57,7 @@ class Server(uvicorn.Server):
 def run(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises ConfigurationError if the port is taken."""
     descriptors.raise_limit()
+    return_freed_memory()
     listener = _bind(host, port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, listener:
         runner.run(_serve(settings, listener))

@@ -22,6 +22,7 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.services import Services
+from app.services.session_costs import SessionCost, dearest_sessions
 
 LAST_CALLS = 25
 NO_PURPOSE = "not named"
@@ -60,6 +61,7 @@ class BudgetPage:
     tokens: SpendingShare
     saved: Sequence[CacheSavings]
     calls: Sequence[tuple[RequestSpending, list[Reason]]]
+    sessions: Sequence[SessionCost]
     alerts: Sequence[NoticeLine]
     today: date
 
@@ -134,6 +136,7 @@ async def load_budget(services: Services, view: DeveloperView, zone: ZoneInfo) -
         tokens=next(iter(_parts(slices, lambda _: ("all", ""))), SpendingShare("all", "", 0, 0, 0, 0, 0, 0)),
         saved=await spending.read_savings(view.id, period),
         calls=[(call, reasons(call)) for call in calls],
+        sessions=await dearest_sessions(services, view, since=period.start, until=period.end),
         alerts=notices(await spending.read_alerts([view.id, view.team_id], period)),
         today=today,
     )

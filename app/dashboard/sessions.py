@@ -15,6 +15,7 @@ from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
+from app.services.session_costs import cost_of
 from app.sessions.reader import SessionPage
 from app.sessions.session import SessionFilter
 from app.storage.tables import AnyRow
@@ -92,6 +93,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         earlier=address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if stretch.earlier else None,
         later=address(who, here, after=str(events[-1][0])) if stretch.later else None,
         learnt=await _learnt(who, session_id),
+        cost=await cost_of(who.services, who.requester, session),
     )
 
 

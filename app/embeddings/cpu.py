@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import structlog
 
-from app.embeddings.compiled import checked
+from app.embeddings.compiled import checked, release_pages
 from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model
 from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
@@ -108,7 +108,7 @@ class _OpenVino:
         self._threads = threads
         self._cache = cache
         self._lane = lane
-        self._free_requests = functools.cache(self._compile)  # each takes 200 MB, of which 90 are the cached file's pages
+        self._free_requests = functools.cache(self._compile)  # each takes 110 MB
         self._free_requests(threads)
 
     def run(self, ids: Ints, mask: Ints) -> Floats:
@@ -144,6 +144,7 @@ class _OpenVino:
             request = compiled.create_infer_request()
             _infer(request, *ONE_TOKEN, 2)
             free.put(request)
+        release_pages(self._cache)
         return free
 
 

@@ -47,9 +47,13 @@ def implausibility(usage: TokenUsage, bounds: TokenBounds, candidate: ChainProvi
     output = max_output(bounds) + (bounds.output_tokens if thinks else 0)
     if usage.output > output:
         return f"It reported {usage.output:,} output tokens: {bounds.output_tokens:,} were asked for."
-    window = math.inf if candidate.context_tokens is None else max(candidate.context_tokens, bounds.input_tokens)
-    if usage.input > min(window, INPUT_FACTOR * bounds.input_tokens + INPUT_MARGIN_TOKENS):
-        return f"It reported {usage.input:,} input tokens: the prompt has at most {bounds.input_tokens:,}."
+    most = bounds.billed_input_tokens
+    window = math.inf if candidate.context_tokens is None else max(candidate.context_tokens, most)
+    if usage.input > min(window, INPUT_FACTOR * most + INPUT_MARGIN_TOKENS):
+        return f"It reported {usage.input:,} input tokens: the prompt has at most {most:,}."
+    for name, uses in usage.tool_uses.items():
+        if name in candidate.price.tools and uses > (asked := bounds.tool_uses.get(name, 0)):
+            return f"It reported {uses:,} uses of {name}: {asked:,} were allowed."
     return None
 
 

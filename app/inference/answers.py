@@ -11,7 +11,7 @@ import msgspec
 from app.budget.prices import TokenUsage
 from app.inference import surrogates
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
-from app.inference.usage import reply_usage
+from app.inference.usage import TOOL_USES, reply_usage, split_writes, told_uses
 
 OUTPUT_FIELDS = (
     "tool_calls",
@@ -248,8 +248,14 @@ def with_usage(raw: bytes, found: TokenUsage) -> bytes:
 
 
 def usage_object(found: TokenUsage) -> dict[str, Any]:
-    """Return a usage in OpenAI's format, which has no word for the tokens that a cache took in: they are told where there are any."""
-    written = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
+    """Return a usage in OpenAI's format, which has no word for the tokens that a cache took in, nor for the uses of hosted tools.
+
+    They are told where there are any.
+    """
+    written: dict[str, Any] = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
+    if found.cache_write and found.cache_write_1h is not None:
+        written["cache_creation_token_details"] = split_writes(found)
+    tools = {TOOL_USES: told_uses(found)} if found.tool_uses else {}
     reasoning = {"completion_tokens_details": {"reasoning_tokens": found.reasoning}} if found.reasoning else {}
     return {
         "prompt_tokens": found.input,
@@ -257,6 +263,7 @@ def usage_object(found: TokenUsage) -> dict[str, Any]:
         "total_tokens": found.total,
         "prompt_tokens_details": {"cached_tokens": found.cached_input, **written},
         **reasoning,
+        **tools,
     }
 
 

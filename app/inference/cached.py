@@ -1,7 +1,7 @@
 """Caching wrapper of the engine: exact and semantic cache, and single flight for equal prompts that are asked at the same time.
 
 Correctness before speed: keeps only whole, successful answers without a secret, per team; creative ones (temperature, several choices)
-only if the caller asks for it.
+only if the caller asks for it; a coding agent's only where they are deterministic, and a turn with tools only for its own session.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from time import perf_counter
 from app.budget.requests import RequestOutcome
 from app.cache.tiers import TieredCache
 from app.inference import cached_answer as answers
-from app.inference.cacheability import CachePlan, keepable, may_use, plan
+from app.inference.cacheability import CachePlan, bypass_of, keepable, plan
 from app.inference.cached_answer import CachedAnswer
 from app.inference.catalog import Catalog
 from app.inference.chat_engine import ChunkStream
@@ -69,9 +69,11 @@ class CachedEngine:
 
     async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer:
         """Answer from the cache if allowed, else as `InferenceEngine.complete`, with the same errors."""
+        if (bypass := bypass_of(request, asker, self._options)) is not None:
+            answer = await self._engine.complete(request, asker)
+            answer.receipt.bypass = bypass
+            return answer
         asked = self._plan(request, asker)
-        if asked is None:
-            return await self._engine.complete(request, asker)
         while asked.followed < MAX_FOLLOWED:
             if (found := await self._exact_hit(asked)) is not None:
                 return CompletionAnswer(found.stored.body, self._hit(asked, found))
@@ -86,9 +88,11 @@ class CachedEngine:
 
     async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> ChunkStream:
         """Like `complete`, streamed: replays a cached answer, or joins an in-flight stream from its beginning."""
+        if (bypass := bypass_of(request, asker, self._options)) is not None:
+            stream = await self._engine.open_stream(request, asker, usage_asked=usage_asked)
+            stream.receipt.bypass = bypass
+            return stream
         asked = self._plan(request, asker)
-        if asked is None:
-            return await self._engine.open_stream(request, asker, usage_asked=usage_asked)
         while asked.followed < MAX_FOLLOWED:
             if (found := await self._exact_hit(asked)) is not None:
                 return Replay(found.stored, self._hit(asked, found), usage_asked=usage_asked)
@@ -122,10 +126,8 @@ class CachedEngine:
         await self._engine.close()
         await self._tiers.close()
 
-    def _plan(self, request: ChatRequest, asker: CallContext) -> _Asked | None:
-        """Plan a request's use of the cache; None if it is neither read from the cache nor stored."""
-        if not may_use(request, self._options):
-            return None
+    def _plan(self, request: ChatRequest, asker: CallContext) -> _Asked:
+        """Plan the use of the cache for a request that may use it."""
         request = self._catalog.resolve(request)
         return _Asked(request, asker, plan(request, asker, self._options, by_meaning=self.by_meaning is not None), perf_counter())
 

@@ -14,8 +14,9 @@ REPLAY_CHUNK_CHARS = 48
 """Characters per chunk of a replayed stream."""
 NOT_IN_KEY = frozenset({"user", "stream", "stream_options", "cache", "metadata", "store", "messages"})
 """Fields that don't affect the answer, or are in the key separately."""
-UNCACHEABLE_FIELDS = ("tools", "functions", "logprobs", "modalities")
+UNCACHEABLE_FIELDS = ("logprobs", "modalities")
 """Fields that ask for more than text: such answers are never cached."""
+TOOL_FIELDS = ("tools", "functions")
 VERSION = 1
 
 
@@ -29,8 +30,11 @@ class CachedAnswer(msgspec.Struct, frozen=True, array_like=True):
     seconds: float = 0.0
 
 
-def key_of(request: ChatRequest, asker: CallContext) -> bytes:
-    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters)."""
+def key_of(request: ChatRequest, asker: CallContext, *, session: str | None = None) -> bytes:
+    """Return the cache key: a digest of all that affects the answer (team, chain, prompt, parameters).
+
+    `session`: the one of the requester's sessions that alone may be given the answer; None: the whole team may.
+    """
     parameters = {name: value for name, value in request.parameters.items() if name not in NOT_IN_KEY and value is not None}
     whole = {
         "version": VERSION,
@@ -40,6 +44,8 @@ def key_of(request: ChatRequest, asker: CallContext) -> bytes:
         "parameters": parameters,
         "max_tokens": request.max_tokens,
     }
+    if session is not None:
+        whole["session"] = [asker.developer_id.hex, session]
     return hashlib.blake2b(msgspec.json.encode(whole, order="sorted"), digest_size=24).digest()
 
 

@@ -8,20 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.budget.prices import Price, Prices, PriceTier, Traits, overruled, tiered, with_cache_writes
+from app.budget.prices import Price, Prices
 from app.embeddings import Embedder
 from app.errors import CairnError, ConfigurationError, NotFound
 from app.inference.breaker import Changed, CircuitBreaker
 from app.inference.chain import ChainProvider
-from app.inference.profiles import ANTHROPIC, BUILT_IN, Dialect, profile_of
+from app.inference.profiles import BUILT_IN, Dialect, profile_of
+from app.inference.provider_prices import price_of, traits_of
 from app.inference.request import ChatRequest
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.wire import Wire
 from app.money import from_usd
-from app.settings import InferenceSettings, PriceTierSettings, secret_of
+from app.settings import InferenceSettings, secret_of
 from app.settings import ProviderSettings as Options
-from app.tokens import ImageTokens, count_text
+from app.tokens import count_text
 
 AUTO = "auto"
 OWN_MODEL = "all-MiniLM-L6-v2"
@@ -169,7 +170,7 @@ class Catalog:
                 name, options.model, "no_address", f"no address: CAIRN_PROVIDERS__{name.upper()}__API_BASE, so it is left out"
             )
         try:
-            price = self._price(options.model, options)
+            price = price_of(self._prices, options)
         except NotFound as error:
             return ProviderStatus(name, options.model, "no_price", error.message)
         except ConfigurationError as error:
@@ -187,7 +188,7 @@ class Catalog:
         return ProviderStatus(name, options.model, "ready", "ready")
 
     def _provider(self, name: str, options: Options, price: Price, wire: Wire) -> ChainProvider:
-        traits, profile = self._traits(options), profile_of(options.kind)
+        traits, profile = traits_of(self._prices, options), profile_of(options.kind)
         return ChainProvider(
             name,
             profile,
@@ -196,8 +197,9 @@ class Catalog:
             wire,
             traits.context_tokens,
             profile.prefill if options.prefill is None else options.prefill,
-            images=traits.images,
+            media=traits.media,
             reasoning=traits.reasoning,
+            reasoning_apart=traits.reasoning_apart,
             streams=profile.streams and options.streams,
             connections=options.connections,
         )
@@ -206,41 +208,6 @@ class Catalog:
         overruled = options.embedding_usd_per_mtok
         price = Price(from_usd(overruled)) if overruled is not None else self._prices.price_of(model)
         self.embedding.setdefault(model, ChainProvider(name, profile_of(options.kind), model, price, wire))
-
-    def _price(self, model: str, options: Options) -> Price:
-        """Return the model's price, its cache writes priced in any case where the provider may charge more for them than for input."""
-        price = self._set_price(model, options)
-        factor = (ANTHROPIC if "claude" in model.lower() else profile_of(options.kind)).cache_write_factor
-        return with_cache_writes(price, factor) if factor > 1 else price
-
-    def _set_price(self, model: str, options: Options) -> Price:
-        """Return the model's list price, with each part that the provider's settings override."""
-        own = {
-            "input": options.input_usd_per_mtok,
-            "output": options.output_usd_per_mtok,
-            "cached_input": options.cached_input_usd_per_mtok,
-            "cache_write": options.cache_write_usd_per_mtok,
-        }
-        set_ones = {part: from_usd(amount) for part, amount in own.items() if amount is not None}
-        if {"input", "output"} <= set_ones.keys():
-            price = Price.from_parts(set_ones)
-        else:
-            price = overruled(self._prices.price_of(model), set_ones)
-        if not options.price_tiers:
-            return price
-        try:
-            return tiered(replace(price, tiers=()), [_tier(each) for each in options.price_tiers])
-        except ValueError as error:
-            raise ConfigurationError(f"The price_tiers of {model!r} can't be used: {error}.") from None
-
-    def _traits(self, options: Options) -> Traits:
-        """Return the model's listed traits, with each one that the provider's settings override."""
-        listed = self._prices.traits_of(options.model)
-        return Traits(
-            listed.context_tokens if options.context_tokens is None else options.context_tokens,
-            listed.images if options.image_tokens is None else ImageTokens(options.image_tokens),
-            listed.reasoning if options.reasoning is None else options.reasoning,
-        )
 
     def _wire(self, options: Options, key: str | None) -> Wire:
         connect, connections = self._options.timeouts.connect, options.connections
@@ -266,13 +233,3 @@ def _unknown_model(model: str, names: Sequence[str]) -> NotFound:
         f"There are: {', '.join(names)}." if names else "No model can be used, since no provider has an API key: ask an admin to set one."
     )
     return NotFound(f"There is no model {model!r} here. {known}", code="model_not_found", param="model")
-
-
-def _tier(given: PriceTierSettings) -> PriceTier:
-    own = {
-        "input": given.input_usd_per_mtok,
-        "output": given.output_usd_per_mtok,
-        "cached_input": given.cached_input_usd_per_mtok,
-        "cache_write": given.cache_write_usd_per_mtok,
-    }
-    return PriceTier(given.above_tokens, Price.from_parts({part: from_usd(amount) for part, amount in own.items() if amount is not None}))

@@ -13,7 +13,7 @@ from app.inference.breaker import Refusal
 from app.inference.profiles import ProviderProfile
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
-from app.tokens import ANY_IMAGE, ImageTokens
+from app.tokens import ANY_MEDIA, MediaTokens
 
 MAX_RETRY_WAIT_SECONDS = 2.0
 """Longest `retry-after` of a 429 for which the same provider is retried instead of the next one asked."""
@@ -33,9 +33,11 @@ class ChainProvider:
     wire: Wire
     context_tokens: int | None = None
     prefill: bool = False
-    images: ImageTokens = ANY_IMAGE
+    media: MediaTokens = ANY_MEDIA
     reasoning: bool = False
     """The model may produce hidden reasoning, billed as output."""
+    reasoning_apart: int = 0
+    """The most tokens of it that are billed beside `max_tokens`, of each choice."""
     streams: bool = False
     """True if a plain request may be asked as a stream and put together again (`assembly.py`)."""
     connections: int = 500

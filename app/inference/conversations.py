@@ -157,6 +157,7 @@ def chat_request(conversation: Conversation, *, size: int, cache: CacheMode) -> 
         bytes=size or len(msgspec.json.encode(body)),
         cache=cache,
         optional=frozenset() if conversation.dialect == "chat" else OPTIONAL,
+        conversation=conversation,
     )
     return request, written.dropped
 

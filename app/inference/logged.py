@@ -27,29 +27,15 @@ class RequestRecorder:
     def note(
         self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt, began: float, *, outcome: RequestOutcome
     ) -> None:
-        """Record a request's end. `began`: by `perf_counter`."""
+        """Record a request's end; where its cost is still being settled, once that is known. `began`: by `perf_counter`."""
         seconds = perf_counter() - began
         if outcome is RequestOutcome.ANSWERED:
             operation = "chat" if isinstance(request, ChatRequest) else "embeddings"
             metrics.answered(operation, receipt.provider, receipt.asked_model, cache=receipt.cache, seconds=seconds)
-        self._requests.add(
-            RequestRecord(
-                request_id=asker.request_id,
-                developer_id=asker.developer_id,
-                team_id=asker.team_id,
-                purpose=asker.purpose,
-                project=asker.project,
-                model_asked=request.model if request.model.isprintable() else "",
-                provider=receipt.provider or None,
-                model_answered=receipt.model or None,
-                attempts=receipt.attempts,
-                cache=receipt.cache,
-                nanousd=receipt.nanousd,
-                saved_nanousd=receipt.saved or 0,
-                milliseconds=round(seconds * 1000),
-                status=outcome,
-            )
-        )
+        if receipt.settling is None or receipt.settling.done():
+            self._requests.add(_record(request, asker, receipt, seconds, outcome))
+        else:
+            receipt.settling.add_done_callback(lambda _: self._requests.add(_record(request, asker, receipt, seconds, outcome)))
 
     @contextmanager
     def noted(self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt) -> Iterator[None]:
@@ -61,6 +47,34 @@ class RequestRecorder:
             self.note(request, asker, receipt, began, outcome=outcome_of(error))
             raise
         self.note(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
+
+
+def _record(
+    request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt, seconds: float, outcome: RequestOutcome
+) -> RequestRecord:
+    tokens, origin = receipt.charged, asker.origin
+    return RequestRecord(
+        request_id=asker.request_id,
+        developer_id=asker.developer_id,
+        team_id=asker.team_id,
+        purpose=asker.purpose,
+        project=asker.project,
+        session=origin.session,
+        agent=origin.agent,
+        parent_agent=origin.parent_agent,
+        model_asked=request.model if request.model.isprintable() else "",
+        provider=receipt.provider or None,
+        model_answered=receipt.model or None,
+        attempts=receipt.attempts,
+        cache=receipt.cache,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cached_input_tokens=tokens.cached_input,
+        nanousd=receipt.nanousd,
+        saved_nanousd=receipt.saved or 0,
+        milliseconds=round(seconds * 1000),
+        status=outcome,
+    )
 
 
 class LoggedEngine:
@@ -83,8 +97,8 @@ class LoggedEngine:
         spoke: float | None = None
 
         def ended(outcome: RequestOutcome) -> None:
-            if outcome is RequestOutcome.ANSWERED and spoke is not None and receipt.produced > 1:
-                each = (perf_counter() - spoke) / (receipt.produced - 1)
+            if outcome is RequestOutcome.ANSWERED and spoke is not None and receipt.charged.output > 1:
+                each = (perf_counter() - spoke) / (receipt.charged.output - 1)
                 measures.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
             self._recorder.note(request, asker, receipt, began, outcome=outcome)
 

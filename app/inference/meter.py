@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Literal
 
 import structlog
@@ -152,19 +153,24 @@ class OpenHold:
     def abandon(self, usage: TokenUsage | None, text: str, *, model: str | None) -> None:
         """Settle in the background from what was produced: the caller left in mid-stream."""
         if (reason := self._implausibility(usage)) is not None:
-            self._begin_end(lambda: self._disputed(reason, "usage", model=model))
+            end = self._begin_end(lambda: self._disputed(reason, "usage", model=model))
         else:
-            self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
+            end = self._begin_end(lambda: self._settled(usage, text, model=model, partial=True))
+        self._receipt.settling = end or self._receipt.settling
 
     def _implausibility(self, usage: TokenUsage | None) -> str | None:
         return None if usage is None else allowance.implausibility(usage, self.bounds, self._candidate, thinks=self._thinks)
 
     async def _settled(self, usage: TokenUsage | None, text: str, *, model: str | None, partial: bool) -> None:
         mark: Mark = "usage"
+        if partial and self.bounds.tool_uses and self._hold.nanousd > 0:
+            self.charged = usage or self.bounds.most()
+            await self._unknown("the caller left while the provider's own tools may have run, whose uses are told at the end")
+            return
         if usage is None:
             mark = "partial" if partial else "counted"
             produced = await off_the_loop(lambda: count_text(text, model=self._candidate.model), len(text))
-            usage = TokenUsage(input=self.bounds.input_tokens, output=min(produced, self.bounds.output_tokens))
+            usage = replace(self.bounds.most(), output=min(produced, self.bounds.output_tokens))
             if self._thinks and self._hold.nanousd > 0:
                 self.charged = usage
                 await self._unknown("the provider reported no usage, and the model may have produced hidden reasoning")
@@ -177,14 +183,13 @@ class OpenHold:
         metrics.provider_disputed(provider, kind)
         self._ticket.distrusted()
         self._receipt.disputed = True
-        usage = TokenUsage(input=bounds.input_tokens, output=bounds.output_tokens)
-        await self._write(usage, "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
+        await self._write(bounds.most(), "disputed", model=model, nanousd=self._hold.nanousd, note=reason)
 
     async def _write(
         self, usage: TokenUsage, mark: Mark, *, model: str | None, nanousd: int | None = None, note: str | None = None
     ) -> None:
         cost, priced = self._charge(usage, nanousd), self._candidate
-        settlement = Settlement(usage, cost, mark, price=priced.price, provider=priced.name, model=model, note=note)
+        settlement = Settlement(self.bounds.within(usage), cost, mark, price=priced.price, provider=priced.name, model=model, note=note)
         with traces.span("budget settle"):
             await self._meter.ledger.settle(self._hold, settlement)
 
@@ -193,13 +198,13 @@ class OpenHold:
 
         The unspent part of the hold is added back to the receipt's remaining budget.
         """
-        cost = self._candidate.price.cost(usage) if nanousd is None else nanousd
+        cost = self._candidate.price.cost(self.bounds.within(usage)) if nanousd is None else nanousd
         if not self._charged:
             charged = min(cost, self._hold.nanousd)
             self._charged = True
             self.charged = usage
             self._receipt.nanousd += charged
-            self._receipt.produced += usage.output
+            self._receipt.charged += usage
             self._asker.used(usage.total)
             if self._hold.left is not None:
                 self._receipt.left = self._hold.left + self._hold.nanousd - charged

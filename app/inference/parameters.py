@@ -8,25 +8,57 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.inference import vendor_fields
+from app.inference import hosted_tools, vendor_fields
 from app.inference.chain import ChainProvider
+from app.inference.conversation import HostedTool
+from app.inference.profiles import DocumentSource
 from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import ProviderCall
-from app.tokens import remote_images
+from app.tokens import documents, remote_images
 
 ALLOWED_PARAMETERS = frozenset({
     "temperature", "top_p", "n", "stop", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "logprobs", "top_logprobs", "user",
     "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort", "verbosity",
 })  # fmt: skip
 """Allowlist: others (`service_tier`, `web_search_options`, `prediction`, `audio` …) would be billed beside the held tokens."""
+SOURCES: Mapping[DocumentSource, str] = {"inline": "such as PDFs", "url": "by their address", "file_id": "by their id"}
 NEVER = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "cache"})
 
 
 def check(candidate: ChainProvider, request: ChatRequest) -> None:
     """Raise ProviderError if this provider can't take the request, or its price can't be bounded."""
-    if candidate.profile.fetches_urls and remote_images(request.messages):
+    profile = candidate.profile
+    if profile.fetches_urls and remote_images(request.messages):
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
+    for block, _ in documents(request.messages):
+        if (source := _source(block["file"])) not in profile.documents:
+            said = f"It reads no documents {SOURCES[source]}: {_called(block['file'])}. Send its text, or its pages as images."
+            raise ProviderError("unsupported", said, code="unsupported_document", param="messages")
+    for place, tool in enumerate(() if request.conversation is None else request.conversation.tools):
+        if isinstance(tool, HostedTool) and (reason := _unbounded(candidate, tool)) is not None:
+            where = f"tools[{place}]"
+            said = f"{where} is {tool.type}, a tool that the vendor runs or defines itself: {reason}. Leave it out, or define your own."
+            raise ProviderError("unsupported", said, code="unsupported_tool", param=where)
+
+
+def _unbounded(candidate: ChainProvider, tool: HostedTool) -> str | None:
+    """Return why what a hosted tool costs at this provider can't be bounded; None if it can."""
+    if tool.dialect != candidate.profile.dialect:
+        return f"the provider {candidate.name} doesn't have it"
+    if hosted_tools.runs_at_caller(tool):
+        return None
+    if not hosted_tools.is_bounded(tool) or hosted_tools.name_of(tool) not in candidate.price.tools:
+        return "it has no price per use that bounds the call"
+    return None if candidate.context_tokens else f"the context window of {candidate.name} isn't known, which bounds what the tool reads"
+
+
+def _source(file: Any) -> DocumentSource:
+    return "inline" if "file_data" in file else "url" if "file_url" in file else "file_id"
+
+
+def _called(file: Any) -> str:
+    return str(file.get("filename") or file.get("file_url") or file.get("file_id") or "a PDF")[:200]
 
 
 def thinks(candidate: ChainProvider, request: ChatRequest) -> bool:

@@ -14,9 +14,11 @@ from typing import Any, Literal
 Dialect = Literal["chat", "messages", "gemini"]
 THINKING_TOKENS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16_384}
 """Reasoning tokens that litellm grants Anthropic's models per `reasoning_effort`; what is set aside for them anywhere else, too."""
-CACHE_WRITE_FACTOR = Fraction(2)
-"""Anthropic's surcharge on a cache write that lasts an hour (five minutes: 1.25). A usage doesn't tell which, so it is never too low.
-For every other kind too, since a Claude model may stand behind it: a price that is set wins."""
+CACHE_WRITE_FACTORS = Fraction(5, 4), Fraction(2)
+"""Anthropic's surcharges on a cache write that lasts five minutes, and on one that lasts an hour."""
+AS_INPUT, UNKNOWN_FACTORS = (Fraction(1), Fraction(1)), (Fraction(2), Fraction(2))
+"""The factors of kinds without a surcharge; and of kinds that nobody described, since a Claude model may stand behind one."""
+DocumentSource = Literal["inline", "url", "file_id"]
 _SPOKEN = frozenset({"role", "content", "name"})
 
 
@@ -83,8 +85,12 @@ class ProviderProfile:
 
     token_margin: float = 1.2
     """The factor by which its tokenizer may count above tiktoken's."""
-    cache_write_factor: Fraction = CACHE_WRITE_FACTOR
-    """The most that a write to its prompt cache costs, as a factor of the price of input."""
+    cache_write_factors: tuple[Fraction, Fraction] = UNKNOWN_FACTORS
+    """The most that a write to its prompt cache costs, as factors of the price of input: of the short lifetime, and of an hour."""
+    caches_when_asked: bool = False
+    """It writes to its prompt cache only what a request marks; others may do so by themselves."""
+    documents: frozenset[DocumentSource] = frozenset()
+    """It reads PDFs that come so."""
     errors: ErrorWords = ErrorWords()
     mends_litellm: bool = False
     """litellm's support of it is worked around: embeddings go to the vendor directly, finishes are its own events' (`wires/gemini.py`)."""
@@ -110,7 +116,8 @@ OPENAI = ProviderProfile(
     takes_refusals=True,
     max_call_id_chars=40,
     token_margin=1.0,
-    cache_write_factor=Fraction(1),
+    documents=frozenset({"inline"}),
+    cache_write_factors=AS_INPUT,
     errors=ErrorWords(
         too_long=("context_length_exceeded", "maximum context length", "context window", "reduce the length"),
         policy=("content_policy", "content_filter", "safety system", "usage policy", "flagged"),
@@ -134,7 +141,7 @@ GROQ = ProviderProfile(
     },
     max_call_id_chars=40,
     token_margin=1.1,
-    cache_write_factor=Fraction(1),
+    cache_write_factors=AS_INPUT,
 )
 LOCAL = ProviderProfile(
     kind="local",
@@ -143,7 +150,7 @@ LOCAL = ProviderProfile(
     not_taken=frozenset(),
     takes_unlisted=True,
     takes_anthropic_fields=True,
-    cache_write_factor=Fraction(1),
+    cache_write_factors=AS_INPUT,
 )
 """A team's own server of OpenAI's format."""
 ANTHROPIC = ProviderProfile(
@@ -158,6 +165,9 @@ ANTHROPIC = ProviderProfile(
     takes_anthropic_fields=True,
     object_arguments=True,
     token_margin=1.15,  # Claude's counts 9 % more
+    cache_write_factors=CACHE_WRITE_FACTORS,
+    caches_when_asked=True,
+    documents=frozenset({"inline"}),
     errors=ErrorWords(
         too_long=("prompt is too long",),
         quota_starts=("your credit balance",),
@@ -171,7 +181,8 @@ GEMINI = ProviderProfile(
     object_arguments=True,
     fetches_urls=True,
     token_margin=1.15,
-    cache_write_factor=Fraction(1),
+    documents=frozenset({"inline"}),
+    cache_write_factors=AS_INPUT,
     errors=ErrorWords(
         too_long=("exceeds the maximum number of tokens", "input token count"),
         policy=("blocked by",),
@@ -184,7 +195,7 @@ AZURE = ProviderProfile(
     kind="azure",
     replaced_by="kind = 'openai' and api_base = 'https://NAME.openai.azure.com/openai/v1'",
     token_margin=1.0,
-    cache_write_factor=Fraction(1),
+    cache_write_factors=AS_INPUT,
     errors=ErrorWords(policy=("content management policy", "responsibleai")),
 )
 BUILT_IN = ProviderProfile(kind="cairn", runs_here=True)

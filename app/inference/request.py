@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
 from app.budget.holds import Payer
+from app.budget.prices import TokenUsage
 from app.inference.chain import ChainProvider
+from app.inference.conversation import Conversation, DialectName
 
 CacheMode = Literal["auto", "always", "refresh", "never"]
 """Cache policy: by the rules; store creative answers too; ask again and store; neither read nor store."""
+CacheBypass = Literal["off", "request", "fields", "tools", "creative"]
+"""The reason why the cache took no part: switched off, the request says so, more than text is asked, tools without a session, may vary."""
 Tier = Literal["miss", "memory", "redis", "database", "semantic"]
 
 
 def uncounted(tokens: int) -> None:
     del tokens
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrigin:
+    """The coding session that a call belongs to, and the agent in it that makes it, by the caller's own ids. None: not told."""
+
+    session: str | None = None
+    agent: str | None = None
+    parent_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +43,20 @@ class CallContext:
     purpose: str = "chat"
     project: str | None = None
     used: Callable[[int], None] = field(default=uncounted, compare=False)
+    origin: CallOrigin = CallOrigin()
 
     @property
     def payer(self) -> Payer:
         return Payer(self.developer_id, self.team_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRequest:
+    """A request as its caller sent it. `body` None: what is asked has changed since; `headers`: those that a provider should have."""
+
+    dialect: DialectName
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +65,8 @@ class ChatRequest:
 
     `optional`: names of parameters that are left out, not tried, where the model isn't known to take them.
     `chain`: the providers to ask, in order; `Catalog.resolve` fills it in, once per request.
+    `conversation`: the same, typed, where the caller's dialect is another: it may say more.
+    `original`: the request as the caller sent it, for a provider of the same dialect.
     """
 
     model: str
@@ -52,6 +78,8 @@ class ChatRequest:
     cache: CacheMode = "auto"
     optional: frozenset[str] = frozenset()
     chain: Sequence[ChainProvider] = field(default=(), repr=False)
+    conversation: Conversation | None = field(default=None, repr=False)
+    original: OriginalRequest | None = field(default=None, repr=False)
 
     @property
     def tools(self) -> Sequence[Any]:
@@ -74,7 +102,8 @@ class Receipt:
 
     `upstream_seconds`: time spent waiting for providers. `asked_model`: the configured name (`model`: the provider's own).
     `input_tokens`: the prompt's upper bound, by our own count, as held.
-    `produced`: output tokens. `disputed`: the provider's reported usage is impossible, or it produced more than asked for.
+    `charged`: the tokens of all attempts. `settling`: the settlement of a stream that the caller left; its end tells the cost.
+    `disputed`: the provider's reported usage is impossible, or it produced more than asked for.
     `saved`: the price of a cached answer when it was made; None if nothing was saved, or it isn't known yet.
     `similarity`: cosine to the prompt whose answer this is, in the semantic cache.
     """
@@ -85,6 +114,7 @@ class Receipt:
     nanousd: int = 0
     left: int | None = None
     cache: Tier = "miss"
+    bypass: CacheBypass | None = None
     saved: int | None = None
     similarity: float | None = None
     dropped: tuple[str, ...] = ()
@@ -92,7 +122,8 @@ class Receipt:
     upstream_seconds: float = 0.0
     asked_model: str = ""
     input_tokens: int = 0
-    produced: int = 0
+    charged: TokenUsage = field(default_factory=TokenUsage)
+    settling: asyncio.Task[None] | None = None
     disputed: bool = False
 
 

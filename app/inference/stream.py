@@ -198,14 +198,7 @@ class Stream:
 
     def _count(self, upstream: Upstream) -> None:
         """Add a charged attempt's tokens to the final usage."""
-        each, so_far = upstream.charged, self._totals
-        self._totals = TokenUsage(
-            input=so_far.input + each.input,
-            output=so_far.output + each.output,
-            cached_input=so_far.cached_input + each.cached_input,
-            cache_write=so_far.cache_write + each.cache_write,
-            reasoning=so_far.reasoning + each.reasoning,
-        )
+        self._totals += upstream.charged
 
     def _tokens(self) -> dict[str, Any]:
         return answers.usage_object(self._totals)

@@ -33,6 +33,15 @@ CACHE_WRITES: Sequence[tuple[str, ...]] = (
     ("prompt_tokens_details", "cache_write_tokens"),
     ("input_tokens_details", "cache_write_tokens"),
 )
+CACHE_WRITES_1H: Sequence[tuple[str, ...]] = (
+    ("cache_creation", "ephemeral_1h_input_tokens"),
+    ("prompt_tokens_details", "cache_creation_token_details", "ephemeral_1h_input_tokens"),
+)
+CACHE_WRITES_5M: Sequence[tuple[str, ...]] = tuple((*path[:-1], "ephemeral_5m_input_tokens") for path in CACHE_WRITES_1H)
+SPLIT_WRITES = (CACHE_WRITES_5M, CACHE_WRITES_1H)
+"""Anthropic's split of the cache writes by lifetime, in its own usage and as litellm writes it."""
+TOOL_USES, USES_SUFFIX = "server_tool_use", "_requests"
+"""Anthropic's uses of the tools that it runs itself: {"web_search_requests": 2}."""
 REASONING: Sequence[tuple[str, ...]] = (("completion_tokens_details", "reasoning_tokens"), ("output_tokens_details", "reasoning_tokens"))
 
 
@@ -83,7 +92,46 @@ def parse_usage(block: object, *, output: int | None = None) -> TokenUsage | Non
         return None  # litellm's default when the provider sent none
     cached = min(_largest(block, CACHED), prompt)
     written = min(_largest(block, CACHE_WRITES), prompt - cached)
-    return TokenUsage(input=prompt, output=produced, cached_input=cached, cache_write=written, reasoning=reasoning)
+    return TokenUsage(
+        input=prompt,
+        output=produced,
+        cached_input=cached,
+        cache_write=written,
+        cache_write_1h=_long_lived(block, written),
+        tool_uses=_tool_uses(block),
+        reasoning=reasoning,
+    )
+
+
+def _long_lived(block: Mapping[str, Any], written: int) -> int | None:
+    """Return the part of the cache writes that lasts an hour; None if the usage doesn't tell, or what it tells can't be."""
+    if written == 0:
+        return None
+    short, long = (next((_at(block, path) for path in paths if _at(block, path) is not None), None) for paths in SPLIT_WRITES)
+    if short is None and long is None:
+        return None
+    told = _or_none(long if long is not None else 0), _or_none(short if short is not None else 0)
+    return None if None in told or sum(each or 0 for each in told) < written else min(told[0] or 0, written)
+
+
+def _tool_uses(block: Mapping[str, Any]) -> dict[str, int]:
+    """Return the uses of tools that the vendor ran, by the name of the tool."""
+    told = block.get(TOOL_USES)
+    if not isinstance(told, Mapping):
+        return {}
+    counts = {str(name).removesuffix(USES_SUFFIX): _or_none(count) or 0 for name, count in told.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def split_writes(found: TokenUsage) -> dict[str, int]:
+    """Return the cache writes by lifetime, in Anthropic's words."""
+    long = found.cache_write_1h or 0
+    return {"ephemeral_5m_input_tokens": found.cache_write - long, "ephemeral_1h_input_tokens": long}
+
+
+def told_uses(found: TokenUsage) -> dict[str, int]:
+    """Return the uses of tools that the vendor ran, in Anthropic's words."""
+    return {f"{name}{USES_SUFFIX}": count for name, count in found.tool_uses.items()}
 
 
 def _prompt_of_parts(block: Mapping[str, Any], total: int | None) -> int | None:

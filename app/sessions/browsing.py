@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from app.sessions.event import Event
 from app.sessions.journal import SESSION_COLUMNS, event_of
 from app.sessions.session import Session, SessionFilter
 from app.sessions.tables import EventRow, SessionRow
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
 
 
@@ -56,6 +56,17 @@ class SessionBrowsing:
             return list(await connection.scalars(query))
 
         return await self._database.read(read)
+
+    async def find_named(self, team_ids: Collection[UUID], external_ids: Collection[str]) -> dict[tuple[UUID, str], Session]:
+        """Find sessions by (team, the agent's own id). Where agents of two kinds share an id, the one that was changed last."""
+        query = select(*SESSION_COLUMNS).where(SessionRow.team_id.in_(team_ids), SessionRow.external_id.in_(external_ids))
+        rows = await self._database.read(rows_of(query.order_by(SessionRow.updated_at)))
+        return {(each.team_id, each.external_id): each for each in (Session(*row) for row in rows)}
+
+    async def names_in(self, team_id: UUID, project_id: UUID) -> list[str]:
+        """Return the agents' own ids of a project's sessions."""
+        query = select(SessionRow.external_id).where(SessionRow.team_id == team_id, SessionRow.project_id == project_id)
+        return [row[0] for row in await self._database.read(rows_of(query))]
 
     async def around(self, session_id: UUID, locator: str, *, events: int, max_chars: int) -> tuple[EventPage, int | None]:
         """Return up to `events` events on either side of a locator, and its seq; the session's first events if it has no such locator.

@@ -23,6 +23,9 @@ class PriceTierSettings(Section):
         ge=0,
         description="US dollars per million input tokens written to the provider's cache; needed where the price below the tier has it",
     )
+    cache_write_1h_usd_per_mtok: float | None = Field(
+        None, ge=0, description="the same for writes that last an hour; needed where the price below the tier has it"
+    )
 
 
 class ProviderSettings(Section):
@@ -46,7 +49,13 @@ class ProviderSettings(Section):
         None,
         ge=0,
         description="US dollars per million input tokens written to its cache; none: the list's, unless input and output are set: then as "
-        "input, but twice that for Claude models and kinds other than openai, azure, groq, gemini, local",
+        "input, but 1.25 times that for Claude models, and twice for kinds other than anthropic, openai, azure, groq, gemini, local",
+    )
+    cache_write_1h_usd_per_mtok: float | None = Field(
+        None,
+        ge=0,
+        description="US dollars per million input tokens written to its cache for an hour; none: the list's, unless input and output are "
+        "set: then as its other cache writes, but twice the input price for Claude models and kinds that Cairn doesn't know",
     )
     embedding_usd_per_mtok: float | None = Field(None, ge=0, description="US dollars per million tokens embedded; none: the price list's")
     price_tiers: tuple[PriceTierSettings, ...] = Field((), description="what longer prompts cost, ascending; none: those of the price list")
@@ -56,6 +65,11 @@ class ProviderSettings(Section):
     image_tokens: int | None = Field(None, ge=1, description="tokens that the model counts for one image, at most")
     reasoning: bool | None = Field(
         None, description="the model may spend tokens on reasoning that it doesn't show; none: known by the model's name"
+    )
+    reasoning_apart: int | None = Field(
+        None,
+        ge=0,
+        description="tokens of reasoning, at most, that it bills beside max_tokens; 0: it bills none; none: known by the model's name",
     )
     prefill: bool | None = Field(None, description="the model continues an assistant's unfinished message; none: known by kind")
     streams: bool = Field(
@@ -92,6 +106,13 @@ class InferenceSettings(Section):
     )
     rescue: bool = Field(True, description="continue a broken stream on the next provider")
     max_body_bytes: int = Field(20 * 2**20, gt=0, description="bytes of a model call's body; a larger one is refused with 413")
+    hosted_tool_uses: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="uses of a tool that the provider itself runs, such as web search, within one call; where the caller sets no max_uses, "
+        "the provider is told this, and the budget holds the price of as many",
+    )
     batch_concurrency: int = Field(10, ge=1, description="requests of a batch that run at once, per first provider of their chains")
     embeddings_requests: int = Field(10, ge=1, description="embedding requests that share one call")
     embeddings_milliseconds: float = Field(

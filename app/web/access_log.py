@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import structlog
+from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from app.accounts.requester import Requester
@@ -30,6 +32,23 @@ def note_requester(scope: Scope, requester: Requester) -> None:
 def note_receipt(scope: Scope, receipt: Receipt) -> None:
     """Record a model call's receipt for the log line; read only when the line is written, since a stream fills it on the way."""
     scope[_RECEIPT] = receipt
+
+
+def note_route(scope: Scope) -> bool:
+    """Record the route of a request that is refused before it is routed; tell whether there is one. A good request pays nothing for it."""
+    if "route" not in scope:
+        found = next((route for route in _routes_of(scope) if route.matches(dict(scope))[0] is Match.FULL), None)
+        if found is None:
+            return False
+        scope["route"] = found
+    return True
+
+
+def _routes_of(scope: Scope) -> Iterator[BaseRoute]:
+    """Yield the application's routes, also those of the routers that it includes."""
+    for each in getattr(scope.get("app"), "routes", ()):
+        router = getattr(each, "original_router", None)
+        yield from (each,) if router is None else router.routes
 
 
 def write(scope: Scope, status: int | None, seconds: float) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, replace
 
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts.requester import Requester
@@ -65,7 +64,7 @@ class Authentication:
             await self._admit(scope, services)
         except CairnError as error:
             mark_keyless(scope)
-            if isinstance(error, RateLimited) or _has_route(scope):
+            if access_log.note_route(scope) or isinstance(error, RateLimited):
                 await errors.reply_to(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -101,8 +100,3 @@ async def _with_headers(requester: Requester, headers: KeyHeaders, services: Ser
 def _is_scrape_key(services: Services, key: str) -> bool:
     scrape = services.settings.scrape_key
     return scrape is not None and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), scrape.get_secret_value().encode())
-
-
-def _has_route(scope: Scope) -> bool:
-    """Tell whether a route takes this path and method. Asked only where a request is to be refused."""
-    return any(route.matches(dict(scope))[0] is Match.FULL for route in scope["app"].routes)

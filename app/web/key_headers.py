@@ -13,6 +13,9 @@ from app.redaction.labels import check_label
 AUTHORIZATION, TEAM, DEVELOPER, PURPOSE = "authorization", "x-cairn-team", "x-cairn-developer", "x-cairn-purpose"
 API_KEY: Final = "x-api-key"
 """The header in which Anthropic's clients send a key."""
+SESSION, AGENT, PARENT_AGENT = "x-cairn-session", "x-cairn-agent", "x-cairn-parent-agent"
+"""Headers of a model call that name its coding session and agents; `api/call_origin.py` reads them, and those of the agents themselves."""
+MAX_ORIGIN_CHARS: Final = 200
 MAX_CHARS: Final = {TEAM: 100, DEVELOPER: 200, PURPOSE: 64}
 _READ: Final = {name.encode(): name for name in (AUTHORIZATION, API_KEY, *MAX_CHARS)}
 
@@ -68,5 +71,6 @@ def read_key_headers(scope: Scope) -> KeyHeaders:
 
 def described(name: str, description: str) -> dict[str, Any]:
     """Describe a header as a parameter of a route in the API's description (OpenAPI)."""
-    schema = {"anyOf": [{"type": "string", "maxLength": MAX_CHARS[name]}, {"type": "null"}], "description": description}
+    longest = MAX_CHARS.get(name, MAX_ORIGIN_CHARS)
+    schema = {"anyOf": [{"type": "string", "maxLength": longest}, {"type": "null"}], "description": description}
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema | {"title": name.title()}}

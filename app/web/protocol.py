@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -12,6 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from app.web.answer_transport import AnswerTransport
 from app.web.connections import KEY, Connections, Reason
 from app.web.forwarded import TrustedProxies, bucket
 from app.web.refusals import (
@@ -32,15 +32,6 @@ LINGER_SECONDS, LINGER_BYTES = 5.0, 64 * 2**20
 """Bounds of a lingering close: a client that still sends is read, and its bytes dropped, up to these (RFC 9112, 9.6)."""
 
 Phase = Literal["resting", "head", "body", "whole"]
-
-
-class _AnswerTransport:
-    """The transport that an answer is written to; its `close`, which uvicorn calls after the last answer, is ours."""
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, write: Callable[[bytes], None], is_closing: Callable[[], bool], close: Callable[[], None]) -> None:
-        self.write, self.is_closing, self.close = write, is_closing, close
 
 
 class Protocol(HttpToolsProtocol):
@@ -75,14 +66,14 @@ class Protocol(HttpToolsProtocol):
         self._entered = False  # the application has started on it
         self._delayed: Any = None  # its application, while the client doesn't read earlier responses
         self._lingering, self._dropped = False, 0  # our side is closed (FIN sent); bytes received after that
-        self._answers: _AnswerTransport | None = None
+        self._answers: AnswerTransport | None = None
 
     # Called by asyncio and the parser
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self.opened_at = self.loop.time()
-        self._answers = _AnswerTransport(self.transport.write, lambda: self._over, self._close_after_answer)
+        self._answers = AnswerTransport(self.transport, self.loop.call_soon, lambda: self._over, self._close_after_answer)
         peer = self.client[0] if self.client else ""
         self._proxied = peer in self._proxies
         self.bucket = None if self._proxied else bucket(peer)
@@ -227,6 +218,7 @@ class Protocol(HttpToolsProtocol):
         current = self._current
         answering = current is not None and not current.response_complete
         begun = current is not None and answering and (current.response_started or (self._entered and bool(self.pipeline)))
+        self._flush()
         if begun or self._over or self.transport.get_write_buffer_size():
             self.transport.abort()  # a truncated response must not look complete
         elif self._refusal is not None or (reason in REFUSALS and self._begun):
@@ -251,6 +243,8 @@ class Protocol(HttpToolsProtocol):
         if cycle.disconnected:
             return  # cut before it was started
         self._entered = True
+        if self._answers is not None:
+            self._answers.expects_head = True
         await app(scope, receive, send)
 
     def _abandon(self) -> None:
@@ -302,8 +296,13 @@ class Protocol(HttpToolsProtocol):
         self.keyed = self._judged = False
         return self._connections.attribute(self, None if origin.address == self.client[0] else bucket(origin.address))
 
+    def _flush(self) -> None:
+        if self._answers is not None:
+            self._answers.flush()
+
     def _close_after_answer(self) -> None:
         """Close after a response; linger if it was sent before the end of its request, since the client may still be sending."""
+        self._flush()
         if self._phase == "body":
             self._linger()
         else:
@@ -329,6 +328,7 @@ class Protocol(HttpToolsProtocol):
         current = self._current
         begun = current is not None and current.response_started and not current.response_complete
         self._abandon()
+        self._flush()
         if begun:
             self.transport.abort()  # inside another response it would be read as part of that one
             return

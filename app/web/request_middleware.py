@@ -65,6 +65,7 @@ class RequestMiddleware:
             body.check_announced()
             await self._app(scope, body.receive, answer.send)
         except TooLarge as error:
+            access_log.note_route(scope)
             await errors.reply_to(error)(scope, body.receive, answer.send)
         except ClientDisconnect:
             raise

@@ -14,7 +14,7 @@ from app.errors import NotPermitted
 from app.services import Services
 from app.services.answers import check_payer
 from app.web import access_log
-from app.web.key_headers import DEVELOPER, PURPOSE, TEAM, described
+from app.web.key_headers import AGENT, DEVELOPER, PARENT_AGENT, PURPOSE, SESSION, TEAM, described
 
 REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
 """Keys of the scope: the requester; and True where the request came with the metrics key (`scrape_key`), which belongs to no requester."""
@@ -22,6 +22,12 @@ REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
 TEAM_HEADER: Final = described(TEAM, "Admin key only: the team to act for. Default: `default`.")
 DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin key only: the developer who pays for calls of models.")
 PURPOSE_HEADER: Final = described(PURPOSE, "The purpose of the call, such as `review`, for the request log.")
+
+SESSION_HEADER: Final = described(
+    SESSION, "The coding session that the call belongs to, by its agent's own id. Claude Code and Codex name it by themselves."
+)
+AGENT_HEADER: Final = described(AGENT, "The agent within the session that makes the call. Absent: the main one.")
+PARENT_AGENT_HEADER: Final = described(PARENT_AGENT, "The agent that started this one. Absent: the main one.")
 
 
 def services_in(scope: Scope) -> Services:
@@ -77,7 +83,7 @@ class KeyAuth(SecurityBase):
 class PayerAuth(KeyAuth):
     """Security dependency of a model call; its value is the developer who pays, the requester or whom an admin names."""
 
-    headers = (TEAM_HEADER, DEVELOPER_HEADER, PURPOSE_HEADER)
+    headers = (TEAM_HEADER, DEVELOPER_HEADER, PURPOSE_HEADER, SESSION_HEADER, AGENT_HEADER, PARENT_AGENT_HEADER)
 
     async def __call__(self, request: Request) -> Requester:
         requester = requester_of(request)

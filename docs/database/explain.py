@@ -110,8 +110,9 @@ insert into budget_alerts (id, subject, subject_id, period_start, rule, data, cr
   select md5('alert' || row_number() over ())::uuid, subject, subject_id, period_start, rule, '{}', period_start + interval '20 days'
   from budget_balances, unnest(array['50%','80%','90%','100%']) rule;
 insert into request_log (at, request_id, developer_id, team_id, purpose, model_asked, provider, model_answered, attempts, cache, nanousd,
-                         saved_nanousd, milliseconds, status)
-  select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200
+                         saved_nanousd, milliseconds, status, session, agent, input_tokens, output_tokens, cached_input_tokens)
+  select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200,
+         's' || (extract(epoch from created_at)::bigint / 30000)::text, case when id::text < '2' then 'a' || id::text end, 3000, 500, 0
   from budget_holds order by created_at;
 insert into sign_ins (id, key_id, ends_at)
   select md5('sign-in' || n)::uuid, md5('key' || (1 + n % 1000))::uuid, now() + (n - 100) * interval '1 minute' from generate_series(1, 3000) n;
@@ -407,8 +408,19 @@ QUERIES: dict[str, tuple[str, str]] = {
         f"select at, model_answered, nanousd, status from request_log where developer_id = {DEVELOPER} order by at desc limit 50",
     ),
     "ix_request_log_team": (
-        "A team's last calls; not in the code yet.",
-        f"select at, model_answered, nanousd, status from request_log where team_id = {TEAM} order by at desc limit 50",
+        "What a team's sessions cost since a day, the latest calls first.",
+        f"select developer_id, session, max(at), sum(nanousd) from request_log where team_id = {TEAM} and session is not null"
+        " and at >= now() - interval '1 day' group by team_id, developer_id, session order by max(id) desc limit 51",
+    ),
+    "ix_request_log_session": (
+        "What one session cost, by agent and model. Partial: calls of coding agents only.",
+        "select agent, model_answered, count(*), sum(nanousd) from request_log where session = 's' || (extract(epoch from now())::bigint"
+        f" / 30000)::text and team_id = {TEAM} group by agent, model_answered",
+    ),
+    "ix_request_log_agent": (
+        "The same of a sub-agent with a transcript of its own, whose calls name another session. Partial: calls of sub-agents only.",
+        f"select agent, model_answered, count(*), sum(nanousd) from request_log where agent = 'a7' and team_id = {TEAM}"
+        " group by agent, model_answered",
     ),
     "pk_sign_ins": (
         "Whether a sign-in and its key still are, with every page.",

@@ -1,6 +1,6 @@
 """Every component against its target: p50, p95, p99, after a warm-up that isn't counted.
 
-python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline|reindex|hnsw|bulk --iterations=N [--json FILE] [--compare FILE]
+python tests/performance/benchmarks.py --component=all|database|budget|inference|cache|embedding|search|pipeline|reindex|hnsw|bulk --iterations=N [--calls N] [--json FILE] [--compare FILE]
 
 Exit 1 when a target is missed, or a figure is more than 10 % worse than in the file compared with.
 `all` leaves out `reindex`, `hnsw` and `bulk`, which take minutes. Everything runs on loopback, against servers that the script starts in a scratch folder and stops again.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,7 +38,7 @@ from tests.performance.measure_bulk import bulk
 from tests.performance.measure_cache import policies
 from tests.performance.measure_hits import hits
 from tests.performance.measure_hnsw import FULL_GRAPH, engine_alone
-from tests.performance.measure_inference import inference
+from tests.performance.measure_inference import CALLS, inference
 from tests.performance.measure_live import SECONDS as LIVE_SECONDS
 from tests.performance.measure_live import live
 from tests.performance.measure_reindex import reindex
@@ -224,15 +225,17 @@ def _worse(figures: list[Figure], earlier: dict[str, float]) -> list[str]:
     return found
 
 
-async def measure(names: list[str], iterations: int) -> list[Figure]:
+async def measure(names: list[str], iterations: int, *, calls: int = CALLS) -> list[Figure]:
+    components = COMPONENTS | {"inference": partial(inference, calls=calls)}
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as scratch:
-        return [figure for name in names for figure in await COMPONENTS[name](iterations, Path(scratch))]
+        return [figure for name in names for figure in await components[name](iterations, Path(scratch))]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--component", choices=["all", *COMPONENTS], default="all")
     parser.add_argument("--iterations", type=int, default=500)
+    parser.add_argument("--calls", type=int, default=CALLS, help="of models, over which the server's memory must not grow")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--compare", type=Path, help="figures of an earlier run")
     options = parser.parse_args()
@@ -240,7 +243,9 @@ def main() -> int:
         parser.error("--iterations must be at least 1")
     figures = asyncio.run(
         measure(
-            [name for name in COMPONENTS if name not in MINUTES] if options.component == "all" else [options.component], options.iterations
+            [name for name in COMPONENTS if name not in MINUTES] if options.component == "all" else [options.component],
+            options.iterations,
+            calls=options.calls,
         )
     )
     show(figures)

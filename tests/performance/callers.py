@@ -40,6 +40,8 @@ class Connection(asyncio.Protocol):
         assert split.hostname is not None
         assert split.port is not None
         self._address = split.hostname, split.port
+        self.chunk = CHUNK
+        """What marks a chunk of the streams that it reads."""
         self._headers = {"host": split.netloc, "content-type": "application/json", **headers}
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -83,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's isn't derived from it
 
     def data_received(self, data: bytes) -> None:
-        self._reply.chunks += [time.perf_counter()] * data.count(CHUNK)
+        self._reply.chunks += [time.perf_counter()] * data.count(self.chunk)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:

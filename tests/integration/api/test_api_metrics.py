@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.budget.views import DeveloperSpending
 from app.telemetry import metrics
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import MAX_BODY_BYTES, Api
 from tests.integration.api.door import open_door
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -120,3 +121,21 @@ async def test_with_many_developers_the_page_stays_small() -> None:
     shown = re.findall(r'cairn_budget_usd\{developer="([^"]*)",kind="limit"\} (\S+)', metrics.page().decode())
     assert len(shown) == metrics.MAX_DEVELOPERS + 1
     assert dict(shown)["other"] == "450.0"
+
+
+async def test_a_request_that_is_refused_before_it_is_routed_counts_for_its_route(api: Api) -> None:
+    async def seen() -> dict[tuple[str, str], float]:
+        families = text_string_to_metric_families((await api.ask("GET", "/metrics")).text)
+        counted = next(each for each in families if each.name == "cairn_http_requests")
+        return {(each.labels["route"], each.labels["status"]): each.value for each in counted.samples if each.name.endswith("_total")}
+
+    before = await seen()
+    job = uuid4()
+    assert (await api.ask("GET", f"/v1/jobs/{job}", key="wrong")).status == 401
+    assert (await api.ask("POST", "/v1/redact", data=b" " * (MAX_BODY_BYTES + 1))).status == 413
+    assert (await api.ask("GET", f"/v1/nothing/{job}", key="wrong")).status == 404
+    counted = {("/v1/jobs/{job_id}", "401"): 1, ("/v1/redact", "413"): 1, ("unknown", "404"): 1}
+    async with asyncio.timeout(20):  # a request is counted once its body was read, or left
+        while {key: value - before.get(key, 0) for key, value in (await seen()).items() if key in counted} != counted:
+            await asyncio.sleep(0.05)
+    assert (await seen()).get(("unknown", "401")) == before.get(("unknown", "401"))

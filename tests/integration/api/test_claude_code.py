@@ -40,6 +40,13 @@ def calls(name: str, arguments: Mapping[str, Any]) -> Streamed:
     return Streamed([chunk({"role": "assistant", "tool_calls": [head]}), *pieces, chunk({}, "tool_calls", usage=USAGE), "[DONE]"])
 
 
+async def session_cost(door: Door, session: str) -> Any:
+    """What a session cost, by the agent's own id."""
+    await door.engine._meter.close()
+    await door.api.services.budget.requests._writing.finish()
+    return (await door.api.ask("GET", f"/v1/budget/sessions/{session}", key=door.key)).json
+
+
 class Model(ScriptedProvider):
     """Answers the agent's main conversation, which has its tools, from the script; whatever else it asks (a title …) with some words."""
 
@@ -132,6 +139,9 @@ async def test_claude_code_goes_on_with_a_session(agent: Agent, api: Api) -> Non
         asked = json.dumps(model.asked[-1]["messages"])
         assert "What is the answer?" in asked
         assert "Forty-two." in asked
+        cost = await session_cost(door, first["session_id"])
+        assert cost["requests"] >= 2
+        assert cost["cost_usd"] == pytest.approx((await door.money())["spent_usd"])
 
 
 async def test_claude_code_tells_of_an_exhausted_budget(agent: Agent, api: Api) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.api import isolated
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
-from tests.integration.api.test_claude_code import Model, calls, said
+from tests.integration.api.test_claude_code import Model, calls, said, session_cost
 
 pytestmark = pytest.mark.slow
 
@@ -120,6 +120,9 @@ async def test_codex_goes_on_with_a_session(agent: Agent, api: Api) -> None:
         asked = json.dumps(model.asked[-1]["messages"])
         assert "What is the answer?" in asked
         assert "Forty-two." in asked
+        cost = await session_cost(door, thread)
+        assert (cost["requests"], cost["cost_usd"]) == (2, pytest.approx((await door.money())["spent_usd"]))
+        assert [each["agent"] for each in cost["agents"]] == [None]
 
 
 async def test_codex_tells_of_an_exhausted_budget(agent: Agent, api: Api) -> None:

@@ -278,17 +278,11 @@ async def test_hello_is_answered_without_a_key(door: Door) -> None:
         ),
         ({"tools": [WEATHER, {"type": "bash_20250124", "name": "bash"}]}, anthropic.BadRequestError, r"tools\[1\] is bash_20250124"),
         (
-            {
-                "messages": [
-                    {
-                        "role": "user",
-                        "content": [{"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}}],
-                    }
-                ]
-            },
+            {"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": "many"}]},
             anthropic.BadRequestError,
-            r"messages\[0\].content\[0\] is a document of application/pdf",
+            r"tools\[0\].max_uses must be a whole number",
         ),
+        ({"tools": [{"type": "advisor_20260301", "name": "advisor"}]}, anthropic.BadRequestError, r"tools\[0\] is advisor_20260301"),
         (
             {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x", "content": "y"}]}]},
             anthropic.BadRequestError,

@@ -181,7 +181,7 @@ async def test_the_price_and_the_tokens_stand_in_the_movement(bank: Bank) -> Non
     async with bank.database.begin() as connection:
         row = (await connection.execute(text("select * from budget_movements"))).one()
     assert (row.provider, row.model, row.input_tokens, row.output_tokens, row.cached_input_tokens) == ("groq", "llama-3", 80, 20, 30)
-    assert row.price == {"input": 590_000_000, "output": 790_000_000, "cached_input": None, "cache_write": None}
+    assert row.price == {"input": 590_000_000, "output": 790_000_000, "cached_input": None, "cache_write": None, "cache_write_1h": None}
     assert row.nanousd == price.cost(usage) == 63_000
 
 
@@ -196,7 +196,7 @@ async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt:
     await bank.ledger.settle(hold, Settlement(usage, price.cost(usage), "usage", price=price))
     async with bank.database.begin() as connection:
         row = (await connection.execute(text("select * from budget_movements"))).one()
-    assert row.price == {"input": 2_000, "output": 3_000, "cached_input": None, "cache_write": None} | tier
+    assert row.price == {"input": 2_000, "output": 3_000, "cached_input": None, "cache_write": None, "cache_write_1h": None} | tier
 
 
 async def test_an_unknown_payer_is_refused(bank: Bank) -> None:

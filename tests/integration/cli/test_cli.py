@@ -283,6 +283,7 @@ def test_a_file_name_that_is_no_text_and_one_that_cannot_be_read(server: Running
     [
         ({"CAIRN_SERVER": "x"}, "CAIRN_SERVER__PORT"),
         ({"CAIRN_KEY": "a\nb"}, "CAIRN_KEY"),
+        ({"CAIRN_URL": "http://127.0.0.1:9"}, "set CAIRN_KEY"),
         ({"CAIRN_QDRANT__URL": "nonsense"}, "qdrant.url"),
     ],
 )

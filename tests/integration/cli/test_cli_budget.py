@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app.budget.hold_sweeper import HoldSweeper
 from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.prices import TokenBounds, TokenUsage
+from app.budget.requests import RequestLog, RequestOutcome, RequestRecord
 from app.money import from_usd
 from app.settings import Settings
 from app.storage.database import Database
@@ -222,3 +223,32 @@ def test_a_note_does_not_steer_the_terminal(server: Running, ada: str) -> None:
 def test_each_error_names_its_cause(server: Running, words: list[str], status: int, says: str) -> None:
     done = budget(server, *words, status=status)
     assert (says in done.stderr, done.stdout) == (True, ""), done.stderr
+
+
+async def log(bank: Bank, name: str, session: str, usd: float, *, agent: str | None = None) -> None:
+    """One call of a session, as the engine logs it."""
+    who, requests = await payer(bank, name), RequestLog(bank.database)
+    requests.add(
+        RequestRecord(
+            request_id=uuid4().hex, developer_id=who.developer_id, team_id=who.team_id, purpose="chat", model_asked="auto", attempts=1,
+            cache="miss", nanousd=from_usd(usd), saved_nanousd=0, milliseconds=5, status=RequestOutcome.ANSWERED, provider="groq",
+            model_answered="llama-3.3", session=session, agent=agent, input_tokens=12_000, output_tokens=300, cached_input_tokens=9000,
+        )
+    )  # fmt: skip
+    await requests.close()
+
+
+async def test_sessions_are_listed_with_what_they_cost_and_one_is_split_by_agent(server: Running, bank: Bank, ada: str) -> None:
+    empty = budget(server, "sessions", "--developer", ada)
+    assert "x-cairn-session" in empty.stdout
+    small, large = f"s-{uuid4()}", f"s-{uuid4()}"
+    await log(bank, ada, large, 1.25)
+    await log(bank, ada, large, 0.25, agent="tests")
+    await log(bank, ada, small, 0.5)
+    listed = data(server, "sessions", "--developer", ada)["sessions"]
+    assert [(each["session"], each["cost_usd"]) for each in listed] == [(small, 0.5), (large, 1.5)]
+    dearest = data(server, "sessions", "--developer", ada, "--order", "cost", "--limit", "1")["sessions"]
+    assert [(each["session"], each["agents"], each["input_tokens"]) for each in dearest] == [(large, 1, 24_000)]
+    shown = budget(server, "sessions", large, COLUMNS="200").stdout
+    assert all(part in shown for part in ("main agent", "tests", "llama-3.3", "$1.50", "$1.25", "12,000 (9,000 cached)", ada))
+    assert "No call of this session" in budget(server, "sessions", "never", status=1).stderr

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 
+from app.budget.requests import RequestOutcome, RequestRecord
 from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.dashboard.conftest import Door
 from tests.integration.dashboard.test_items import page
@@ -99,3 +101,44 @@ async def test_in_a_browser_a_session_is_found_and_read(door: Door) -> None:
         await visit.page.wait_for_selector("#events article")
         await visit.shot("session")
         assert not await violations(visit.page, "session")
+
+
+async def log_call(api: Api, developer: str, session: str, nanousd: int, *, agent: str | None = None, parent: str | None = None) -> None:
+    """One call of a session, as the engine logs it."""
+    who, requests = await api.services.accounts.find_developer(developer), api.services.budget.requests
+    requests.add(
+        RequestRecord(
+            request_id=uuid4().hex, developer_id=who.id, team_id=who.team_id, purpose="chat", model_asked="auto", attempts=1, cache="miss",
+            nanousd=nanousd, saved_nanousd=0, milliseconds=5, status=RequestOutcome.ANSWERED, provider="groq", model_answered="llama-3.3",
+            session=session, agent=agent, parent_agent=parent, input_tokens=12_000, output_tokens=300, cached_input_tokens=9000,
+        )
+    )  # fmt: skip
+    await requests._writing.finish()
+
+
+async def test_a_session_shows_what_it_cost_to_who_may_know(api: Api) -> None:
+    team, session = f"t{uuid4().hex[:8]}", f"<b>{uuid4().hex}"
+    key, colleague = await api.developer(team), await api.developer(team)
+    me = (await api.ask("GET", "/v1/budget", key=key)).json["developer"]
+    named = quote(session, safe="")
+    shown = (await api.ask("POST", f"/v1/sessions/{named}/events", key=key, data=generic(("1", "user", "hello")))).json["session_id"]
+    async with signed_in(api, key) as http:
+        assert "No call of its agent came through Cairn" in (await page(http, api, f"{SESSIONS}/{shown}"))[1]
+        assert "No call named its session this month" in (await page(http, api, "/dashboard/budget"))[1]
+        await log_call(api, me, session, 250_000_000)
+        await log_call(api, me, session, 30_000_000, agent="<i>tests", parent="<i>lead")
+        _, found = await page(http, api, f"{SESSIONS}/{shown}")
+        assert all(
+            part in found for part in ("$0.28", "$0.25", "$0.03", "llama-3.3", "main agent", "&lt;i&gt;tests", "started by", "24.0 k")
+        )
+        assert "<i>tests" not in found
+        await log_call(api, me, other := f"other-{uuid4().hex}", 10_000_000)
+        _, found = await page(http, api, "/dashboard/budget")
+        card = found.split('id="sessions"')[1].split("</section>")[0]
+        assert f'href="/dashboard/sessions/{shown}"' in card
+        assert card.index("$0.28") < card.index(other)
+        assert "not ingested" in card
+    async with signed_in(api, colleague) as http:
+        _, found = await page(http, api, f"{SESSIONS}/{shown}")
+        assert "or none that you may see" in found
+        assert "$0.28" not in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, example, given
@@ -56,6 +57,70 @@ def test_no_answer_within_the_estimate_costs_more_than_it(call: tuple[int, int, 
     usage = TokenUsage(used, data.draw(st.integers(0, max_tokens * choices)), data.draw(st.integers(0, used - written)), written)
     assert price.cost(usage) <= estimate.nanousd
     assert usage.total <= estimate.tokens
+
+
+parts = st.none() | amounts
+NAMES = ("web_search", "code_execution")
+uses = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 20))
+
+
+@st.composite
+def rising(draw: st.DrawFn) -> Price:
+    """Any price: with each part or without, steps at some lengths of the prompt, tools at a price per use."""
+    price = Price(draw(amounts), draw(amounts), draw(parts), draw(parts), draw(parts))
+    tiers, below = [], price
+    for above in sorted(draw(st.sets(st.integers(1, 3 * 10**6), max_size=3))):
+        below = Price.from_parts({name: amount + draw(amounts) for name, amount in below.parts.items()})
+        tiers.append(PriceTier(above, below))
+    return replace(tiered(price, tiers), tools=draw(st.dictionaries(st.sampled_from(NAMES), st.integers(0, 10**8))))
+
+
+@st.composite
+def used_within(draw: st.DrawFn, bounds: TokenBounds) -> TokenUsage:
+    """Any usage that a provider may report within these bounds, the lifetime of its cache writes told or not."""
+    total = draw(st.integers(0, bounds.billed_input_tokens))
+    written = 0 if bounds.cache_writes == "none" else draw(st.integers(0, total))
+    long_lived = draw(st.integers(0, written if bounds.cache_writes == "1h" else 0))
+    return TokenUsage(
+        input=total,
+        output=draw(st.integers(0, bounds.output_tokens)),
+        cached_input=draw(st.integers(0, total - written)),
+        cache_write=written,
+        cache_write_1h=draw(st.sampled_from([long_lived, None])),
+        tool_uses={name: draw(st.integers(0, most)) for name, most in bounds.tool_uses.items()},
+    )
+
+
+bounded = st.builds(
+    TokenBounds,
+    st.integers(0, 10**6),
+    st.integers(0, 10**5),
+    choices=st.integers(1, 8),
+    cache_writes=st.sampled_from(["none", "5m", "1h"]),
+    reasoning_tokens=st.sampled_from([0, 1, 64_000]),
+    tool_uses=uses,
+    tool_tokens=st.integers(0, 10**6),
+)
+
+
+@given(rising(), bounded, st.data())
+def test_whatever_a_provider_bills_within_the_bounds_costs_no_more_than_the_hold(
+    price: Price, bounds: TokenBounds, data: st.DataObject
+) -> None:
+    estimate, usage = estimate_cost(bounds, price), data.draw(used_within(bounds))
+    assert price.cost(bounds.within(usage)) <= estimate.nanousd
+    assert usage.total <= estimate.tokens
+    assert price.cost(bounds.within(bounds.most())) <= estimate.nanousd
+
+
+@given(rising(), bounded, st.integers(0, 10**15), st.integers(0, 3 * 10**6))
+def test_a_shrunk_call_fits_what_is_affordable_whatever_it_is_made_of(price: Price, bounds: TokenBounds, nanousd: int, tokens: int) -> None:
+    made = shrink(estimate_cost(bounds, price), price=price, min_tokens=1, affordable_nanousd=nanousd, affordable_tokens=tokens)
+    if made is not None:
+        assert made.nanousd <= nanousd
+        assert made.tokens <= tokens
+        assert replace(made.bounds, max_tokens=bounds.max_tokens) == bounds
+        assert made.bounds.max_tokens <= bounds.max_tokens
 
 
 RISING = tiered(

@@ -14,9 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.price_list import SHIPPED, load
-from app.budget.prices import MTOK, Price, Prices, PriceTier, TokenUsage, Traits, overruled, tiered, with_cache_writes
+from app.budget.prices import (
+    MTOK,
+    PARTS,
+    CacheWrites,
+    Price,
+    Prices,
+    PriceTier,
+    TokenBounds,
+    TokenUsage,
+    Traits,
+    overruled,
+    tiered,
+    with_cache_writes,
+)
 from app.errors import ConfigurationError, NotFound
-from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
+from app.tokens import MAX_IMAGE_TOKENS, ImageTokens, MediaTokens
 
 GROQ = Price(input=590_000_000, output=790_000_000)
 CLAUDE = Price(input=3 * 10**9, output=15 * 10**9, cached_input=3 * 10**8, cache_write=375 * 10**7)
@@ -68,7 +81,7 @@ def test_the_total_counts_what_was_cached_once() -> None:
     ("price", "dearest"), [(GROQ, GROQ.input), (CLAUDE, CLAUDE.cache_write), (replace(CLAUDE, cache_write=1), CLAUDE.input)]
 )
 def test_an_estimate_counts_input_at_its_dearest(price: Price, dearest: int) -> None:
-    assert price.max_input_price == dearest
+    assert price.max_input_price() == dearest
 
 
 RISING = tiered(
@@ -81,8 +94,8 @@ RISING = tiered(
 )
 def test_a_prompt_has_the_price_of_the_highest_tier_that_it_passes(prompt: int, above: int | None) -> None:
     price = next((tier.price for tier in RISING.tiers if tier.above_tokens == above), replace(RISING, tiers=()))
-    assert RISING.for_prompt(prompt).as_record(0) == price.as_record(0)
-    assert RISING.as_record(prompt) == price.as_record(0) | ({} if above is None else {"above_tokens": above})
+    assert RISING.for_prompt(prompt).as_record(TokenUsage()) == price.as_record(TokenUsage())
+    assert RISING.as_record(TokenUsage(prompt)) == price.as_record(TokenUsage()) | ({} if above is None else {"above_tokens": above})
     assert RISING.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4)) == price.cost(TokenUsage(prompt, 7, prompt // 2, prompt // 4))
 
 
@@ -153,12 +166,64 @@ def test_a_cache_write_never_falls_below_its_share_of_an_overruled_input_price(l
         assert new.cache_write * old.input >= old.cache_write * new.input
 
 
-@pytest.mark.parametrize("factor", [Fraction(2), Fraction(5, 4), Fraction(1)])
-def test_cache_writes_without_a_price_cost_a_factor_of_input_at_every_tier(factor: Fraction) -> None:
-    price = with_cache_writes(tiered(Price(MTOK + 1, 9), [PriceTier(1000, Price(3 * MTOK, 9))]), factor)
+@pytest.mark.parametrize("factors", [(Fraction(2), Fraction(2)), (Fraction(5, 4), Fraction(2)), (Fraction(1), Fraction(1))])
+def test_cache_writes_without_a_price_cost_a_factor_of_input_at_every_tier(factors: tuple[Fraction, Fraction]) -> None:
+    price = with_cache_writes(tiered(Price(MTOK + 1, 9), [PriceTier(1000, Price(3 * MTOK, 9))]), *factors)
     for tokens, input_price in ((10, MTOK + 1), (2000, 3 * MTOK)):
-        assert price.cost(TokenUsage(tokens, cache_write=tokens)) >= input_price * factor * tokens / MTOK
-    assert with_cache_writes(CLAUDE, factor) is CLAUDE
+        for factor, long_lived in zip(factors, (0, tokens), strict=True):
+            cost = price.cost(TokenUsage(tokens, cache_write=tokens, cache_write_1h=long_lived))
+            assert input_price * factor * tokens / MTOK <= cost < input_price * factor * tokens / MTOK + 1 + Fraction(tokens, MTOK)
+
+
+def test_a_cache_write_that_lasts_longer_is_never_cheaper_than_a_short_one() -> None:
+    dear = Price(MTOK, cache_write=3 * MTOK)
+    assert with_cache_writes(dear, Fraction(5, 4), Fraction(2)).write_prices == (3 * MTOK, 3 * MTOK)
+    assert with_cache_writes(CLAUDE, Fraction(5, 4), Fraction(2)).write_prices == (CLAUDE.cache_write, 2 * CLAUDE.input)
+
+
+@pytest.mark.parametrize(
+    ("long_lived", "asked", "nanousd"),
+    [
+        pytest.param(0, "1h", 375 * 4, id="told: none of them for an hour"),
+        pytest.param(4, "1h", 600 * 4, id="told: all of them"),
+        pytest.param(1, "1h", 375 * 3 + 600, id="told: one of them"),
+        pytest.param(None, "1h", 600 * 4, id="untold, an hour asked for: the dearer"),
+        pytest.param(None, "5m", 375 * 4, id="untold, only minutes asked for"),
+        pytest.param(None, "none", 375 * 4, id="untold, nothing asked for"),
+        pytest.param(4, "5m", 600 * 4, id="told, whatever was asked for"),
+    ],
+)
+def test_cache_writes_cost_by_their_lifetime(long_lived: int | None, asked: CacheWrites, nanousd: int) -> None:
+    price = replace(CLAUDE, cache_write_1h=6 * 10**9)
+    usage = TokenBounds(10, 1, cache_writes=asked).within(TokenUsage(10, cache_write=4, cache_write_1h=long_lived))
+    assert price.cost(usage) == 6 * 3000 + nanousd * 10
+
+
+def test_a_usage_without_cache_writes_is_left_as_it_is() -> None:
+    usage = TokenUsage(10, 3, 2)
+    assert TokenBounds(10, 1, cache_writes="none").within(usage) is usage
+
+
+def test_tools_that_the_vendor_ran_cost_by_use_and_unpriced_ones_nothing() -> None:
+    price = replace(GROQ, tools={"web_search": 10_000_000})
+    assert price.cost(TokenUsage(1, tool_uses={"web_search": 3, "other": 9})) == 590 + 30_000_000
+
+
+def test_a_movements_price_tells_how_its_usage_was_priced() -> None:
+    price = replace(CLAUDE, tools={"web_search": 10_000_000})
+    record = price.as_record(TokenUsage(9, 1, cache_write=4, cache_write_1h=3, tool_uses={"web_search": 2}))
+    assert record["cache_write_1h_tokens"] == 3
+    assert record["tools"] == {"web_search": {"uses": 2, "price": 10_000_000}}
+    assert price.as_record(TokenUsage(9, 1)).keys() == set(PARTS)
+
+
+def test_usages_of_attempts_add_up() -> None:
+    first = TokenUsage(10, 2, 3, 4, cache_write_1h=1, tool_uses={"web_search": 1}, reasoning=1)
+    second = TokenUsage(5, 1, tool_uses={"web_search": 2, "web_fetch": 1})
+    assert first + second == TokenUsage(15, 3, 3, 4, cache_write_1h=1, tool_uses={"web_search": 3, "web_fetch": 1})
+    assert (first + second).reasoning == 1
+    assert (first + TokenUsage(9, cache_write=2)).cache_write_1h is None
+    assert TokenUsage() + second == second
 
 
 def test_a_model_is_found_by_its_name_with_or_without_the_providers() -> None:
@@ -183,7 +248,9 @@ def test_the_shipped_list_can_be_read_and_says_when_and_where_it_was() -> None:
     assert shipped.source
     assert set(shipped.models) == set(tomllib.loads(SHIPPED.read_text())["models"])
     assert shipped.price_of("llama-3.3-70b-versatile") == GROQ
-    assert shipped.price_of("claude-sonnet-4-5").for_prompt(200_000).as_record(0) == CLAUDE.as_record(0)
+    assert shipped.price_of("claude-sonnet-4-5").for_prompt(200_000) == replace(
+        CLAUDE, cache_write_1h=2 * CLAUDE.input, tiers=shipped.price_of("claude-sonnet-4-5").tiers
+    )
     assert shipped.price_of("local") == Price(0)
 
 
@@ -198,7 +265,7 @@ def test_the_shipped_list_knows_each_models_window_and_images_and_who_thinks() -
     shipped = load()
     texts = [name for name, price in shipped.models.items() if price.output > 0]
     assert [name for name in texts if shipped.traits_of(name).context_tokens is None] == []
-    assert max(shipped.traits_of(name).images.most for name in shipped.models) <= MAX_IMAGE_TOKENS
+    assert max(shipped.traits_of(name).media.images.most for name in shipped.models) <= MAX_IMAGE_TOKENS
     thinkers = {name for name in shipped.models if shipped.traits_of(name).reasoning}
     assert {"o3", "gpt-5-mini", "gemini-2.5-flash", "deepseek-reasoner", "grok-4"} <= thinkers
     assert not thinkers & {"gpt-4o", "claude-sonnet-4-5", "llama-3.3-70b-versatile", "local"}
@@ -224,14 +291,14 @@ def test_the_shipped_list_knows_each_models_window_and_images_and_who_thinks() -
     ],
 )
 def test_an_image_is_bounded_by_its_providers_formula(model: str, size: int, tokens: int) -> None:
-    assert load().traits_of(model).images.most == tokens, size
+    assert load().traits_of(model).media.images.most == tokens, size
 
 
 def test_geminis_images_have_no_more_tiles_than_are_counted() -> None:
     """At most 3,072 a side; a tile is the shorter side / 1.5, from 256 to 768."""
     sizes = [(width, height) for width in range(32, 3073, 32) for height in range(1, 3073)]
     tiles = max(-(-width // side) * -(-height // side) for width, height in sizes for side in [_tile(width, height)])
-    assert (tiles + 1) * 258 == load().traits_of("gemini-2.5-pro").images.most
+    assert (tiles + 1) * 258 == load().traits_of("gemini-2.5-pro").media.images.most
 
 
 def _tile(width: int, height: int) -> int:
@@ -246,9 +313,9 @@ def _tile(width: int, height: int) -> int:
     ],
 )  # fmt: skip
 def test_a_dated_version_is_its_model_and_nothing_else_is(model: str, known: bool) -> None:
-    found = Traits(1000, ImageTokens(85), reasoning=True)
+    found = Traits(1000, MediaTokens(ImageTokens(85)), reasoning=True)
     assert Prices({"a": Price(1)}, traits={"a": found}).traits_of(model) == (found if known else Traits())
-    assert Traits().images.most == MAX_IMAGE_TOKENS
+    assert Traits().media.images.most == MAX_IMAGE_TOKENS
 
 
 def test_the_shipped_list_prices_output_above_input_and_the_cache_below() -> None:
@@ -270,7 +337,7 @@ def test_tiers_and_traits_are_read(tmp_path: Path) -> None:
     path.write_text(DATED + "[models.x]\ninput = 1\noutput = 2\n" + traits + TIER.format(50, 2, 4) + TIER.format(500, 2, 5))
     usd = 10**9
     price = Price(usd, 2 * usd, tiers=(PriceTier(50, Price(2 * usd, 4 * usd)), PriceTier(500, Price(2 * usd, 5 * usd))))
-    assert load(path) == Prices({"x": price}, date(2026, 11, 1), "", {"x": Traits(9000, ImageTokens(900, 85), reasoning=True)})
+    assert load(path) == Prices({"x": price}, date(2026, 11, 1), "", {"x": Traits(9000, MediaTokens(ImageTokens(900, 85)), reasoning=True)})
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ import pytest
 from app.budget.prices import Price, Prices, PriceTier, Traits
 from app.errors import ConfigurationError, NotFound
 from app.inference.catalog import Catalog
+from app.inference.provider_prices import price_of
 from app.inference.request import ChatRequest
 from app.inference.wires import library
 from app.inference.wires.compatible import CompatibleWire
 from app.inference.wires.own import OwnWire
 from app.inference.wires.through_litellm import LitellmWire
 from app.settings import InferenceSettings, ProviderSettings
-from app.tokens import MAX_IMAGE_TOKENS, ImageTokens
+from app.tokens import MAX_IMAGE_TOKENS, ImageTokens, MediaTokens
 from tests.fakes.embedder import WordsEmbedder
 
 USD = 10**9
@@ -26,7 +27,7 @@ LISTED = Prices({
     "small": Price(USD, 2 * USD),
     "vectors": Price(USD // 10),
     "rising": Price(USD, 2 * USD, tiers=(PriceTier(1000, Price(2 * USD, 4 * USD)),)),
-}, traits={"rising": Traits(5000, ImageTokens(900, 85), reasoning=True)})  # fmt: skip
+}, traits={"rising": Traits(5000, MediaTokens(ImageTokens(900, 85)), reasoning=True)})  # fmt: skip
 KEYS = {"KEY": "sk-secret"}
 
 
@@ -162,23 +163,37 @@ OWN = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}
 
 
 @pytest.mark.parametrize(
-    ("kind", "model", "write"),
+    ("kind", "model", "writes"),
     [
-        ("openai", "big", None),
-        ("groq", "big", None),
-        ("anthropic", "big", 2 * USD),
-        ("bedrock", "big", 2 * USD),
-        ("openai", "vendor/Claude-9", 2 * USD),
+        ("openai", "big", (USD, USD)),
+        ("groq", "big", (USD, USD)),
+        ("anthropic", "big", (USD * 5 // 4, 2 * USD)),
+        ("bedrock", "big", (2 * USD, 2 * USD)),
+        ("openai", "vendor/Claude-9", (USD * 5 // 4, 2 * USD)),
     ],
 )
-def test_a_cache_write_without_a_price_costs_twice_the_input_where_it_may(kind: str, model: str, write: int | None) -> None:
+def test_a_cache_write_without_a_price_costs_more_than_input_where_it_may(kind: str, model: str, writes: tuple[int, int]) -> None:
     tiers = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20}]
     made = catalog(
         {"one": provider(model, kind=kind, price_tiers=tiers, **OWN), "two": provider(model, kind=kind, cache_write_usd_per_mtok=1, **OWN)}
     )
     own, given = made.candidates(model)
-    assert (own.price.cache_write, own.price.for_prompt(1001).cache_write) == (write, None if write is None else 4 * write)
+    assert own.price.write_prices == writes
+    assert own.price.for_prompt(1001).write_prices == (4 * writes[0], 4 * writes[1])
     assert given.price.cache_write == USD
+    assert given.price.max_input_price("1h") == max(writes[1], USD)
+
+
+def test_a_listed_models_own_tiers_need_not_name_the_price_of_an_hour() -> None:
+    listed = Prices({"claude": Price(USD, 2 * USD, cache_write=USD, cache_write_1h=2 * USD)})
+    tiers = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20, "cache_write_usd_per_mtok": 5}]
+    assert price_of(listed, provider("claude", "anthropic", price_tiers=tiers)).for_prompt(1001).write_prices == (5 * USD, 8 * USD)
+
+
+def test_a_provider_charges_for_the_tools_that_its_kind_runs() -> None:
+    listed = Prices({"big": Price(USD)}, tools={"anthropic": {"web_search": 10_000_000}})
+    for kind, tools in (("anthropic", {"web_search": 10_000_000}), ("openai", {})):
+        assert price_of(listed, provider("big", kind)).tools == tools
 
 
 TIERS = [{"above_tokens": 1000, "input_usd_per_mtok": 4, "output_usd_per_mtok": 20}]
@@ -233,7 +248,7 @@ def test_what_bounds_a_model_is_the_lists_unless_the_provider_says_otherwise(
     model: str, own: dict[str, Any], told: tuple[Any, ...]
 ) -> None:
     (found,) = catalog({"one": provider(model, **own)}).candidates("one")
-    assert (found.context_tokens, found.images.most, found.images.low, found.reasoning) == told
+    assert (found.context_tokens, found.media.images.most, found.media.images.low, found.reasoning) == told
 
 
 def test_half_a_price_is_none() -> None:

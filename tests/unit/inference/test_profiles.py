@@ -29,7 +29,7 @@ FACTS = [
         1.15,
         2,
         None,
-        {"takes_anthropic_fields", "takes_efforts", "thinking_below_bound", "object_arguments"},
+        {"takes_anthropic_fields", "takes_efforts", "thinking_below_bound", "object_arguments", "caches_when_asked"},
     ),
     ("gemini", None, False, False, False, 1.15, 1, None, {"object_arguments", "fetches_urls", "mends_litellm"}),
     ("azure", None, False, False, False, 1.0, 1, None, set()),
@@ -59,7 +59,7 @@ def test_each_kind_has_its_facts(
     found = profile_of(kind)
     assert (found.kind, found.dialect, found.needs_address) == (kind, dialect, needs_address)
     assert (found.streams, found.prefill) == (streams, prefill)
-    assert (found.token_margin, found.cache_write_factor, found.max_call_id_chars) == (margin, Fraction(cache_write), id_chars)
+    assert (found.token_margin, found.cache_write_factors[1], found.max_call_id_chars) == (margin, Fraction(cache_write), id_chars)
     assert {name for name in YES_OR_NO if getattr(found, name)} == yes
 
 
@@ -72,7 +72,10 @@ def test_every_entry_stands_in_the_table_under_its_own_name() -> None:
 def test_a_kind_without_an_entry_is_never_taken_for_cheaper_than_one_with(each: ProviderProfile) -> None:
     other = profile_of("somebody's own")
     assert other.token_margin >= each.token_margin >= 1
-    assert other.cache_write_factor >= each.cache_write_factor >= 1
+    for dearer, factor in zip(other.cache_write_factors, each.cache_write_factors, strict=True):
+        assert dearer >= factor >= 1
+    assert each.caches_when_asked >= other.caches_when_asked
+    assert each.documents >= other.documents
     assert all(other.effort_tokens[effort] >= tokens for effort, tokens in each.effort_tokens.items())
 
 

@@ -13,15 +13,15 @@ from app.inference.profiles import PROFILES, profile_of
 from app.inference.request import ChatRequest
 from app.inference.token_bounds import MAX_BYTES_COUNTED, bound_chat, bound_texts
 from app.inference.wires.compatible import CompatibleWire
-from app.tokens import ANY_IMAGE, ImageTokens, count_messages, count_text
+from app.tokens import ANY_MEDIA, ImageTokens, MediaTokens, count_messages, count_text
 
 ASKED = [{"role": "user", "content": "Why does the checkout charge twice?"}]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
-def provider(kind: str = "openai", model: str = "m", *, window: int | None = None, images: ImageTokens = ANY_IMAGE) -> ChainProvider:
+def provider(kind: str = "openai", model: str = "m", *, window: int | None = None, media: MediaTokens = ANY_MEDIA) -> ChainProvider:
     wire = CompatibleWire(kind="local", api_base="http://127.0.0.1:9", api_key=None, connect_seconds=1, connections=1)
-    return ChainProvider("one", profile_of(kind), model, Price(1, 1), wire, context_tokens=window, images=images)
+    return ChainProvider("one", profile_of(kind), model, Price(1, 1), wire, context_tokens=window, media=media)
 
 
 def asked(messages: Sequence[Mapping[str, Any]] = ASKED, *, choices: int = 1, size: int = 0, **parameters: Any) -> ChatRequest:
@@ -67,7 +67,7 @@ async def test_embeddings_are_bounded_by_their_texts_alone(texts: list[str], kin
 @pytest.mark.parametrize("window", [None, 30_000])
 async def test_a_prompt_too_large_to_count_is_bounded_by_its_bytes_and_images_or_the_window(window: int | None) -> None:
     size, url = MAX_BYTES_COUNTED + 1, len(IMAGE["image_url"]["url"])  # type: ignore[index]
-    candidate = provider("groq", window=window, images=ImageTokens(5000))
+    candidate = provider("groq", window=window, media=MediaTokens(ImageTokens(5000)))
     bounds = await bound_chat(
         asked([{"role": "user", "content": [IMAGE, IMAGE]}], size=size + 2 * url, choices=2), candidate, max_tokens=10
     )
@@ -77,7 +77,7 @@ async def test_a_prompt_too_large_to_count_is_bounded_by_its_bytes_and_images_or
 @pytest.mark.parametrize("images", [ImageTokens(5000), ImageTokens(85)])
 async def test_a_models_images_are_counted_at_its_own_figure(images: ImageTokens) -> None:
     with_two, without = [
-        (await bound_chat(asked([{"content": each}]), provider("groq", images=images), max_tokens=1)).input_tokens
+        (await bound_chat(asked([{"content": each}]), provider("groq", media=MediaTokens(images)), max_tokens=1)).input_tokens
         for each in ([IMAGE, IMAGE], [])
     ]
     assert with_two == without + 2 * images.most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.prices import TokenUsage
+from app.inference.answers import usage_object as chat_usage
+from app.inference.dialects.messages.blocks import usage_object as messages_usage
 from app.inference.usage import MAX_COUNT, parse_usage, reply_usage, tells
 
 COUNTS = st.none() | st.integers(-5, 10_000) | st.booleans() | st.text("0123456789.-x", max_size=3) | st.floats()
@@ -215,3 +218,51 @@ def test_only_openais_own_names_tell_its_clients_a_usage(more: dict[str, Any], t
 @pytest.mark.parametrize("block", [None, [], {}, {"input_tokens": 5, "output_tokens": 7}])
 def test_what_is_missing_tells_nothing(block: object) -> None:
     assert not tells(block, TokenUsage(5, 7))
+
+
+WRITTEN_1H = {"cache_creation_input_tokens": 200, "cache_read_input_tokens": 50}
+
+
+@pytest.mark.parametrize(
+    ("told", "long_lived"),
+    [
+        pytest.param({"ephemeral_5m_input_tokens": 150, "ephemeral_1h_input_tokens": 50}, 50, id="both"),
+        pytest.param({"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 200}, 200, id="all of them"),
+        pytest.param({"ephemeral_1h_input_tokens": 200}, 200, id="only one is named"),
+        pytest.param({"ephemeral_5m_input_tokens": 200}, 0, id="only the other"),
+        pytest.param({"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 999}, 200, id="more than were written"),
+        pytest.param({"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}, None, id="a gateway that fills in zeros"),
+        pytest.param({"ephemeral_5m_input_tokens": -1, "ephemeral_1h_input_tokens": 200}, None, id="no count"),
+        pytest.param({}, None, id="nothing"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_the_lifetime_of_cache_writes_is_told_or_unknown(told: Any, long_lived: int | None) -> None:
+    own = parse_usage({"input_tokens": 10, "output_tokens": 3, **WRITTEN_1H, "cache_creation": told})
+    assert own == TokenUsage(260, 3, 50, 200, cache_write_1h=long_lived)
+    through_litellm = block(
+        260,
+        3,
+        total_tokens=263,
+        prompt_tokens_details={"cached_tokens": 50, "cache_creation_tokens": 200} | ({"cache_creation_token_details": told}),
+    )
+    assert parse_usage(through_litellm) == own
+
+
+def test_the_uses_of_tools_that_the_vendor_ran_are_told_by_name() -> None:
+    told = {"web_search_requests": 3, "web_fetch_requests": 0, "odd": "2", "wrong": -1}
+    found = parse_usage({"input_tokens": 10, "output_tokens": 3, "server_tool_use": told})
+    assert found is not None
+    assert found.tool_uses == {"web_search": 3, "odd": 2}
+    for nothing in (None, [], 7, {}):
+        assert parse_usage({"input_tokens": 10, "output_tokens": 3, "server_tool_use": nothing}) == TokenUsage(10, 3)
+
+
+@pytest.mark.parametrize("write", [chat_usage, messages_usage])
+def test_a_usage_that_was_written_reads_the_same(write: Callable[[TokenUsage], dict[str, Any]]) -> None:
+    for found in (
+        TokenUsage(260, 3, 50, 200, cache_write_1h=120),
+        TokenUsage(260, 3, 50, 200),
+        TokenUsage(9, 2, tool_uses={"web_search": 4}),
+    ):
+        assert parse_usage(write(found)) == found

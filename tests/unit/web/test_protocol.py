@@ -29,6 +29,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.peer = peer
         self.sent = b""
+        self.writes = 0
         self.gone = False
         self.unsent = 0
         self.closed = self.released = self.aborted = False  # closed: the peer sees our end, whether or not it is still read
@@ -40,6 +41,7 @@ class Transport(asyncio.Transport):
         if self.gone or (self.closed and not self.released):
             raise RuntimeError("the handler is closed")  # as uvloop's; and as every loop's once our side has ended
         self.sent += bytes(data)
+        self.writes += 1
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
@@ -387,6 +389,35 @@ async def test_requests_without_a_key_that_are_worked_on_count_by_address() -> N
         await settled()
     bench.pass_time(3)
     assert [each.sent[:12] for each in held] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 503"]
+
+
+async def test_the_head_of_an_answer_goes_out_with_its_body() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    assert transport.sent.endswith(b"\r\n\r\nok")
+    assert transport.writes == 1
+
+
+async def test_a_head_whose_body_takes_long_is_sent_before_it() -> None:
+    bench = Bench()
+    bench.app.slowly = True
+    bench.app.let_go.clear()
+    _, transport = bench.connect("198.51.100.1", WHOLE)
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+    assert transport.sent.endswith(b"\r\n\r\n")
+    bench.app.let_go.set()
+    await settled()
+    assert transport.sent.endswith(b"\r\n\r\nok")
+
+
+async def test_the_answer_to_a_head_request_ends_its_connection_with_its_head_sent() -> None:
+    bench = Bench()
+    _, transport = bench.connect("198.51.100.1", b"HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    await settled()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+    assert transport.released
 
 
 async def test_an_answer_that_has_begun_without_a_verdict_counts_by_address() -> None:

@@ -33,6 +33,7 @@ from app.inference.dialects.wrapped_tools import wrapped_text
 
 Json = dict[str, Any]
 EPHEMERAL = {"type": "ephemeral"}
+PDF = "application/pdf"
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/yaml", "application/javascript")
 """Beginnings of the media types whose documents are sent as text."""
 FAILED = "Error: "
@@ -117,39 +118,40 @@ class MessageWriter:
     def _call(self, call: ToolInvocation) -> Json:
         arguments = wrapped_text(call.arguments) if call.kind == "custom" else call.arguments
         function = {"name": call.name, "arguments": arguments or "{}"}
-        return {"id": call.id, "type": "function", "function": function, **cache_control(call.cache, self._dropped)}
+        return {"id": call.id, "type": "function", "function": function, **cache_control(call.cache)}
 
     def _result(self, where: str, result: ToolResult) -> Json:
         content: list[Json] = []
         for index, part in enumerate(result.parts):
-            if not isinstance(part, Image):
+            if not _is_picture(part):
                 content += self._content(f"{where}.{self._inner}[{index}]", part, "tool")
-        if not content and result.parts and any(isinstance(part, Image) for part in result.parts):
-            content = [{"type": "text", "text": "The result is a picture: see the user's next message."}]
+        if not content and result.parts and any(map(_is_picture, result.parts)):
+            named = "picture" if all(isinstance(part, Image) for part in result.parts) else "document"
+            content = [{"type": "text", "text": f"The result is a {named}: see the user's next message."}]
         if result.failed and not (content and content[0]["text"].lower().startswith("error")):
             content = [{"type": "text", "text": FAILED + (content[0]["text"] if content else "the tool failed.")}, *content[1:]]
-        cache = cache_control(result.cache, self._dropped)
+        cache = cache_control(result.cache)
         return {"role": "tool", "tool_call_id": result.call_id, "content": _shortest(content), **cache}
 
     def _pictures(self, results: Sequence[tuple[str, ToolResult]]) -> Iterator[Json]:
         """Yield the pictures of tool results, each result's after a line that names its call."""
         for where, result in results:
-            images = [(index, part) for index, part in enumerate(result.parts) if isinstance(part, Image)]
+            images = [(index, part) for index, part in enumerate(result.parts) if _is_picture(part)]
             if images:
                 name = self._names[result.call_id]
                 yield {"type": "text", "text": f"From the result of the call {result.call_id} of the tool {name}:"}
             for index, image in images:
-                yield self._image(f"{where}.{self._inner}[{index}]", image)
+                yield from self._content(f"{where}.{self._inner}[{index}]", image, "user")
 
     def _content(self, where: str, part: Part, role: str) -> Iterator[Json]:
         """Yield what a part becomes within a message's content."""
         match part:
             case Text(text, cache):
                 if text:
-                    yield {"type": "text", "text": text, **cache_control(cache, self._dropped)}
+                    yield {"type": "text", "text": text, **cache_control(cache)}
             case Image() if role in {"user", "tool"}:
                 yield self._image(where, part)
-            case Document():
+            case Document() if _is_text(part) or role in {"user", "tool"}:
                 yield self._document(where, part)
             case Audio():
                 raise refused(where, "is a recording, whose price can't be bounded before the call: send its transcript as text")
@@ -159,7 +161,7 @@ class MessageWriter:
                 self._dropped.add(f"{role}.{kind}")
             case RefusalText(text):
                 yield {"type": "text", "text": text}
-            case Image() | Thinking() | ToolInvocation() | ToolResult():
+            case Image() | Document() | Thinking() | ToolInvocation() | ToolResult():
                 self._dropped.add(f"{role}.{_KINDS[type(part)]}")
 
     def _image(self, where: str, image: Image) -> Json:
@@ -174,21 +176,35 @@ class MessageWriter:
         else:
             raise refused(where, "is an image with neither data in base64 nor a URL that begins with https://: give one of the two")
         picture = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-        return {"type": "image_url", "image_url": picture, **cache_control(image.cache, self._dropped)}
+        return {"type": "image_url", "image_url": picture, **cache_control(image.cache)}
 
     def _document(self, where: str, document: Document) -> Json:
-        """Return a text document as text, under its name; others would be billed by the page."""
+        """Return a text document as text, under its name; a PDF as a file. Others have no known price."""
         called = f" ({document.name})" if document.name else ""
         kind = document.media_type or "unknown type"
-        if document.source.data is None or not kind.startswith(TEXT_TYPES):
-            reason = f"is a document{called} of {kind}, whose price can't be bounded before the call"
-            raise refused(where, f"{reason}: send its text, or its pages as images")
+        if not _is_text(document):
+            return self._file(where, document, called, kind)
+        assert document.source.data is not None
         try:
             text = base64.b64decode(document.source.data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise refused(where, f"is a document{called} of {kind} that is no UTF-8 text in base64: encode it again") from None
         name = f' name="{document.name}"' if document.name else ""
-        return {"type": "text", "text": f"<document{name}>\n{text}\n</document>", **cache_control(document.cache, self._dropped)}
+        return {"type": "text", "text": f"<document{name}>\n{text}\n</document>", **cache_control(document.cache)}
+
+    def _file(self, where: str, document: Document, called: str, kind: str) -> Json:
+        """Return a PDF in Chat Completions' format; one that the provider fetches by an address, under a name of our own."""
+        source = document.source
+        if source.data is not None and kind == PDF:
+            file = {"file_data": f"data:{PDF};base64,{source.data}", "filename": document.name or "document.pdf"}
+        elif source.url is not None and source.url.startswith("https://") and document.media_type in (None, PDF):
+            file = {"file_url": source.url, **({"filename": document.name} if document.name else {})}
+        elif source.file_id is not None:
+            file = {"file_id": source.file_id}
+        else:
+            reason = f"is a document{called} of {kind}, whose price can't be bounded before the call"
+            raise refused(where, f"{reason}: send it as a PDF, its text, or its pages as images")
+        return {"type": "file", "file": file, **cache_control(document.cache)}
 
     def _where(self, place: int, index: int) -> str:
         """Return a part's path in the caller's request, as far as its dialect counts messages as turns."""
@@ -200,16 +216,29 @@ class MessageWriter:
         return f"messages[{place - before}].content[{index}]"
 
 
-_KINDS: Mapping[type, str] = {Image: "image", Thinking: "thinking", ToolInvocation: "tool_call", ToolResult: "tool_result"}
+_KINDS: Mapping[type, str] = {
+    Image: "image",
+    Document: "document",
+    Thinking: "thinking",
+    ToolInvocation: "tool_call",
+    ToolResult: "tool_result",
+}
 
 
-def cache_control(lifetime: CacheLifetime | None, dropped: Dropped) -> Json:
-    """Return the mark for the provider's prompt cache. Always of the short lifetime: the long one costs more than a hold covers."""
+def cache_control(lifetime: CacheLifetime | None) -> Json:
+    """Return the mark for the provider's prompt cache."""
     if lifetime is None:
         return {}
-    if lifetime != "5m":
-        dropped.add("cache_control.ttl")
-    return {"cache_control": EPHEMERAL}
+    return {"cache_control": EPHEMERAL if lifetime == "5m" else {**EPHEMERAL, "ttl": lifetime}}
+
+
+def _is_text(document: Document) -> bool:
+    return document.source.data is not None and (document.media_type or "").startswith(TEXT_TYPES)
+
+
+def _is_picture(part: Part) -> bool:
+    """Tell whether a part is one that a tool's result can't hold in Chat Completions: a picture, or a document with pages."""
+    return isinstance(part, Image) or (isinstance(part, Document) and not _is_text(part))
 
 
 def refused(where: str, reason: str) -> InvalidInput:

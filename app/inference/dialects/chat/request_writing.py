@@ -25,7 +25,7 @@ def write_request(conversation: Conversation) -> WrittenRequest:
     """Write a request. Raises InvalidInput for what can't be sent, or not at a price that is bounded beforehand."""
     dropped = Dropped()
     body: dict[str, Any] = {"model": conversation.model, "messages": MessageWriter(conversation, dropped).messages()}
-    tools = [_tool(each, dropped) for each in conversation.tools if isinstance(each, ToolDefinition)]
+    tools = [_tool(each) for each in conversation.tools if isinstance(each, ToolDefinition)]
     for each in conversation.tools:
         if isinstance(each, HostedTool):
             dropped.add(f"tools.{each.type}")
@@ -79,12 +79,12 @@ def _response_format(form: OutputFormat) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": schema if form.strict is None else {**schema, "strict": form.strict}}
 
 
-def _tool(tool: ToolDefinition, dropped: Dropped) -> dict[str, Any]:
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
     """Return a tool as a function. A custom tool's grammar becomes part of its description, since nothing enforces it there."""
     tool = wrapped(tool) if tool.kind == "custom" else tool
     given = {"name": tool.name, "description": tool.description, "parameters": tool.schema, "strict": tool.strict}
     function = {name: value for name, value in given.items() if value is not None}
-    return {"type": "function", "function": function, **cache_control(tool.cache, dropped)}
+    return {"type": "function", "function": function, **cache_control(tool.cache)}
 
 
 def _choice(choice: ToolChoice) -> str | dict[str, Any]:

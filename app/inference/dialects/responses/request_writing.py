@@ -56,8 +56,8 @@ def write_request(conversation: Conversation) -> WrittenRequest:
 def repeated(asked: Conversation) -> Json:
     """Return the fields of a request that its response repeats, beside the short ones of its head."""
     match asked.turns:
-        case (Turn("system", (Text(instructions),)), *_):
-            pass
+        case (Turn("system", (Text(text=said),)), *_):
+            instructions: str | None = said
         case _:
             instructions = None
     text = _options(asked.options, Dropped()).get("text") or {}

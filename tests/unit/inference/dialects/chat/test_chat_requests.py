@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -439,11 +440,36 @@ def test_a_text_document_becomes_text_under_its_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("document", "file"),
+    [
+        (
+            Document(ContentSource(data="JVBE"), "application/pdf", "a.pdf"),
+            {"file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"},
+        ),
+        (
+            Document(ContentSource(data="JVBE"), "application/pdf"),
+            {"file_data": "data:application/pdf;base64,JVBE", "filename": "document.pdf"},
+        ),
+        (Document(ContentSource(url="https://e.org/a.pdf"), None, "a.pdf"), {"file_url": "https://e.org/a.pdf", "filename": "a.pdf"}),
+        (Document(ContentSource(file_id="file_1")), {"file_id": "file_1"}),
+    ],
+)
+def test_a_document_with_pages_is_a_file(document: Document, file: dict[str, Any]) -> None:
+    marked = replace(document, cache="1h")
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    assert written(Turn("user", (document,)))[0]["content"] == [{"type": "file", "file": file}]
+    assert written(Turn("user", (marked,)))[0]["content"] == [{"type": "file", "file": file, "cache_control": mark}]
+    after = written(calls(A), Turn("user", (ToolResult("a", (document,)),)))
+    assert after[1]["content"] == "The result is a document: see the user's next message."
+    assert after[2]["content"][1] == {"type": "file", "file": file}
+
+
+@pytest.mark.parametrize(
     ("part", "words"),
     [
-        (Document(ContentSource(data="JVBE"), "application/pdf", "a.pdf"), "is a document (a.pdf) of application/pdf, whose price"),
+        (Document(ContentSource(data="UEsD"), "application/msword", "a.doc"), "is a document (a.doc) of application/msword, whose price"),
+        (Document(ContentSource(url="http://e.org/a.pdf"), "application/pdf"), "is a document of application/pdf, whose price"),
         (Document(ContentSource(url="https://e.org/a.txt"), "text/plain"), "is a document of text/plain, whose price"),
-        (Document(ContentSource(file_id="file_1")), "is a document of unknown type, whose price"),
         (Document(ContentSource(data="/w=="), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
         (Document(ContentSource(data="!"), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
         (Audio("UklG", "wav"), "is a recording, whose price"),
@@ -468,7 +494,7 @@ def test_what_cant_be_sent_is_refused_with_its_place(part: Part, words: str, dia
 
 def test_a_part_within_a_result_is_refused_with_its_place_there() -> None:
     with pytest.raises(InvalidInput, match=r"messages\[1\]\.content\[0\]\.content\[1\] is a document"):
-        written(calls(A), Turn("user", (ToolResult("a", (Text("x"), Document(ContentSource(data="JVBE"), "application/pdf"))),)))
+        written(calls(A), Turn("user", (ToolResult("a", (Text("x"), Document(ContentSource(data="UEsD"), "application/zip"))),)))
 
 
 def test_what_another_dialect_alone_can_say_is_named() -> None:
@@ -490,7 +516,6 @@ def test_what_another_dialect_alone_can_say_is_named() -> None:
     )
     made = CHAT.write_request(conversation)
     assert made.dropped == (
-        "cache_control.ttl",
         "user.search_result",
         "assistant.server_tool_use",
         "tools.web_search_20250305",
@@ -500,7 +525,7 @@ def test_what_another_dialect_alone_can_say_is_named() -> None:
     assert made.body == {
         "model": "auto",
         "messages": [
-            {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]},
+            {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
             {"role": "user", "content": "u"},
         ],
         "reasoning_effort": "medium",

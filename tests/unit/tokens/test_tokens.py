@@ -11,20 +11,10 @@ import tiktoken.load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import tokens
-from app.tokens import (
-    MAX_IMAGE_TOKENS,
-    MESSAGE_TOKENS,
-    NAME_TOKENS,
-    PIECE_CHARS,
-    REPLY_TOKENS,
-    TOOL_TOKENS,
-    ImageTokens,
-    count_images,
-    count_messages,
-    count_text,
-    text_of,
-)
+from app.tokens import MAX_IMAGE_TOKENS, ImageTokens, MediaTokens, count_json, count_media, count_messages, count_text
+from app.tokens import text as encodings
+from app.tokens.prompts import MESSAGE_TOKENS, NAME_TOKENS, REPLY_TOKENS, TOOL_TOKENS
+from app.tokens.text import PIECE_CHARS, text_of
 
 HINDI = "नमस्ते दुनिया"
 OLD, NEW = 13, 5
@@ -34,7 +24,7 @@ OLD, NEW = 13, 5
 @pytest.fixture
 def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has counted nothing yet, and that must not ask the net."""
-    tokens._encoding.cache_clear()
+    encodings._encoding.cache_clear()
     monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
     monkeypatch.setattr(tiktoken.load, "read_file", lambda url: pytest.fail(f"{url} is to be downloaded"))
@@ -108,15 +98,6 @@ def test_a_prompt_is_its_words_and_the_format_around_them() -> None:
         pytest.param([], 0, id="no block"),
         pytest.param([{"type": "text", "text": HINDI}], NEW + MESSAGE_TOKENS, id="a text"),
         pytest.param(["hello", {"type": "text", "text": " world"}], 2 + MESSAGE_TOKENS, id="words and a text"),
-        pytest.param(
-            [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 99_999}}], MAX_IMAGE_TOKENS, id="an image"
-        ),
-        pytest.param([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}] * 2, 2 * MAX_IMAGE_TOKENS, id="images"),
-        pytest.param(
-            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}, "cache_control": {"type": "ephemeral"}}],
-            MAX_IMAGE_TOKENS,
-            id="an image that shall be kept in the provider's cache",
-        ),
         pytest.param([{"type": "text", "text": None}], count_text('{"type": "text", "text": null}'), id="a text that is none"),
         pytest.param({"a": [1, 2.5]}, count_text('{"a": [1, 2.5]}'), id="an object"),
         pytest.param(12345, count_text("12345"), id="a number"),
@@ -125,6 +106,31 @@ def test_a_prompt_is_its_words_and_the_format_around_them() -> None:
 )
 def test_each_kind_of_content_is_counted(content: object, count: int) -> None:
     assert count_messages([{"content": content}]) == REPLY_TOKENS + MESSAGE_TOKENS + count
+
+
+@pytest.mark.parametrize("more", [{}, {"cache_control": {"type": "ephemeral"}}])
+@pytest.mark.parametrize("data", ["AA", "A" * 99_999])
+def test_an_image_counts_apart_from_the_words(data: str, more: dict[str, Any]) -> None:
+    asked = [{"content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}, **more}] * 2}]
+    assert count_messages(asked) == REPLY_TOKENS + MESSAGE_TOKENS
+    assert count_media(asked) == 2 * MAX_IMAGE_TOKENS
+
+
+def test_any_other_format_counts_all_of_its_words_and_names_but_no_data_of_media() -> None:
+    words = count_text(HINDI * 9)
+    source = {"type": "base64", "media_type": "image/png", "data": "AB1x" * 9_999}
+    body = {"system": [{"type": "text", "text": HINDI * 9, "unknown": {"field": 7}}], "messages": [{"type": "image", "source": source}]}
+    assert words < count_json(body) < words + 500
+    assert count_json(body, margin=1.2) > 1.2 * words
+    for kind in ("document", "other"):
+        source = {"type": "base64", "media_type": "text/plain" if kind == "document" else "image/png", "data": "AB1x" * 9_999}
+        assert count_json({"type": kind, "source": source}) > 9_999
+
+
+def test_documents_count_no_more_than_the_models_window_but_pictures_billed_at_a_multiple_do() -> None:
+    asked = [{"content": [{"type": "file", "file": {"file_id": "one"}}] * 2}]
+    assert count_media(asked, MediaTokens(ImageTokens(1640)), window=9_000) == 9_000
+    assert count_media(asked, MediaTokens(), window=9_000) > 9_000
 
 
 def test_the_calls_of_tools_are_counted_with_their_arguments() -> None:
@@ -172,16 +178,16 @@ def test_an_image_is_counted_at_the_most_that_the_model_bills_for_it(
     block = {"type": "image_url", "image_url": {**url, **({"detail": detail} if detail else {})}}
     asked = [{"role": "user", "content": [block] * many}, {"role": "user", "content": "what is it?"}]
     bare = [{"role": "user", "content": []}, {"role": "user", "content": "what is it?"}]
-    assert count_images(asked, images) == many * count
-    assert count_messages(asked, images=images, margin=margin) == many * count + count_messages(bare, margin=margin)
+    assert count_media(asked, MediaTokens(images)) == many * count
+    assert count_messages(asked, margin=margin) == count_messages(bare, margin=margin)
 
 
 @pytest.mark.parametrize("field", ["tool_calls", "name", "refusal"])
 def test_an_image_where_none_belongs_is_counted_as_its_letters(field: str) -> None:
     letters = image()[0]["content"][0] | {"image_url": {"url": "data:image/png;base64," + "AB1x" * 9_999}}
     asked = [{"role": "user", field: [letters]}]
-    assert count_images(asked, ImageTokens(85)) == 0
-    assert count_messages(asked, images=ImageTokens(85)) > 9_999
+    assert count_media(asked, MediaTokens(ImageTokens(85))) == 0
+    assert count_messages(asked) > 9_999
 
 
 def test_a_block_whose_type_is_no_word_is_counted() -> None:
