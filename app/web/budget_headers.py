@@ -10,7 +10,7 @@ from app import clock
 from app.errors import BudgetExceeded
 
 PREFIX: Final = "anthropic-ratelimit-unified"
-"""Of Claude Code's headers."""
+"""The beginning of Claude Code's headers."""
 WINDOW: Final = "overage"
 """Its window for money, which it calls a usage credit limit; the others are hours and weeks."""
 THRESHOLDS: Final = (0.95, 0.75)

@@ -75,7 +75,7 @@ RESPONSES_BODY: Final[Json] = {
     ],
 }  # fmt: skip
 
-ODD: Final = [
+ODD: Final[list[Any]] = [
     None, True, False, 0, -1, 1.5, 2**40, 10**30, "", "x", "auto", "user", "text", "\u0000", "\U0010ffff", [], {}, [None], [[]], [{}],
     {"type": None}, {"type": "text"}, {"type": "future"}, {"role": "user"}, "x" * 300, ["a", 1], {"": ""},
 ]  # fmt: skip
