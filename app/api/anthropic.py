@@ -111,10 +111,11 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
 )
 async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
     size = request_bytes(request, await request.body())
-    services = services_of(request)
+    services, original = services_of(request), original_request(request, body)
     uses = services.settings.inference.hosted_tool_uses
     conversation = await off_the_loop(partial(read_conversation, body, uses=uses, counted=True), size)
-    return TokenCount(input_tokens=await services.inference.conversations.input_tokens(conversation, size=size))
+    counted = await services.inference.conversations.input_tokens(conversation, size=size, original=original)
+    return TokenCount(input_tokens=counted)
 
 
 @router.head(

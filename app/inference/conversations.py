@@ -93,9 +93,9 @@ class ConversationEngine:
         sent = await self._written(conversation, size=size, cache=cache, original=original)
         return ConversationStream(await self._engine.open_stream(sent.request, context), PieceReader(sent.conversation), sent.undoing)
 
-    async def input_tokens(self, conversation: Conversation, *, size: int = 0) -> int:
+    async def input_tokens(self, conversation: Conversation, *, size: int = 0, original: OriginalRequest | None = None) -> int:
         """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
-        return await self._engine.input_tokens((await self._written(conversation, size=size, cache="never")).request)
+        return await self._engine.input_tokens((await self._written(conversation, size=size, cache="never", original=original)).request)
 
     async def _written(self, conversation: Conversation, *, size: int, cache: CacheMode, original: OriginalRequest | None = None) -> _Sent:
         return await off_the_loop(partial(_write, self._transforms, conversation, size=size, cache=cache, original=original), size)

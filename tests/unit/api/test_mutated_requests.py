@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from tests.fakes.mutated import MESSAGES_BODY, RESPONSES_BODY, mutated
 
 Reader = Callable[[dict[str, Any]], Conversation]
 READERS: list[tuple[Reader, dict[str, Any]]] = [
-    (anthropic.read_conversation, MESSAGES_BODY),
+    (partial(anthropic.read_conversation, uses=5), MESSAGES_BODY),
     (responses.read_conversation, RESPONSES_BODY),
 ]
 
@@ -35,7 +36,7 @@ def test_a_request_is_read_or_the_wrong_field_is_named(read: Reader, body: dict[
         assert refusal.param
         assert refusal.message.endswith(".")
         return
-    for write in (lambda: chat_request(conversation, size=0, cache="auto")[0].parameters, *_writers(conversation)):
+    for write in (lambda: chat_request(conversation, size=0, cache="auto").parameters, *_writers(conversation)):
         try:
             msgspec.json.encode(write())
         except InvalidInput as refusal:

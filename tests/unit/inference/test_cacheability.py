@@ -147,14 +147,15 @@ def test_a_turn_with_tools_has_a_key_of_its_developers_session(request_: ChatReq
 
 
 def test_what_only_the_callers_own_dialect_says_counts() -> None:
-    def key(body: Mapping[str, Any], **headers: str) -> bytes:
-        request = replace(asked(temperature=0), original=OriginalRequest("messages", body, headers))
+    def key(body: Mapping[str, Any], *lost: str, **headers: str) -> bytes:
+        request = replace(asked(temperature=0), original=OriginalRequest("messages", body, headers), lost=lost)
         return plan(request, asker(), OPTIONS, by_meaning=False).key
 
     body = {"messages": PLAIN, "metadata": {"user_id": "ada"}, "stream": True}
     assert key(body) == key({"messages": PLAIN, "metadata": {"user_id": "bob"}})
     other = {"messages": [{"role": "user", "content": [{"type": "new_kind"}]}]}
-    assert len({key(body), key({**body, "context_management": {}}), key(other), key(body, beta="x")}) == 4
+    managed = key({**body, "context_management": {}}, "context_management")
+    assert len({key(body), managed, key(other, "user.new_kind"), key(body, beta="x")}) == 4
 
 
 def test_a_plain_deterministic_prompt_is_the_whole_teams() -> None:
