@@ -30,6 +30,7 @@ WEATHER: Any = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     "strict": False,
 }
+ZIP = {"type": "input_file", "filename": "a.zip", "file_data": "data:application/zip;base64,eA=="}
 LOOK: Any = {
     "type": "function",
     "name": "look",
@@ -336,7 +337,7 @@ async def test_an_exhausted_budget_is_told_and_not_retried(api: Api) -> None:
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, r"input\[0\] refers to a stored item"),
         ({"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}, r"tools\[0\] is file_search"),
         ({"tools": [LOOK], "tool_choice": {"type": "web_search"}}, "tool_choice demands web_search"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "reads no documents by their id"),
+        ({"input": [{"role": "user", "content": [ZIP]}]}, "is a document"),
         ({"input": [{"type": "function_call_output", "call_id": "x", "output": ""}]}, r"input\[0\]\.call_id is 'x', but no earlier item"),
         ({"stream": "yes"}, "stream must be true or false"),
         ({"input": []}, "input is missing"),
