@@ -6,13 +6,13 @@ the caller sent it; any other one is written from the typed conversation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from app.errors import InvalidInput
 from app.inference.chain import ChainProvider
 from app.inference.claude_models import takes_effort, takes_sampling
-from app.inference.conversation import Conversation, DialectName, Options, Reasoning, Text, Turn
+from app.inference.conversation import Conversation, Options, Reasoning, Text, Turn
 from app.inference.dialects.chat import CHAT
 from app.inference.dialects.dialect import ProviderDialect
 from app.inference.dialects.gemini import GEMINI
@@ -23,35 +23,39 @@ from app.inference.provider_errors import ProviderError
 from app.inference.request import ChatRequest
 from app.inference.wires.wire import ProviderCall, WrittenCall
 
-DIALECTS: Mapping[str, ProviderDialect] = {"messages": MESSAGES, "gemini": GEMINI}
-"""The dialects that requests are written in, beside Chat Completions."""
 SAMPLING = ("temperature", "top_p", "top_k")
+Fit = Callable[[Conversation, ChainProvider, int], tuple[Conversation, tuple[str, ...]]]
+"""Fits a conversation to a provider's model and a bound of its answer; returns it, and the names of what the model can't be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWriter:
+    """Writes requests of one dialect: `fit` comes first."""
+
+    dialect: ProviderDialect
+    fit: Fit
 
 
 def provider_call(candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[ProviderCall, tuple[str, ...]]:
     """Return the call for a provider, and the names of what it can't be given. Raises ProviderError for what can't be written."""
-    if candidate.dialect not in DIALECTS:
+    writer = WRITERS.get(candidate.dialect)
+    if writer is None:
         call, dropped = call_for(candidate, request, max_tokens)
         return call, (*request.lost, *(name for name in dropped if name not in request.lost))
-    written, dropped = _written(DIALECTS[candidate.dialect], candidate, request, max_tokens)
+    written, dropped = _written(writer, candidate, request, max_tokens)
     return ProviderCall(candidate.model, request.messages, {"max_tokens": max_tokens}, written), dropped
 
 
-def _written(
-    dialect: ProviderDialect, candidate: ChainProvider, request: ChatRequest, max_tokens: int
-) -> tuple[WrittenCall, tuple[str, ...]]:
+def _written(writer: RequestWriter, candidate: ChainProvider, request: ChatRequest, max_tokens: int) -> tuple[WrittenCall, tuple[str, ...]]:
     asked = _conversation(request)
-    original = request.original if request.original is not None and request.original.dialect == dialect.name else None
+    original = request.original if request.original is not None and request.original.dialect == writer.dialect.name else None
     headers = {} if original is None else original.headers
     if original is not None and original.body is not None and not _shrunk(asked, max_tokens):
         body, left_out = without_priced(original.body)
         return WrittenCall(body, asked, headers), left_out
-    if dialect is MESSAGES:
-        fitted, lost = _fitted(asked, dialect.name, candidate, max_tokens)
-    else:
-        fitted, lost = _thinking_if_known(asked, candidate)
+    fitted, lost = writer.fit(asked, candidate, max_tokens)
     try:
-        written = dialect.write_request(fitted)
+        written = writer.dialect.write_request(fitted)
     except InvalidInput as error:
         raise _unsupported(error) from error
     body, left_out = without_priced(written.body)
@@ -72,8 +76,9 @@ def _unsupported(error: InvalidInput) -> ProviderError:
     return ProviderError("unsupported", error.message, 400, code=error.code, param=error.param)
 
 
-def _thinking_if_known(asked: Conversation, candidate: ChainProvider) -> tuple[Conversation, tuple[str, ...]]:
+def _fitted_for_gemini(asked: Conversation, candidate: ChainProvider, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
     """Return a conversation for the model, without the permission to think that agents always send, unless it is known to think."""
+    del max_tokens  # told beside: see `VendorFormat.body`
     asked = replace(asked, model=candidate.model)
     if asked.options.reasoning is None or candidate.reasoning or asked.dialect == "chat":
         return asked, ()
@@ -86,14 +91,14 @@ def _shrunk(asked: Conversation, max_tokens: int) -> bool:
     return thinking is not None and thinking.budget_tokens is not None and thinking.budget_tokens >= max_tokens
 
 
-def _fitted(asked: Conversation, dialect: DialectName, candidate: ChainProvider, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
+def _fitted_for_claude(asked: Conversation, candidate: ChainProvider, max_tokens: int) -> tuple[Conversation, tuple[str, ...]]:
     """Return a conversation as the model takes it, and the names of what it can't be asked for.
 
     Of another dialect only the effort says how much to think: where the model takes no effort, as so many tokens. What excludes thinking,
     a tool that must be called, wins over it; what thinking excludes, a temperature, is left out.
     """
     options = replace(asked.options, max_tokens=max_tokens)
-    if asked.dialect == dialect:
+    if asked.dialect == MESSAGES.name:
         return replace(asked, options=options), ()
     lost: list[str] = []
     if options.reasoning is not None:
@@ -127,3 +132,10 @@ def _reasoning(options: Options, candidate: ChainProvider, max_tokens: int) -> R
         return reasoning
     budget = candidate.profile.effort_tokens.get(reasoning.effort, 0)
     return Reasoning(budget_tokens=budget, summary=reasoning.summary) if 0 < budget < max_tokens else None
+
+
+WRITERS: Mapping[str, RequestWriter] = {
+    "messages": RequestWriter(MESSAGES, _fitted_for_claude),
+    "gemini": RequestWriter(GEMINI, _fitted_for_gemini),
+}
+"""The dialects that requests are written in, beside Chat Completions."""
