@@ -19,8 +19,7 @@ log = structlog.get_logger()
 
 BEAT_SECONDS = 5.0
 SWEEP_BATCH = 500
-STRAY_SECONDS = 10
-"""Age of a hold from which its answer can't be still on its way: twice the highest `budget.timeout_seconds`."""
+MIN_STRAY_SECONDS = 10.0
 DIED = "its process died before its end was known"
 
 
@@ -32,6 +31,8 @@ class HoldSweeper:
         self._ledger = ledger
         self._process_id = process_id
         self._silent = timedelta(seconds=silent_seconds)
+        self._stray_seconds = max(MIN_STRAY_SECONDS, 2 * ledger.timeout_seconds)
+        """Age of a hold from which its answer can't be still on its way."""
         self._beat_seconds = min(BEAT_SECONDS, silent_seconds / 3)
 
     async def open(self) -> None:
@@ -82,7 +83,7 @@ class HoldSweeper:
 
     async def _ours(self) -> Sequence[UUID]:
         """Find this process's open holds that are old enough for their answer to have arrived."""
-        doubtful = func.now() - timedelta(seconds=STRAY_SECONDS)
+        doubtful = func.now() - timedelta(seconds=self._stray_seconds)
         query = select(HoldRow.id).where(HoldRow.state == "held", HoldRow.process_id == self._process_id, HoldRow.created_at < doubtful)
         async with self._database.begin() as connection:
             return (await connection.scalars(query)).all()

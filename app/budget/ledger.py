@@ -73,7 +73,8 @@ class Ledger:
         self._process_id = process_id
         self._open_period = open_period
         self._watch = watch
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
+        """How long a caller waits until a hold is durable; then it is refused."""
         self._holding = GroupCommit(self._hold_batch, max_weight=MAX_IN_A_STATEMENT, name="holds")
         self._ending = GroupCommit(self._settle_batch, max_weight=MAX_IN_A_STATEMENT, name="settlements")
         self._headrooms = GroupCommit(self._headroom_batch, max_weight=MAX_IN_A_STATEMENT, name="headrooms")
@@ -98,7 +99,7 @@ class Ledger:
             )
         try:
             with traces.span("budget hold"):
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self.timeout_seconds):
                     under_way = self._last_end.get(payer.developer_id)
                     try:
                         hold = await self._granted(payer, attempt, estimate)

@@ -226,7 +226,7 @@ class BudgetSettings(Section):
         description="tokens a day of a team, or off; a month's total is limited to this times its days, and a day above it raises an alert",
     )
     time_zone: str = Field("UTC", description="time zone in which a month begins, for instance Europe/Berlin")
-    timeout_seconds: float = Field(2, gt=0, le=5, description="seconds until a hold must be durable; then the call is refused with 503")
+    timeout_seconds: float = Field(2, gt=0, le=60, description="seconds until a hold must be durable; then the call is refused with 503")
     default_max_tokens: int = Field(1024, ge=1, description="max_tokens of a call that gives none, so that its hold is an upper bound")
     shrink: bool = Field(False, description="lower a call's max_tokens to what is still affordable, near the limit; the answer says so")
     shrink_min_tokens: int = Field(256, ge=1, description="tokens below which max_tokens is not lowered: the call is refused instead")

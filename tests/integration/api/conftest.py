@@ -25,8 +25,13 @@ from tests.fakes.models import models_folder
 
 MAX_UPLOAD_BYTES = 4 * 2**20
 MAX_BODY_BYTES = 300_000
-PATIENT = {"knowledge": {"embedding_timeout_seconds": 30}, "budget": {"timeout_seconds": 5}}
-"""A busy machine is no slow embedder, and no absent PostgreSQL."""
+STANDARD: dict[str, dict[str, Any]] = {
+    "server": {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES},
+    "knowledge": {"embedding_timeout_seconds": 30},
+    "budget": {"timeout_seconds": 30},
+    "database": {"acquire_timeout_seconds": 30, "connect_timeout_seconds": 30, "statement_timeout_seconds": 60},
+}
+"""Settings of every served application, section by section: a busy machine is no slow embedder, and no absent PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +105,12 @@ async def api(short_folder: Path) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
-    """The application with its data in a new folder; `more` settings."""
+    """The application with its data in a new folder. `more`: settings by section, over the standard ones."""
     folder.mkdir()
     models_folder().mkdir(exist_ok=True)
     (folder / "models").symlink_to(models_folder())
-    server_options = {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES} | more.pop("server", {})
-    settings = config.load(data_dir=folder, server=server_options, **(PATIENT | more))
+    sections = {name: STANDARD.get(name, {}) | more.get(name, {}) for name in STANDARD.keys() | more.keys()}
+    settings = config.load(data_dir=folder, **sections)
     app, listening = create_app(settings), asyncio.Event()
     server = Server(configuration(app, settings), listening=listening.set)
     # With its protocol named: else asyncio leaves Nagle's algorithm on, and every request waits 40 ms.

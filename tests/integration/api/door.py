@@ -37,7 +37,7 @@ SECRET = "sk-the-key-of-the-provider-0123456789"
 QUICK = TimeoutSettings(connect=10, first_token=2, idle=2, answer=2, total=60)
 """For tests that wait for one of them."""
 
-PATIENT = TimeoutSettings(connect=10, first_token=10, idle=10, answer=10, total=60)
+PATIENT = TimeoutSettings(connect=30, first_token=30, idle=30, answer=30, total=120)
 """For all others: a busy machine is no fault of the provider's."""
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app import tokens
-from app.settings import BudgetSettings, TimeoutSettings
+from app.settings import BudgetSettings
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
@@ -21,7 +21,6 @@ from tests.integration.api.door import Door, open_door
 USER = {"role": "user", "content": "hello"}
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
 JSON = {"content-type": "application/json"}
-PATIENT = TimeoutSettings(connect=5, first_token=30, idle=30, answer=30, total=60)
 
 
 @pytest.fixture
@@ -236,7 +235,7 @@ UNTRANSLATABLE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("fields", UNTRANSLATABLE, ids=lambda fields: json.dumps(fields)[:40])
 async def test_what_cannot_be_translated_is_refused_without_a_stack_trace(api: Api, fields: dict[str, Any]) -> None:
-    async with open_door(api, "one", kinds={"one": "anthropic"}, timeouts=PATIENT) as door:
+    async with open_door(api, "one", kinds={"one": "anthropic"}) as door:
         reply = await door.chat(**fields)
         assert reply.status in {400, 422}
         assert reply.error["type"] == "invalid_request_error"
@@ -363,7 +362,7 @@ async def test_what_a_hold_does_not_cover_is_dropped_and_said(door: Door, stream
 
 
 async def test_a_translated_provider_gets_no_other_address_key_or_answer(api: Api) -> None:
-    async with open_door(api, "one", kinds={"one": "anthropic"}, timeouts=PATIENT) as door:
+    async with open_door(api, "one", kinds={"one": "anthropic"}) as door:
         reply = await door.chat(custom_llm_provider="openai", **EXTRAS)
         assert reply.status == 200, reply.text
         assert reply.json["choices"][0]["message"]["content"] == "".join(full("hello"))
@@ -460,7 +459,7 @@ async def test_a_provider_without_a_price_is_listed_without_a_breaker(api: Api) 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
 async def test_tool_calls_pass_through_whole_and_streamed(api: Api, kind: str) -> None:
-    async with open_door(api, "one", kinds={"one": kind}, timeouts=PATIENT) as door:
+    async with open_door(api, "one", kinds={"one": kind}) as door:
         reply = await door.chat("call weather", tools=[TOOL], tool_choice="auto")
         assert reply.status == 200, reply.text
         (choice,) = reply.json["choices"]
@@ -550,7 +549,7 @@ async def reached(event: asyncio.Event, asked: asyncio.Task[Reply]) -> None:
 async def test_a_large_prompt_works_and_others_are_answered_meanwhile(
     api: Api, messages: list[dict[str, Any]], stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_door(api, "one", timeouts=PATIENT) as door:
+    async with open_door(api, "one") as door:
         arrived, answered, provide = asyncio.Event(), asyncio.Event(), door.fakes["one"]._provide
 
         async def held_back(request: Any) -> Any:
@@ -581,7 +580,7 @@ async def test_a_prompt_is_counted_off_the_event_loop(api: Api, messages: list[d
         assert answered.wait(timeout=60)
         return count(*args, **options)
 
-    async with open_door(api, "one", timeouts=PATIENT) as door:
+    async with open_door(api, "one") as door:
         monkeypatch.setattr("app.inference.token_bounds.count_messages", held_back)
         body = posted({"model": "auto", "messages": messages})
         asked = asyncio.create_task(api.ask("POST", "/v1/chat/completions", key=door.key, data=body, headers=JSON))

@@ -98,13 +98,13 @@ async def test_of_the_ends_that_wait_the_first_final_one_stands(bank: Bank, away
 
 
 async def test_a_hold_whose_answer_was_lost_is_given_back_and_others_stay(bank: Bank, away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "STRAY_SECONDS", 0)
     payer = await bank.payer(1000)
     kept = await bank.hold(payer, 100)
     with away.for_("_holds", done=True), pytest.raises(DatabaseUnavailable):
         await bank.hold(payer, 400)
     assert await bank.balance(payer.developer_id) == (0, 500)
     keeper = keeper_of(bank)
+    monkeypatch.setattr(keeper, "_stray_seconds", 0)
     await keeper.open()
     assert await bank.ledger.release_strays(await keeper._ours()) == 1
     await bank.ledger.close()
@@ -124,7 +124,7 @@ async def test_a_hold_that_takes_too_long_is_refused_loudly_and_not_kept(
 ) -> None:
     payer = await bank.payer(1000)
     await bank.settle(await bank.hold(payer, 1), 1)
-    monkeypatch.setattr(bank.ledger, "_timeout", 0.2)
+    monkeypatch.setattr(bank.ledger, "timeout_seconds", 0.2)
     async with locked(database_url, bank):
         with pytest.raises(DatabaseUnavailable, match="nothing was sent"):
             await bank.hold(payer, 400)
