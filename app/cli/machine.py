@@ -120,7 +120,7 @@ def read_pause(moment: float | None = None) -> Pause | None:
     try:
         since, _, until = path.read_text("utf-8").strip().partition(" ")
         pause = Pause(float(since), float(until) if until else None)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):
         pause = Pause(0.0, None)
