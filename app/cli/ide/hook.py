@@ -38,7 +38,7 @@ CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class HookResult:
-    """What became of a hook, and what the IDE is told."""
+    """The outcome of a hook, and the answer that the IDE gets."""
 
     outcome: HookOutcome
     detail: str = ""
