@@ -8,8 +8,9 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli import accounts, ask, budget, connect, db, demo, doctor, index, ingest, pause, projects, query, remember, serve, worker
-from app.cli.exits import INTERRUPTED, exit_code
+from app.cli.exits import FAILED, INTERRUPTED, exit_code
 from app.cli.ide import hook_command
+from app.cli.installation import is_light
 from app.errors import CairnError
 
 
@@ -22,6 +23,12 @@ class Commands(TyperGroup):
         except CairnError as error:
             typer.echo(f"cairn: {error.message}", err=True)
             raise typer.Exit(exit_code(error)) from None
+        except ModuleNotFoundError as error:
+            if not is_light():
+                raise
+            words = f"this installation is a client alone, and this command runs a server ({error.name} is not installed)"
+            typer.echo(f"cairn: {words}. Install the server: pip install 'cairn[server]'", err=True)
+            raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
