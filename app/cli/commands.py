@@ -7,8 +7,25 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, ask, budget, context, db, demo, doctor, index, ingest, projects, query, remember, serve, worker
+from app.cli import (
+    accounts,
+    ask,
+    budget,
+    context,
+    db,
+    demo,
+    doctor,
+    index,
+    ingest,
+    pause,
+    projects,
+    query,
+    remember,
+    serve,
+    worker,
+)
 from app.cli.exits import INTERRUPTED, exit_code
+from app.cli.ide import hook_command
 from app.errors import CairnError
 
 
@@ -53,6 +70,8 @@ cli.add_typer(projects.projects, name="projects")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
+cli.command("hook")(hook_command.hook)
+cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)
 
 

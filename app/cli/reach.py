@@ -1,4 +1,4 @@
-"""Finds the server to talk to: CAIRN_URL's, the one running on this data folder, or one started for this command."""
+"""Finds the server to talk to: a named one (CAIRN_URL, client.toml), the one on this data folder, or one started for this command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ import aiohttp
 from app.accounts.secrets import ADMIN_FILE
 from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
+from app.cli.machine import client_file, read_client_settings
 from app.cli.output import err, plain
+from app.cli.server_address import named_server
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.storage.aside import ensure_file_slot
@@ -87,11 +89,12 @@ async def answers(url: str, path: str = "/healthz") -> bool:
 @asynccontextmanager
 async def open_client(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     """Yield a client of the server. Raises Unreachable if there is none and none can be started, ConfigurationError without a key."""
-    if url := os.environ.get("CAIRN_URL"):
-        key = os.environ.get("CAIRN_KEY") or _set_key(settings)
+    if (named := named_server(read_client_settings())) is not None:
+        key = named.key or _set_key(settings)
         if not key:
-            raise ConfigurationError(f"CAIRN_URL names the server at {url}, but there is no key for it: set CAIRN_KEY to yours.")
-        async with connect(url, key, team=team) as client:
+            source = "CAIRN_URL" if os.environ.get("CAIRN_URL") else client_file()
+            raise ConfigurationError(f"{source} names the server at {named.url}, but there is no key for it: set CAIRN_KEY to yours.")
+        async with connect(named.url, key, team=team) as client:
             yield client
         return
     folder = DataFolder.open(settings.data_dir)
