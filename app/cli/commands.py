@@ -17,6 +17,7 @@ from app.cli import (
     doctor,
     index,
     ingest,
+    mcp,
     pause,
     projects,
     query,
@@ -70,6 +71,7 @@ cli.add_typer(projects.projects, name="projects")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
+cli.command("mcp")(mcp.mcp)
 cli.command("hook")(hook_command.hook)
 cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)
