@@ -38,8 +38,8 @@ MAX_ANSWER_BYTES = 16 * 2**20
 NO_SERVER = "No Cairn server is known on this machine. Start `cairn serve`, or set CAIRN_URL and CAIRN_KEY; until then, go on without it."
 
 
-class Unanswered(Exception):
-    """The server gave no answer to a message; the text says why and what to do."""
+class NoAnswer(Exception):
+    """The server was not asked, or gave no answer to a message; the text says why and what to do."""
 
 
 class McpBridge:
@@ -64,24 +64,24 @@ class McpBridge:
             return None
         try:
             answered = self._ask(message)
-        except Unanswered as why:
+        except NoAnswer as why:
             answered = answer_alone(message, str(why))
         if message["method"] == "initialize" and isinstance(result := answered.get("result"), dict):
             self._version = result.get("protocolVersion")
         return answered
 
     def _ask(self, message: Message) -> Message:
-        """Ask the server. Raises Unanswered."""
+        """Ask the server. Raises NoAnswer."""
         if self._place.private is not None:
-            raise Unanswered(f"Cairn was not asked: nothing leaves this private folder ({self._place.private}). Go on without it.")
+            raise NoAnswer(f"Cairn was not asked: nothing leaves this private folder ({self._place.private}). Go on without it.")
         server = find_server(self._settings)
         if server is None:
-            raise Unanswered(NO_SERVER)
+            raise NoAnswer(NO_SERVER)
         headers = {**self._told, **routing_headers(message, self._version)}
         try:
             status, body = _post(server, json.dumps(message).encode(), headers)
         except (OSError, HTTPException, ValueError) as away:
-            raise Unanswered(
+            raise NoAnswer(
                 f"The Cairn server at {server.url} doesn't answer ({type(away).__name__}). Go on without it: the next call tries again."
             ) from away
         answered = _object(body)
@@ -89,7 +89,7 @@ class McpBridge:
             return answered
         said = answered.get("error")
         words = said.get("message") if isinstance(said, dict) else f"it answered with status {status}, not as Cairn does: check CAIRN_URL."
-        raise Unanswered(f"The Cairn server at {server.url} refused: {words}")
+        raise NoAnswer(f"The Cairn server at {server.url} refused: {words}")
 
 
 def main(arguments: Sequence[str]) -> None:

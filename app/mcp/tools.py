@@ -25,7 +25,7 @@ NO_PROJECT = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls a tool, and the project that their session works in; None: it isn't known."""
+    """The requester of a call, and the project that their session works in; None: it isn't known."""
 
     services: Services
     requester: Requester
