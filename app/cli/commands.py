@@ -7,7 +7,25 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, ask, budget, connect, db, demo, doctor, index, ingest, pause, projects, query, remember, serve, worker
+from app.cli import (
+    accounts,
+    ask,
+    budget,
+    connect,
+    context,
+    db,
+    demo,
+    doctor,
+    index,
+    ingest,
+    mcp,
+    pause,
+    projects,
+    query,
+    remember,
+    serve,
+    worker,
+)
 from app.cli.exits import FAILED, INTERRUPTED, exit_code
 from app.cli.ide import hook_command
 from app.cli.installation import is_light
@@ -50,6 +68,7 @@ cli.command("demo")(demo.demo)
 cli.command("ingest")(ingest.ingest)
 cli.command("query")(query.query)
 cli.command("ask")(ask.ask)
+cli.command("context")(context.context)
 cli.command("remember")(remember.remember)
 cli.command("correct")(remember.correct)
 cli.command("forget")(remember.forget)
@@ -61,6 +80,7 @@ cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
 cli.command("connect")(connect.connect)
+cli.command("mcp")(mcp.mcp)
 cli.command("hook")(hook_command.hook)
 cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)

@@ -47,6 +47,7 @@ from app.settings.sections import (
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
+    McpSettings,
     MessagesSettings,
     QdrantSettings,
     RedisSettings,
@@ -78,6 +79,7 @@ __all__ = [
     "KnowledgeSettings",
     "LimitsSettings",
     "LogSettings",
+    "McpSettings",
     "MessagesSettings",
     "PrewarmSettings",
     "PriceTierSettings",
@@ -155,6 +157,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
 
     @cached_property
