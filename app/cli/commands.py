@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, ask, budget, db, demo, doctor, index, ingest, projects, query, remember, serve, worker
+from app.cli import accounts, ask, budget, context, db, demo, doctor, index, ingest, projects, query, remember, serve, worker
 from app.cli.exits import INTERRUPTED, exit_code
 from app.errors import CairnError
 
@@ -42,6 +42,7 @@ cli.command("demo")(demo.demo)
 cli.command("ingest")(ingest.ingest)
 cli.command("query")(query.query)
 cli.command("ask")(ask.ask)
+cli.command("context")(context.context)
 cli.command("remember")(remember.remember)
 cli.command("correct")(remember.correct)
 cli.command("forget")(remember.forget)

@@ -48,7 +48,7 @@ def remember(
     as_json: AsJson = False,
 ) -> None:
     """Record an item of knowledge by hand. It ranks higher than what was learnt from sessions."""
-    where = project or _project_here()
+    where = project or project_here()
     body = {"type": type.value, "title": title, "text": text, "project": where, "paths": path or None}
     made = send_request(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
     words = f"Recorded in {made['project']}: {made['title']}\nTo take it back: cairn forget {made['id']}"
@@ -86,7 +86,7 @@ def forget(
     print_result({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
 
 
-def _project_here() -> str:
+def project_here() -> str:
     """Return the name of the current repository. Raises InvalidInput outside of one."""
     here = Path.cwd()
     for folder in (here, *here.parents):

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
+from app.assist.part import open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import open_embeddings
@@ -70,6 +71,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     knowledge = await rooms.open(
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     )
+    assist = await rooms.open(open_assist(accounts=accounts, briefing=knowledge.briefing, endings=sessions.endings))
     await rooms.open(open_worker_child(settings, role, storage=storage))
     await rooms.add(record(recorder, rooms.parts, folder, role))  # last: it measures what the others brought
     await rooms.add(_worker_part(rooms, role, folder))
@@ -86,6 +88,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         inference=inference,
         sessions=sessions,
         knowledge=knowledge,
+        assist=assist,
         watch=watch,
     )
 

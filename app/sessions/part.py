@@ -17,6 +17,7 @@ from app.sessions.backfill import BACKFILL, Backfill
 from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
+from app.sessions.endings import SessionEndings
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.live import LiveIntake
@@ -39,6 +40,7 @@ class SessionServices:
     intake: Intake
     live: LiveIntake
     browsing: SessionBrowsing
+    endings: SessionEndings
     purge: Purge
     merging: ProjectMerge
     projections: Projections
@@ -71,6 +73,7 @@ async def open_sessions(
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         browsing=browsing,
+        endings=SessionEndings(database),
         purge=Purge(database, journal, queue, projections, parts=parts),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,

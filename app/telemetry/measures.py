@@ -136,6 +136,8 @@ search_seconds = _timing(
     "cairn_knowledge_search_seconds", "Duration of knowledge queries.", buckets=BUCKETS, roll_up=RollUp("search.seconds", "seconds")
 )
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
+contexts = _counter("cairn_contexts", "Contexts of sessions told, by outcome: filled, empty.", "outcome")
+context_tokens = _counter("cairn_context_tokens", "Tokens of the contexts told.")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
 redactions = _counter("cairn_redactions", "Secrets redacted by this process, by kind of secret.", "kind")
 projection_sessions = _gauge(

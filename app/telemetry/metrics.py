@@ -50,6 +50,11 @@ def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.query_results.inc(results)
 
 
+def context_served(*, entries: int, tokens: int) -> None:
+    measures.contexts.labels("filled" if entries else "empty").inc()
+    measures.context_tokens.inc(tokens)
+
+
 def budget_alert(subject: str, rule: str) -> None:
     """Count an alert of a budget. Those that name a day or a hold are one label value each."""
     measures.budget_alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()
