@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.sessions.event import Event, Kind
+from app.sessions.event import Event
 from app.sessions.formats.lines import loads
 from app.sessions.formats.values import string
 from app.sessions.hook_payloads.payload import MAX_ID_CHARS, MAX_NAME_CHARS, Hook, Moment, Payload, output_of
@@ -14,7 +14,6 @@ MOMENTS: dict[str, Moment] = {
     "afterMCPExecution": "tool",
     "afterFileEdit": "tool",
     "afterAgentResponse": "reply",
-    "afterAgentThought": "reply",
     "preCompact": "notice",
     "sessionEnd": "session_end",
 }
@@ -33,9 +32,8 @@ def _events(payload: Payload, name: str) -> tuple[Event, ...]:
     match name:
         case "beforeSubmitPrompt":
             return payload.prompt(payload.text("prompt"), turn=turn)
-        case "afterAgentResponse" | "afterAgentThought":
-            kind: Kind = "reply" if name == "afterAgentResponse" else "thinking"
-            return payload.said("assistant", kind, payload.text("text"), turn=turn)
+        case "afterAgentResponse":
+            return payload.said("assistant", "reply", payload.text("text"), turn=turn)
         case "afterShellExecution":
             return _tool(payload, "Shell", {"command": payload.text("command") or ""}, output_of(payload.fields.get("output")))
         case "afterMCPExecution":

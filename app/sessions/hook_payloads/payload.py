@@ -75,7 +75,6 @@ class Payload:
         header = SessionHeader(
             self.ide,
             session,
-            started_at=self.at,
             directory=directory,
             agent_version=self.text("version", "cursor_version"),
             model=self.text("model"),

@@ -131,7 +131,6 @@ def test_cursors_events_become_calls_and_replies() -> None:
     )
     assert mcp.tool == ToolUse("search", "x", "hit")
     assert event("cursor", "afterAgentResponse", text="Fixed.").kind == "reply"
-    assert event("cursor", "afterAgentThought", text="Hm.", duration_ms=5).kind == "thinking"
     assert hook("cursor", "stop", status="completed", loop_count=0).events == ()
 
 
