@@ -108,9 +108,6 @@ async def receive(
 ) -> Response:
     headers = (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name)
     told = (unquote(each).strip() or None if each else None for each in headers)
-        unquote(each).strip() or None if each else None
-        for each in (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name)
-    ]
     hook = read(ide, _parsed(await request.body()), clock.now())
     text = await services_of(request).assist.hooks.receive(caller, hook, GivenOrigin(*told))
     return Response(json.dumps(output_of(hook, text), ensure_ascii=False), media_type="application/json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -86,7 +86,7 @@ class Payload:
         if text is None or not text.strip():
             return ()
         event_id = self.id(kind, turn or "", text)
-        return (Event(event_id, role, kind, text, event_id, self.at, sidechain=sidechain),)
+        return (Event(event_id, role, kind, text, event_id, self.at, sidechain=sidechain, provisional=True),)
 
     def prompt(self, text: str | None, *, turn: str | None, sidechain: bool = False) -> tuple[Event, ...]:
         """Return the event of a typed prompt; none of a command, which the transcript tells in other words."""
@@ -102,7 +102,8 @@ class Payload:
         asked = tool_input(name, given)
         event_id = key if key and len(key) <= MAX_ID_CHARS else self.id("tool", name, asked, output)
         call = PendingToolCall(event_id, name, asked, event_id, self.at, sidechain, files=files_of(given))
-        return (call.event(output, failed=failed, exit_code=exit_code_of(output[:200]) if failed else None),)
+        code = exit_code_of(output[:200]) if failed else None
+        return (replace(call.event(output, failed=failed, exit_code=code), provisional=True),)
 
     def id(self, *parts: str) -> str:
         """Return the id of what has none of its own: the same hook, sent again, has the same."""
