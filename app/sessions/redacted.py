@@ -11,6 +11,7 @@ from typing import Any
 
 from app.redaction import redact
 from app.sessions.event import Event
+from app.sessions.served import without_served
 
 SHORT_CHARS = 1000
 """Length to which titles, names and locators are cut."""
@@ -30,9 +31,12 @@ class Storable:
 
 
 def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
-    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked."""
+    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked.
+
+    What Cairn itself served is taken out first (`served`), whichever way the events came.
+    """
     folded: dict[str, Event] = {}
-    for event in events:
+    for event in map(without_served, events):
         first = folded.get(event.id)
         folded[event.id] = event if first is None else _with_result(first, event)
     return [_storable(event, max_chars) for event in folded.values()]
