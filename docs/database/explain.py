@@ -39,6 +39,7 @@ insert into sessions (id, team_id, project_id, provider, external_id, transcript
 insert into events (session_id, seq, event_id, role, kind, text, locator)
   select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 'e' || n, 'user', 'prompt', 'text ' || n, 'L' || n from generate_series(0, 30000) n;
 update events set changed = 2 where seq = 7;
+update events set text_hash = hashtext(text), provisional = case when seq = 9 then event_id end;
 insert into projection_checkpoints (session_id, projection, version, seq, revision, parked)
   select md5('session' || n)::uuid, 'items', '1', 20, 1, case when n % 300 = 0 then 'It failed.' end from generate_series(1, 3000) n;
 insert into knowledge (id, team_id, project_id, type, intent, title, text, confidence, freshness, embedding, embedding_model, created_at, last_seen_at)
@@ -299,6 +300,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "uq_events_session_id_event_id": (
         "Is this event known?",
         "select seq from events where session_id = md5('session7')::uuid and event_id in ('e121', 'e122')",
+    ),
+    "uq_events_provisional": (
+        "Did a hook tell this event before (partial)?",
+        "select seq from events where session_id = md5('session7')::uuid and provisional in ('e128', 'e129') and provisional is not null",
+    ),
+    "ix_events_text_hash": (
+        "A prompt or reply of the same words, which a hook or a transcript told before (partial).",
+        "select seq from events where session_id = md5('session7')::uuid and text_hash in (hashtext('text 121'), hashtext('text 122'))",
     ),
     "ix_uploads_created_at": (
         "The sweep of what waited too long.",
