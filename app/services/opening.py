@@ -71,7 +71,11 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     knowledge = await rooms.open(
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     )
-    assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
+    assist = await rooms.open(
+        open_assist(
+            settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge.reader, briefing=knowledge.briefing
+        )
+    )
     await rooms.open(open_worker_child(settings, role, storage=storage))
     await rooms.add(record(recorder, rooms.parts, folder, role))  # last: it measures what the others brought
     await rooms.add(_worker_part(rooms, role, folder))
