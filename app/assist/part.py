@@ -11,7 +11,8 @@ from app.assist.hooks.hooks import Hooks
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
 from app.assist.session_context import SessionContexts
-from app.knowledge.part import KnowledgeServices
+from app.knowledge.briefing import ProjectBriefing
+from app.knowledge.reader import KnowledgeReader
 from app.part import Forget, Maintenance, Opened, Part
 from app.sessions.part import SessionServices
 from app.settings import Settings
@@ -28,17 +29,23 @@ class AssistServices:
 
 @asynccontextmanager
 async def open_assist(
-    settings: Settings, *, database: Database, accounts: Accounts, sessions: SessionServices, knowledge: KnowledgeServices
+    settings: Settings,
+    *,
+    database: Database,
+    accounts: Accounts,
+    sessions: SessionServices,
+    knowledge: KnowledgeReader,
+    briefing: ProjectBriefing,
 ) -> AsyncIterator[Opened[AssistServices]]:
     """Open the room over what knowledge and sessions tell of a project."""
-    contexts = SessionContexts(accounts=accounts, briefing=knowledge.briefing, endings=sessions.endings)
+    contexts = SessionContexts(accounts=accounts, briefing=briefing, endings=sessions.endings)
     origins = Origins(database, accounts)
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,
         served=ServedKnowledge(database),
         live=sessions.live,
-        knowledge=knowledge.reader,
+        knowledge=knowledge,
         contexts=contexts,
     )
     yield (

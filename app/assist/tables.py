@@ -12,7 +12,7 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class HookSessionRow(Base):
-    """Where a session of an IDE works, as its client told: `session` is the agent's own id. `developer_id` null: an admin's.
+    """A session of an IDE, and where it works, as its client told. `session`: the agent's own id; `developer_id` null: an admin's.
 
     `project`: the name that was given; null: that of the repository, else of the folder.
     """

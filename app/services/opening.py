@@ -72,7 +72,11 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     knowledge = await rooms.open(
         open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     )
-    assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
+    assist = await rooms.open(
+        open_assist(
+            settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge.reader, briefing=knowledge.briefing
+        )
+    )
     await _open_last(rooms, settings, role, storage=storage, recorder=recorder)
     return Services(
         settings=settings,

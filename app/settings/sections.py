@@ -338,7 +338,7 @@ class McpSettings(Section):
 
 
 class HooksSettings(Section):
-    """What IDEs' hooks are given."""
+    """Bounds of what IDEs' hooks are given."""
 
     min_score: float = Field(0.3, ge=0, le=1, description="score that the best result must have for a prompt to be given anything")
     timeout_seconds: float = Field(

@@ -115,6 +115,10 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
   select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200,
          's' || (extract(epoch from created_at)::bigint / 30000)::text, case when id::text < '2' then 'a' || id::text end, 3000, 500, 0
   from budget_holds order by created_at;
+insert into hook_sessions (id, team_id, agent, session, registered_at)
+  select md5('hooked' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'claude-code', 's' || n, now() - n * interval '15 minutes' from generate_series(1, 3000) n;
+insert into served_knowledge (hook_session_id, knowledge_id, way, at)
+  select md5('hooked' || (1 + n % 3000))::uuid, md5('item' || n)::uuid, 'prompt', now() from generate_series(1, 20000) n;
 insert into sign_ins (id, key_id, ends_at)
   select md5('sign-in' || n)::uuid, md5('key' || (1 + n % 1000))::uuid, now() + (n - 100) * interval '1 minute' from generate_series(1, 3000) n;
 insert into knowledge_unanswered (team_id, question, times) select md5('team' || (1 + n % 5))::uuid, 'question ' || n, 1 + n % 9 from generate_series(1, 1000) n;
@@ -430,6 +434,22 @@ QUERIES: dict[str, tuple[str, str]] = {
         "The same of a sub-agent with a transcript of its own, whose calls name another session. Partial: calls of sub-agents only.",
         f"select agent, model_answered, count(*), sum(nanousd) from request_log where agent = 'a7' and team_id = {TEAM}"
         " group by agent, model_answered",
+    ),
+    "pk_hook_sessions": (
+        "What a session was given, gone with it: the cascade.",
+        "select s.knowledge_id from hook_sessions h join served_knowledge s on s.hook_session_id = h.id where h.id = md5('hooked7')::uuid",
+    ),
+    "uq_hook_sessions_team_id_agent_session": (
+        "Where a session works, with its first hook at a server.",
+        f"select project, repository from hook_sessions where team_id = {TEAM} and agent = 'claude-code' and session = 's7'",
+    ),
+    "ix_hook_sessions_registered_at": (
+        "Registrations that are too old, swept by a worker.",
+        "delete from hook_sessions where registered_at < now() - interval '30 days'",
+    ),
+    "pk_served_knowledge": (
+        "What a session was given already, with every prompt.",
+        "select knowledge_id from served_knowledge where hook_session_id = md5('hooked7')::uuid",
     ),
     "pk_sign_ins": (
         "Whether a sign-in and its key still are, with every page.",

@@ -51,7 +51,7 @@ class GivenOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a registered session works. `id`: the registration's; `project`: the name that was given, if any."""
+    """The place that a registered session works in. `id`: the registration's; `project`: the name that was given, if any."""
 
     id: UUID
     developer_id: UUID | None

@@ -35,7 +35,7 @@ PREAMBLE = "Quoted by Cairn from the team's sessions and notes, for this prompt:
 
 @dataclass(frozen=True, slots=True)
 class PromptKnowledge:
-    """What a prompt is given, and the ids of it; empty: nothing."""
+    """The text that a prompt is given, and the ids of what it quotes; empty: nothing."""
 
     text: str = ""
     ids: tuple[UUID, ...] = ()

@@ -17,7 +17,7 @@ Way = Literal["prompt", "session-start"]
 
 
 class ServedKnowledge:
-    """What registered sessions were given, by their registration's id."""
+    """The record of what registered sessions were given, by their registration's id."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

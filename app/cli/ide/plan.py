@@ -15,7 +15,7 @@ from typing import Any
 from app.cli.ide.config_file import ConfigChange
 from app.cli.server_address import ServerAddress
 
-HOOK_SECONDS = 5
+HOOK_SECONDS = 10
 """Seconds after which an IDE gives up a hook. Ours ends by itself long before."""
 
 

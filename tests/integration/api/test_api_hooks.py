@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text as sql
 
 from tests.integration.api.conftest import Api, Reply, lesson
 
@@ -131,8 +133,6 @@ async def test_what_was_given_never_becomes_evidence(api: Api) -> None:
         api, "PostToolUse", session=session, tool_name="mcp__cairn__search", tool_input={"query": "x"}, tool_response=text, tool_use_id="t2"
     )
     async with api.services.database.begin() as connection:
-        from sqlalchemy import text as sql
-
         rows = (
             await connection.execute(sql("select tool_output from events where tool_output like :like"), {"like": f"%keepalive_{topic}%"})
         ).all()
@@ -255,8 +255,8 @@ async def test_bad_input_is_told_what_is_wrong_with_it(api: Api) -> None:
     assert (await api.ask("POST", "/v1/hooks/emacs", json=good)).status == 422
     assert (await api.ask("POST", "/v1/hooks/codex", json=good, key=None)).status == 401
     assert (await api.ask("POST", "/v1/hooks/codex", json=good, key="wrong")).status == 401
-    huge = good | {"last_assistant_message": "x" * 20_000_000}
-    assert (await api.ask("POST", "/v1/hooks/codex", json=huge)).status == 413
+    huge = io.BytesIO(json.dumps(good | {"last_assistant_message": "x" * 20_000_000}).encode())
+    assert (await api.ask("POST", "/v1/hooks/codex", data=huge)).status == 413
     long = await api.ask("POST", "/v1/hooks/codex", json=good, headers={"x-cairn-project": "x" * 101})
     assert (long.status, long.error["param"]) == (422, "x-cairn-project")
 
@@ -287,7 +287,5 @@ async def test_secrets_of_hooks_are_redacted(api: Api) -> None:
     assert secret not in json.dumps(found)
     assert found["redactions"]
     async with api.services.database.begin() as connection:
-        from sqlalchemy import text as sql
-
         stored = (await connection.execute(sql("select repository from hook_sessions where session = :s"), {"s": session})).scalar_one()
     assert secret not in stored

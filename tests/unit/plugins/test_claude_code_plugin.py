@@ -46,7 +46,7 @@ def test_its_hooks_are_those_that_connect_writes() -> None:
     assert tuple(found["hooks"]) == EVENTS
     for event, groups in found["hooks"].items():
         ((handler,),) = (group["hooks"] for group in groups)
-        assert handler == {"type": "command", "command": "cairn", "args": ["hook", event_name(event)], "timeout": 5}
+        assert handler == {"type": "command", "command": "cairn", "args": ["hook", event_name(event)], "timeout": 10}
         assert is_ours(handler)
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from sqlalchemy import text
 
 from tests.fakes.scripted import Streamed
 from tests.integration.api import isolated
-from tests.integration.api.conftest import Api
-from tests.integration.api.conftest import api as api  # noqa: PLC0414 - the fixture
+from tests.integration.api.conftest import Api, serving
 from tests.integration.api.door import Door, open_door
 from tests.integration.api.test_claude_code import PACKAGE as CLAUDE_CODE
 from tests.integration.api.test_claude_code import Model, calls, said
@@ -31,6 +30,8 @@ pytestmark = pytest.mark.slow
 SITE = Path(__file__).resolve().parents[4]
 PROMPT = "Why does the frobnicator of the shop refuse connections after a minute?"
 LESSON = "The frobnicator refuses connections after a minute: its keepalive_frobnicator has to be 30 in shop/config.toml."
+PATIENT = "[hook]\nconnect_ms = 10000\nanswer_ms = 9000\nreceipt_ms = 9000\n"
+"""For a busy machine."""
 PROGRAM = Path(sys.executable).with_name("cairn")
 
 
@@ -55,7 +56,9 @@ class ConnectedAgent:
         (self.work / ".git").mkdir(parents=True)
         (self.work / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
         (self.work / ".git" / "config").write_text('[remote "origin"]\nurl = https://git.example.org/acme/shop.git\n')
-        self.home.mkdir()
+        settings = self.home / ".config" / "cairn" / "client.toml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(PATIENT)
         command = [str(PROGRAM), "connect", self.ide, "--models", "--project", "shop"]
         subprocess.run(command, cwd=self.work, env=self._environment(key), check=True, capture_output=True)
 
@@ -94,7 +97,7 @@ def agent(ide: str, program: Path, folder: Path) -> ConnectedAgent:
 async def teach(door: Door) -> None:
     body = {"type": "gotcha", "title": "The frobnicator's keepalive", "text": LESSON, "project": "shop"}
     made = await door.api.ask("POST", "/v1/knowledge", key=door.key, json=body)
-    assert made.status == 201, made.text
+    assert made.status in {200, 201}, made.text
 
 
 async def journal(api: Api, session: str) -> tuple[Mapping[str, Any], list[tuple[str, str]]]:
@@ -108,6 +111,12 @@ async def journal(api: Api, session: str) -> tuple[Mapping[str, Any], list[tuple
 
 def asked(model: Model) -> str:
     return json.dumps([body["messages"] for body in model.asked], ensure_ascii=False)
+
+
+@pytest.fixture(scope="module")
+async def api(short_folder: Path) -> AsyncIterator[Api]:
+    async with serving(short_folder / "agents", hooks={"timeout_seconds": 20}) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

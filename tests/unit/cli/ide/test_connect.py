@@ -154,7 +154,7 @@ def test_the_definition_that_codex_trusts_never_changes(home: Home) -> None:
     hooks = home.json(".codex/hooks.json")["hooks"]
     program = hooks["Stop"][0]["hooks"][0]["command"].removesuffix(" hook stop --ide codex")
     assert hooks == {
-        event: [{"hooks": [{"type": "command", "command": f"{program} hook {name} --ide codex", "timeout": 5}]}]
+        event: [{"hooks": [{"type": "command", "command": f"{program} hook {name} --ide codex", "timeout": 10}]}]
         for event, name in {
             "SessionStart": "session-start",
             "UserPromptSubmit": "user-prompt-submit",
