@@ -6,6 +6,7 @@ It answers both eras of the protocol, by `initialize` and by `server/discover`; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -48,8 +49,23 @@ Context = ServerRequestContext[Any, Any]
 async def open_endpoint(*, max_body_bytes: int) -> AsyncIterator[StreamableHTTPSessionManager]:
     """Open the server for the life of the application. Each request stands alone, so that any process answers any request."""
     endpoint = StreamableHTTPSessionManager(make_server(), json_response=True, stateless=True, max_request_body_size=max_body_bytes)
-    async with endpoint.run():
-        yield endpoint
+    opened, closing = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with endpoint.run():  # which must be left by the task that entered it; who opens and who closes an application may differ
+            opened.set()
+            await closing.wait()
+
+    running = asyncio.create_task(run(), name="mcp")
+    opening = asyncio.create_task(opened.wait(), name="mcp_opening")
+    await asyncio.wait((running, opening), return_when=asyncio.FIRST_COMPLETED)
+    opening.cancel()
+    try:
+        if opened.is_set():
+            yield endpoint
+    finally:
+        closing.set()
+        await running
 
 
 def make_server() -> Server[Any]:
