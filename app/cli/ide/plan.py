@@ -61,4 +61,4 @@ def own_program() -> tuple[str, ...]:
         return (os.path.abspath(found),)  # noqa: PTH100 - a link to it outlives what it leads to
     if own.name in {"cairn", "cairn.exe"} and own.exists():
         return (os.path.abspath(own),)  # noqa: PTH100
-    return (sys.executable, "-m", "app.cli")
+    return (sys.executable, "-P", "-m", "app.cli")  # -P: no module of the folder that an IDE works in

@@ -109,6 +109,10 @@ async def journal(api: Api, session: str) -> tuple[Mapping[str, Any], list[tuple
         return row, [(each.kind, each.text) for each in events]
 
 
+def tools(model: Model) -> set[str]:
+    return {tool["function"]["name"] for body in model.asked for tool in body.get("tools", [])}
+
+
 def asked(model: Model) -> str:
     return json.dumps([body["messages"] for body in model.asked], ensure_ascii=False)
 
@@ -152,6 +156,7 @@ async def test_claude_code_tells_cairn_and_is_told(claude_code: Path, api: Api, 
         assert any(said == PROMPT for _, said in events)
         assert any("It is the keepalive." in said for _, said in events)
         assert "keepalive_frobnicator has to be 30" in asked(model)
+        assert "mcp__cairn__search" in tools(model)
 
 
 async def test_codex_tells_cairn_and_is_told(codex: Path, api: Api, short_folder: Path) -> None:
@@ -168,3 +173,4 @@ async def test_codex_tells_cairn_and_is_told(codex: Path, api: Api, short_folder
         assert session["provider"] == "codex"
         assert any(said == PROMPT for _, said in journaled)
         assert "keepalive_frobnicator has to be 30" in asked(model)
+        assert any("cairn" in name and name.endswith("search") for name in tools(model)), tools(model)
