@@ -164,6 +164,8 @@ async def test_codex_tells_cairn_and_is_told(codex: Path, api: Api, short_folder
     async with Model(said("It is the keepalive.")) as model, open_door(api, hostile={"one": model}) as door:  # type: ignore[dict-item]
         await teach(door)
         connected.connect(door.key)
+        config = connected.home / ".codex" / "config.toml"  # Codex hands its own variables on to no server of MCP
+        config.write_text(config.read_text().replace("[mcp_servers.cairn]\n", f'[mcp_servers.cairn]\nenv = {{ PYTHONPATH = "{SITE}" }}\n'))
         done = await connected.run(door, ["exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-hook-trust", PROMPT])
         events = [json.loads(line) for line in done.out.splitlines() if line.startswith("{")]
         assert done.status == 0, done.error
