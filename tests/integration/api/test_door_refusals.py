@@ -271,7 +271,7 @@ async def test_a_picture_of_thirty_megabytes_is_too_large_and_it_says_how_much_i
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 async def test_events_of_a_provider_that_nobody_knows_are_passed_over(api: Api, route: ClientRoute, kind: str) -> None:
     odd: dict[str, Any] = {"type": "future.event", "more": {"a": [1, 2]}}
-    start = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+    start: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
     anthropic = Streamed([
         {"type": "message_start", "message": {**start, "usage": {"input_tokens": 9, "output_tokens": 1}}}, odd,
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}, odd,
