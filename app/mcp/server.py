@@ -6,6 +6,7 @@ It answers both eras of the protocol, by `initialize` and by `server/discover`; 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,6 +31,7 @@ from app.mcp.arguments import checked
 from app.mcp.definitions import INSTRUCTIONS, RESOURCE_TEMPLATES, SERVER_NAME, SERVER_TITLE, TOOLS
 from app.mcp.resources import read_resource
 from app.mcp.tools import HANDLERS, Caller
+from app.supervision import background_task
 from app.telemetry import metrics
 from app.web.requester import REQUESTER, services_in
 
@@ -48,8 +50,16 @@ Context = ServerRequestContext[Any, Any]
 async def open_endpoint(*, max_body_bytes: int) -> AsyncIterator[StreamableHTTPSessionManager]:
     """Open the server for the life of the application. Each request stands alone, so that any process answers any request."""
     endpoint = StreamableHTTPSessionManager(make_server(), json_response=True, stateless=True, max_request_body_size=max_body_bytes)
-    async with endpoint.run():
+    running = asyncio.Event()
+    async with background_task(_run(endpoint, running), name="mcp"):  # its task group must end in the task that began it
+        await running.wait()
         yield endpoint
+
+
+async def _run(endpoint: StreamableHTTPSessionManager, running: asyncio.Event) -> None:
+    async with endpoint.run():
+        running.set()
+        await asyncio.Event().wait()
 
 
 def make_server() -> Server[Any]:
