@@ -7,10 +7,11 @@ and a model that calls one is told why nothing came.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -33,6 +34,8 @@ from app.cli.place import WorkPlace, read_place_or_private
 from app.cli.server_address import ServerAddress, find_server
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 60.0
+END_SECONDS = 2.0
+"""Seconds that answers under way have once the input has ended: an IDE that closes it kills what stays."""
 AT_ONCE = 8
 MAX_ANSWER_BYTES = 16 * 2**20
 NO_SERVER = "No Cairn server is known on this machine. Start `cairn serve`, or set CAIRN_URL and CAIRN_KEY; until then, go on without it."
@@ -97,12 +100,14 @@ def main(arguments: Sequence[str]) -> None:
     project = _project(arguments)
     place, settings = read_place_or_private(Path.cwd())
     bridge = McpBridge(place, settings, project=project)
-    _serve(bridge, sys.stdin.buffer, sys.stdout.buffer)
+    if not serve(bridge, sys.stdin.buffer, sys.stdout.buffer):
+        os._exit(0)  # the IDE has gone: nobody waits for what is still under way
 
 
-def _serve(bridge: McpBridge, asked: IO[bytes], told: IO[bytes]) -> None:
-    """Answer each line, several at once; a handshake before anything that follows it."""
+def serve(bridge: McpBridge, asked: IO[bytes], told: IO[bytes], *, end_seconds: float = END_SECONDS) -> bool:
+    """Answer each line, several at once; a handshake before anything that follows it. Returns whether all were answered at the end."""
     lock = threading.Lock()
+    pending: set[Future[None]] = set()
 
     def answer(line: bytes) -> None:
         if (answered := bridge.answer(line)) is not None:
@@ -110,12 +115,16 @@ def _serve(bridge: McpBridge, asked: IO[bytes], told: IO[bytes]) -> None:
                 told.write(json.dumps(answered).encode() + b"\n")
                 told.flush()
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for line in asked:
-            if b'"initialize"' in line:
-                answer(line)
-            elif line.strip():
-                pool.submit(answer, line)
+    pool = ThreadPoolExecutor(AT_ONCE)
+    for line in asked:
+        if b'"initialize"' in line:
+            answer(line)
+        elif line.strip():
+            pending.add(submitted := pool.submit(answer, line))
+            submitted.add_done_callback(pending.discard)
+    _, left = wait(set(pending), timeout=end_seconds)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return not left
 
 
 def _post(server: ServerAddress, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -31,6 +31,7 @@ from app.mcp.arguments import checked
 from app.mcp.definitions import INSTRUCTIONS, RESOURCE_TEMPLATES, SERVER_NAME, SERVER_TITLE, TOOLS
 from app.mcp.resources import read_resource
 from app.mcp.tools import HANDLERS, Caller
+from app.supervision import background_task
 from app.telemetry import metrics
 from app.web.requester import REQUESTER, services_in
 
@@ -49,23 +50,16 @@ Context = ServerRequestContext[Any, Any]
 async def open_endpoint(*, max_body_bytes: int) -> AsyncIterator[StreamableHTTPSessionManager]:
     """Open the server for the life of the application. Each request stands alone, so that any process answers any request."""
     endpoint = StreamableHTTPSessionManager(make_server(), json_response=True, stateless=True, max_request_body_size=max_body_bytes)
-    opened, closing = asyncio.Event(), asyncio.Event()
+    running = asyncio.Event()
+    async with background_task(_run(endpoint, running), name="mcp"):  # its task group must end in the task that began it
+        await running.wait()
+        yield endpoint
 
-    async def run() -> None:
-        async with endpoint.run():  # which must be left by the task that entered it; who opens and who closes an application may differ
-            opened.set()
-            await closing.wait()
 
-    running = asyncio.create_task(run(), name="mcp")
-    opening = asyncio.create_task(opened.wait(), name="mcp_opening")
-    await asyncio.wait((running, opening), return_when=asyncio.FIRST_COMPLETED)
-    opening.cancel()
-    try:
-        if opened.is_set():
-            yield endpoint
-    finally:
-        closing.set()
-        await running
+async def _run(endpoint: StreamableHTTPSessionManager, running: asyncio.Event) -> None:
+    async with endpoint.run():
+        running.set()
+        await asyncio.Event().wait()
 
 
 def make_server() -> Server[Any]:

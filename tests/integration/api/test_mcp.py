@@ -157,11 +157,13 @@ async def test_nothing_crosses_a_team(api: Api, era: str) -> None:
         assert found["results"] == []
         _, context = await call(opened, "session_context")
         assert context["entries"] == []
-        unknown = await refused(opened, "get", ids=[str(uuid4())])
-        assert (await refused(opened, "get", ids=[item["id"]])).replace(item["id"], "X") == unknown.replace(
-            unknown.split()[6].rstrip("."), "X"
-        )
-        assert "no knowledge item" in await refused(opened, "feedback", id=item["id"], verdict="wrong")
+        nobodys = str(uuid4())
+        for tool, arguments in (("get", {"ids": ["ID"]}), ("fetch", {"id": "ID"}), ("feedback", {"id": "ID", "verdict": "wrong"})):
+            said = []
+            for asked in (item["id"], nobodys):  # what is another team's is answered as what doesn't exist
+                given = {name: [asked] if value == ["ID"] else asked if value == "ID" else value for name, value in arguments.items()}
+                said.append((await refused(opened, tool, **given)).replace(asked, "ID"))
+            assert said[0] == said[1]
         for uri in (f"cairn://item/{item['id']}", f"cairn://session/{listed['id']}"):
             with pytest.raises(MCPError):
                 await opened.read_resource(uri)
@@ -202,7 +204,7 @@ async def test_an_auditor_reads_and_writes_nothing(api: Api) -> None:
         ("remember", {"text": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"}, "nothing but a secret"),
         ("remember", {"text": "x", "type": "song"}, "gotcha"),
         ("remember", {"text": "x" * 8001}, "8,000"),
-        ("feedback", {"id": str(uuid4()), "verdict": "helpful"}, "no knowledge item"),
+        ("feedback", {"id": str(uuid4()), "verdict": "helpful"}, "no item or passage"),
         ("feedback", {"id": "x", "verdict": "meh"}, "helpful, wrong, stale"),
         ("session_context", {"max_tokens": 1_000_000}, "at most 20000"),
     ],
@@ -268,7 +270,7 @@ async def test_only_posts_are_taken(api: Api, method: str) -> None:
         b'{"jsonrpc": "2.0", "id": 1e999, "method": "tools/list"}',
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("version", [None, "2025-11-25", "2026-07-28", "1999-01-01", "\x7f"])
+@pytest.mark.parametrize("version", [None, "2025-11-25", "2026-07-28", "1999-01-01", "nonsense"])
 async def test_nonsense_is_no_failure_of_the_server(api: Api, data: bytes, version: str | None) -> None:
     reply = await post(api, headers={"mcp-protocol-version": version} if version else {}, data=data)
     assert reply.status < 500, reply.text

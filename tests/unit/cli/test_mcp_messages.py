@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from mcp_types import CallToolResult, DiscoverResult, InitializeResult, ListResourceTemplatesResult, ListToolsResult
 
 from app.cli.machine import ClientSettings
-from app.cli.mcp_bridge import NO_SERVER, McpBridge, _project
+from app.cli.mcp_bridge import NO_SERVER, McpBridge, _project, serve
 from app.cli.mcp_messages import HANDSHAKE_VERSIONS, VERSION_KEY, answer_alone, routing_headers, told_project
 from app.cli.place import WorkPlace
 from app.knowledge.item import KNOWLEDGE_TYPES
@@ -137,3 +139,27 @@ def test_it_imports_nothing_heavy() -> None:
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
     ).stdout.split()
     assert not {"torch", "mcp", "pydantic", "aiohttp", "typer", "fastapi", "sqlalchemy", "numpy", "asyncio"} & set(out)
+
+
+class _Silent:
+    """A bridge whose server never answers, until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def answer(self, line: bytes) -> None:
+        self.let_go.wait(60)
+
+
+def test_an_ide_that_leaves_does_not_wait_for_a_silent_server() -> None:
+    silent = _Silent()
+    assert serve(silent, io.BytesIO(b"{}\n{}\n"), io.BytesIO(), end_seconds=0.01) is False  # type: ignore[arg-type]
+    silent.let_go.set()
+
+
+def test_all_that_was_asked_is_answered_before_the_end() -> None:
+    asked = b"".join(json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}).encode() + b"\n" for number in range(20))
+    told = io.BytesIO()
+    bridge = McpBridge(WorkPlace(Path("/"), "x", private="here"), ClientSettings())
+    assert serve(bridge, io.BytesIO(asked), told, end_seconds=60)
+    assert sorted(json.loads(line)["id"] for line in told.getvalue().splitlines()) == list(range(20))
