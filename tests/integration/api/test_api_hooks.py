@@ -100,6 +100,7 @@ async def test_a_hook_sent_twice_is_one_event(api: Api) -> None:
 
 async def test_a_transcript_uploaded_later_is_the_same_session(api: Api) -> None:
     topic, session = name(), str(uuid4())
+    await known(api)  # a worker that has begun: the upload's job is waited for as long as any
     await hook(api, "UserPromptSubmit", session=session, prompt=f"Fix the pool of {topic}.", x_cairn_project=topic)
     call = {"tool_name": "Bash", "tool_input": {"command": "pytest -q"}, "tool_use_id": "toolu_9"}
     await hook(api, "PostToolUse", session=session, **call, tool_response={"stdout": "2 passed", "stderr": ""})
