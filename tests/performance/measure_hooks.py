@@ -89,7 +89,7 @@ def speed(server: Running) -> list[Figure]:
     waited: dict[str, list[float]] = {"prompt": [], "tool": []}
     for number in range(TIMED + WARM_UP):
         row, session = rows[number % len(rows)], str(uuid4())
-        hook = {"session_id": session, "cwd": "/home/ada/shop", "prompt_id": session}
+        hook: dict[str, Any] = {"session_id": session, "cwd": "/home/ada/shop", "prompt_id": session}
         timed = {
             "prompt": hook | {"hook_event_name": "UserPromptSubmit", "prompt": f"{row['question']} ({number})"},
             "tool": hook

@@ -74,7 +74,7 @@ async def test_a_session_told_by_hooks_is_in_the_journal_of_its_repository(api: 
     where = {"x_cairn_repository": f"git@github.com:acme/{topic}.git", "x_cairn_branch": "fix/pool", "x_cairn_directory_name": topic}
     assert (await hook(api, "SessionStart", session=session, source="startup", **where)).json == {}
     await hook(api, "UserPromptSubmit", session=session, prompt="Fix the pool of the payment service please.")
-    tool = {"tool_name": "Bash", "tool_input": {"command": "pytest"}, "tool_use_id": "toolu_1"}
+    tool: dict[str, Any] = {"tool_name": "Bash", "tool_input": {"command": "pytest"}, "tool_use_id": "toolu_1"}
     await hook(api, "PostToolUse", session=session, **tool, tool_response={"stdout": "1 passed", "stderr": ""})
     await hook(api, "Stop", session=session, last_assistant_message="Fixed.", stop_hook_active=False)
     await hook(api, "SessionEnd", session=session, reason="logout")
@@ -102,7 +102,7 @@ async def test_a_transcript_uploaded_later_is_the_same_session(api: Api) -> None
     topic, session = name(), str(uuid4())
     await known(api)  # a worker that has begun: the upload's job is waited for as long as any
     await hook(api, "UserPromptSubmit", session=session, prompt=f"Fix the pool of {topic}.", x_cairn_project=topic)
-    call = {"tool_name": "Bash", "tool_input": {"command": "pytest -q"}, "tool_use_id": "toolu_9"}
+    call: dict[str, Any] = {"tool_name": "Bash", "tool_input": {"command": "pytest -q"}, "tool_use_id": "toolu_9"}
     await hook(api, "PostToolUse", session=session, **call, tool_response={"stdout": "2 passed", "stderr": ""})
     await hook(api, "Stop", session=session, last_assistant_message="It is fixed.")
     records = [
@@ -132,7 +132,7 @@ async def test_a_prompt_is_given_what_its_project_knows_once(api: Api) -> None:
 async def test_what_was_given_never_becomes_evidence(api: Api) -> None:
     topic, session = await known(api), str(uuid4())
     text = given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
-    copied = {"tool_name": "Read", "tool_input": {"file_path": "notes.md"}, "tool_use_id": "t1"}
+    copied: dict[str, Any] = {"tool_name": "Read", "tool_input": {"file_path": "notes.md"}, "tool_use_id": "t1"}
     await hook(api, "PostToolUse", session=session, **copied, tool_response=f"notes\n{text}")
     await hook(
         api, "PostToolUse", session=session, tool_name="mcp__cairn__search", tool_input={"query": "x"}, tool_response=text, tool_use_id="t2"
@@ -216,7 +216,7 @@ async def test_a_session_begins_with_its_projects_context_unless_it_is_resumed(a
 
 async def test_cursor_is_captured_and_given_nothing_at_a_prompt(api: Api) -> None:
     topic, session = await known(api), str(uuid4())
-    fields = {"generation_id": "g1", "workspace_roots": ["/home/ada/x"], "x_cairn_project": topic}
+    fields: dict[str, Any] = {"generation_id": "g1", "workspace_roots": ["/home/ada/x"], "x_cairn_project": topic}
     assert (await hook(api, "beforeSubmitPrompt", session=session, ide="cursor", prompt=question(topic), **fields)).json == {}
     await hook(api, "afterShellExecution", session=session, ide="cursor", command="npm test", output="ok", duration=3, **fields)
     (found,) = [each for each in await sessions(api, topic) if each["external_id"] == session]
