@@ -32,7 +32,7 @@ async def open_assist(
 ) -> AsyncIterator[Opened[AssistServices]]:
     """Open the room over what knowledge and sessions tell of a project."""
     contexts = SessionContexts(accounts=accounts, briefing=knowledge.briefing, endings=sessions.endings)
-    origins = Origins(database, accounts)
+    origins = Origins(database, accounts, sessions.journal)
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,

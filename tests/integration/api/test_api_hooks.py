@@ -200,6 +200,14 @@ async def test_nothing_crosses_between_developers_and_teams(api: Api) -> None:
     assert (await hook(api, "Stop", session=str(uuid4()), key=auditor, last_assistant_message="x")).status == 403
 
 
+async def test_nobody_registers_the_session_that_another_developer_has_begun(api: Api) -> None:
+    topic, session, ada, bob = name(), str(uuid4()), await developer(api), await developer(api)
+    await hook(api, "UserPromptSubmit", session=session, key=ada, prompt=f"Where is the pool of {topic} configured?")
+    for event in ("SessionStart", "UserPromptSubmit"):
+        assert (await hook(api, event, session=session, key=bob, prompt="Mine now, please.", x_cairn_project=topic)).status == 403
+    assert (await hook(api, "Stop", session=session, key=ada, last_assistant_message="In pool.py.")).status == 200
+
+
 async def test_a_session_begins_with_its_projects_context_unless_it_is_resumed(api: Api) -> None:
     topic = name()
     body = {"type": "coding_pattern", "text": f"In {topic} every query goes through the repository class.", "project": topic}
