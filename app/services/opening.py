@@ -60,23 +60,17 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
     database, accounts, outbox, queue = storage.database, account_services.accounts, queue_services.outbox, queue_services.queue
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
-    # Before the door to models: it hears what calls that end late cross.
     watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
-    limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted
+    limits = await rooms.open(open_limits(settings, role))  # both before the door: they hear of calls that end late
     inference = await rooms.open(
         open_inference(
             settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
         )
     )
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    knowledge = await rooms.open(
-        open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
-    )
-    assist = await rooms.open(
-        open_assist(
-            settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge.reader, briefing=knowledge.briefing
-        )
-    )
+    room = open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
+    knowledge = await rooms.open(room)
+    assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
     await _open_last(rooms, settings, role, storage=storage, recorder=recorder)
     return Services(
         settings=settings,
