@@ -17,6 +17,7 @@ from app.sessions.backfill import BACKFILL, Backfill
 from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
+from app.sessions.following import TranscriptFollower
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.live import LiveIntake
@@ -38,6 +39,7 @@ class SessionServices:
     journal: Journal
     intake: Intake
     live: LiveIntake
+    follower: TranscriptFollower
     browsing: SessionBrowsing
     purge: Purge
     merging: ProjectMerge
@@ -70,6 +72,7 @@ async def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         browsing=browsing,
         purge=Purge(database, journal, queue, projections, parts=parts),
         merging=ProjectMerge(database, accounts, journal, projections),
@@ -100,6 +103,7 @@ def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part
         gauges=[behind],
         maintenance=[
             Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),
+            Maintenance("followed", made.follower.sweep),
             Maintenance("purges", partial(made.journal.sweep, 2 * upload_ttl_hours)),
         ],
     )
