@@ -7,8 +7,28 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli import accounts, ask, budget, db, demo, doctor, index, ingest, projects, query, remember, serve, worker
-from app.cli.exits import INTERRUPTED, exit_code
+from app.cli import (
+    accounts,
+    ask,
+    budget,
+    connect,
+    context,
+    db,
+    demo,
+    doctor,
+    index,
+    ingest,
+    mcp,
+    pause,
+    projects,
+    query,
+    remember,
+    serve,
+    worker,
+)
+from app.cli.exits import FAILED, INTERRUPTED, exit_code
+from app.cli.ide import hook_command
+from app.cli.installation import is_light
 from app.errors import CairnError
 
 
@@ -21,6 +41,12 @@ class Commands(TyperGroup):
         except CairnError as error:
             typer.echo(f"cairn: {error.message}", err=True)
             raise typer.Exit(exit_code(error)) from None
+        except ModuleNotFoundError as error:
+            if not is_light():
+                raise
+            words = f"this installation is a client alone, and this command runs a server ({error.name} is not installed)"
+            typer.echo(f"cairn: {words}. Install the server: pip install 'cairn[server]'", err=True)
+            raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
@@ -42,6 +68,7 @@ cli.command("demo")(demo.demo)
 cli.command("ingest")(ingest.ingest)
 cli.command("query")(query.query)
 cli.command("ask")(ask.ask)
+cli.command("context")(context.context)
 cli.command("remember")(remember.remember)
 cli.command("correct")(remember.correct)
 cli.command("forget")(remember.forget)
@@ -52,6 +79,10 @@ cli.add_typer(projects.projects, name="projects")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
+cli.command("connect")(connect.connect)
+cli.command("mcp")(mcp.mcp)
+cli.command("hook")(hook_command.hook)
+cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)
 
 

@@ -48,7 +48,7 @@ def remember(
     as_json: AsJson = False,
 ) -> None:
     """Record an item of knowledge by hand. It ranks higher than what was learnt from sessions."""
-    where = project or _project_here()
+    where = project or project_here()
     body = {"type": type.value, "title": title, "text": text, "project": where, "paths": path or None}
     made = send_request(lambda client: client.post("/v1/knowledge", {name: value for name, value in body.items() if value is not None}))
     words = f"Recorded in {made['project']}: {made['title']}\nTo take it back: cairn forget {made['id']}"
@@ -86,10 +86,16 @@ def forget(
     print_result({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
 
 
-def _project_here() -> str:
-    """Return the name of the current repository. Raises InvalidInput outside of one."""
+def project_here() -> str:
+    """Return the project of this folder: the one that `.cairn.toml` names, else its repository's. Raises InvalidInput where neither is."""
+    from app.accounts.identity import of_repository
+    from app.cli.git_files import read_checkout
+    from app.cli.place import read_place_or_private
+
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / ".git").exists() and folder.name:
-            return folder.name
-    raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")
+    place, _ = read_place_or_private(here)
+    identity = of_repository(place.repository) if place.repository else None
+    name = place.project or (identity.name if identity else place.name if read_checkout(here) else "")
+    if not name:
+        raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")
+    return name

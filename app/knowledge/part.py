@@ -18,6 +18,7 @@ from app.errors import CairnError, Unavailable
 from app.knowledge import freshness
 from app.knowledge.answering.answering import Answering
 from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.history import ItemHistory
@@ -67,6 +68,7 @@ class KnowledgeServices:
     overview: Overview
     authoring: Authoring
     judging: Judging
+    briefing: ProjectBriefing
     browsing: ItemBrowsing
     history: ItemHistory
     reader: KnowledgeReader
@@ -164,6 +166,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         overview=Overview(database),
         authoring=authoring,
         judging=judging,
+        briefing=ProjectBriefing(database),
         browsing=browsing,
         history=history,
         reader=reader,

@@ -11,6 +11,7 @@ from app.accounts.part import AccountServices
 from app.accounts.secrets import Secrets
 from app.accounts.sign_ins import SignIns
 from app.alerts.watch import Watch
+from app.assist.part import AssistServices
 from app.budget.part import BudgetServices
 from app.embeddings import Bulk, CachedEmbedder
 from app.embeddings.part import EmbeddingServices
@@ -57,6 +58,7 @@ class Services:
     inference: InferenceServices
     sessions: SessionServices
     knowledge: KnowledgeServices
+    assist: AssistServices
     watch: Watch
 
     @property

@@ -17,6 +17,7 @@ from app.sessions.backfill import BACKFILL, Backfill
 from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
+from app.sessions.endings import SessionEndings
 from app.sessions.following import TranscriptFollower
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
@@ -41,6 +42,7 @@ class SessionServices:
     live: LiveIntake
     follower: TranscriptFollower
     browsing: SessionBrowsing
+    endings: SessionEndings
     purge: Purge
     merging: ProjectMerge
     projections: Projections
@@ -74,6 +76,7 @@ async def open_sessions(
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         browsing=browsing,
+        endings=SessionEndings(database),
         purge=Purge(database, journal, queue, projections, parts=parts),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.redaction import redact
 from app.sessions.event import Event
+from app.sessions.served import without_served
 
 SHORT_CHARS = 1000
 """Length to which titles, names and locators are cut."""
@@ -33,9 +34,12 @@ class Storable:
 
 
 def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
-    """Redact the events, each id once: a repeated event can only add the usage, or the result of its tool call, that it lacked."""
+    """Redact the events, each id once: a repeated event can only add the usage, or the result of its tool call, that it lacked.
+
+    What Cairn itself served is taken out first (`served`), whichever way the events came.
+    """
     folded: dict[str, Event] = {}
-    for event in events:
+    for event in map(without_served, events):
         first = folded.get(event.id)
         folded[event.id] = event if first is None else replace(_with_result(first, event), usage=first.usage or event.usage)
     return [_storable(event, max_chars) for event in folded.values()]

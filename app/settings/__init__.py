@@ -44,9 +44,11 @@ from app.settings.sections import (
     DashboardSettings,
     DatabaseSettings,
     EmbeddingsSettings,
+    HooksSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
+    McpSettings,
     MessagesSettings,
     QdrantSettings,
     RedisSettings,
@@ -73,11 +75,13 @@ __all__ = [
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
     "EvictionPolicy",
+    "HooksSettings",
     "InferenceSettings",
     "KeysCacheSettings",
     "KnowledgeSettings",
     "LimitsSettings",
     "LogSettings",
+    "McpSettings",
     "MessagesSettings",
     "PrewarmSettings",
     "PriceTierSettings",
@@ -146,6 +150,7 @@ class Settings(BaseSettings):
     sessions: SessionsSettings = SessionsSettings()
     worker: WorkerSettings = WorkerSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()
     providers: dict[str, ProviderSettings] = Field({}, description="providers of models by name, one section [providers.NAME] each")
@@ -155,6 +160,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
 
     @cached_property

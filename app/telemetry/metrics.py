@@ -44,10 +44,28 @@ def redacted(kinds: Mapping[str, int]) -> None:
         measures.redactions.labels(kind).inc(count)
 
 
+def hook_received(ide: str, event: str) -> None:
+    """Count a hook. `event`: of those that Cairn knows, so that the label stays bounded; else `other`."""
+    measures.hooks.labels(ide, event).inc()
+
+
+def hook_prompt(outcome: str) -> None:
+    measures.hook_prompts.labels(outcome).inc()
+
+
 def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.queries.add(("degraded" if degraded else "answered" if results else "empty",))
     measures.search_seconds.observe(seconds)
     measures.query_results.inc(results)
+
+
+def context_served(*, entries: int, tokens: int) -> None:
+    measures.contexts.labels("filled" if entries else "empty").inc()
+    measures.context_tokens.inc(tokens)
+
+
+def tool_called(tool: str, outcome: str) -> None:
+    measures.tool_calls.labels(tool, outcome).inc()
 
 
 def budget_alert(subject: str, rule: str) -> None:
