@@ -76,9 +76,12 @@ async def append_lines(
     end: Annotated[bool, Query(description="The file has no more for now: its last line and calls without a result count too.")] = False,
     format: Annotated[GivenFormat, Query(description="`auto`: recognised by content.")] = "auto",  # noqa: A002 - the contract's word
     project: Annotated[ProjectName | None, Query(description="Default: the repository or folder that the session worked in.")] = None,
+    repository: Annotated[
+        Plain | None, Query(max_length=1000, description="URL of the sessions' repository, where the transcript doesn't say.")
+    ] = None,
     modified_at: Annotated[AwareDatetime | None, Query(description="Modification time of the file.")] = None,
 ) -> PieceReply:
-    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at)
+    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at, repository)
     taken = await services.sessions.follower.take(caller, piece)
     return PieceReply(offset=taken.offset, events=taken.new)
 

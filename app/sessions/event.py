@@ -127,7 +127,10 @@ class GivenTranscript:
 
 @dataclass(frozen=True, slots=True)
 class GivenPiece:
-    """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far."""
+    """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
+
+    `repository`: the URL of the repository that its sessions worked in, where the transcript doesn't say.
+    """
 
     source: str
     name: str
@@ -137,6 +140,7 @@ class GivenPiece:
     format: GivenFormat = "auto"
     project: str | None = None
     modified_at: datetime | None = None
+    repository: str | None = None
 
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:

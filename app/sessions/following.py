@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -168,6 +168,7 @@ class TranscriptFollower:
         self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
     ) -> UUID | None:
         """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
+        header = replace(header, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
             session_id = await self._journal.open(
                 connection,
