@@ -29,6 +29,7 @@ from app.cli import (
 from app.cli.exits import FAILED, INTERRUPTED, exit_code
 from app.cli.ide import hook_command
 from app.cli.installation import is_light
+from app.cli.watch.command import watch
 from app.errors import CairnError
 
 
@@ -82,6 +83,7 @@ cli.add_typer(db.db, name="db")
 cli.command("connect")(connect.connect)
 cli.command("mcp")(mcp.mcp)
 cli.command("hook")(hook_command.hook)
+cli.command("watch")(watch)
 cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)
 
