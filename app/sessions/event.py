@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.errors import InvalidInput
 
-Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generic"]
+Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "cline", "generic"]
 GivenFormat = Literal["auto", Format]
 """The formats that a caller may give; auto: recognised by content."""
 Role = Literal["user", "assistant", "tool", "system"]
@@ -75,6 +75,8 @@ class SessionHeader:
     `provider` is the agent's name (`claude-code`, `cursor`, `codex`, `aider` …), `external_id` the agent's id of the session.
     If the transcript has them: `directory` is the working folder, `repository` its URL, `branch` and `commit` those at the start.
     `title_given`: somebody chose the title; it takes precedence over one derived from the first prompt.
+    `formerly`: (provider, external id) under which an older Cairn, or an earlier state of the file, stored this session; `opens_with` is
+    then the id of its first prompt (None: it has none), by which it is recognised.
     """
 
     provider: str
@@ -88,6 +90,8 @@ class SessionHeader:
     agent_version: str | None = None
     model: str | None = None
     title_given: bool = False
+    formerly: tuple[tuple[str, str], ...] = ()
+    opens_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from app.sessions.event import Format, GivenFormat, GivenTranscript
 from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.values import plausible_time
 from app.sessions.tables import UploadChunkRow, UploadRow
+from app.sessions.unpacking import unpacked
 from app.storage.database import Database
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Uploads:
     ) -> T:
         """Store a stream chunk by chunk, each in its own short transaction, so that a slow client holds no connection.
 
+        A compressed stream is unpacked on the way: `limit` counts what it unpacks to.
         `complete` runs in the last transaction. Raises InvalidInput or UnknownFormat if the stream is empty or no transcript, TooLarge once
         `limit` bytes are exceeded, Unreadable if the client stalls. On any error the upload is deleted.
         """
@@ -135,7 +137,7 @@ class Uploads:
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: GivenFormat, limit: int) -> None:
         """Receive the whole stream, chunk by chunk."""
         size = seq = 0
-        async with aclosing(_chunked(stream)) as chunks:
+        async with aclosing(unpacked(_heard(stream), limit=limit)) as plain, aclosing(_chunked(plain)) as chunks:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
@@ -213,13 +215,19 @@ async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values:
 async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Regroup pieces of any size into chunks of CHUNK_BYTES; the last is shorter."""
     held = bytearray()
-    while (piece := await _next(stream)) is not None:
+    async for piece in stream:
         held += piece
         while len(held) >= CHUNK_BYTES:
             yield bytes(held[:CHUNK_BYTES])
             del held[:CHUNK_BYTES]
     if held:
         yield bytes(held)
+
+
+async def _heard(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the stream's pieces. Raises Unreadable if the client stalls."""
+    while (piece := await _next(stream)) is not None:
+        yield piece
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes | None:

@@ -137,6 +137,12 @@ search_seconds = _timing(
 )
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
+unknown_records = _counter(
+    "cairn_transcript_unknown_records",
+    "Records of transcripts read by this process whose kind this version doesn't know, by format and kind: the agent's format has changed.",
+    "format",
+    "type",
+)
 redactions = _counter("cairn_redactions", "Secrets redacted by this process, by kind of secret.", "kind")
 projection_sessions = _gauge(
     "cairn_projection_sessions",

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
+from app.sessions.formats import aider, claude_code, cline, codex, cursor, generic, specstory
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
+from app.sessions.formats.images import without_data
 from app.sessions.formats.lines import decoded_lines
 from app.sessions.formats.tally import ParseTally
 from app.settings import SessionsSettings
@@ -21,9 +22,10 @@ _PARSERS = {
     "claude-code": claude_code.parse,
     "codex": codex.parse,
     "cursor": cursor.parse,
-    "generic": generic.parse,
     "specstory": specstory.parse,
 }
+_DOCUMENTS = {"cline": cline.parse, "generic": generic.parse_any}
+"""Formats that may be one JSON document: their parsers take the bytes, not lines."""
 
 
 def parse(
@@ -34,7 +36,9 @@ def parse(
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
-    if format == "generic":
-        yield from generic.parse_any(chunks, limits=limits, tally=tally)
-        return
-    yield from _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    if format in _DOCUMENTS:
+        found = _DOCUMENTS[format](chunks, limits=limits, tally=tally)
+    else:
+        found = _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    for each in found:
+        yield without_data(each) if isinstance(each, Event) else each
