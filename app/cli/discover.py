@@ -43,7 +43,7 @@ class AgentFolder:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an agent keeps its sessions. `only`: the name of the files that are sessions; None: all that are likely."""
+    """A folder or file where an agent may keep its sessions. `only`: the name of the files that are sessions; None: all that are likely."""
 
     agent: str
     folder: Path

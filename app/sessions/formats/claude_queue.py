@@ -1,4 +1,4 @@
-"""What a person wrote while Claude Code worked: queued, then taken in the middle of a turn, sent as the next prompt, or taken back.
+"""Claude Code's queue of prompts: written while it worked, then taken in the middle of a turn, sent as the next prompt, or taken back.
 
 A queued prompt that becomes the next prompt is a record of its own. One that is taken in the middle of a turn is none: it stands in an
 `attachment`, or, in older files, only where it was queued. It is a prompt once, where the agent got it.
@@ -20,7 +20,7 @@ from app.sessions.formats.words import prompt_in
 MAX_QUEUED = 1000
 PEOPLE = frozenset({"human", "user", "keyboard", "person"})
 TAKEN = ("absorbed", "consumed", "delivered")
-"""How the reason begins that a prompt left the queue for, where it went to the agent."""
+"""Beginnings of the reasons for which a prompt left the queue and went to the agent."""
 Record = dict[str, object]
 
 

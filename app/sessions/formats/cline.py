@@ -82,8 +82,7 @@ def parse(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTall
                 yield header
             opened = True
             yield event
-    yield from history.pending.rest()
-    yield from history.older.rest()
+    yield from _unspoken([*history.pending.rest(), *history.older.rest()])
 
 
 def _header(opening: list[Record], tally: ParseTally) -> SessionHeader:

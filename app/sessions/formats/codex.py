@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
+from app.sessions.formats.codex_copy import ForkedCopy
 from app.sessions.formats.codex_items import CompletedTool, commands_in_script, kind_of, tool_of, words_of
-from app.sessions.formats.codex_replay import Replay
 from app.sessions.formats.images import without_images
 from app.sessions.formats.lines import Line, each_of, json_lines, loads
 from app.sessions.formats.tally import ParseTally
@@ -151,7 +151,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
     """Parse a rollout: one session per file, named by its first header. What a fork repeats of its parent is not read again."""
     reader = _Reader(tally)
     header: SessionHeader | None = None
-    replay = Replay("", None)
+    copy = ForkedCopy("", None)
     titled = False
     for line, record in json_lines(lines, tally):
         at = time_of(record.get("timestamp") or record.get("created_at"), tally)
@@ -160,11 +160,11 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
         if found is not None:
             if header is None:
                 header, reader.by_agent = found, _is_sub_agent(record)
-                replay = Replay(found.external_id, at)
+                copy = ForkedCopy(found.external_id, at)
                 yield header
-            replay.meet(found.external_id)
+            copy.meet(found.external_id)
             continue
-        if replay.repeats(payload, at):
+        if copy.repeats(payload, at):
             tally.skip(REPEATED)
             reader.count(payload, repeated=True)
             continue

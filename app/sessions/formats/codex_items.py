@@ -1,4 +1,4 @@
-"""What Codex's `item_completed` records and its `…_end` events tell: words and tool uses. Knows one record at a time, no state."""
+"""Reads Codex's `item_completed` records and its `…_end` events: words and tool uses. Knows one record at a time, no state."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Record = dict[str, object]
 
 
 @dataclass(slots=True)
-class Replay:
+class ForkedCopy:
     """State of reading one rollout. `began`: when the session did; `last`: the time of the last copied record."""
 
     session: str
