@@ -74,7 +74,7 @@ class Ledger:
         self._open_period = open_period
         self._watch = watch
         self.timeout_seconds = timeout_seconds
-        """How long a caller waits until a hold is durable; then it is refused."""
+        """Seconds that a caller waits until a hold is durable; then it is refused."""
         self._holding = GroupCommit(self._hold_batch, max_weight=MAX_IN_A_STATEMENT, name="holds")
         self._ending = GroupCommit(self._settle_batch, max_weight=MAX_IN_A_STATEMENT, name="settlements")
         self._headrooms = GroupCommit(self._headroom_batch, max_weight=MAX_IN_A_STATEMENT, name="headrooms")
