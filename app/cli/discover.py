@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.accounts.names import project_name_of
-
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".md", ".txt"})
 PACKED = frozenset({".zst", ".gz"})
 """Suffixes of compressed files, behind their own."""
@@ -25,10 +23,14 @@ EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to send. `named`: given explicitly, so it must be a transcript; otherwise it was found in a folder."""
+    """A file to send. `named`: given explicitly, so it must be a transcript; otherwise it was found in a folder.
+
+    `project`: as the user names it; `directory`: where its sessions worked, where only its path tells it.
+    """
 
     path: Path
     project: str | None
+    directory: str | None
     named: bool
 
 
@@ -58,7 +60,7 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
         for file in files:
             if (real := file.resolve()) not in seen:
                 seen.add(real)
-                yield FoundFile(file, project or project_of(real), named=file is path)
+                yield FoundFile(file, project, directory_of(real), named=file is path)
 
 
 def agent_folders() -> list[AgentFolder]:
@@ -108,13 +110,12 @@ def transcripts_below(folder: Path) -> list[Path]:
     return found
 
 
-def project_of(path: Path) -> str | None:
-    """Return the project's name if the path tells it (SpecStory, aider); None: the server reads it from the transcript."""
-    parts = path.parts
-    for place in range(1, len(parts) - 2):
-        if parts[place : place + 2] == SPECSTORY:
-            return project_name_of(parts[place - 1])
-    return project_name_of(path.parent.name) if path.name == AIDER else None
+def directory_of(path: Path) -> str | None:
+    """Return the folder that a transcript's sessions worked in, if the path tells it (SpecStory, aider): such transcripts don't."""
+    for place, folder in enumerate(path.parents):
+        if folder.parts[-2:] == SPECSTORY:
+            return str(path.parents[place + 2])
+    return str(path.parent) if path.name == AIDER else None
 
 
 def _likely(name: str) -> bool:

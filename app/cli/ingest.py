@@ -142,7 +142,7 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     """Return the files in the known places, once the user has confirmed."""
     import sys
 
-    from app.cli.discover import FoundFile, agent_folders, project_of
+    from app.cli.discover import FoundFile, agent_folders, directory_of
 
     places = agent_folders()
     if not places:
@@ -162,7 +162,7 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
             raise typer.Exit(USAGE)
         typer.confirm("Send all of it to Cairn? (secrets are redacted before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
-    return [FoundFile(file, project or project_of(file.resolve()), named=False) for file in files]
+    return [FoundFile(file, project, directory_of(file.resolve()), named=False) for file in files]
 
 
 def _list(places: Sequence[AgentFolder]) -> None:

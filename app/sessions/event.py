@@ -118,12 +118,16 @@ class GivenEvent:
 
 @dataclass(frozen=True, slots=True)
 class GivenTranscript:
-    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
+    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked.
+
+    `directory`: where that was, for sessions that don't say so.
+    """
 
     name: str
     project: str | None = None
     format: GivenFormat = "auto"
     modified_at: datetime | None = None
+    directory: str | None = None
 
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:

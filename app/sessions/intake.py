@@ -218,6 +218,8 @@ class Intake:
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
         """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
+            if header.directory is None and header.repository is None:
+                header = replace(header, directory=upload.directory)
             if header.formerly:
                 await rename_former(connection, upload.team_id, upload.developer_id, header)
             project_id = await self._project(connection, upload, header)

@@ -43,7 +43,10 @@ JOB_FIELD = "upload_id"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A complete upload. `created_at`: when its last chunk arrived; `modified_at`: the file's modification time, if the client sent it."""
+    """A complete upload. `created_at`: when its last chunk arrived; `modified_at`: the file's modification time, if the client sent it.
+
+    `directory`: the folder that its sessions worked in, where they don't say so themselves and the client knows it.
+    """
 
     id: UUID
     team_id: UUID
@@ -53,6 +56,7 @@ class Upload:
     format: Format
     bytes: int
     modified_at: datetime | None
+    directory: str | None
     created_at: datetime
 
 
@@ -86,6 +90,7 @@ class Uploads:
             "developer_id": requester.developer_id,
             "project": given.project,
             "modified_at": plausible_time(given.modified_at),
+            "directory": given.directory and redact(given.directory).text,
             "transcript": redact(base_name(given.name)).text,  # the job's result tells it
         }
         try:
