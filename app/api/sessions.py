@@ -128,8 +128,8 @@ class PurgeReply(ResponseBody):
     "",
     status_code=202,
     summary="Ingest a transcript",
-    description="The body is streamed, and may have up to `server.max_upload_bytes`; compressed (gzip, zstd), it may unpack to as much. A job"
-    " reads it: the reply has its id.",
+    description="The body is streamed, and may have up to `server.max_upload_bytes`; compressed (gzip, zstd), it may unpack to as much. A"
+    " job reads it: the reply has its id.",
     openapi_extra=UPLOAD,
     responses=responses(400, 413),
 )
