@@ -371,7 +371,11 @@ def test_a_kind_that_nobody_knows_is_counted_and_named(format: Format, record: d
 
 
 def test_kinds_that_are_known_and_not_read_are_not_unknown() -> None:
-    known: list[dict[str, Any]] = [{"type": "progress"}, {"type": "file-history-snapshot"}, {"type": "attachment", "attachment": {"type": "todo_reminder"}}]
+    known: list[dict[str, Any]] = [
+        {"type": "progress"},
+        {"type": "file-history-snapshot"},
+        {"type": "attachment", "attachment": {"type": "todo_reminder"}},
+    ]
     *_, tally = read(lines(*known, queue("enqueue", "x"), queue("dequeue")), "claude-code")
     assert not tally.unknown
     assert not read(lines(codex(0, "event_msg", type="token_count"), codex(0, "turn_context")), "codex")[2].unknown
