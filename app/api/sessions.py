@@ -128,7 +128,8 @@ class PurgeReply(ResponseBody):
     "",
     status_code=202,
     summary="Ingest a transcript",
-    description="The body is streamed, and may have up to `server.max_upload_bytes`. A job reads it: the reply has its id.",
+    description="The body is streamed, and may have up to `server.max_upload_bytes`; compressed (gzip, zstd), it may unpack to as much. A"
+    " job reads it: the reply has its id.",
     openapi_extra=UPLOAD,
     responses=responses(400, 413),
 )
@@ -144,10 +145,13 @@ async def ingest(
     modified_at: Annotated[
         AwareDatetime | None, Query(description="Modification time of the file: the date of a session whose events have none.")
     ] = None,
+    directory: Annotated[
+        Plain | None, Query(max_length=4000, description="Folder that the sessions worked in, for those that don't tell it themselves.")
+    ] = None,
 ) -> Accepted:
     named = name or (unquote(x_filename) if x_filename else None)
     in_form, stream = await _transcript(request)
-    given = GivenTranscript(named or in_form or "transcript", project, format, modified_at)
+    given = GivenTranscript(named or in_form or "transcript", project, format, modified_at, directory)
     job = await services.sessions.intake.submit(caller, stream, given, limit=services.settings.server.max_upload_bytes)
     return Accepted(job_id=job)
 

@@ -28,6 +28,7 @@ from app.sessions.formats.growing import GrowingTranscript
 from app.sessions.journal import LIVE_AFTER, Journal
 from app.sessions.placing import project_of
 from app.sessions.redacted import Storable
+from app.sessions.renaming import former_headers, rename_former
 from app.sessions.runs import merged_header, runs_of
 from app.sessions.tables import FollowedRow
 from app.sessions.uploads import base_name
@@ -170,6 +171,8 @@ class TranscriptFollower:
         """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
         header = replace(header, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
+            if header.formerly:
+                await rename_former(connection, requester.team_id, requester.developer_id, header)
             session_id = await self._journal.open(
                 connection,
                 team_id=requester.team_id,
@@ -179,9 +182,9 @@ class TranscriptFollower:
                 transcript=base_name(piece.name),
                 file_dated_at=date_in(piece.name) or piece.modified_at,
             )
-            if await self._journal.purged_since(connection, requester.team_id, header, since) or not await self._journal.may_add(
-                connection, session_id, requester.developer_id
-            ):
+            names = (header, *former_headers(header))
+            purged = [await self._journal.purged_since(connection, requester.team_id, each, since) for each in names]
+            if any(purged) or not await self._journal.may_add(connection, session_id, requester.developer_id):
                 await tried.rollback()
                 return None
         return session_id

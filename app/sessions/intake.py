@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.errors import NotFound, UnknownFormat
+from app.errors import NotFound, NotPermitted, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Done, Job, NewJob, Progress, Queue
@@ -27,11 +27,13 @@ from app.sessions.journal import Journal
 from app.sessions.placing import project_of
 from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
+from app.sessions.renaming import former_headers, rename_former
 from app.sessions.runs import merged_header, runs_of
 from app.sessions.uploads import Upload, Uploads
 from app.settings import SessionsSettings
 from app.storage.database import Database
 from app.storage.generator_thread import through_thread
+from app.telemetry import metrics
 
 INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
@@ -104,8 +106,11 @@ class Intake:
         """Run the job behind `submit`: journal the upload and project the sessions it touched. When done, they are searchable."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(job, upload, progress)
+        metrics.unknown_records(upload.format, reading.tally.unknown)
         if not reading.sessions and not reading.refused:
             raise UnknownFormat(_unreadable_message(upload, reading))
+        if not reading.sessions and all(why == ANOTHERS for why, _ in reading.refused):
+            raise NotPermitted(_anothers_message(upload, len(reading.refused)))
         done = await self._project_all(upload, list(reading.sessions), progress)
         await self._catch_up.drain(done)
         await progress(upload.bytes, upload.bytes)
@@ -199,6 +204,10 @@ class Intake:
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
         """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
+            if header.directory is None and header.repository is None:
+                header = replace(header, directory=upload.directory)
+            if header.formerly:
+                await rename_former(connection, upload.team_id, upload.developer_id, header)
             project_id = await project_of(connection, self._accounts, upload.team_id, header, upload.project)
             session_id = await self._journal.open(
                 connection,
@@ -209,8 +218,9 @@ class Intake:
                 transcript=upload.transcript,
                 file_dated_at=date_in(upload.transcript) or upload.modified_at,
             )
-            if await self._journal.purged_since(connection, upload.team_id, header, upload.created_at):
-                raise _NotAdmitted(PURGED)
+            for named in (header, *former_headers(header)):
+                if await self._journal.purged_since(connection, upload.team_id, named, upload.created_at):
+                    raise _NotAdmitted(PURGED)
             if not await self._journal.may_add(connection, session_id, upload.developer_id):
                 raise _NotAdmitted(ANOTHERS)
             if session_id not in reading.sessions:
@@ -224,6 +234,15 @@ def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
+def _anothers_message(upload: Upload, sessions: int) -> str:
+    """Explain that nothing of a transcript was stored, because others had sent its sessions."""
+    what = "The session" if sessions == 1 else f"Each of the {sessions} sessions"
+    return (
+        f"{what} in {upload.transcript} is another developer's: who sends a session first is the one who adds to it. Nothing of the file"
+        " was stored. Let them send it, or send it with the admin key."
+    )
+
+
 def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, object]) -> dict[str, object]:
     """Build the job's result. If the file holds a purged session, omit its name and its problems."""
     purged = any(why == PURGED for why, _ in reading.refused)
@@ -235,6 +254,7 @@ def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, obj
         "lines": reading.tally.lines,
         "events": {"new": reading.new, "known": reading.known},
         "skipped": dict(reading.tally.skipped),
+        "unknown": dict(reading.tally.unknown),
         "problems": [{"locator": locator, "reason": reason} for locator, reason in reading.tally.problems],
         "redactions": dict(reading.redactions),
         **projected,

@@ -31,6 +31,7 @@ class UploadRow(Base):
     state: Mapped[str] = mapped_column(server_default="receiving")
     bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     modified_at: Mapped[datetime | None]
+    directory: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 

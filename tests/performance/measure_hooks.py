@@ -161,7 +161,7 @@ def _plain(text: str) -> str:
 
 
 def _points(server: Running) -> float:
-    found = re.search(r"^cairn_vector_points\{kind="all"\} (\S+)", server.text("/metrics"), re.MULTILINE)
+    found = re.search(r'^cairn_vector_points\{kind="all"\} (\S+)', server.text("/metrics"), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
+from app.sessions.formats import aider, claude_code, cline, codex, cursor, generic, specstory
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
+from app.sessions.formats.images import without_data
 from app.sessions.formats.lines import Paused, decoded_lines
 from app.sessions.formats.tally import ParseTally
 from app.settings import SessionsSettings
@@ -21,9 +22,10 @@ _PARSERS = {
     "claude-code": claude_code.parse,
     "codex": codex.parse,
     "cursor": cursor.parse,
-    "generic": generic.parse,
     "specstory": specstory.parse,
 }
+_DOCUMENTS = {"cline": cline.parse, "generic": generic.parse_any}
+"""Formats that may be one JSON document: their parsers take the bytes, not lines."""
 
 RESUMED = {"claude-code": claude_code.parse, "codex": codex.parse}
 """Formats whose readers go on where a growing file ended. Of others a file is read whole each time."""
@@ -37,12 +39,13 @@ def parse(
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
-    if format == "generic":
-        yield from generic.parse_any(chunks, limits=limits, tally=tally)
-        return
-    for each in _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally):
+    if format in _DOCUMENTS:
+        found = _DOCUMENTS[format](chunks, limits=limits, tally=tally)
+    else:
+        found = _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    for each in found:
         if not isinstance(each, Paused):
-            yield each
+            yield without_data(each) if isinstance(each, Event) else each
 
 
 def parse_growing(
@@ -56,4 +59,5 @@ def parse_growing(
 
     An event may come again with what it lacked before, such as its usage.
     """
-    return RESUMED[format](decoded_lines(chunks, limits=limits, tally=tally, growing=True), tally)
+    for each in RESUMED[format](decoded_lines(chunks, limits=limits, tally=tally, growing=True), tally):
+        yield without_data(each) if isinstance(each, Event) else each
