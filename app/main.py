@@ -16,6 +16,7 @@ from app.api import (
     caches,
     completions,
     context,
+    followed,
     health,
     hooks,
     index,
@@ -32,6 +33,8 @@ from app.api import (
     sessions,
     writing,
 )
+from app.mcp import routes as mcp
+from app.mcp.server import open_endpoint
 from app.services import open_services
 from app.settings import Settings
 from app.web import errors
@@ -64,12 +67,14 @@ ROUTERS = (
     anthropic,
     responses,
     health,
+    followed,
     hooks,
     sessions,
     jobs,
     knowledge,
     writing,
     context,
+    mcp,
     redaction,
     accounts,
     budgets,
@@ -92,7 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, role="serve") as services:
             app.state.services = services
-            yield
+            async with open_endpoint(max_body_bytes=settings.server.max_body_bytes) as app.state.mcp:
+                yield
 
     app = FastAPI(title="Cairn", version=__version__, description=DESCRIPTION, lifespan=lifespan, openapi_url=None)
     app.state.exports = FairTurns()

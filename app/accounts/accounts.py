@@ -21,7 +21,7 @@ from app.accounts.identity import ProjectIdentity
 from app.accounts.key_lookups import KeyLookups
 from app.accounts.keys import digest, make_key, public_id_of
 from app.accounts.names import check_account_name, check_project_name
-from app.accounts.projects import merge, project_for, rename
+from app.accounts.projects import find_project, merge, project_for, rename
 from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.tables import ApiKeyRow, DeveloperRow, ProjectRow, TeamRow
 from app.accounts.views import DeveloperView, KeyView, ProjectView, TeamView
@@ -230,6 +230,15 @@ class Accounts:
     async def project_for(self, connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID:
         """Return the id of the project with this identity; made if it is new, in the caller's transaction."""
         return await project_for(connection, team_id, identity)
+
+    async def project_known_as(self, team_id: UUID, identity: ProjectIdentity) -> str | None:
+        """Return the name of the project with this identity; None: the team has none, and none is made."""
+
+        async def read(connection: AsyncConnection) -> UUID | None:
+            return await find_project(connection, team_id, identity)
+
+        project_id = await self._database.read(read)
+        return None if project_id is None else (await self.project_names(team_id, {project_id})).get(project_id)
 
     async def find_projects(self, team_id: UUID, name: str | None = None) -> list[ProjectView]:
         """List the team's projects, by name; or the one that is, or once was, called so."""

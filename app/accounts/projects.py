@@ -29,16 +29,34 @@ async def project_for(connection: AsyncConnection, team_id: UUID, identity: Proj
     if (found := await connection.scalar(same)) is not None:
         return found
     alike = await _alike(connection, team_id, identity)
+    row = _same_project(alike, identity)
+    if row is None:
+        return await _make(connection, team_id, identity, alike)
+    if not _is_repository(row):
+        known = {"identity": identity.key, "base": identity.name, "owner": identity.owner}
+        await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(known))
+    return row.standing  # type: ignore[no-any-return]
+
+
+async def find_project(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID | None:
+    """Return the id of the project that `project_for` would return without making one; None: there is none yet."""
+    same = select(_STANDING).where(ProjectRow.team_id == team_id, ProjectRow.identity == identity.key)
+    if (known := await connection.scalar(same)) is not None:
+        return known
+    found = _same_project(await _alike(connection, team_id, identity), identity)
+    return None if found is None else found.standing
+
+
+def _same_project(alike: Sequence[AnyRow], identity: ProjectIdentity) -> AnyRow | None:
+    """Find among projects of the same name the one that has this identity, though it doesn't know it yet."""
     if not identity.is_repository:
         repositories = [row for row in alike if _is_repository(row) and _owners_agree(row, identity)]
         if len(repositories) == 1:
-            return repositories[0].standing  # type: ignore[no-any-return]
+            return repositories[0]
     for row in alike:
         if row.identity is None or (identity.is_repository and not _is_repository(row) and _owners_agree(row, identity)):
-            known = {"identity": identity.key, "base": identity.name, "owner": identity.owner}
-            await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(known))
-            return row.standing  # type: ignore[no-any-return]
-    return await _make(connection, team_id, identity, alike)
+            return row
+    return None
 
 
 async def rename(connection: AsyncConnection, team_id: UUID, project_id: UUID, name: str) -> None:

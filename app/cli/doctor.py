@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from app.cli.check import Check, Verdict
 from app.cli.exits import FAILED
 from app.cli.output import AsJson
 
@@ -16,23 +17,14 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from app.storage.folder import DataFolder
 
-Verdict = Literal["ok", "note", "failed"]
 MIN_FREE_BYTES = 500 * 2**20
 """About what PostgreSQL, the index and the model take for a small team."""
+MAX_SESSIONS = 100
 MARKS: dict[Verdict, str] = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "failed": "[red]FAILED[/]"}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The verdict on one part, with its detail."""
-
-    name: str
-    verdict: Verdict
-    detail: str
-
-
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, data folder, disk, database, schema, index, model, worker, providers and alerts. Exits with 1 if a check fails."""
+    """Check settings, disk, capture by IDEs, database, index, model, worker, providers and alerts. Exits with 1 if a check fails."""
     import asyncio
 
     from app.cli.output import out, plain, print_json
@@ -53,9 +45,36 @@ async def _all_checks() -> list[Check]:
 
 async def _checks() -> AsyncIterator[Check]:
     """Yield the checks in order of dependency; the first failure that stops them is the one to fix."""
-    from app import settings as config
+    from app.cli.ide.capture_checks import capture_checks
+    from app.cli.installation import is_light
     from app.cli.reach import open_client
-    from app.errors import CairnError, ConfigurationError
+    from app.errors import CairnError
+
+    settings = None
+    if is_light():
+        yield Check("installation", "ok", "a client alone")
+    else:
+        for found in _installation_checks():
+            if isinstance(found, Check):
+                yield found
+            else:
+                settings = found
+        if settings is None:
+            return
+    for each in capture_checks(Path.cwd()):
+        yield each
+    try:
+        async with open_client(settings) as client:
+            async for check in _server_checks(client, settings):
+                yield check
+    except CairnError as error:
+        yield Check("server", "failed", error.message)
+
+
+def _installation_checks() -> Iterator[Check | Settings]:
+    """Check what a server on this machine needs; yield its settings last, if all that has to be there is."""
+    from app import settings as config
+    from app.errors import ConfigurationError
     from app.storage.folder import DataFolder
 
     try:
@@ -75,12 +94,7 @@ async def _checks() -> AsyncIterator[Check]:
         return
     yield Check("data folder", "ok", str(folder.path))
     yield _disk(folder)
-    try:
-        async with open_client(settings) as client:
-            async for check in _server_checks(client, settings):
-                yield check
-    except CairnError as error:
-        yield Check("server", "failed", error.message)
+    yield settings
 
 
 def _disk(folder: DataFolder) -> Check:
@@ -93,8 +107,10 @@ def _disk(folder: DataFolder) -> Check:
     return Check("disk", "ok", words)
 
 
-async def _server_checks(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
+async def _server_checks(client: ServerClient, settings: Settings | None) -> AsyncIterator[Check]:
     """Check the server's parts, and one query through all of them."""
+    from app.cli.ide.capture_checks import arrivals
+
     yield Check("server", "ok", client.url)
     ready = await client.get("/readyz")
     reasons = ready.get("reasons", {})
@@ -114,12 +130,15 @@ async def _server_checks(client: ServerClient, settings: Settings) -> AsyncItera
         "failed" if away else "ok",
         "does not answer: see the server's log" if away else f"{answer['took_ms']:.0f} ms a question",
     )
+    for arrived in arrivals((await client.get("/v1/sessions", limit=MAX_SESSIONS))["sessions"]):
+        yield arrived
     projected = await client.get("/v1/projections")
     for projection in projected["projections"]:
         yield _projection(projection)
     for parked in projected["parked"]:
         yield _parked(parked)
-    yield _keys(settings)
+    if settings is not None:
+        yield _keys(settings)
     for provider in (await client.get("/v1/providers"))["providers"]:
         yield _provider(provider)
     found = await client.get("/v1/alerts")

@@ -87,9 +87,15 @@ def forget(
 
 
 def project_here() -> str:
-    """Return the name of the current repository. Raises InvalidInput outside of one."""
+    """Return the project of this folder: the one that `.cairn.toml` names, else its repository's. Raises InvalidInput where neither is."""
+    from app.accounts.identity import of_repository
+    from app.cli.git_files import read_checkout
+    from app.cli.place import read_place_or_private
+
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / ".git").exists() and folder.name:
-            return folder.name
-    raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")
+    place, _ = read_place_or_private(here)
+    identity = of_repository(place.repository) if place.repository else None
+    name = place.project or (identity.name if identity else place.name if read_checkout(here) else "")
+    if not name:
+        raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")
+    return name

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
+from app.alerts.recorder import Recorder
 from app.assist.part import open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
@@ -29,7 +30,7 @@ from app.services.watching import open_recorder, open_watch, record
 from app.sessions.part import open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
-from app.storage.part import open_storage
+from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
 
 
@@ -70,9 +71,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     room = open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     knowledge = await rooms.open(room)
     assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
-    await rooms.open(open_worker_child(settings, role, storage=storage))
-    await rooms.add(record(recorder, rooms.parts, folder, role))  # last: it measures what the others brought
-    await rooms.add(_worker_part(rooms, role, folder))
+    await _open_last(rooms, settings, role, storage=storage, recorder=recorder)
     return Services(
         settings=settings,
         secrets=secrets,
@@ -89,6 +88,13 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         assist=assist,
         watch=watch,
     )
+
+
+async def _open_last(rooms: Composition, settings: Settings, role: Role, *, storage: StorageServices, recorder: Recorder) -> None:
+    """Open the embedded worker, and what measures and maintains the parts that all rooms brought."""
+    await rooms.open(open_worker_child(settings, role, storage=storage))
+    await rooms.add(record(recorder, rooms.parts, storage.folder, role))
+    await rooms.add(_worker_part(rooms, role, storage.folder))
 
 
 def _worker_part(rooms: Composition, role: Role, folder: DataFolder) -> Part:

@@ -125,6 +125,24 @@ class GivenTranscript:
     modified_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenPiece:
+    """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
+
+    `repository`: the URL of the repository that its sessions worked in, where the transcript doesn't say.
+    """
+
+    source: str
+    name: str
+    data: bytes
+    offset: int
+    end: bool = False
+    format: GivenFormat = "auto"
+    project: str | None = None
+    modified_at: datetime | None = None
+    repository: str | None = None
+
+
 def too_many_events(count: int, *, limit: int) -> InvalidInput:
     """Return the error for a request with more events than one may hold."""
     said = f"The request has {count} events, and at most {limit} may come in one (sessions.max_live_events): send them in several requests."

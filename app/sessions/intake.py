@@ -6,11 +6,9 @@ Every step is idempotent: a job killed at any point and run again leaves the sam
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,13 +21,13 @@ from app.queue.forgetting import note_subject
 from app.queue.jobs import Done, Job, NewJob, Progress, Queue
 from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.event import Event, GivenTranscript, SessionHeader
+from app.sessions.file_dates import date_in
 from app.sessions.formats import ParseTally, parse
-from app.sessions.formats.values import plausible_time
 from app.sessions.journal import Journal
 from app.sessions.placing import project_of
 from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
-from app.sessions.session import FACTS
+from app.sessions.runs import merged_header, runs_of
 from app.sessions.uploads import Upload, Uploads
 from app.settings import SessionsSettings
 from app.storage.database import Database
@@ -41,10 +39,6 @@ SESSIONS_AT_ONCE = 3
 READ_SHARE, PROJECT_SHARE = 0.5, 0.45
 """Shares of a job's progress (in bytes of the upload) for reading and for projecting; the rest is indexing."""
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
-
-
-_DAY, _CLOCK = r"(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])", r"([01]\d|2[0-3])[-:_.h]?([0-5]\d)(?:[-:_.m]?([0-5]\d))?"
-_DATED = re.compile(rf"(?<!\d){_DAY}(?:[T_ -]+{_CLOCK})?(?!\d)")
 
 
 class _NotAdmitted(Exception):
@@ -166,8 +160,8 @@ class Intake:
             max_size=CHARS_PER_BATCH,
         )
         async for batch in parsed:
-            for found, events in _runs(batch):
-                header = found if header is None else _merged(header, found)
+            for found, events in runs_of(batch):
+                header = found if header is None else merged_header(header, found)
                 if not events:
                     continue
                 if header is not None:
@@ -222,38 +216,6 @@ class Intake:
             if session_id not in reading.sessions:
                 await note_subject(connection, job, session_id)
             return session_id
-
-
-def date_in(name: str) -> datetime | None:
-    """Return the date, and the time if given, in a file's name; None if it has no plausible one."""
-    for found in _DATED.finditer(name):
-        year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
-        try:
-            return plausible_time(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
-        except ValueError:
-            continue
-    return None
-
-
-def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
-    """Merge two headers of a session that has no events yet: the first one's facts, gaps filled from the second."""
-    if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
-        return later or header
-    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", *FACTS)}
-    if later.title_given:
-        filled["title"] = later.title
-    return replace(later, **filled, title_given=header.title_given or later.title_given)
-
-
-def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
-    """Split a batch at its headers into (header or None if the previous session continues, events)."""
-    runs: list[tuple[SessionHeader | None, list[Event]]] = [(None, [])]
-    for each in batch:
-        if isinstance(each, SessionHeader):
-            runs.append((each, []))
-        else:
-            runs[-1][1].append(each)
-    return runs
 
 
 def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:

@@ -18,6 +18,7 @@ from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.endings import SessionEndings
+from app.sessions.following import TranscriptFollower
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.live import LiveIntake
@@ -39,6 +40,7 @@ class SessionServices:
     journal: Journal
     intake: Intake
     live: LiveIntake
+    follower: TranscriptFollower
     browsing: SessionBrowsing
     endings: SessionEndings
     purge: Purge
@@ -72,6 +74,7 @@ async def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         browsing=browsing,
         endings=SessionEndings(database),
         purge=Purge(database, journal, queue, projections, parts=parts),
@@ -103,6 +106,7 @@ def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part
         gauges=[behind],
         maintenance=[
             Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),
+            Maintenance("followed", made.follower.sweep),
             Maintenance("purges", partial(made.journal.sweep, 2 * upload_ttl_hours)),
         ],
     )

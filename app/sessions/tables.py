@@ -44,6 +44,26 @@ class UploadChunkRow(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class FollowedRow(Base):
+    """The journalled length of a developer's growing transcript (`owner_id`; an admin's: the team), by the client's name of its file.
+
+    `tail`: hash of the last bytes before `offset`, by which a client sees that the file was written anew. `ended`: its last line and calls
+    without a result are journalled too. `created_at`: a session purged since then is not read again from this file.
+    """
+
+    __tablename__ = "followed_transcripts"
+    __table_args__ = (Index("ix_followed_transcripts_updated_at", "updated_at"),)
+
+    owner_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    offset: Mapped[int] = mapped_column(BigInteger)
+    tail: Mapped[str]
+    ended: Mapped[bool]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[CreatedAt]
+
+
 class SessionRow(Base):
     """One conversation of a developer with an agent. Identity: (team, provider, external id).
 

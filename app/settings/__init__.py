@@ -48,6 +48,7 @@ from app.settings.sections import (
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
+    McpSettings,
     MessagesSettings,
     QdrantSettings,
     RedisSettings,
@@ -80,6 +81,7 @@ __all__ = [
     "KnowledgeSettings",
     "LimitsSettings",
     "LogSettings",
+    "McpSettings",
     "MessagesSettings",
     "PrewarmSettings",
     "PriceTierSettings",
@@ -158,6 +160,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
 
     @cached_property

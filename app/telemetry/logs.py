@@ -137,5 +137,5 @@ def _standard_library(shared: list[structlog.typing.Processor], renderer: struct
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in ("uvicorn", "asyncio", "sqlalchemy", "aiohttp", "qdrant_client", "httpx", "alembic"):
+    for name in ("uvicorn", "asyncio", "sqlalchemy", "aiohttp", "qdrant_client", "httpx", "alembic", "mcp"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -138,6 +138,7 @@ search_seconds = _timing(
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
 contexts = _counter("cairn_contexts", "Contexts of sessions told, by outcome: filled, empty.", "outcome")
 context_tokens = _counter("cairn_context_tokens", "Tokens of the contexts told.")
+tool_calls = _counter("cairn_mcp_calls", "Calls of MCP tools, by tool and outcome: answered, refused, failed.", "tool", "outcome")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
 hooks = _counter("cairn_hooks", "IDEs' hooks received, by IDE and event; events that Cairn doesn't know: other.", "ide", "event")
 hook_prompts = _counter(

@@ -64,6 +64,10 @@ def context_served(*, entries: int, tokens: int) -> None:
     measures.context_tokens.inc(tokens)
 
 
+def tool_called(tool: str, outcome: str) -> None:
+    measures.tool_calls.labels(tool, outcome).inc()
+
+
 def budget_alert(subject: str, rule: str) -> None:
     """Count an alert of a budget. Those that name a day or a hold are one label value each."""
     measures.budget_alerts.labels(subject, rule.split("-", 1)[0] if rule.startswith(("day-", "overrun-", "disputed-")) else rule).inc()

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
-from app.sessions.formats.lines import decoded_lines
+from app.sessions.formats.lines import Paused, decoded_lines
 from app.sessions.formats.tally import ParseTally
 from app.settings import SessionsSettings
 
-__all__ = ["HEAD_BYTES", "ParseTally", "check_text", "detect", "parse"]
+__all__ = ["HEAD_BYTES", "RESUMED", "ParseTally", "check_text", "detect", "parse", "parse_growing"]
 
 _PARSERS = {
     "aider": aider.parse,
@@ -24,6 +24,9 @@ _PARSERS = {
     "generic": generic.parse,
     "specstory": specstory.parse,
 }
+
+RESUMED = {"claude-code": claude_code.parse, "codex": codex.parse}
+"""Formats whose readers go on where a growing file ended. Of others a file is read whole each time."""
 
 
 def parse(
@@ -37,4 +40,20 @@ def parse(
     if format == "generic":
         yield from generic.parse_any(chunks, limits=limits, tally=tally)
         return
-    yield from _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    for each in _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally):
+        if not isinstance(each, Paused):
+            yield each
+
+
+def parse_growing(
+    chunks: Iterator[bytes],
+    *,
+    format: Format,  # noqa: A002 - the contract's word
+    limits: SessionsSettings,
+    tally: ParseTally,
+) -> Iterator[SessionHeader | Event | Paused]:
+    """Parse a transcript of a format of RESUMED while it grows: after an empty chunk, PAUSED follows what there was.
+
+    An event may come again with what it lacked before, such as its usage.
+    """
+    return RESUMED[format](decoded_lines(chunks, limits=limits, tally=tally, growing=True), tally)

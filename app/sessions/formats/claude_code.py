@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
-from app.sessions.formats.lines import Line, each_of, json_lines
+from app.sessions.formats.lines import PAUSED, Line, Paused, each_of, json_lines
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, said_in_rejection, tool_input
 from app.sessions.formats.values import content_id, mapping, nanousd, string, text_of, time_of, whole
@@ -83,10 +83,13 @@ class _Reader:
         return ReplyUsage(*more) if any(more) else None
 
 
-def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event | Paused]:
     reader, titles = _Reader(tally), _Titles()
     header: SessionHeader | None = None
     for line, record in json_lines(lines, tally):
+        if line.pause:
+            yield PAUSED
+            continue
         kind = string(record.get("type"))
         better = titles.given(kind, record) if kind in GIVEN_TITLES else titles.reached(string(record.get("uuid")))
         if kind not in {"user", "assistant"}:

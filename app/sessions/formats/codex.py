@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
-from app.sessions.formats.lines import Line, each_of, json_lines, loads
+from app.sessions.formats.lines import PAUSED, Line, Paused, each_of, json_lines, loads
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of, whole
@@ -62,12 +62,16 @@ class _Reader:
         return self.occurrences[source][key] > self.occurrences[other][key]
 
 
-def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event | Paused]:
     """Parse a rollout: one session per file, named by its first header. Later headers are a fork's replay of its parent."""
     reader = _Reader(tally)
     header: SessionHeader | None = None
     titled = False
     for line, record in json_lines(lines, tally):
+        if line.pause:
+            yield from [] if reader.held is None else [reader.held]  # told again with its usage
+            yield PAUSED
+            continue
         at = time_of(record.get("timestamp") or record.get("created_at"), tally)
         found = _header(record, at)
         if found is not None:

@@ -29,3 +29,12 @@ def test_outside_of_a_repository_a_project_must_be_named(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInput, match="--project"):
         project_here()
+
+
+def test_the_project_is_the_remotes_and_first_of_all_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkout" / ".git").mkdir(parents=True)
+    (tmp_path / "checkout" / ".git" / "config").write_text('[remote "origin"]\n\turl = git@example.com:acme/shop.git\n')
+    monkeypatch.chdir(tmp_path / "checkout")
+    assert project_here() == "shop"
+    (tmp_path / "checkout" / ".cairn.toml").write_text('project = "till"\n')
+    assert project_here() == "till"

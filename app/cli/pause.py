@@ -1,0 +1,31 @@
+"""`cairn pause`: stops capture on this machine, for a while or until it is ended."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from app.cli.machine import Pause, write_pause
+from app.errors import InvalidInput
+
+
+def pause(
+    minutes: Annotated[float | None, typer.Option("--minutes", "-m", help="Length of the pause. Default: until --off.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End the pause.")] = False,
+) -> None:
+    """Stop capture on this machine: hooks and `cairn watch` send nothing, and nothing of the pause is sent later by hooks."""
+    if off and minutes is not None:
+        raise InvalidInput("--off ends a pause and --minutes begins one: give one of them.", param="off")
+    if minutes is not None and not 0 < minutes <= 60 * 24 * 366:
+        raise InvalidInput("--minutes is a number above 0, of a year at most. Without it a pause lasts until --off.", param="minutes")
+    if off:
+        write_pause(None)
+        typer.echo("Capture goes on.")
+        return
+    now = time.time()
+    until = None if minutes is None else now + minutes * 60
+    write_pause(Pause(now, until))
+    end = "`cairn pause --off`" if until is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+    typer.echo(f"Capture is paused on this machine until {end}.")
