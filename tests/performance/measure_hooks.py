@@ -34,7 +34,7 @@ from tests.performance.recall_data import data_folder, lines
 from tests.running import Running, running
 
 THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
-TIMED, WARM_UP = 300, 20
+TIMED, WARM_UP, A_SESSION = 300, 20, 10
 OTHERS = 4
 """Projects in which another one's prompt is asked, in turn."""
 HELD, SILENT = 0.60, 0.90
@@ -86,20 +86,24 @@ def ask_all(server: Running) -> list[Asked]:
 
 
 def speed(server: Running) -> list[Figure]:
-    """Time hooks one after another: each prompt in a session of its own, so that none is given nothing because it was given before."""
+    """Time hooks one after another, in sessions of A_SESSION prompts, each with a tool's call after it, as an IDE sends them."""
     rows = lines(data_folder() / "questions" / "questions.jsonl")
     process, used = psutil.Process(server.process.pid), {"prompt": 0.0, "tool": 0.0}
     waited: dict[str, list[float]] = {"prompt": [], "tool": []}
     for number in range(TIMED + WARM_UP):
-        row, session = rows[number % len(rows)], str(uuid4())
-        hook: dict[str, Any] = {"session_id": session, "cwd": "/home/ada/shop", "prompt_id": session}
+        row = rows[number // A_SESSION * 7 % len(rows)]  # a session stays in its project, and asks what it wasn't given yet
+        if number % A_SESSION == 0:
+            session, asked = str(uuid4()), [each for each in rows if each["project"] == row["project"]]
+            _hook(server, {"session_id": session, "hook_event_name": "SessionStart", "source": "startup"}, row["project"])
+        row = asked[number % len(asked)]
+        hook: dict[str, Any] = {"session_id": session, "cwd": "/home/ada/shop", "prompt_id": str(number)}
         timed = {
             "prompt": hook | {"hook_event_name": "UserPromptSubmit", "prompt": f"{row['question']} ({number})"},
             "tool": hook
             | {
                 "hook_event_name": "PostToolUse",
                 "tool_name": "Bash",
-                "tool_use_id": session,
+                "tool_use_id": f"{session}-{number}",
                 "tool_input": {"command": "pytest -q"},
                 "tool_response": {"stdout": "1 passed\n" * 40, "stderr": ""},
             },
@@ -161,7 +165,7 @@ def _plain(text: str) -> str:
 
 
 def _points(server: Running) -> float:
-    found = re.search(r'^cairn_vector_points\{kind="all"\} (\S+)', server.text("/metrics"), re.MULTILINE)
+    found = re.search(r"^cairn_vector_points\{kind=\"all\"\} (\S+)", server.text("/metrics"), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
