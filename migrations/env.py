@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 import app.accounts.tables
 import app.alerts.tables
+import app.assist.tables
 import app.budget.tables
 import app.cache.tables
 import app.knowledge.tables

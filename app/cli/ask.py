@@ -26,13 +26,12 @@ def ask(
     """Answer a question in a few sentences with their sources: quoted, or written by a model if knowledge.answer_model names one."""
     import asyncio
 
-    from app import settings as config
     from app.cli.output import print_json
 
     async def run() -> None:
         from app.cli.reach import open_client
 
-        async with open_client(config.load(), team=team) as client:
+        async with open_client(team=team) as client:
             headers = {"x-cairn-developer": developer} if developer else {}
             found = await client.post("/v1/knowledge/query", query_body(question, project, RESULTS) | {"mode": "answer"}, headers=headers)
             if as_json:

@@ -11,6 +11,7 @@ from app.cli import (
     accounts,
     ask,
     budget,
+    connect,
     context,
     db,
     demo,
@@ -25,8 +26,9 @@ from app.cli import (
     serve,
     worker,
 )
-from app.cli.exits import INTERRUPTED, exit_code
+from app.cli.exits import FAILED, INTERRUPTED, exit_code
 from app.cli.ide import hook_command
+from app.cli.installation import is_light
 from app.errors import CairnError
 
 
@@ -39,6 +41,12 @@ class Commands(TyperGroup):
         except CairnError as error:
             typer.echo(f"cairn: {error.message}", err=True)
             raise typer.Exit(exit_code(error)) from None
+        except ModuleNotFoundError as error:
+            if not is_light():
+                raise
+            words = f"this installation is a client alone, and this command runs a server ({error.name} is not installed)"
+            typer.echo(f"cairn: {words}. Install the server: pip install 'cairn[server]'", err=True)
+            raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 
@@ -71,6 +79,7 @@ cli.add_typer(projects.projects, name="projects")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
+cli.command("connect")(connect.connect)
 cli.command("mcp")(mcp.mcp)
 cli.command("hook")(hook_command.hook)
 cli.command("pause")(pause.pause)

@@ -80,7 +80,7 @@ async def _current(settings: Settings) -> str | None:
 @asynccontextmanager
 async def _url(settings: Settings) -> AsyncIterator[str | None]:
     """Yield the database's URL; None if an embedded server is running, which has upgraded the schema at its start."""
-    from app.cli.reach import announced, answers
+    from app.cli.local_server import announced, answers
     from app.storage.folder import DataFolder
     from app.storage.postgres import embedded_postgres
 

@@ -69,7 +69,7 @@ async def _show(folder: DataFolder, examples: Path) -> None:
 
     from app.accounts.secrets import ADMIN_FILE
     from app.cli.client import connect
-    from app.cli.reach import run_server
+    from app.cli.local_server import run_server
 
     # A team's settings in the environment must not lead the demo into the team's own database.
     env = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,36 @@ async def _all_checks() -> list[Check]:
 
 async def _checks() -> AsyncIterator[Check]:
     """Yield the checks in order of dependency; the first failure that stops them is the one to fix."""
-    from app import settings as config
     from app.cli.ide.capture_checks import capture_checks
+    from app.cli.installation import is_light
     from app.cli.reach import open_client
-    from app.errors import CairnError, ConfigurationError
+    from app.errors import CairnError
+
+    settings = None
+    if is_light():
+        yield Check("installation", "ok", "a client alone")
+    else:
+        for found in _installation_checks():
+            if isinstance(found, Check):
+                yield found
+            else:
+                settings = found
+        if settings is None:
+            return
+    for each in capture_checks(Path.cwd()):
+        yield each
+    try:
+        async with open_client(settings) as client:
+            async for check in _server_checks(client, settings):
+                yield check
+    except CairnError as error:
+        yield Check("server", "failed", error.message)
+
+
+def _installation_checks() -> Iterator[Check | Settings]:
+    """Check what a server on this machine needs; yield its settings last, if all that has to be there is."""
+    from app import settings as config
+    from app.errors import ConfigurationError
     from app.storage.folder import DataFolder
 
     try:
@@ -68,14 +94,7 @@ async def _checks() -> AsyncIterator[Check]:
         return
     yield Check("data folder", "ok", str(folder.path))
     yield _disk(folder)
-    for each in capture_checks(Path.cwd()):
-        yield each
-    try:
-        async with open_client(settings) as client:
-            async for check in _server_checks(client, settings):
-                yield check
-    except CairnError as error:
-        yield Check("server", "failed", error.message)
+    yield settings
 
 
 def _disk(folder: DataFolder) -> Check:
@@ -88,7 +107,7 @@ def _disk(folder: DataFolder) -> Check:
     return Check("disk", "ok", words)
 
 
-async def _server_checks(client: ServerClient, settings: Settings) -> AsyncIterator[Check]:
+async def _server_checks(client: ServerClient, settings: Settings | None) -> AsyncIterator[Check]:
     """Check the server's parts, and one query through all of them."""
     from app.cli.ide.capture_checks import arrivals
 
@@ -118,7 +137,8 @@ async def _server_checks(client: ServerClient, settings: Settings) -> AsyncItera
         yield _projection(projection)
     for parked in projected["parked"]:
         yield _parked(parked)
-    yield _keys(settings)
+    if settings is not None:
+        yield _keys(settings)
     for provider in (await client.get("/v1/providers"))["providers"]:
         yield _provider(provider)
     found = await client.get("/v1/alerts")

@@ -31,14 +31,13 @@ def rebuild(as_json: AsJson = False) -> None:
 async def _rebuild() -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from app import settings as config
     from app.cli.client import error_of
     from app.cli.exits import Unreachable
     from app.cli.output import err
     from app.cli.reach import open_client
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with open_client(config.load()) as client:
+    async with open_client() as client:
         with Progress(*columns, console=err, transient=True) as bars:
             bar = bars.add_task("Rebuilding", total=None)
             async for line in client.lines("/v1/index/rebuild"):

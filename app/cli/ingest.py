@@ -163,9 +163,8 @@ def _list(places: Sequence[AgentFolder]) -> None:
 
 
 async def _send(found: Sequence[FoundFile], format: str, team: str | None) -> list[Sent]:  # noqa: A002
-    from app import settings as config
     from app.cli.reach import open_client
     from app.cli.sending import send
 
-    async with open_client(config.load(), team=team) as client:
+    async with open_client(team=team) as client:
         return await send(client, found, format=format)

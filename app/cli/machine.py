@@ -16,6 +16,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from app.errors import ConfigurationError
 
 CLIENT_FILE, PAUSE_FILE = "client.toml", "paused"
+MAX_WAIT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,18 @@ def state_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class HookWaits:
+    """Milliseconds that a hook waits: for a connection, for what may be added to a conversation, for the receipt of anything else.
+
+    An IDE drops the hooks of a session's end after 1.5 s.
+    """
+
+    connect_ms: int = 100
+    answer_ms: int = 1800
+    receipt_ms: int = 800
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSettings:
     """The content of the user's `client.toml`. `private_projects` may hold `*`, as in `github.com/acme/*`."""
 
@@ -64,7 +77,7 @@ class ClientSettings:
     key: str | None = None
     private_folders: tuple[str, ...] = ()
     private_projects: tuple[str, ...] = ()
-    connect_ms: int = 100
+    waits: HookWaits = HookWaits()
 
 
 def read_client_settings(path: Path | None = None) -> ClientSettings:
@@ -78,24 +91,19 @@ def read_client_settings(path: Path | None = None) -> ClientSettings:
         return ClientSettings()
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} can't be read ({error}). Mend it: until then nothing is captured on this machine.") from error
-    private = found.pop("private", {})
-    hook = found.pop("hook", {})
+    private, hook = found.pop("private", {}), found.pop("hook", {})
     url, key = found.pop("url", None), found.pop("key", None)
     if not isinstance(private, dict) or not isinstance(hook, dict):
         raise ConfigurationError(f"{path}: private and hook are tables: [private] with folders and projects, [hook] with connect_ms.")
-    folders, projects, connect = private.pop("folders", []), private.pop("projects", []), hook.pop("connect_ms", 100)
+    folders, projects = private.pop("folders", []), private.pop("projects", [])
+    waits = {name: hook.pop(name) for name in HookWaits.__dataclass_fields__ if name in hook}
     if unknown := sorted({*found, *(f"private.{name}" for name in private), *(f"hook.{name}" for name in hook)}):
         raise ConfigurationError(f"{path} has {', '.join(unknown)}, which is no setting of a client: check its spelling.")
-    if not (
-        _texts(folders)
-        and _texts(projects)
-        and isinstance(connect, int)
-        and all(each is None or isinstance(each, str) for each in (url, key))
-    ):
-        raise ConfigurationError(
-            f"{path}: url and key are texts, private.folders and private.projects lists of texts, hook.connect_ms a number."
-        )
-    return ClientSettings(url or None, key or None, tuple(folders), tuple(projects), connect)
+    if not (_texts(folders) and _texts(projects) and all(each is None or isinstance(each, str) for each in (url, key))):
+        raise ConfigurationError(f"{path}: url and key are texts, private.folders and private.projects lists of texts.")
+    if not all(type(each) is int and 0 < each <= MAX_WAIT_MS for each in waits.values()):
+        raise ConfigurationError(f"{path}: {', '.join(waits)} of [hook] are whole milliseconds, from 1 to {MAX_WAIT_MS}.")
+    return ClientSettings(url or None, key or None, tuple(folders), tuple(projects), HookWaits(**waits))
 
 
 def _texts(value: object) -> bool:

@@ -42,13 +42,12 @@ def query(
     """Search what the team has said and learnt; print results with their sources."""
     import asyncio
 
-    from app import settings as config
     from app.cli.output import print_json
 
     async def ask() -> None:
         from app.cli.reach import open_client
 
-        async with open_client(config.load(), team=team) as client:
+        async with open_client(team=team) as client:
             answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, since=since, until=until))
             if as_json:
                 print_json(answer)

@@ -13,11 +13,10 @@ def send_request(request: Callable[[ServerClient], Awaitable[Json]]) -> Json:
     """Run a request against the configured server, or one started for this command; return its answer."""
     import asyncio
 
-    from app import settings as config
     from app.cli.reach import open_client
 
     async def work() -> Json:
-        async with open_client(config.load()) as client:
+        async with open_client() as client:
             return await request(client)
 
     return asyncio.run(work())

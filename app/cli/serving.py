@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from app.accounts.secrets import ADMIN_FILE
 from app.cli import descriptors
 from app.cli.descriptors import max_connections
-from app.cli.reach import Announcement, announce, withdraw
+from app.cli.local_server import Announcement, announce, withdraw
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.services import Services

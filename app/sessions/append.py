@@ -16,6 +16,7 @@ from sqlalchemy import ARRAY, Text, Uuid, and_, bindparam, column, func, insert,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.late import RESULT, brings_result, result
+from app.sessions.provisional import ADOPT, LINK, Twins, adoption, find_twins, link
 from app.sessions.redacted import Storable
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.tables import AnyRow
@@ -23,7 +24,10 @@ from app.storage.tables import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events to append to one session: redacted, each event id once. `from_file`: the file may have ended within its last turn."""
+    """Events to append to one session: redacted, each event id once, all provisional or none.
+
+    `from_file`: the file may have ended within its last turn.
+    """
 
     session_id: UUID
     rows: Sequence[Storable]
@@ -34,7 +38,8 @@ class EventBatch:
 class Appended:
     """Counts of one append. `known`: events that were there already; `redactions`: secrets removed, by kind.
 
-    `updated`: tool calls that received a late result, and a last turn completed after a growing file had cut it off.
+    `updated`: tool calls that received a late result, provisional events that were adopted, and a last turn completed after a growing
+    file had cut it off.
     """
 
     new: int = 0
@@ -67,14 +72,29 @@ class _LockedSession:
     model: str | None = None
     changed: bool = False
 
+    def take(self, row: dict[str, Any]) -> None:
+        """Take an event's time, and the session's first model."""
+        self.dates += [row["at"]] if row["at"] is not None else []
+        self.model = self.model or (None if row["sidechain"] else row["model"])
+
 
 @dataclass(slots=True)
 class _Batch:
-    """One append: the events known before, new rows, and late results."""
+    """One append: the events known before, new rows, late results, adoptions, and links of records to what a hook told."""
 
     known: dict[tuple[UUID, str], AnyRow]
+    twins: Twins
     new: list[dict[str, Any]] = field(default_factory=list)
     late: list[dict[str, Any]] = field(default_factory=list)
+    adopted: list[dict[str, Any]] = field(default_factory=list)
+    links: list[dict[str, Any]] = field(default_factory=list)
+
+    async def write(self, connection: AsyncConnection) -> None:
+        if self.new:
+            await connection.execute(insert(EventRow), self.new)
+        for statement, rows in ((RESULT, self.late), (ADOPT, self.adopted), (LINK, self.links)):
+            if rows:
+                await connection.execute(statement, rows)
 
 
 async def append(
@@ -83,24 +103,24 @@ async def append(
     """Append each addition; return its counts, and the sessions that changed. Runs in the caller's transaction.
 
     An addition's result is None if nothing of it was written: the session is gone, an earlier addition of the batch holds one of its
-    events, or, unless `wait`, another transaction has the session locked.
+    events (or, with hooks, the same words), or, unless `wait`, another transaction has the session locked.
     """
     sessions = await _lock_sessions(connection, {each.session_id for each in additions}, wait=wait)
-    batch = _Batch(await _known(connection, [each for each in additions if each.session_id in sessions]))
-    seen: set[tuple[UUID, str]] = set()
+    there = [each for each in additions if each.session_id in sessions]
+    grown = [(each.session_id, each.rows) for each in there if sessions[each.session_id].last > 0]
+    batch = _Batch(await _known(connection, there), await find_twins(connection, grown))
+    names = ["event_id", "text_hash"] if any(row.row["provisional"] for each in there for row in each.rows) else ["event_id"]
+    seen: set[tuple[UUID, Any]] = set()
     answers: list[Appended | None] = []
     for each in additions:
-        keys = {(each.session_id, row.row["event_id"]) for row in each.rows}
+        keys = {(each.session_id, row.row[name]) for row in each.rows for name in names if row.row[name] is not None}
         if each.session_id not in sessions or keys & seen:
             answers.append(None)
             continue
         seen |= keys
         whole = await _completed(connection, sessions[each.session_id], each, batch.known) if each.from_file else None
         answers.append(_add(sessions[each.session_id], each, batch, whole))
-    if batch.new:
-        await connection.execute(insert(EventRow), batch.new)
-    if batch.late:
-        await connection.execute(RESULT, batch.late)
+    await batch.write(connection)
     changed = {session_id: session for session_id, session in sessions.items() if session.changed}
     if changed:
         await connection.execute(_TOUCH, [_update_values(session_id, session) for session_id, session in changed.items()])
@@ -117,11 +137,12 @@ def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: St
         if each is whole:
             done.updated += 1
             done.redactions.update(each.secrets)
+        elif _told_before(session, addition, each, batch, done):
+            continue
         elif before is None:
             session.last += 1
             batch.new.append(each.row | {"session_id": addition.session_id, "seq": session.last})
-            session.dates += [each.row["at"]] if each.row["at"] is not None else []
-            session.model = session.model or (None if each.row["sidechain"] else each.row["model"])
+            session.take(each.row)
             done.new += 1
             done.redactions.update(each.secrets)
         elif brings_result(before, each.row):
@@ -135,6 +156,37 @@ def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: St
     return done
 
 
+def _told_before(session: _LockedSession, addition: EventBatch, each: Storable, batch: _Batch, done: Appended) -> bool:
+    """Match an event with what a hook told, or with the record of what a hook tells now; tell whether that settled it."""
+    row, twins = each.row, batch.twins
+    key = (addition.session_id, row["event_id"])
+    if row["provisional"] is not None:
+        if row["tool_name"] is not None:
+            return False
+        if key in twins.by_hook:
+            done.known += 1
+        elif (record := twins.record_of(addition.session_id, row)) is not None:
+            batch.links.append(link(record, row))
+            done.known += 1
+        else:
+            return False
+        return True
+    before = twins.by_hook.get(key)
+    if before is None and key not in batch.known:
+        before = twins.adopted_by(addition.session_id, row)
+    if before is None:
+        return False
+    changed = adoption(before, row, session.revision)
+    if changed is None:
+        done.known += 1
+    else:
+        batch.adopted.append(changed)
+        session.take(row)
+        done.updated += 1
+        done.redactions.update(Counter() if before.tool_output else each.result_secrets)
+    return True
+
+
 async def _completed(
     connection: AsyncConnection, session: _LockedSession, addition: EventBatch, known: dict[tuple[UUID, str], AnyRow]
 ) -> Storable | None:
@@ -144,11 +196,11 @@ async def _completed(
     """
     ids = {row.row["event_id"] for row in addition.rows if (addition.session_id, row.row["event_id"]) in known}
     first = next((row for row in addition.rows if row.row["event_id"] not in ids), None)
-    if first is None or session.last == 0:
+    if first is None or first.row["provisional"] is not None or session.last == 0:
         return None
     ours = and_(EventRow.session_id == addition.session_id, EventRow.seq == session.last)
     last = (await connection.execute(select(EventRow.__table__).where(ours))).one()
-    if last.event_id in ids:  # the file still holds the last event unchanged
+    if last.event_id in ids or last.provisional is not None:  # the file still holds it unchanged, or a hook told it whole
         return None
     parts = ("text", "tool_input", "tool_output")
     same_place = all(getattr(last, name) == first.row[name] for name in ("kind", "role", "locator", "tool_name"))

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import in_utc
 from app.errors import NotFound
 from app.sessions.event import Event
-from app.sessions.journal import SESSION_COLUMNS, event_of
+from app.sessions.journal import SESSION_COLUMNS, UNREAD, event_of
 from app.sessions.session import Session, SessionFilter
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database, rows_of
@@ -88,7 +88,7 @@ class SessionBrowsing:
 async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> EventPage:
     cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
     output = func.right(EventRow.tool_output, max_chars).label("output")
-    names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
+    names = [column.name for column in EventRow.__table__.c if column.name not in UNREAD]
     columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
     query = select(*columns, output).where(EventRow.session_id == session_id, EventRow.seq > after).order_by(EventRow.seq)
     rows = (await connection.execute(query.limit(limit + 1))).all()

@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
-from app.accounts.identity import identify
 from app.accounts.requester import Requester
 from app.errors import NotFound, UnknownFormat
 from app.queue.failure import cause_of
@@ -27,7 +26,7 @@ from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.values import plausible_time
 from app.sessions.journal import Journal
-from app.sessions.live import UNNAMED_PROJECT
+from app.sessions.placing import project_of
 from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
 from app.sessions.session import FACTS
@@ -203,17 +202,10 @@ class Intake:
         reading.sessions[session_id] = None
         return session_id
 
-    async def _project(self, connection: AsyncConnection, upload: Upload, header: SessionHeader) -> UUID:
-        """Return the project named with the upload, else the one of the session's repository or folder."""
-        identity = None if upload.project else identify(header.repository, header.directory)
-        if identity is not None:
-            return await self._accounts.project_for(connection, upload.team_id, identity)
-        return await self._accounts.project_id(connection, upload.team_id, upload.project or UNNAMED_PROJECT)
-
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
         """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
-            project_id = await self._project(connection, upload, header)
+            project_id = await project_of(connection, self._accounts, upload.team_id, header, upload.project)
             session_id = await self._journal.open(
                 connection,
                 team_id=upload.team_id,

@@ -11,10 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import cachebox
-from sqlalchemy import Uuid, and_, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app import clock
 from app.errors import NotFound
@@ -34,8 +35,12 @@ LIVE_AFTER = timedelta(seconds=1)
 """Debounce: a live session is projected this long after an event, together with what arrives meanwhile."""
 BULK_AFTER = timedelta(minutes=10)
 """Delay of the catch-up job behind an upload. The upload's job projects and deletes it; it runs only if that job dies."""
+LIVE_NAME = "live:"
+"""Prefix of what stands for the file's name of a session whose events come one by one."""
 CITED_SESSIONS, CITED_SECONDS = 4096, 30.0
 """Size and TTL of the cache of cited sessions. Purges needn't invalidate it: what cites a session goes with it."""
+UNREAD = {"session_id", "tool_output", "changed", "provisional", "text_hash"}
+"""Columns of an event that are not read as they are stored."""
 WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
@@ -66,7 +71,7 @@ class Journal:
     ) -> UUID:
         """Get or create the session of (team, provider, external id); return its id. Later headers fill gaps; the first project stays.
 
-        A title that somebody chose replaces a derived one.
+        A title that somebody chose replaces a derived one, and a file's name that of a live session.
         """
         row = upsert(SessionRow).values(
             team_id=team_id,
@@ -81,6 +86,7 @@ class Journal:
             index_elements=["team_id", "provider", "external_id"],
             set_={
                 "title": func.coalesce(*titles),
+                "transcript": case((_live(SessionRow.transcript), row.excluded.transcript), else_=SessionRow.transcript),
                 "file_dated_at": func.least(SessionRow.file_dated_at, row.excluded.file_dated_at),
                 **{name: func.coalesce(getattr(SessionRow, name), row.excluded[name]) for name in FACTS},
                 "started_at": func.least(SessionRow.started_at, row.excluded.started_at),
@@ -149,7 +155,7 @@ class Journal:
     ) -> AsyncIterator[tuple[int, Event]]:
         """Yield (seq, event) for each seq above `after`, up to `until`; otherwise as `events`."""
         output = EventRow.tool_output if max_output_chars is None else func.right(EventRow.tool_output, max_output_chars)
-        columns = [column for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
+        columns = [column for column in EventRow.__table__.c if column.name not in UNREAD]
         query = select(*columns, output.label("output")).where(EventRow.session_id == session_id).order_by(EventRow.seq)
         if until is not None:
             query = query.where(EventRow.seq <= until)
@@ -255,6 +261,11 @@ class Journal:
 def _tombstone(external_id: str) -> str:
     """Hash a purged session's external id: recognisable, but the name itself is not kept."""
     return f"purged:{hashlib.sha256(external_id.encode()).hexdigest()}"
+
+
+def _live(name: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Tell whether a session's file name says that its events came one by one."""
+    return name.startswith(LIVE_NAME, autoescape=True)
 
 
 def _identity(header: SessionHeader) -> tuple[str, str]:

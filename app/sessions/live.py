@@ -17,8 +17,9 @@ from app.accounts.requester import Requester
 from app.errors import NotFound, NotPermitted, Unavailable
 from app.sessions.append import Appended, EventBatch
 from app.sessions.event import Event, GivenEvent, SessionHeader, too_many_events
-from app.sessions.journal import LIVE_AFTER, Journal
+from app.sessions.journal import LIVE_AFTER, LIVE_NAME, Journal
 from app.sessions.live_events import event_of
+from app.sessions.placing import project_of
 from app.settings import SessionsSettings
 from app.storage.database import Database
 from app.storage.grouped import GroupCommit
@@ -26,7 +27,8 @@ from app.telemetry import metrics
 
 log = structlog.get_logger()
 
-UNNAMED_PROJECT = "default"
+GENERIC = "generic"
+"""Provider of the sessions that a program sends event by event."""
 EVENTS_TOGETHER = 400
 """Events per shared transaction: writing them takes 8 ms of the event loop, the longest that a query may wait."""
 KNOWN_SESSIONS = 10_000
@@ -50,7 +52,7 @@ class LiveIntake:
         self._database = database
         self._accounts = accounts
         self._journal = journal
-        self._admitted: cachebox.LRUCache[tuple[UUID, str, UUID | None], UUID] = cachebox.LRUCache(KNOWN_SESSIONS)
+        self._admitted: cachebox.LRUCache[tuple[UUID, SessionHeader, str | None, UUID | None], UUID] = cachebox.LRUCache(KNOWN_SESSIONS)
         self._appends: GroupCommit[EventBatch, Appended | None] = GroupCommit(
             self._write, max_weight=EVENTS_TOGETHER, name="live events", weight=lambda each: len(each.rows)
         )
@@ -61,7 +63,7 @@ class LiveIntake:
         done = await self.append(
             team_id=requester.team_id,
             developer_id=requester.developer_id,
-            session=session,
+            session=SessionHeader(GENERIC, session),
             project=project,
             events=[event_of(each) for each in given],
         )
@@ -70,12 +72,16 @@ class LiveIntake:
         return done
 
     async def append(
-        self, *, team_id: UUID, developer_id: UUID | None, session: str, project: str | None, events: Sequence[Event]
+        self, *, team_id: UUID, developer_id: UUID | None, session: SessionHeader, project: str | None, events: Sequence[Event]
     ) -> LiveResult:
-        """Append to the named session, creating it if new. Idempotent by event id. NotPermitted: it is another developer's."""
+        """Append to the session of this header, creating it if new; later headers fill its gaps. Idempotent by event id.
+
+        A generic session may be named by its id in Cairn too. `project` None: by where the session works. The events are all provisional,
+        or none. NotPermitted: it is another developer's.
+        """
         if len(events) > self._limits.max_live_events:
             raise too_many_events(len(events), limit=self._limits.max_live_events)
-        who = (team_id, session, developer_id)
+        who = (team_id, session, project, developer_id)
         known: UUID | None = self._admitted.get(who)
         if known is not None:
             try:
@@ -104,20 +110,19 @@ class LiveIntake:
             log.exception("live.not_together", requests=len(additions))
             return [None] * len(additions)  # one of them can't be written: retried alone, only its own request fails
 
-    async def _admit(self, team_id: UUID, developer_id: UUID | None, session: str, project: str | None) -> UUID:
+    async def _admit(self, team_id: UUID, developer_id: UUID | None, header: SessionHeader, project: str | None) -> UUID:
         """Return the session's id, creating the session if needed. NotPermitted: it is another developer's."""
-        known = await self._journal.resolve(team_id, session)
-        async with self._database.begin() as connection:
+        known = await self._journal.resolve(team_id, header.external_id) if header.provider == GENERIC else None
+        async with self._database.begin() as connection:  # rolled back where it isn't permitted
             if known is None:
-                project_id = await self._accounts.project_id(connection, team_id, project or UNNAMED_PROJECT)
-                header = SessionHeader(provider="generic", external_id=session)
+                project_id = await project_of(connection, self._accounts, team_id, header, project)
                 known = await self._journal.open(
                     connection,
                     team_id=team_id,
                     project_id=project_id,
                     developer_id=developer_id,
                     header=header,
-                    transcript=f"live:{session}",
+                    transcript=f"{LIVE_NAME}{header.external_id}",
                 )
             if not await self._journal.may_add(connection, known, developer_id):
                 raise NotPermitted("Only the developer who began this session or an admin can add to it: choose another session id.")

@@ -11,12 +11,16 @@ from typing import Any
 
 from app.redaction import redact
 from app.sessions.event import Event
+from app.sessions.served import without_served
 
 SHORT_CHARS = 1000
 """Length to which titles, names and locators are cut."""
 ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
 MAX_EXIT_CODE = 2**31
+PROVISIONAL = "provisional:"
+"""Prefix of a provisional prompt's or reply's id, so that no transcript's record can have it."""
+ADOPTED_BY_TEXT = frozenset({"prompt", "reply"})
 _USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
@@ -30,9 +34,12 @@ class Storable:
 
 
 def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
-    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked."""
+    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked.
+
+    What Cairn itself served is taken out first (`served`), whichever way the events came.
+    """
     folded: dict[str, Event] = {}
-    for event in events:
+    for event in map(without_served, events):
         first = folded.get(event.id)
         folded[event.id] = event if first is None else _with_result(first, event)
     return [_storable(event, max_chars) for event in folded.values()]
@@ -71,13 +78,17 @@ def _with_result(first: Event, again: Event) -> Event:
 def _storable(event: Event, max_chars: int) -> Storable:
     secrets, result_secrets = Counter[str](), Counter[str]()
     tool = event.tool
+    event_id = identity(event.id)
+    if event.provisional and tool is None:
+        event_id = identity(PROVISIONAL + event.id)
+    text = _redacted_and_cut(event.text, max_chars, secrets)
     output = _redacted_and_cut(tool.output, max_chars, result_secrets) if tool else None
     row = {
-        "event_id": identity(event.id),
+        "event_id": event_id,
         "role": event.role,
         "kind": event.kind,
         "speaker": short(event.speaker) if event.speaker else None,
-        "text": _redacted_and_cut(event.text, max_chars, secrets),
+        "text": text,
         "tool_name": short(tool.name) if tool else None,
         "tool_input": _redacted_and_cut(tool.input, max_chars, secrets) if tool else None,
         "tool_output": output,
@@ -93,8 +104,17 @@ def _storable(event: Event, max_chars: int) -> Storable:
         "cost_nanousd": event.usage.cost_nanousd if event.usage else None,
         "parent": identity(event.parent) if event.parent else None,
         "files": [short(each) for each in event.files] or None,
+        "provisional": event_id if event.provisional else None,
+        "text_hash": _text_hash(event.kind, text) if event.kind in ADOPTED_BY_TEXT else None,
     }
     return Storable(row, secrets + result_secrets, result_secrets)
+
+
+def _text_hash(kind: str, text: str) -> int | None:
+    """Hash an event's words, whatever the spaces between them, to 64 bits; None if it has none."""
+    words = " ".join(text.split())
+    digest = hashlib.blake2b(f"{kind}\x1f{words}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True) if words else None
 
 
 def _exit_code(code: int | None) -> int | None:

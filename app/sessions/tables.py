@@ -96,13 +96,17 @@ class PurgedSessionRow(Base):
 class EventRow(Base):
     """The journal: append-only, redacted. `seq` is the order of arrival within the session, from 1.
 
-    `changed`: the session's revision at which the event was filled in later (a late result); null: never.
+    `changed`: the session's revision at which the event was filled in later (a late result, an adoption); null: never.
+    `provisional`: the id under which a hook told the event; equal to `event_id` until the transcript's record adopts it (a tool call has
+    the same id in both). `text_hash`: of a prompt's or a reply's words, by which its record finds it.
     """
 
     __tablename__ = "events"
     __table_args__ = (
         UniqueConstraint("session_id", "event_id"),
         Index("ix_events_changed", "session_id", "changed", postgresql_where=sql("changed is not null")),
+        Index("uq_events_provisional", "session_id", "provisional", unique=True, postgresql_where=sql("provisional is not null")),
+        Index("ix_events_text_hash", "session_id", "text_hash", postgresql_where=sql("text_hash is not null")),
     )
 
     session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
@@ -128,6 +132,8 @@ class EventRow(Base):
     parent: Mapped[str | None]
     files: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     changed: Mapped[int | None]
+    provisional: Mapped[str | None]
+    text_hash: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class CheckpointRow(Base):

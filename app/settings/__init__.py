@@ -44,6 +44,7 @@ from app.settings.sections import (
     DashboardSettings,
     DatabaseSettings,
     EmbeddingsSettings,
+    HooksSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
@@ -74,6 +75,7 @@ __all__ = [
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
     "EvictionPolicy",
+    "HooksSettings",
     "InferenceSettings",
     "KeysCacheSettings",
     "KnowledgeSettings",
@@ -148,6 +150,7 @@ class Settings(BaseSettings):
     sessions: SessionsSettings = SessionsSettings()
     worker: WorkerSettings = WorkerSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()
     providers: dict[str, ProviderSettings] = Field({}, description="providers of models by name, one section [providers.NAME] each")

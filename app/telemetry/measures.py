@@ -140,6 +140,12 @@ contexts = _counter("cairn_contexts", "Contexts of sessions told, by outcome: fi
 context_tokens = _counter("cairn_context_tokens", "Tokens of the contexts told.")
 tool_calls = _counter("cairn_mcp_calls", "Calls of MCP tools, by tool and outcome: answered, refused, failed.", "tool", "outcome")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
+hooks = _counter("cairn_hooks", "IDEs' hooks received, by IDE and event; events that Cairn doesn't know: other.", "ide", "event")
+hook_prompts = _counter(
+    "cairn_hook_prompts",
+    "Prompts that hooks told, by what they were given: given, nothing_relevant, nothing_asked, failed (the search failed or was too slow).",
+    "outcome",
+)
 redactions = _counter("cairn_redactions", "Secrets redacted by this process, by kind of secret.", "kind")
 projection_sessions = _gauge(
     "cairn_projection_sessions",

@@ -44,6 +44,15 @@ def redacted(kinds: Mapping[str, int]) -> None:
         measures.redactions.labels(kind).inc(count)
 
 
+def hook_received(ide: str, event: str) -> None:
+    """Count a hook. `event`: of those that Cairn knows, so that the label stays bounded; else `other`."""
+    measures.hooks.labels(ide, event).inc()
+
+
+def hook_prompt(outcome: str) -> None:
+    measures.hook_prompts.labels(outcome).inc()
+
+
 def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.queries.add(("degraded" if degraded else "answered" if results else "empty",))
     measures.search_seconds.observe(seconds)

@@ -39,6 +39,7 @@ insert into sessions (id, team_id, project_id, provider, external_id, transcript
 insert into events (session_id, seq, event_id, role, kind, text, locator)
   select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 'e' || n, 'user', 'prompt', 'text ' || n, 'L' || n from generate_series(0, 30000) n;
 update events set changed = 2 where seq = 7;
+update events set text_hash = hashtext(text), provisional = case when seq = 9 then event_id end;
 insert into projection_checkpoints (session_id, projection, version, seq, revision, parked)
   select md5('session' || n)::uuid, 'items', '1', 20, 1, case when n % 300 = 0 then 'It failed.' end from generate_series(1, 3000) n;
 insert into knowledge (id, team_id, project_id, type, intent, title, text, confidence, freshness, embedding, embedding_model, created_at, last_seen_at)
@@ -114,6 +115,10 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
   select created_at, request_id, developer_id, team_id, 'chat', model, provider, model, 1, 'miss', nanousd, 0, 9000, 200,
          's' || (extract(epoch from created_at)::bigint / 30000)::text, case when id::text < '2' then 'a' || id::text end, 3000, 500, 0
   from budget_holds order by created_at;
+insert into hook_sessions (id, team_id, agent, session, registered_at)
+  select md5('hooked' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'claude-code', 's' || n, now() - n * interval '15 minutes' from generate_series(1, 3000) n;
+insert into served_knowledge (hook_session_id, knowledge_id, way, at)
+  select md5('hooked' || (1 + n % 3000))::uuid, md5('item' || n)::uuid, 'prompt', now() from generate_series(1, 20000) n;
 insert into sign_ins (id, key_id, ends_at)
   select md5('sign-in' || n)::uuid, md5('key' || (1 + n % 1000))::uuid, now() + (n - 100) * interval '1 minute' from generate_series(1, 3000) n;
 insert into knowledge_unanswered (team_id, question, times) select md5('team' || (1 + n % 5))::uuid, 'question ' || n, 1 + n % 9 from generate_series(1, 1000) n;
@@ -300,6 +305,14 @@ QUERIES: dict[str, tuple[str, str]] = {
         "Is this event known?",
         "select seq from events where session_id = md5('session7')::uuid and event_id in ('e121', 'e122')",
     ),
+    "uq_events_provisional": (
+        "Did a hook tell this event before (partial)?",
+        "select seq from events where session_id = md5('session7')::uuid and provisional in ('e128', 'e129') and provisional is not null",
+    ),
+    "ix_events_text_hash": (
+        "A prompt or reply of the same words, which a hook or a transcript told before (partial).",
+        "select seq from events where session_id = md5('session7')::uuid and text_hash in (hashtext('text 121'), hashtext('text 122'))",
+    ),
     "ix_uploads_created_at": (
         "The sweep of what waited too long.",
         "select id from uploads where created_at < now() - interval '49 hours'",
@@ -421,6 +434,22 @@ QUERIES: dict[str, tuple[str, str]] = {
         "The same of a sub-agent with a transcript of its own, whose calls name another session. Partial: calls of sub-agents only.",
         f"select agent, model_answered, count(*), sum(nanousd) from request_log where agent = 'a7' and team_id = {TEAM}"
         " group by agent, model_answered",
+    ),
+    "pk_hook_sessions": (
+        "What a session was given, gone with it: the cascade.",
+        "select s.knowledge_id from hook_sessions h join served_knowledge s on s.hook_session_id = h.id where h.id = md5('hooked7')::uuid",
+    ),
+    "uq_hook_sessions_team_id_agent_session": (
+        "Where a session works, with its first hook at a server.",
+        f"select project, repository from hook_sessions where team_id = {TEAM} and agent = 'claude-code' and session = 's7'",
+    ),
+    "ix_hook_sessions_registered_at": (
+        "Registrations that are too old, swept by a worker.",
+        "delete from hook_sessions where registered_at < now() - interval '30 days'",
+    ),
+    "pk_served_knowledge": (
+        "What a session was given already, with every prompt.",
+        "select knowledge_id from served_knowledge where hook_session_id = md5('hooked7')::uuid",
     ),
     "pk_sign_ins": (
         "Whether a sign-in and its key still are, with every page.",

@@ -9,6 +9,7 @@ from sqlalchemy import UniqueConstraint
 
 import app.accounts.tables
 import app.alerts.tables
+import app.assist.tables
 import app.budget.tables
 import app.cache.tables
 import app.knowledge.tables

@@ -1,17 +1,20 @@
 """Sends one request to the server and waits for its answer no longer than it may take. Standard library only.
 
-The request runs on a thread that is left behind when its time is up: looking up a name can't be interrupted.
+The request runs on a thread that is left behind when its time is up: looking up a name can't be interrupted. It is HTTP/1.0, whose answer
+ends with the connection: importing http.client, with what that imports, takes longer than the request.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 MAX_ANSWER_BYTES = 2**18
+MAX_LINE_BYTES = 2**16
 
 
 class HookExchange:
@@ -39,7 +42,7 @@ class HookExchange:
         status, answer, problem = None, b"", ""
         try:
             status, answer = self._ask()
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
         if not self.waited:
             self.status, self.answer, self.problem = status, answer, problem
@@ -57,8 +60,40 @@ class HookExchange:
             import ssl
 
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
-        connection = (HTTPSConnection if secure else HTTPConnection)(host, port, timeout=self._seconds)
-        connection.sock = sock
-        connection.request("POST", parts.path, self._body, {**self._headers, "connection": "close"})
-        reply = connection.getresponse()
-        return reply.status, reply.read(MAX_ANSWER_BYTES)
+        with closing(sock):
+            sock.sendall(request_bytes(parts.path, {"host": parts.netloc.rpartition("@")[2], **self._headers}, self._body))
+            return read_answer(sock.makefile("rb"))
+
+
+def request_bytes(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Write a POST. Raises ValueError for a header that would end before its end."""
+    lines = [f"POST {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items()), f"content-length: {len(body)}"]
+    if any(not line.isascii() or not line.isprintable() for line in lines):
+        raise ValueError("the server's address or a header holds a character that can't be sent")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def read_answer(stream: BinaryIO) -> tuple[int, bytes]:
+    """Read an answer: (status, body). Raises ValueError for what is no HTTP."""
+    version, _, rest = stream.readline(MAX_LINE_BYTES).partition(b" ")
+    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+        raise ValueError("the answer is no HTTP")
+    length, chunked = MAX_ANSWER_BYTES, False
+    for line in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
+        name, _, value = line.strip().partition(b":")
+        if not name:
+            break
+        if name.lower() == b"content-length" and value.strip().isdigit():
+            length = min(int(value), MAX_ANSWER_BYTES)
+        chunked = chunked or (name.lower(), value.strip().lower()) == (b"transfer-encoding", b"chunked")
+    body = b"".join(_chunks(stream)) if chunked else stream.read(length)
+    return int(rest[:3]), body
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Read the chunks of a proxy that sends them to a client of HTTP/1.0, too."""
+    left = MAX_ANSWER_BYTES
+    while left > 0 and (size := int(stream.readline(MAX_LINE_BYTES).partition(b";")[0].strip() or b"0", 16)) > 0:
+        yield stream.read(min(size, left))
+        stream.readline(MAX_LINE_BYTES)
+        left -= size

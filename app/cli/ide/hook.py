@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,19 +27,20 @@ from app.cli.ide.payload import (
     read_payload,
 )
 from app.cli.ide.stamps import IDES, HookOutcome, note_away, recently_away, write_stamp
-from app.cli.machine import read_pause
+from app.cli.machine import HookWaits, read_pause
 from app.cli.place import WorkPlace, read_place_or_private
 from app.cli.server_address import ServerAddress, find_server
 
-ANSWER_SECONDS = {"session-start": 1.8, "user-prompt-submit": 1.8}
-OTHERS_SECONDS = 0.8
-"""Seconds to wait for an answer: where it may add to the conversation, and elsewhere (an IDE drops a session's end after 1.5)."""
+ANSWERED = frozenset({"session-start", "user-prompt-submit"})
+"""Events whose answer may add to the conversation."""
+FREQUENT = re.compile(r"post-tool-use|after-")
+"""Events of which a turn has many: these are left out for a moment where the server let one wait in vain."""
 CHUNK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class HookResult:
-    """What became of a hook, and what the IDE is told."""
+    """The outcome of a hook, and the answer that the IDE gets."""
 
     outcome: HookOutcome
     detail: str = ""
@@ -92,17 +94,18 @@ def handle(ide: str, payload: HookPayload) -> HookResult:
     server = find_server(settings)
     if server is None:
         return HookResult("no_server", "no server is known: set CAIRN_URL, or start `cairn serve`")
-    if payload.event != "session-start" and recently_away():
+    if FREQUENT.match(payload.event) and recently_away():
         return HookResult("away", "the server let a hook wait in vain a moment ago")
-    return send(ide, payload, place, server, connect_seconds=settings.connect_ms / 1000)
+    return send(ide, payload, place, server, settings.waits)
 
 
-def send(ide: str, payload: HookPayload, place: WorkPlace, server: ServerAddress, *, connect_seconds: float) -> HookResult:
+def send(ide: str, payload: HookPayload, place: WorkPlace, server: ServerAddress, waits: HookWaits) -> HookResult:
     """Send the hook as the IDE wrote it, with what the client knows of its place; return what the server's answer means."""
     exchange = HookExchange(f"{server.url}/v1/hooks/{ide}", payload.body, headers_of(place, server.key))
-    exchange.run(connect_seconds=connect_seconds, answer_seconds=ANSWER_SECONDS.get(payload.event, OTHERS_SECONDS))
+    answered = payload.event in ANSWERED
+    exchange.run(connect_seconds=waits.connect_ms / 1000, answer_seconds=(waits.answer_ms if answered else waits.receipt_ms) / 1000)
     if exchange.status is None:
-        if exchange.waited:
+        if exchange.waited and not answered:  # a slow search is no server that is away
             note_away()
         return HookResult("away", f"the server at {server.url} doesn't answer ({exchange.problem})")
     if exchange.status in {401, 403}:

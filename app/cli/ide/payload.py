@@ -15,7 +15,7 @@ MAX_READ_BYTES = 64 * 2**20
 MAX_SENT_BYTES = 2**20
 STRING_CHARS = (100_000, 10_000, 1_000)
 """Lengths to which a payload's texts are cut, one after the other, until it is small enough."""
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _HEADER_CHARS = "".join(chr(code) for code in range(33, 127) if chr(code) != "%") + " "
 
 

@@ -21,7 +21,7 @@ AWAY_FILE, AWAY_SECONDS = "server-away", 10
 
 @dataclass(frozen=True, slots=True)
 class HookStamp:
-    """What became of one hook. `at`: seconds since the epoch."""
+    """The outcome of one hook. `at`: seconds since the epoch."""
 
     ide: str
     event: str

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.reach import Announcement, announce, announced, listens, withdraw
+from app.cli.local_server import Announcement, announce, announced, listens, withdraw
 from app.errors import ConfigurationError
 from app.storage.folder import DataFolder, lock_folder
 

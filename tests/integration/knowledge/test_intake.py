@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.errors import NotFound, NotPermitted, UnknownFormat, VectorStoreUnavailable
 from app.knowledge.results import Query
 from app.queue.jobs import Job, Queue
-from app.sessions.event import Event, GivenTranscript
+from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.intake import ANOTHERS, PURGED, SESSIONS_AT_ONCE, Intake
 from app.sessions.live import LiveIntake
 from app.settings import Settings
@@ -226,7 +226,7 @@ async def test_only_who_began_a_live_session_or_an_admin_adds_to_it(bench: Bench
     await bench.accounts.create_developer("bob")
     ada, bob = [each.id for each in await bench.accounts.list_developers()]
     event = Event("1", "user", "prompt", "hello", "1")
-    ids: dict[str, Any] = {"team_id": bench.team_id, "session": "live-1", "project": None}
+    ids: dict[str, Any] = {"team_id": bench.team_id, "session": SessionHeader("generic", "live-1"), "project": None}
     await live.append(developer_id=ada, events=[event], **ids)
     with pytest.raises(NotPermitted, match="choose another session id"):
         await live.append(developer_id=bob, events=[replace(event, id="2", locator="2")], **ids)
@@ -249,7 +249,7 @@ async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: B
 async def test_what_a_live_session_says_in_a_burst_is_learnt_in_one_go(
     bench: Bench, queue: Queue, intake: Intake, live: LiveIntake
 ) -> None:
-    ids: dict[str, Any] = {"team_id": bench.team_id, "session": "live-1", "project": None, "developer_id": None}
+    ids: dict[str, Any] = {"team_id": bench.team_id, "session": SessionHeader("generic", "live-1"), "project": None, "developer_id": None}
     for number in range(5):
         await live.append(events=[Event(str(number), "assistant", "reply", REASON, str(number))], **ids)
     assert (await queue.counts())["queued"] == 1

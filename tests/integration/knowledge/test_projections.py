@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import NotFound, VectorStoreUnavailable
 from app.queue.jobs import NewJob, Queue
 from app.sessions.catch_up import CatchUp, CatchUpResult
-from app.sessions.event import Event, ToolUse
+from app.sessions.event import Event, SessionHeader, ToolUse
 from app.sessions.journal import CATCH_UP
 from app.sessions.projections import MAX_ATTEMPTS, Checkpointed, Counts, Projected, Projections
 from app.sessions.purge import Purge
@@ -415,7 +415,7 @@ async def test_what_a_live_session_says_goes_before_uploads_and_both_before_a_ba
         await queue.enqueue(connection, NewJob(kind="backfill", payload={}, priority=2))
         await queue.enqueue(connection, NewJob(kind="ingest", payload={}))
     live = bench.live()
-    await live.append(team_id=bench.team_id, developer_id=None, session="l", project=None, events=said(1))
+    await live.append(team_id=bench.team_id, developer_id=None, session=SessionHeader("generic", "l"), project=None, events=said(1))
     async with bench.database.begin() as connection:
         await connection.execute(text("update jobs set run_at = now() where kind = 'catch_up'"))
     taken = [await queue.claim("w", ("backfill", "ingest", CATCH_UP)) for _ in range(3)]
@@ -427,6 +427,8 @@ async def test_a_live_event_brings_a_waiting_bulk_job_forward(shop: Shop) -> Non
     session = await bench.session("live-1")
     await bench.journal.append(session, said(1))
     (before,) = await rows(bench, "select run_at - now() > interval '5 minutes', priority from jobs")
-    await bench.live().append(team_id=bench.team_id, developer_id=None, session="live-1", project=None, events=said(2))
+    await bench.live().append(
+        team_id=bench.team_id, developer_id=None, session=SessionHeader("generic", "live-1"), project=None, events=said(2)
+    )
     (after,) = await rows(bench, "select run_at - now() < interval '1 minute', priority from jobs")
     assert (tuple(before), tuple(after)) == ((True, 1), (True, 0))

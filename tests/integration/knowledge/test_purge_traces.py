@@ -15,7 +15,7 @@ from app.errors import InvalidInput, UnknownFormat
 from app.knowledge.unanswered import Unanswered
 from app.queue.failure import Failure
 from app.queue.jobs import Done, Job, Queue
-from app.sessions.event import Event, GivenTranscript
+from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.intake import PURGED, Intake
 from app.sessions.uploads import Uploads
 from app.settings import Settings
@@ -273,7 +273,9 @@ async def test_other_sessions_of_the_same_file_and_other_files_keep_what_is_thei
 async def test_a_live_sessions_own_name_goes_too(bench: Bench, queue: Queue, intake: Intake) -> None:
     live = bench.live()
     event = Event(f"{MARK}-1", "user", "prompt", f"We chose {MARK} because it is enough", f"{MARK}-1")
-    done = await live.append(team_id=bench.team_id, developer_id=None, session=f"{MARK}-live", project=None, events=[event])
+    done = await live.append(
+        team_id=bench.team_id, developer_id=None, session=SessionHeader("generic", f"{MARK}-live"), project=None, events=[event]
+    )
     await purge(bench, done.session_id)
     assert await traces(bench) == []
 

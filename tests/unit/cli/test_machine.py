@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import machine
-from app.cli.machine import ClientSettings, Pause, read_client_settings, read_pause, user_folders, write_pause, write_private
+from app.cli.machine import ClientSettings, HookWaits, Pause, read_client_settings, read_pause, user_folders, write_pause, write_private
 from app.cli.server_address import ServerAddress, find_server, named_server
 from app.errors import ConfigurationError
 
@@ -65,7 +65,7 @@ def test_no_file_sets_nothing() -> None:
 
 def test_the_file_names_server_and_private_places() -> None:
     found = written('url = "https://c.org/"\nkey = "k"\n[private]\nfolders = ["~/a"]\nprojects = ["b/*"]\n[hook]\nconnect_ms = 250\n')
-    assert found == ClientSettings("https://c.org/", "k", ("~/a",), ("b/*",), 250)
+    assert found == ClientSettings("https://c.org/", "k", ("~/a",), ("b/*",), HookWaits(connect_ms=250))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,8 @@ def test_the_file_names_server_and_private_places() -> None:
         "[private]\nfolders = 'x'",
         "key = 3",
         "[hook]\nconnect_ms = 'x'",
+        "[hook]\nanswer_ms = 0",
+        "[hook]\nreceipt_ms = true",
     ],
 )
 def test_a_file_that_cannot_be_understood_is_refused_with_its_name(text: str) -> None:

@@ -208,4 +208,4 @@ def test_the_hook_imports_nothing_heavy(machine: Machine) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], input=b"{}", capture_output=True, env=machine.env, cwd=machine.work, check=False)
     loaded = set(done.stderr.decode().splitlines()[0].split(","))
-    assert not loaded & {"typer", "rich", "pydantic", "aiohttp", "asyncio", "structlog", "tomlkit", "numpy", "subprocess"}
+    assert not loaded & {"typer", "rich", "pydantic", "aiohttp", "asyncio", "http", "ssl", "structlog", "tomlkit", "numpy", "subprocess"}

@@ -45,7 +45,7 @@ def test_a_command_line_is_understood_whatever_it_holds(arguments: list[str], sa
 
 @pytest.mark.parametrize(
     ("name", "spelled"),
-    [("SessionStart", "session-start"), ("user-prompt-submit", "user-prompt-submit"), ("afterMCPExecution", "after-mcpexecution")],
+    [("SessionStart", "session-start"), ("user-prompt-submit", "user-prompt-submit"), ("afterMCPExecution", "after-mcp-execution")],
 )
 def test_an_event_has_one_spelling(name: str, spelled: str) -> None:
     assert event_name(name) == spelled

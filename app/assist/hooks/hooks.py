@@ -1,0 +1,128 @@
+"""Answers an IDE's hook: what it tells goes into the journal, and a session or a prompt is given what the team knows.
+
+What was captured is committed before the answer. Giving is a courtesy: where it fails or is slow, the hook is answered without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from app.accounts.requester import Requester
+from app.assist.hooks import prompts
+from app.assist.hooks.origins import GivenOrigin, Origin, Origins
+from app.assist.hooks.prompts import NOTHING, PromptKnowledge
+from app.assist.hooks.served import ServedKnowledge
+from app.assist.session_context import SessionContexts
+from app.errors import CairnError
+from app.knowledge.reader import KnowledgeReader
+from app.knowledge.results import Query
+from app.sessions.hook_payloads import Hook
+from app.sessions.live import LiveIntake
+from app.settings import HooksSettings
+from app.telemetry import metrics
+
+log = structlog.get_logger()
+
+STARTS = frozenset({"startup", "clear", "compact"})
+"""Sources of a session's start that are given its context; one that is resumed or forked has it already."""
+CONTEXT_TOKENS = 1_500
+
+
+class Hooks:
+    """Receives hooks of all IDEs."""
+
+    def __init__(
+        self,
+        *,
+        settings: HooksSettings,
+        origins: Origins,
+        served: ServedKnowledge,
+        live: LiveIntake,
+        knowledge: KnowledgeReader,
+        contexts: SessionContexts,
+    ) -> None:
+        self._settings = settings
+        self._origins = origins
+        self._served = served
+        self._live = live
+        self._knowledge = knowledge
+        self._contexts = contexts
+
+    async def receive(self, requester: Requester, hook: Hook, given: GivenOrigin) -> str:
+        """Journal what a hook tells; return the text that its session is given, empty for none.
+
+        NotPermitted: the session is another developer's. InvalidInput names a header that can't be used.
+        """
+        requester.check("write")
+        metrics.hook_received(hook.ide, hook.name if hook.moment != "other" else "other")
+        origin = await self._origins.resolve(requester, hook, given)
+        project = None if origin is None else await self._origins.project(requester.team_id, origin)
+        if hook.moment == "session_start":
+            return "" if origin is None or project is None else await self._context(requester, hook, origin, project)
+        if hook.prompt is None or origin is None or project is None:
+            await self._capture(requester, hook, origin, project)
+            return ""
+        capturing = asyncio.ensure_future(self._capture(requester, hook, origin, project))
+        try:
+            return await self._prompt(requester, hook.prompt, origin, project, capturing)
+        finally:
+            await capturing
+
+    async def _capture(self, requester: Requester, hook: Hook, origin: Origin | None, project: str | None) -> UUID | None:
+        """Append what the hook tells to its session; return the session's id in the journal, None if it tells nothing."""
+        if not hook.events:
+            return None
+        done = await self._live.append(
+            team_id=requester.team_id,
+            developer_id=requester.developer_id,
+            session=hook.header if origin is None else origin.filled(hook.header),
+            project=project,
+            events=hook.events,
+        )
+        metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
+        metrics.redacted(done.redactions)
+        return done.session_id
+
+    async def _prompt(self, requester: Requester, prompt: str, origin: Origin, project: str, capturing: asyncio.Future[UUID | None]) -> str:
+        question = prompts.question_in(prompt)
+        if question is None:
+            metrics.hook_prompt("nothing_asked")
+            return ""
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                found = await self._relevant(requester, question, origin, project, capturing)
+                await self._served.note(origin.id, found.ids, "prompt")
+        except (CairnError, TimeoutError) as error:
+            log.warning("hooks.not_given", code=error.code if isinstance(error, CairnError) else "too_slow")
+            metrics.hook_prompt("failed")
+            return ""
+        metrics.hook_prompt("given" if found.ids else "nothing_relevant")
+        return found.text
+
+    async def _relevant(
+        self, requester: Requester, question: str, origin: Origin, project: str, capturing: asyncio.Future[UUID | None]
+    ) -> PromptKnowledge:
+        """Return what is relevant to a prompt. Nothing where the search had to do without meanings: words alone are no evidence of them."""
+        threshold = self._settings.min_score
+        query = Query(question, project=project, limit=prompts.MAX_RESULTS, min_score=0.0, max_tokens=prompts.SEARCHED_TOKENS)
+        found, given = await asyncio.gather(self._knowledge.find(requester, query), self._served.ids(origin.id))
+        session_id = await asyncio.shield(capturing)
+        if found.degraded:
+            return NOTHING
+        return prompts.compose(prompts.choose(found.results, threshold=threshold, given=given, session_id=session_id))
+
+    async def _context(self, requester: Requester, hook: Hook, origin: Origin, project: str) -> str:
+        """Return what a session should know at its start."""
+        if hook.source is not None and hook.source not in STARTS:
+            return ""
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS)
+                await self._served.note(origin.id, [each.id for each in context.items], "session-start")
+        except (CairnError, TimeoutError) as error:
+            log.warning("hooks.not_given", code=error.code if isinstance(error, CairnError) else "too_slow")
+            return ""
+        return context.text if len(context.text) <= prompts.MAX_CHARS else ""

@@ -1,0 +1,130 @@
+"""Reads and writes an IDE's own configuration files: shows the change, keeps a backup, writes atomically, follows links."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cli.ide.json_edits import read_at, remove_at
+from app.cli.ide.json_tree import InvalidJson, parse_json
+from app.errors import ConfigurationError
+
+BACKUP = ".before-cairn"
+BOM = "\ufeff"
+_SECRET = re.compile(r"^([+-]\s*key\s*=\s*).+$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """A file before and after; None: it isn't there. `mode`: of a new file."""
+
+    path: Path
+    before: str | None
+    after: str | None
+    mode: int = 0o644
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+    def diff(self) -> str:
+        """Return the changed lines alone: what stands around them may be secret. Cairn's own key isn't shown."""
+        lines = difflib.unified_diff(
+            (self.before or "").splitlines(), (self.after or "").splitlines(), str(self.path), str(self.path), "", "", 0, ""
+        )
+        return _SECRET.sub(r"\1…", "\n".join(lines))
+
+
+def read_config(path: Path) -> str | None:
+    """Return a file's text; None: there is no file. Raises ConfigurationError if it can't be read."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} can't be read ({error}). Mend it, then try again: nothing was changed.") from error
+
+
+def json_change(path: Path, edit: Callable[[str], str], *, remove: bool = False) -> ConfigChange:
+    """Edit a JSON file's text. Removing leaves no file behind that was made for Cairn alone. Raises ConfigurationError for a broken one."""
+    before = read_config(path)
+    if before is None and remove:
+        return ConfigChange(path, None, None)
+    mark, text = (BOM, before[1:]) if before is not None and before.startswith(BOM) else ("", before or "")
+    try:
+        if parse_json(text if text.strip() else "{}").kind != "object":
+            raise InvalidJson("it should be an object")
+        after = edit(text if text.strip() else "{}\n")
+    except InvalidJson as error:
+        raise ConfigurationError(
+            f"{path} is not the JSON that it should be ({error}). Mend it, then try again: nothing was changed."
+        ) from error
+    if remove and after.strip() == "{}" and backup_of(path) is None:
+        return ConfigChange(path, before, None)
+    return ConfigChange(path, before, before if after == text or (not text.strip() and after.strip() == "{}") else mark + after)
+
+
+def without_empty(text: str, path: tuple[str, ...], file: Path) -> str:
+    """Remove an object or array that is empty now, unless it stood empty in the file before Cairn was connected."""
+    earlier = backup_of(file)
+    if read_at(text, path) not in ({}, []):
+        return text
+    with suppress(InvalidJson):
+        if earlier is not None and read_at(earlier.removeprefix(BOM) or "{}", path) in ({}, []):
+            return text
+    return remove_at(text, path)
+
+
+def backup_of(path: Path) -> str | None:
+    """Return the file's text as it was before Cairn was connected; None: there is no backup."""
+    with suppress(OSError, UnicodeDecodeError):
+        return _backup_path(path.resolve()).read_bytes().decode()
+    return None
+
+
+def write_change(change: ConfigChange, *, remove: bool) -> None:
+    """Write a change; make a backup first, or, removing, delete it where the file is again as it was.
+
+    Raises ConfigurationError if the file has changed since it was read, or can't be written.
+    """
+    if not change.changes:
+        return
+    target = change.path.resolve()  # a link stays a link
+    if read_config(target) != change.before:
+        raise ConfigurationError(f"{change.path} was changed by another program just now. Run this again.")
+    try:
+        if not remove and change.before is not None and backup_of(target) is None:
+            _write(_backup_path(target), change.before, stat.S_IMODE(target.stat().st_mode))
+        if remove and backup_of(target) == change.after:
+            _backup_path(target).unlink(missing_ok=True)
+        if change.after is None:
+            target.unlink(missing_ok=True)
+        else:
+            _write(target, change.after, stat.S_IMODE(target.stat().st_mode) if change.before is not None else change.mode)
+    except OSError as error:
+        raise ConfigurationError(f"{change.path} can't be written ({error.strerror}). Make it yours, then try again.") from error
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        made.chmod(mode)
+        made.replace(path)
+    finally:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+
+
+def _backup_path(target: Path) -> Path:
+    return target.with_name(target.name + BACKUP)

@@ -1,0 +1,13 @@
+"""Tells whether Cairn is installed as a client alone, or with the server."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+SERVER_PACKAGE = "pydantic_settings"
+"""A package of the extra `server`, without which no setting can be read."""
+
+
+def is_light() -> bool:
+    """Tell whether this installation is a client alone, without the server's packages."""
+    return find_spec(SERVER_PACKAGE) is None

@@ -1,0 +1,21 @@
+"""Places a session in a project: the named one, else that of its repository or folder, else the default one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.accounts import Accounts
+from app.accounts.identity import identify
+from app.sessions.event import SessionHeader
+
+UNNAMED_PROJECT = "default"
+
+
+async def project_of(connection: AsyncConnection, accounts: Accounts, team_id: UUID, header: SessionHeader, named: str | None) -> UUID:
+    """Return the session's project, made if it is new, in the caller's transaction."""
+    found = None if named else identify(header.repository, header.directory)
+    if found is not None:
+        return await accounts.project_for(connection, team_id, found)
+    return await accounts.project_id(connection, team_id, named or UNNAMED_PROJECT)

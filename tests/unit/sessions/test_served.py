@@ -1,0 +1,103 @@
+"""What Cairn served is taken out of events, however it came back, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from app.sessions.event import Event, Kind, ToolUse
+from app.sessions.redacted import storable
+from app.sessions.served import PLACEHOLDER, without_served
+
+IDS = f"{uuid4()} {uuid4()}"
+LESSON = "The pool needs keepalive 30."
+MARKED = f'<cairn-knowledge ids="{IDS}">\nQuoted by Cairn.\n- {LESSON}\n</cairn-knowledge>'
+
+
+def said(text: str, kind: Kind = "prompt") -> Event:
+    return Event("e1", "user", kind, text, "L1")
+
+
+def called(name: str, given: str, output: str, exit_code: int | None = None) -> Event:
+    return replace(said("", "tool"), role="tool", tool=ToolUse(name, given, output, exit_code))
+
+
+def output(event: Event) -> str:
+    found = without_served(event).tool
+    assert found is not None
+    return found.output
+
+
+@pytest.mark.parametrize("kind", ["prompt", "reply", "thinking", "notice"])
+def test_a_marked_section_is_taken_out_of_every_kind_of_text(kind: Kind) -> None:
+    assert without_served(said(f"Before.\n{MARKED}\nAfter.\n{MARKED}", kind)).text == f"Before.\n{PLACEHOLDER}\nAfter.\n{PLACEHOLDER}"
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [MARKED, MARKED.replace('"', '\\"'), MARKED.replace("<", "\\u003c").replace(">", "\\u003e"), MARKED.replace("\n", "\n   12→")],
+    ids=["as it is", "within JSON", "within JSON that escapes tags", "with line numbers"],
+)
+def test_a_section_copied_through_a_file_is_recognised(copied: str) -> None:
+    assert output(called("Read", "notes.md", f"one\n{copied}\ntwo")) == f"one\n{PLACEHOLDER}\ntwo"
+
+
+def test_a_section_cut_off_in_an_output_reaches_to_its_end_but_not_in_what_a_person_wrote() -> None:
+    cut = MARKED.removesuffix("\n</cairn-knowledge>")
+    assert output(called("Bash", "cat notes.md", f"one\n{cut}")) == f"one\n{PLACEHOLDER}"
+    assert without_served(said(f"Why does it write {cut}")).text.endswith(LESSON)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mcp__cairn__search", "mcp__cairn__get", "mcp__plugin_cairn_cairn__session_context", "cairn__search", "cairn.get"],
+)
+def test_results_of_cairns_tools_are_no_evidence(name: str) -> None:
+    assert output(called(name, "{}", LESSON)) == PLACEHOLDER
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'cairn query "why keepalive"',
+        "cd shop && .venv/bin/cairn context --tokens 500 | head",
+        "python -m app.cli query keepalive",
+        "curl -s -XPOST http://127.0.0.1:8080/v1/knowledge/query -d @q.json",
+        "curl http://127.0.0.1:8080/v1/context/session?project=shop",
+        "cairn sessions similar 12",
+    ],
+)
+def test_what_a_command_prints_of_knowledge_is_no_evidence(command: str) -> None:
+    assert output(called("Bash", command, LESSON)) == PLACEHOLDER
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("Bash", "ls cairn"),
+        ("Bash", "cairn budget show"),
+        ("Bash", "grep -rn /v1/knowledge app"),
+        ("mcp__other__search", "{}"),
+        ("Bash", "git log --grep cairn-knowledge"),
+    ],
+)
+def test_other_calls_keep_their_output(name: str, command: str) -> None:
+    event = called(name, command, LESSON)
+    assert without_served(event) is event
+
+
+def test_an_error_of_a_command_stays_and_so_does_an_absent_result() -> None:
+    assert output(called("Bash", "cairn query x", "error: no server", exit_code=1)) == "error: no server"
+    assert output(called("mcp__cairn__search", "{}", "")) == ""
+
+
+@pytest.mark.parametrize("text", ["<cairn-knowledge>", '<cairn-knowledge ids="{ids}">', "the cairn-knowledge marker", "</cairn-knowledge>"])
+def test_talk_about_the_marker_is_kept(text: str) -> None:
+    assert without_served(said(text, "reply")).text == text
+
+
+def test_what_is_stored_holds_nothing_of_it() -> None:
+    rows = storable([said(MARKED), replace(called("Bash", "cairn query x", LESSON), id="e2")], max_chars=1000)
+    assert LESSON not in repr([row.row for row in rows])
