@@ -57,9 +57,12 @@ async def open_endpoint(*, max_body_bytes: int) -> AsyncIterator[StreamableHTTPS
 
 
 async def _run(endpoint: StreamableHTTPSessionManager, running: asyncio.Event) -> None:
-    async with endpoint.run():
-        running.set()
-        await asyncio.Event().wait()
+    try:
+        async with endpoint.run():
+            running.set()
+            await asyncio.Event().wait()
+    finally:
+        running.set()  # one that can't run keeps nobody waiting: what it raised comes with the end of its task
 
 
 def make_server() -> Server[Any]:
