@@ -41,7 +41,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/{session_id}/stream",
     summary="Follow a session as server-sent events",
-    description="From its beginning, or from where a stream ended (`last-event-id`, as an EventSource sends by itself). Ends after `seconds`.",
+    description="From its beginning, or from where a stream ended (`last-event-id`, as an EventSource sends itself). Ends after that.",
     responses=EVENTS | responses(),
     response_class=Response,
 )

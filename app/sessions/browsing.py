@@ -113,6 +113,9 @@ def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
         query = query.where(SessionRow.project_id == wanted.project_id)
     if wanted.provider is not None:
         query = query.where(SessionRow.provider == wanted.provider)
+    if wanted.sent_by is not None:
+        by_admin = wanted.sent_by == "admin"
+        query = query.where(SessionRow.developer_id.is_(None) if by_admin else SessionRow.developer_id == wanted.sent_by)
     began = func.coalesce(SessionRow.started_at, SessionRow.file_dated_at, SessionRow.ended_at)
     if wanted.since is not None:
         query = query.where(began >= in_utc(wanted.since, "since"))

@@ -102,6 +102,17 @@ async def test_an_open_stream_tells_what_comes(api: Api) -> None:
             pass
 
 
+async def test_ones_own_sessions_are_listed_alone(api: Api) -> None:
+    ours, theirs, key = uuid4().hex, uuid4().hex, await api.developer()
+    await send(api, ours, claude(ours, 1, "Ours."))
+    query = {"source": theirs, "format": "claude-code"}
+    assert (await api.ask("POST", LINES, key=key, data=claude(theirs, 1, "Theirs."), params=query)).status == 202
+    own = await api.ask("GET", "/v1/sessions", key=key, params={"own": "true"})
+    assert [each["external_id"] for each in own.json["sessions"]] == [theirs]
+    admins = await api.ask("GET", "/v1/sessions", params={"own": "true", "limit": "200"})
+    assert {ours, theirs} & {each["external_id"] for each in admins.json["sessions"]} == {ours}
+
+
 @pytest.mark.parametrize("path", ["", "/stream"])
 async def test_another_teams_session_is_not_found(api: Api, path: str) -> None:
     name, foreign = uuid4().hex, await api.developer(team="strangers")
