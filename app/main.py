@@ -30,6 +30,7 @@ from app.api import (
     reference,
     responses,
     session_costs,
+    session_stream,
     sessions,
     writing,
 )
@@ -68,6 +69,7 @@ ROUTERS = (
     responses,
     health,
     followed,
+    session_stream,
     hooks,
     sessions,
     jobs,

@@ -40,7 +40,7 @@ class PieceReply(ResponseBody):
     events: int = Field(description="Number of new events, which were stored.")
 
 
-class FollowedFile(ResponseBody):
+class FollowedFileReply(ResponseBody):
     source: str
     offset: int = Field(description="Bytes that are read.")
     tail: str = Field(
@@ -50,8 +50,8 @@ class FollowedFile(ResponseBody):
     ended: bool = Field(description="Whether the last piece came with `end`: nothing waits for the file's next line.")
 
 
-class FollowedFiles(ResponseBody):
-    files: list[FollowedFile]
+class FollowedFilesReply(ResponseBody):
+    files: list[FollowedFileReply]
     next: str | None = Field(description="Pass as `after` for the next page; null on the last one.")
 
 
@@ -93,7 +93,7 @@ async def list_followed(
     *,
     after: Annotated[Plain, Query(max_length=200, description="`next` of the previous page.")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_FILES)] = MAX_FILES,
-) -> FollowedFiles:
+) -> FollowedFilesReply:
     found = await services.sessions.follower.followed(caller, after=after, limit=limit)
-    files = [FollowedFile(source=each.source, offset=each.offset, tail=each.tail, ended=each.ended) for each in found]
-    return FollowedFiles(files=files, next=found[-1].source if len(found) == limit else None)
+    files = [FollowedFileReply(source=each.source, offset=each.offset, tail=each.tail, ended=each.ended) for each in found]
+    return FollowedFilesReply(files=files, next=found[-1].source if len(found) == limit else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -187,10 +187,14 @@ async def list_sessions(
     subject: Annotated[
         Plain, Query(description="Only sessions with these words in title, file name or branch.", max_length=MAX_WORDS_CHARS)
     ] = "",
+    own: Annotated[
+        bool, Query(description="Only sessions that came with a key of this developer, or with the admin key if this is it.")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="`next` of the previous page.")] = None,
 ) -> SessionList:
-    wanted = SessionFilter(None, provider, since, until, subject)
+    sent_by: UUID | Literal["admin"] | None = (caller.developer_id or "admin") if own else None
+    wanted = SessionFilter(None, provider, since, until, subject, sent_by)
     page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
     return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 

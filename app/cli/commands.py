@@ -24,6 +24,7 @@ from app.cli import (
     query,
     remember,
     serve,
+    sessions,
     worker,
 )
 from app.cli.exits import FAILED, INTERRUPTED, exit_code
@@ -77,6 +78,7 @@ cli.add_typer(accounts.teams, name="teams")
 cli.add_typer(accounts.developers, name="developers")
 cli.add_typer(accounts.keys, name="keys")
 cli.add_typer(projects.projects, name="projects")
+cli.add_typer(sessions.sessions, name="sessions")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")

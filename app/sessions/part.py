@@ -26,6 +26,7 @@ from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.reader import SessionReader
+from app.sessions.stream import SessionStream
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -50,6 +51,7 @@ class SessionServices:
     catch_up: CatchUp
     backfill: Backfill
     reader: SessionReader
+    stream: SessionStream
 
 
 @asynccontextmanager
@@ -90,6 +92,7 @@ async def open_sessions(
             max_sessions=settings.worker.backfill_sessions,
         ),
         reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
+        stream=SessionStream(journal, browsing),
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 

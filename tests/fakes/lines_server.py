@@ -54,6 +54,7 @@ class LinesServer:
 def lines_server() -> Iterator[LinesServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._answer(lambda query, _: {"files": list(made.rows.values()), "next": None})

@@ -15,7 +15,7 @@ UNKNOWN = "the folder that its session worked in can't be told"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CaptureVerdict:
     """`private`: why it stays here, or None; the project and repository of the first folder otherwise."""
 
     private: str | None
@@ -29,15 +29,15 @@ class CaptureRules:
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, WorkPlace]] = {}
 
-    def judge(self, directories: Sequence[str]) -> Verdict:
+    def judge(self, directories: Sequence[str]) -> CaptureVerdict:
         """Judge by all the folders: one private folder keeps all of it here."""
         places = [self._place(each) for each in directories]
         if not places:
-            return Verdict(UNKNOWN)
+            return CaptureVerdict(UNKNOWN)
         for place in places:
             if place.private or not place.capture:
-                return Verdict(place.private or f"capture is off in {place.directory}")
-        return Verdict(None, places[0].project, places[0].repository)
+                return CaptureVerdict(place.private or f"capture is off in {place.directory}")
+        return CaptureVerdict(None, places[0].project, places[0].repository)
 
     def _place(self, directory: str) -> WorkPlace:
         now = time.monotonic()
