@@ -33,6 +33,15 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "cairn_template"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_client_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes what the user has set for Cairn's client."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_blocking_calls() -> Iterator[None]:
     """A blocking call in `app` on the event loop fails the test (files and sockets; not a lock that is free)."""

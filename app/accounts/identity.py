@@ -15,7 +15,7 @@ from app.accounts.names import project_name_of
 _SCP = re.compile(r"(?:[\w.+-]+@)?(?P<host>[\w.-]+\.[\w-]+|localhost|[\w-]{2,}):(?P<path>(?!//)\S+)")
 _HOME = re.compile(r"(?:/mnt/[a-z]|/?[a-zA-Z]:)?/(?:home|users|var/home|export/home)/[^/]+|/root|~", re.IGNORECASE)
 _TOOLS_WORKTREE = re.compile(r"(?P<before>.*?)/\.(?P<tool>[\w-]+)/worktrees?/(?P<first>[^/]+)(?:/(?P<second>[^/]+))?(?:/.*)?")
-_SIBLING = re.compile(r"(?P<root>.*/[^/]+?)(?:[._-]worktrees?)(?:/.*)?")
+_SIBLING = re.compile(r"(?P<root>.*/[^/]+?)(?:[._-]worktrees?)/.+")
 _INNER = re.compile(r"(?P<root>.*?)(?:/\.claude|/\.git)?/\.?worktrees?(?:/(?P<rest>.*))?", re.DOTALL)
 _GENERATED = re.compile(r"(?:[0-9a-f]{2,}|\d+|[0-9a-f-]{8,})", re.IGNORECASE)
 _ANYTHING = frozenset(

@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
 
 from app import clock
@@ -84,7 +84,22 @@ BODY: dict[str, Any] = {
         }
     },
 }
-Told = Annotated[str | None, Header(max_length=MAX_HEADER_CHARS)]
+IdeName = Annotated[Ide, Path(description="The IDE whose hook it is.", examples=["claude-code"])]
+GivenProject = Annotated[
+    str | None, Header(max_length=MAX_HEADER_CHARS, description="The session's project; precedes what was registered.", examples=["shop"])
+]
+GivenRepository = Annotated[
+    str | None,
+    Header(
+        max_length=MAX_HEADER_CHARS,
+        description="URL of the repository that the session works in.",
+        examples=["git@github.com:acme/shop.git"],
+    ),
+]
+GivenBranch = Annotated[str | None, Header(max_length=MAX_HEADER_CHARS, description="Its branch.", examples=["fix/pool"])]
+GivenDirectory = Annotated[
+    str | None, Header(max_length=MAX_HEADER_CHARS, description="Name of the folder that the session works in.", examples=["shop"])
+]
 
 
 @router.post(
@@ -99,12 +114,12 @@ Told = Annotated[str | None, Header(max_length=MAX_HEADER_CHARS)]
 async def receive(
     request: Request,
     caller: Reader,
-    ide: Ide,
+    ide: IdeName,
     *,
-    x_cairn_project: Told = None,
-    x_cairn_repository: Told = None,
-    x_cairn_branch: Told = None,
-    x_cairn_directory_name: Told = None,
+    x_cairn_project: GivenProject = None,
+    x_cairn_repository: GivenRepository = None,
+    x_cairn_branch: GivenBranch = None,
+    x_cairn_directory_name: GivenDirectory = None,
 ) -> Response:
     headers = (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name)
     told = (unquote(each).strip() or None if each else None for each in headers)

@@ -41,7 +41,8 @@ class JobReply(ResponseBody):
     attempts: int
     result: dict[str, Any] | None = Field(
         None,
-        description="Once the job is done: counts of what was read, skipped, redacted and learnt.",
+        description="Once the job is done: counts of what was read, skipped, redacted and learnt. `unknown`: kinds of records that this"
+        " version doesn't know.",
         examples=[
             {
                 "transcript": "session.jsonl",
@@ -49,7 +50,8 @@ class JobReply(ResponseBody):
                 "sessions": ["6b0c6a52-…"],
                 "lines": 412,
                 "events": {"new": 118, "known": 0},
-                "skipped": {"progress": 260},
+                "skipped": {"record: progress": 260, "record: hologram": 1},
+                "unknown": {"record: hologram": 1},
                 "problems": [{"locator": "L17", "reason": "not JSON"}],
                 "redactions": {"aws-access-key": 1},
                 "knowledge": {"new": 9, "merged": 1, "updated": 0, "withdrawn": 0, "known": 0},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -128,7 +128,8 @@ class PurgeReply(ResponseBody):
     "",
     status_code=202,
     summary="Ingest a transcript",
-    description="The body is streamed, and may have up to `server.max_upload_bytes`. A job reads it: the reply has its id.",
+    description="The body is streamed, and may have up to `server.max_upload_bytes`; compressed (gzip, zstd), it may unpack to as much. A"
+    " job reads it: the reply has its id.",
     openapi_extra=UPLOAD,
     responses=responses(400, 413),
 )
@@ -144,10 +145,13 @@ async def ingest(
     modified_at: Annotated[
         AwareDatetime | None, Query(description="Modification time of the file: the date of a session whose events have none.")
     ] = None,
+    directory: Annotated[
+        Plain | None, Query(max_length=4000, description="Folder that the sessions worked in, for those that don't tell it themselves.")
+    ] = None,
 ) -> Accepted:
     named = name or (unquote(x_filename) if x_filename else None)
     in_form, stream = await _transcript(request)
-    given = GivenTranscript(named or in_form or "transcript", project, format, modified_at)
+    given = GivenTranscript(named or in_form or "transcript", project, format, modified_at, directory)
     job = await services.sessions.intake.submit(caller, stream, given, limit=services.settings.server.max_upload_bytes)
     return Accepted(job_id=job)
 
@@ -183,10 +187,14 @@ async def list_sessions(
     subject: Annotated[
         Plain, Query(description="Only sessions with these words in title, file name or branch.", max_length=MAX_WORDS_CHARS)
     ] = "",
+    own: Annotated[
+        bool, Query(description="Only sessions that came with a key of this developer, or with the admin key if this is it.")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[UUID | None, Query(description="`next` of the previous page.")] = None,
 ) -> SessionList:
-    wanted = SessionFilter(None, provider, since, until, subject)
+    sent_by: UUID | Literal["admin"] | None = (caller.developer_id or "admin") if own else None
+    wanted = SessionFilter(None, provider, since, until, subject, sent_by)
     page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
     return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
 

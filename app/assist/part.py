@@ -11,8 +11,7 @@ from app.assist.hooks.hooks import Hooks
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
 from app.assist.session_context import SessionContexts
-from app.knowledge.briefing import ProjectBriefing
-from app.knowledge.reader import KnowledgeReader
+from app.knowledge.part import KnowledgeServices
 from app.part import Forget, Maintenance, Opened, Part
 from app.sessions.part import SessionServices
 from app.settings import Settings
@@ -29,23 +28,17 @@ class AssistServices:
 
 @asynccontextmanager
 async def open_assist(
-    settings: Settings,
-    *,
-    database: Database,
-    accounts: Accounts,
-    sessions: SessionServices,
-    knowledge: KnowledgeReader,
-    briefing: ProjectBriefing,
+    settings: Settings, *, database: Database, accounts: Accounts, sessions: SessionServices, knowledge: KnowledgeServices
 ) -> AsyncIterator[Opened[AssistServices]]:
     """Open the room over what knowledge and sessions tell of a project."""
-    contexts = SessionContexts(accounts=accounts, briefing=briefing, endings=sessions.endings)
-    origins = Origins(database, accounts)
+    contexts = SessionContexts(accounts=accounts, briefing=knowledge.briefing, endings=sessions.endings)
+    origins = Origins(database, accounts, sessions.journal)
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,
         served=ServedKnowledge(database),
         live=sessions.live,
-        knowledge=knowledge,
+        knowledge=knowledge.reader,
         contexts=contexts,
     )
     yield (

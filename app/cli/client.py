@@ -53,10 +53,11 @@ class ServerClient:
         project: str | None,
         format: str,  # noqa: A002
         modified_at: str | None = None,
+        directory: str | None = None,
     ) -> str:
         """Stream a transcript; return the id of the job that reads it."""
         headers = {"content-type": "application/octet-stream", "x-filename": quote(name.encode("utf-8", "replace"))}
-        params = _given({"project": project, "format": format, "modified_at": modified_at})
+        params = _given({"project": project, "format": format, "modified_at": modified_at, "directory": directory})
         return str((await self._ask("POST", "/v1/sessions", body=_from_thread(chunks), headers=headers, params=params))["job_id"])
 
     async def lines(self, path: str) -> AsyncIterator[Json]:

@@ -24,11 +24,13 @@ from app.cli import (
     query,
     remember,
     serve,
+    sessions,
     worker,
 )
 from app.cli.exits import FAILED, INTERRUPTED, exit_code
 from app.cli.ide import hook_command
 from app.cli.installation import is_light
+from app.cli.watch.command import watch
 from app.errors import CairnError
 
 
@@ -76,12 +78,14 @@ cli.add_typer(accounts.teams, name="teams")
 cli.add_typer(accounts.developers, name="developers")
 cli.add_typer(accounts.keys, name="keys")
 cli.add_typer(projects.projects, name="projects")
+cli.add_typer(sessions.sessions, name="sessions")
 cli.add_typer(budget.budget, name="budget")
 cli.add_typer(index.index, name="index")
 cli.add_typer(db.db, name="db")
 cli.command("connect")(connect.connect)
 cli.command("mcp")(mcp.mcp)
 cli.command("hook")(hook_command.hook)
+cli.command("watch")(watch)
 cli.command("pause")(pause.pause)
 cli.command("doctor")(doctor.doctor)
 

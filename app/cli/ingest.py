@@ -25,7 +25,10 @@ def ingest(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="PATH", help="Files or folders. Default: where Claude Code, Codex and SpecStory keep their sessions.", exists=True
+            metavar="PATH",
+            help="Files or folders, also compressed (.zst, .gz). Default: where Claude Code, Codex, SpecStory, aider, Cline and Roo Code"
+            " keep their sessions.",
+            exists=True,
         ),
     ] = None,
     project: Annotated[
@@ -45,7 +48,9 @@ def ingest(
     found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
     if not found:
         typer.echo(
-            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt). Name other files or folders: cairn ingest PATH…", err=True
+            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz). Name other files or folders:"
+            " cairn ingest PATH…",
+            err=True,
         )
         raise typer.Exit(FAILED)
     sent = asyncio.run(_send(found, format, team))
@@ -92,6 +97,11 @@ def show(sent: Sequence[Sent]) -> None:
         for each in sent:
             kinds.update((each.result or {}).get("skipped", {}))
         out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
+    if unknown := sum((Counter((each.result or {}).get("unknown", {})) for each in sent), Counter[str]()):
+        kinds_told = ", ".join(f"{count} {reason}" for reason, count in unknown.most_common(REASONS_SHOWN))
+        out.print(
+            plain(f"Not known to this version: {kinds_told}. If something is missing, update Cairn and send the files again.", "yellow")
+        )
     refused = [each for each in sent if each.error is not None and _is_error(each)]
     for each in refused[:REASONS_SHOWN]:
         out.print(plain(f"{each.found.path}: {each.error}", "red"))
@@ -132,12 +142,13 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     """Return the files in the known places, once the user has confirmed."""
     import sys
 
-    from app.cli.discover import FoundFile, agent_folders, project_of
+    from app.cli.discover import FoundFile, agent_folders, directory_of
 
     places = agent_folders()
     if not places:
         typer.echo(
-            "cairn: no sessions in .specstory/history, ~/.claude/projects or ~/.codex/sessions. Name files: cairn ingest PATH…",
+            "cairn: no sessions of SpecStory or aider in this folder, and none of Claude Code (~/.claude/projects), Codex"
+            " (~/.codex/sessions), Cline or Roo Code. Name files: cairn ingest PATH…",
             err=True,
         )
         raise typer.Exit(FAILED)
@@ -151,7 +162,7 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
             raise typer.Exit(USAGE)
         typer.confirm("Send all of it to Cairn? (secrets are redacted before anything is stored)", abort=True, err=True)
     files = [file for place in places for file in place.files]
-    return [FoundFile(file, project or project_of(file.resolve()), named=False) for file in files]
+    return [FoundFile(file, project, directory_of(file.resolve()), named=False) for file in files]
 
 
 def _list(places: Sequence[AgentFolder]) -> None:

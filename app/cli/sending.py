@@ -71,7 +71,12 @@ async def _send_one(client: ServerClient, found: FoundFile, format: str, share: 
     try:
         with file:
             job = await client.upload(
-                _chunks(first, file, share), name=found.path.name, project=found.project, format=format, modified_at=_modified_at(file)
+                _chunks(first, file, share),
+                name=found.path.name,
+                project=found.project,
+                format=format,
+                modified_at=_modified_at(file),
+                directory=found.directory,
             )
         done = await _wait_for_job(client, job, share)
     except ServerRefused as error:

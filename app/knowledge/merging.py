@@ -30,6 +30,8 @@ CERTAIN = 0.99
 MIN_COPIED_CHARS = 80
 """From this length on, equal words under an id made from them are a copy; shorter rules are repeated to the letter."""
 _UUID, _DIGEST = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE), re.compile(r"[0-9a-f]{24}")
+_CALL = re.compile(r"[a-z]{2,10}_(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{20,}")
+"""A tool call's id as model providers give it (`toolu_01…`, `call_…`): as unique as a UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,9 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
 def _original(row: AnyRow) -> object:
     """Return what identifies the original of a piece of evidence: a copied session, or a fork's replayed part, confirms nothing.
 
-    A UUID as event id is unique to its record. An id hashed from the words is equal wherever they are said; there, length tells a copy from
-    a repetition, since people repeat a rule to the letter, but not a paragraph.
+    A UUID as event id is unique to its record, a provider's id of a tool call to its call. An id hashed from the words is equal wherever
+    they are said; there, length tells a copy from a repetition, since people repeat a rule to the letter, but not a paragraph.
     """
-    is_uuid, is_digest = _UUID.match(row.event_id), _DIGEST.match(row.event_id)
-    copied = is_uuid or (is_digest and len(row.excerpt) >= MIN_COPIED_CHARS)
+    is_unique, is_digest = _UUID.match(row.event_id) or _CALL.match(row.event_id), _DIGEST.match(row.event_id)
+    copied = is_unique or (is_digest and len(row.excerpt) >= MIN_COPIED_CHARS)
     return row.event_id if copied else row.id

@@ -7,10 +7,10 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import CairnError, InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
+from app.errors import CairnError, InvalidInput, NotFound, NotPermitted, TooLarge, Unavailable, Unreadable
 from app.settings import WorkerSettings
 
-FINAL = (InvalidInput, NotFound, TooLarge, Unreadable)
+FINAL = (InvalidInput, NotFound, NotPermitted, TooLarge, Unreadable)
 """Errors that a retry cannot resolve."""
 _OURS = str(Path(__file__).resolve().parents[1])
 

@@ -61,9 +61,8 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
     database, accounts, outbox, queue = storage.database, account_services.accounts, queue_services.outbox, queue_services.queue
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
-    # Before the door to models: it hears what calls that end late cross.
     watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
-    limits = await rooms.open(open_limits(settings, role))  # before the door: calls that end late are still counted
+    limits = await rooms.open(open_limits(settings, role))  # both before the door: they hear of calls that end late
     inference = await rooms.open(
         open_inference(
             settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Text, Uuid, and_, bindparam, column, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.late import RESULT, brings_result, result
+from app.sessions.late import RESULT, brings_result, brings_usage, result
 from app.sessions.provisional import ADOPT, LINK, Twins, adoption, find_twins, link
 from app.sessions.redacted import Storable
 from app.sessions.tables import EventRow, SessionRow
@@ -38,7 +38,7 @@ class EventBatch:
 class Appended:
     """Counts of one append. `known`: events that were there already; `redactions`: secrets removed, by kind.
 
-    `updated`: tool calls that received a late result, provisional events that were adopted, and a last turn completed after a growing
+    `updated`: events that received a late result or usage, provisional events that were adopted, and a last turn completed after a growing
     file had cut it off.
     """
 
@@ -145,10 +145,10 @@ def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: St
             session.take(each.row)
             done.new += 1
             done.redactions.update(each.secrets)
-        elif brings_result(before, each.row):
-            batch.late.append(result(addition.session_id, each.row, session.revision))
+        elif (of_call := brings_result(before, each.row)) or brings_usage(before, each.row):
+            batch.late.append(result(addition.session_id, each.row, session.revision, of_call=of_call))
             done.updated += 1
-            done.redactions.update(each.result_secrets)
+            done.redactions.update(each.result_secrets if of_call else Counter())
         else:
             done.known += 1
     session.redactions.update(done.redactions)
@@ -260,6 +260,7 @@ _KNOWN = select(
     EventRow.event_id,
     EventRow.tool_name,
     EventRow.outcome,
+    EventRow.input_tokens,
     (func.coalesce(EventRow.tool_output, "") == "").label("no_output"),
 ).where(tuple_(EventRow.session_id, EventRow.event_id).in_(select(_pairs.c.session_id, _pairs.c.event_id)))
 _TOUCH = (

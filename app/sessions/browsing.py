@@ -84,16 +84,27 @@ class SessionBrowsing:
         async with self._database.begin() as connection:
             return await _stretch(connection, session_id, after, limit, max_chars)
 
+    async def changed(self, session_id: UUID, until: int, *, after: int, limit: int, max_chars: int) -> Sequence[tuple[int, Event]]:
+        """Return the first events up to the seq `until` that were filled in after the revision `after`, in order."""
+        query = _cut_events(max_chars).where(EventRow.session_id == session_id, EventRow.seq <= until, EventRow.changed > after)
+        rows = await self._database.read(rows_of(query.order_by(EventRow.seq).limit(limit)))
+        return [(row.seq, event_of(row)) for row in rows]
+
 
 async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> EventPage:
+    query = _cut_events(max_chars).where(EventRow.session_id == session_id, EventRow.seq > after).order_by(EventRow.seq)
+    rows = (await connection.execute(query.limit(limit + 1))).all()
+    events = [(row.seq, event_of(row)) for row in rows[:limit]]
+    return EventPage(events, earlier=bool(events) and events[0][0] > 1, later=len(rows) > limit)
+
+
+def _cut_events(max_chars: int) -> Select[*tuple[Any, ...]]:
+    """Select events, each text cut."""
     cut = {name: func.left(getattr(EventRow, name), max_chars).label(name) for name in ("text", "tool_input")}
     output = func.right(EventRow.tool_output, max_chars).label("output")
     names = [column.name for column in EventRow.__table__.c if column.name not in UNREAD]
     columns = [cut.get(name, EventRow.__table__.c[name]) for name in names]
-    query = select(*columns, output).where(EventRow.session_id == session_id, EventRow.seq > after).order_by(EventRow.seq)
-    rows = (await connection.execute(query.limit(limit + 1))).all()
-    events = [(row.seq, event_of(row)) for row in rows[:limit]]
-    return EventPage(events, earlier=bool(events) and events[0][0] > 1, later=len(rows) > limit)
+    return select(*columns, output)
 
 
 def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
@@ -102,6 +113,9 @@ def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
         query = query.where(SessionRow.project_id == wanted.project_id)
     if wanted.provider is not None:
         query = query.where(SessionRow.provider == wanted.provider)
+    if wanted.sent_by is not None:
+        by_admin = wanted.sent_by == "admin"
+        query = query.where(SessionRow.developer_id.is_(None) if by_admin else SessionRow.developer_id == wanted.sent_by)
     began = func.coalesce(SessionRow.started_at, SessionRow.file_dated_at, SessionRow.ended_at)
     if wanted.since is not None:
         query = query.where(began >= in_utc(wanted.since, "since"))

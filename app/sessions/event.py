@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.errors import InvalidInput
 
-Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "generic"]
+Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "cline", "generic"]
 GivenFormat = Literal["auto", Format]
 """The formats that a caller may give; auto: recognised by content."""
 Role = Literal["user", "assistant", "tool", "system"]
@@ -78,6 +78,8 @@ class SessionHeader:
     `provider` is the agent's name (`claude-code`, `cursor`, `codex`, `aider` …), `external_id` the agent's id of the session.
     If the transcript has them: `directory` is the working folder, `repository` its URL, `branch` and `commit` those at the start.
     `title_given`: somebody chose the title; it takes precedence over one derived from the first prompt.
+    `formerly`: (provider, external id) under which an older Cairn, or an earlier state of the file, stored this session; `opens_with` is
+    then the id of its first prompt (None: it has none), by which it is recognised.
     """
 
     provider: str
@@ -91,6 +93,8 @@ class SessionHeader:
     agent_version: str | None = None
     model: str | None = None
     title_given: bool = False
+    formerly: tuple[tuple[str, str], ...] = ()
+    opens_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,34 @@ class GivenEvent:
 
 @dataclass(frozen=True, slots=True)
 class GivenTranscript:
-    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked."""
+    """A transcript as it is sent. `name`: its file's, for citations; `project` None: its sessions tell it, by where they worked.
+
+    `directory`: where that was, for sessions that don't say so.
+    """
 
     name: str
     project: str | None = None
     format: GivenFormat = "auto"
     modified_at: datetime | None = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPiece:
+    """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
+
+    `repository`: the URL of the repository that its sessions worked in, where the transcript doesn't say.
+    """
+
+    source: str
+    name: str
+    data: bytes
+    offset: int
+    end: bool = False
+    format: GivenFormat = "auto"
+    project: str | None = None
+    modified_at: datetime | None = None
+    repository: str | None = None
 
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:

@@ -6,34 +6,34 @@ Every step is idempotent: a job killed at any point and run again leaves the sam
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.errors import NotFound, UnknownFormat
+from app.errors import NotFound, NotPermitted, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
 from app.queue.jobs import Done, Job, NewJob, Progress, Queue
 from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.event import Event, GivenTranscript, SessionHeader
+from app.sessions.file_dates import date_in
 from app.sessions.formats import ParseTally, parse
-from app.sessions.formats.values import plausible_time
 from app.sessions.journal import Journal
 from app.sessions.placing import project_of
 from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
-from app.sessions.session import FACTS
+from app.sessions.renaming import former_headers, rename_former
+from app.sessions.runs import merged_header, runs_of
 from app.sessions.uploads import Upload, Uploads
 from app.settings import SessionsSettings
 from app.storage.database import Database
 from app.storage.generator_thread import through_thread
+from app.telemetry import metrics
 
 INGEST = "ingest"
 EVENTS_PER_BATCH, CHARS_PER_BATCH = 500, 2_000_000
@@ -41,10 +41,6 @@ SESSIONS_AT_ONCE = 3
 READ_SHARE, PROJECT_SHARE = 0.5, 0.45
 """Shares of a job's progress (in bytes of the upload) for reading and for projecting; the rest is indexing."""
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
-
-
-_DAY, _CLOCK = r"(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])", r"([01]\d|2[0-3])[-:_.h]?([0-5]\d)(?:[-:_.m]?([0-5]\d))?"
-_DATED = re.compile(rf"(?<!\d){_DAY}(?:[T_ -]+{_CLOCK})?(?!\d)")
 
 
 class _NotAdmitted(Exception):
@@ -110,8 +106,11 @@ class Intake:
         """Run the job behind `submit`: journal the upload and project the sessions it touched. When done, they are searchable."""
         upload = await self._uploads.get(UUID(job.payload["upload_id"]))
         reading = await self._read(job, upload, progress)
+        metrics.unknown_records(upload.format, reading.tally.unknown)
         if not reading.sessions and not reading.refused:
             raise UnknownFormat(_unreadable_message(upload, reading))
+        if not reading.sessions and all(why == ANOTHERS for why, _ in reading.refused):
+            raise NotPermitted(_anothers_message(upload, len(reading.refused)))
         done = await self._project_all(upload, list(reading.sessions), progress)
         await self._catch_up.drain(done)
         await progress(upload.bytes, upload.bytes)
@@ -166,8 +165,8 @@ class Intake:
             max_size=CHARS_PER_BATCH,
         )
         async for batch in parsed:
-            for found, events in _runs(batch):
-                header = found if header is None else _merged(header, found)
+            for found, events in runs_of(batch):
+                header = found if header is None else merged_header(header, found)
                 if not events:
                     continue
                 if header is not None:
@@ -205,6 +204,10 @@ class Intake:
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
         """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
+            if header.directory is None and header.repository is None:
+                header = replace(header, directory=upload.directory)
+            if header.formerly:
+                await rename_former(connection, upload.team_id, upload.developer_id, header)
             project_id = await project_of(connection, self._accounts, upload.team_id, header, upload.project)
             session_id = await self._journal.open(
                 connection,
@@ -215,8 +218,9 @@ class Intake:
                 transcript=upload.transcript,
                 file_dated_at=date_in(upload.transcript) or upload.modified_at,
             )
-            if await self._journal.purged_since(connection, upload.team_id, header, upload.created_at):
-                raise _NotAdmitted(PURGED)
+            for named in (header, *former_headers(header)):
+                if await self._journal.purged_since(connection, upload.team_id, named, upload.created_at):
+                    raise _NotAdmitted(PURGED)
             if not await self._journal.may_add(connection, session_id, upload.developer_id):
                 raise _NotAdmitted(ANOTHERS)
             if session_id not in reading.sessions:
@@ -224,42 +228,19 @@ class Intake:
             return session_id
 
 
-def date_in(name: str) -> datetime | None:
-    """Return the date, and the time if given, in a file's name; None if it has no plausible one."""
-    for found in _DATED.finditer(name):
-        year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
-        try:
-            return plausible_time(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
-        except ValueError:
-            continue
-    return None
-
-
-def _merged(header: SessionHeader, later: SessionHeader | None) -> SessionHeader:
-    """Merge two headers of a session that has no events yet: the first one's facts, gaps filled from the second."""
-    if later is None or (later.provider, later.external_id) != (header.provider, header.external_id):
-        return later or header
-    filled = {name: getattr(header, name) or getattr(later, name) for name in ("title", "started_at", *FACTS)}
-    if later.title_given:
-        filled["title"] = later.title
-    return replace(later, **filled, title_given=header.title_given or later.title_given)
-
-
-def _runs(batch: Sequence[SessionHeader | Event]) -> list[tuple[SessionHeader | None, list[Event]]]:
-    """Split a batch at its headers into (header or None if the previous session continues, events)."""
-    runs: list[tuple[SessionHeader | None, list[Event]]] = [(None, [])]
-    for each in batch:
-        if isinstance(each, SessionHeader):
-            runs.append((each, []))
-        else:
-            runs[-1][1].append(each)
-    return runs
-
-
 def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:
     """Explain why no session could be read from a transcript."""
     why = f" The first problem, at {(first := reading.tally.problems[0])[0]}: {first[1]}" if reading.tally.problems else ""
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
+
+
+def _anothers_message(upload: Upload, sessions: int) -> str:
+    """Explain that nothing of a transcript was stored, because others had sent its sessions."""
+    what = "The session" if sessions == 1 else f"Each of the {sessions} sessions"
+    return (
+        f"{what} in {upload.transcript} is another developer's: who sends a session first is the one who adds to it. Nothing of the file"
+        " was stored. Let them send it, or send it with the admin key."
+    )
 
 
 def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, object]) -> dict[str, object]:
@@ -273,6 +254,7 @@ def _report(upload: Upload, reading: TranscriptReading, projected: dict[str, obj
         "lines": reading.tally.lines,
         "events": {"new": reading.new, "known": reading.known},
         "skipped": dict(reading.tally.skipped),
+        "unknown": dict(reading.tally.unknown),
         "problems": [{"locator": locator, "reason": reason} for locator, reason in reading.tally.problems],
         "redactions": dict(reading.redactions),
         **projected,

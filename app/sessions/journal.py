@@ -100,6 +100,14 @@ class Journal:
         query = select(SessionRow.id).where(SessionRow.id == session_id, theirs)
         return developer_id is None or await connection.scalar(query) is not None
 
+    async def is_anothers(self, team_id: UUID, header: SessionHeader, developer_id: UUID | None) -> bool:
+        """Tell whether the session of this header is in the journal as another developer's. None: an admin, to whom all are open."""
+        provider, external_id = _identity(header)
+        same = and_(SessionRow.team_id == team_id, SessionRow.provider == provider, SessionRow.external_id == external_id)
+        query = select(SessionRow.id).where(same, SessionRow.developer_id != developer_id)
+        async with self._database.begin() as connection:
+            return developer_id is not None and await connection.scalar(query) is not None
+
     async def storable(self, events: Sequence[Event]) -> list[Storable]:
         """Redact and cut the events, each id once; in a thread if the text is long."""
         if size(events) <= INLINE_CHARS:

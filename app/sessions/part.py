@@ -18,6 +18,7 @@ from app.sessions.browsing import SessionBrowsing
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.endings import SessionEndings
+from app.sessions.following import TranscriptFollower
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
 from app.sessions.live import LiveIntake
@@ -25,6 +26,7 @@ from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.reader import SessionReader
+from app.sessions.stream import SessionStream
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -39,6 +41,7 @@ class SessionServices:
     journal: Journal
     intake: Intake
     live: LiveIntake
+    follower: TranscriptFollower
     browsing: SessionBrowsing
     endings: SessionEndings
     purge: Purge
@@ -48,6 +51,7 @@ class SessionServices:
     catch_up: CatchUp
     backfill: Backfill
     reader: SessionReader
+    stream: SessionStream
 
 
 @asynccontextmanager
@@ -72,6 +76,7 @@ async def open_sessions(
             catch_up=catch_up,
         ),
         live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
         browsing=browsing,
         endings=SessionEndings(database),
         purge=Purge(database, journal, queue, projections, parts=parts),
@@ -87,6 +92,7 @@ async def open_sessions(
             max_sessions=settings.worker.backfill_sessions,
         ),
         reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
+        stream=SessionStream(journal, browsing),
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 
@@ -103,6 +109,7 @@ def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part
         gauges=[behind],
         maintenance=[
             Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),
+            Maintenance("followed", made.follower.sweep),
             Maintenance("purges", partial(made.journal.sweep, 2 * upload_ttl_hours)),
         ],
     )

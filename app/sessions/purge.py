@@ -19,7 +19,7 @@ from app.sessions.session import Session
 from app.sessions.uploads import JOB_FIELD, UNNAMED, discard_uploads, forget_names, uploads_named
 from app.storage.database import Database
 
-WITHHELD: dict[str, object] = {"transcript": UNNAMED, "skipped": {}, "problems": []}
+WITHHELD: dict[str, object] = {"transcript": UNNAMED, "skipped": {}, "unknown": {}, "problems": []}
 """Replacement for the fields of a job's result that describe its file."""
 NOBODY = uuid4()
 

@@ -34,14 +34,14 @@ class Storable:
 
 
 def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
-    """Redact the events, each id once: a repeated event can only add the result that its tool call lacked.
+    """Redact the events, each id once: a repeated event can only add the usage, or the result of its tool call, that it lacked.
 
     What Cairn itself served is taken out first (`served`), whichever way the events came.
     """
     folded: dict[str, Event] = {}
     for event in map(without_served, events):
         first = folded.get(event.id)
-        folded[event.id] = event if first is None else _with_result(first, event)
+        folded[event.id] = event if first is None else replace(_with_result(first, event), usage=first.usage or event.usage)
     return [_storable(event, max_chars) for event in folded.values()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 FACTS = ("directory", "repository", "branch", "commit", "agent_version", "model")
@@ -66,6 +67,7 @@ class CitedSession:
 class SessionFilter:
     """Conditions on the sessions to list. `provider`: the agent that wrote the transcript. `title_words`: words that must all occur
     in the title, the file's name or the branch. `since`, `until`: start time, half-open; a session without any time matches no period.
+    `sent_by`: the developer who sent it first; "admin": sent with the admin key.
     """
 
     project_id: UUID | None = None
@@ -73,3 +75,4 @@ class SessionFilter:
     since: datetime | None = None
     until: datetime | None = None
     title_words: str = ""
+    sent_by: UUID | Literal["admin"] | None = None

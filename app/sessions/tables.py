@@ -31,6 +31,7 @@ class UploadRow(Base):
     state: Mapped[str] = mapped_column(server_default="receiving")
     bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     modified_at: Mapped[datetime | None]
+    directory: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 
@@ -42,6 +43,26 @@ class UploadChunkRow(Base):
     upload_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class FollowedRow(Base):
+    """The journalled length of a developer's growing transcript (`owner_id`; an admin's: the team), by the client's name of its file.
+
+    `tail`: hash of the last bytes before `offset`, by which a client sees that the file was written anew. `ended`: its last line and calls
+    without a result are journalled too. `created_at`: a session purged since then is not read again from this file.
+    """
+
+    __tablename__ = "followed_transcripts"
+    __table_args__ = (Index("ix_followed_transcripts_updated_at", "updated_at"),)
+
+    owner_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    offset: Mapped[int] = mapped_column(BigInteger)
+    tail: Mapped[str]
+    ended: Mapped[bool]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[CreatedAt]
 
 
 class SessionRow(Base):

@@ -25,6 +25,7 @@ from app.sessions.event import Format, GivenFormat, GivenTranscript
 from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.values import plausible_time
 from app.sessions.tables import UploadChunkRow, UploadRow
+from app.sessions.unpacking import unpacked
 from app.storage.database import Database
 
 T = TypeVar("T")
@@ -42,7 +43,10 @@ JOB_FIELD = "upload_id"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A complete upload. `created_at`: when its last chunk arrived; `modified_at`: the file's modification time, if the client sent it."""
+    """A complete upload. `created_at`: when its last chunk arrived; `modified_at`: the file's modification time, if the client sent it.
+
+    `directory`: the folder that its sessions worked in, where they don't say so themselves and the client knows it.
+    """
 
     id: UUID
     team_id: UUID
@@ -52,6 +56,7 @@ class Upload:
     format: Format
     bytes: int
     modified_at: datetime | None
+    directory: str | None
     created_at: datetime
 
 
@@ -73,6 +78,7 @@ class Uploads:
     ) -> T:
         """Store a stream chunk by chunk, each in its own short transaction, so that a slow client holds no connection.
 
+        A compressed stream is unpacked on the way: `limit` counts what it unpacks to.
         `complete` runs in the last transaction. Raises InvalidInput or UnknownFormat if the stream is empty or no transcript, TooLarge once
         `limit` bytes are exceeded, Unreadable if the client stalls. On any error the upload is deleted.
         """
@@ -84,6 +90,7 @@ class Uploads:
             "developer_id": requester.developer_id,
             "project": given.project,
             "modified_at": plausible_time(given.modified_at),
+            "directory": given.directory and redact(given.directory).text,
             "transcript": redact(base_name(given.name)).text,  # the job's result tells it
         }
         try:
@@ -135,7 +142,7 @@ class Uploads:
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: GivenFormat, limit: int) -> None:
         """Receive the whole stream, chunk by chunk."""
         size = seq = 0
-        async with aclosing(_chunked(stream)) as chunks:
+        async with aclosing(unpacked(_heard(stream), limit=limit)) as plain, aclosing(_chunked(plain)) as chunks:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
@@ -213,13 +220,19 @@ async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values:
 async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Regroup pieces of any size into chunks of CHUNK_BYTES; the last is shorter."""
     held = bytearray()
-    while (piece := await _next(stream)) is not None:
+    async for piece in stream:
         held += piece
         while len(held) >= CHUNK_BYTES:
             yield bytes(held[:CHUNK_BYTES])
             del held[:CHUNK_BYTES]
     if held:
         yield bytes(held)
+
+
+async def _heard(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the stream's pieces. Raises Unreadable if the client stalls."""
+    while (piece := await _next(stream)) is not None:
+        yield piece
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes | None:

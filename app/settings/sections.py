@@ -340,7 +340,7 @@ class McpSettings(Section):
 class HooksSettings(Section):
     """Bounds of what IDEs' hooks are given."""
 
-    min_score: float = Field(0.3, ge=0, le=1, description="score that the best result must have for a prompt to be given anything")
+    min_score: float = Field(0.35, ge=0, le=1, description="score that the best passage must have for a prompt to be given anything")
     timeout_seconds: float = Field(
         2, gt=0, le=25, description="seconds that a search for a prompt or a session's start may take; then nothing is given"
     )

@@ -146,6 +146,12 @@ hook_prompts = _counter(
     "Prompts that hooks told, by what they were given: given, nothing_relevant, nothing_asked, failed (the search failed or was too slow).",
     "outcome",
 )
+unknown_records = _counter(
+    "cairn_transcript_unknown_records",
+    "Records of transcripts read by this process whose kind this version doesn't know, by format and kind: the agent's format has changed.",
+    "format",
+    "type",
+)
 redactions = _counter("cairn_redactions", "Secrets redacted by this process, by kind of secret.", "kind")
 projection_sessions = _gauge(
     "cairn_projection_sessions",

@@ -16,7 +16,10 @@ from app.telemetry.registry import OTHER
 REGISTRY = measures.MEASURES.registry
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_DEVELOPERS = 50
+MAX_UNKNOWN_TYPES = 100
+"""Kinds of unknown records shown by name: they come from transcripts, so what comes after them is counted as OTHER."""
 JOB_STATES = ("queued", "running", "done", "failed")
+_unknown_types: set[tuple[str, str]] = set()
 _UP = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 
 
@@ -37,6 +40,14 @@ def set_connections(*, keyed: int, unkeyed: int) -> None:
 def live_events(*, accepted: int, duplicates: int) -> None:
     measures.live_events.labels("accepted").inc(accepted)
     measures.live_events.labels("duplicate").inc(duplicates)
+
+
+def unknown_records(format: str, kinds: Mapping[str, int]) -> None:  # noqa: A002 - the contract's word
+    """Count records whose kind no parser knows, by kind, as a parse report names them."""
+    for kind, count in kinds.items():
+        if (format, kind) not in _unknown_types and len(_unknown_types) < MAX_UNKNOWN_TYPES:
+            _unknown_types.add((format, kind))
+        measures.unknown_records.labels(format, kind if (format, kind) in _unknown_types else OTHER).inc(count)
 
 
 def redacted(kinds: Mapping[str, int]) -> None:

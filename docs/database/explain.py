@@ -40,6 +40,8 @@ insert into events (session_id, seq, event_id, role, kind, text, locator)
   select md5('session' || (1 + n / 20))::uuid, 1 + n % 20, 'e' || n, 'user', 'prompt', 'text ' || n, 'L' || n from generate_series(0, 30000) n;
 update events set changed = 2 where seq = 7;
 update events set text_hash = hashtext(text), provisional = case when seq = 9 then event_id end;
+insert into followed_transcripts (owner_id, source, team_id, "offset", tail, ended, updated_at)
+  select md5('developer' || n % 20)::uuid, 'f' || n, md5('team1')::uuid, n, 't', true, now() - n * interval '1 hour' from generate_series(1, 3000) n;
 insert into projection_checkpoints (session_id, projection, version, seq, revision, parked)
   select md5('session' || n)::uuid, 'items', '1', 20, 1, case when n % 300 = 0 then 'It failed.' end from generate_series(1, 3000) n;
 insert into knowledge (id, team_id, project_id, type, intent, title, text, confidence, freshness, embedding, embedding_model, created_at, last_seen_at)
@@ -312,6 +314,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_events_text_hash": (
         "A prompt or reply of the same words, which a hook or a transcript told before (partial).",
         "select seq from events where session_id = md5('session7')::uuid and text_hash in (hashtext('text 121'), hashtext('text 122'))",
+    ),
+    "pk_followed_transcripts": (
+        "How far a developer's growing transcripts are journalled.",
+        "select source, \"offset\" from followed_transcripts where owner_id = md5('developer7')::uuid and source > '' order by source limit 9",
+    ),
+    "ix_followed_transcripts_updated_at": (
+        "The sweep of the offsets of files that have long not grown.",
+        "delete from followed_transcripts where updated_at < now() - interval '400 days'",
     ),
     "ix_uploads_created_at": (
         "The sweep of what waited too long.",

@@ -121,6 +121,8 @@ class Hooks:
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS)
+                if len(context.text) > prompts.MAX_CHARS:  # words of another kind than most have more characters a token
+                    context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS // 3)
                 await self._served.note(origin.id, [each.id for each in context.items], "session-start")
         except (CairnError, TimeoutError) as error:
             log.warning("hooks.not_given", code=error.code if isinstance(error, CairnError) else "too_slow")

@@ -23,6 +23,7 @@ from app.assist.tables import HookSessionRow
 from app.errors import NotPermitted
 from app.sessions.event import SessionHeader
 from app.sessions.hook_payloads import Hook
+from app.sessions.journal import Journal
 from app.sessions.redacted import address, identity, short
 from app.sessions.session import Session
 from app.storage.database import Database, rows_of
@@ -68,8 +69,9 @@ class Origin:
 class Origins:
     """Registers sessions and resolves their projects."""
 
-    def __init__(self, database: Database, accounts: Accounts) -> None:
+    def __init__(self, database: Database, accounts: Accounts, journal: Journal) -> None:
         self._database = database
+        self._journal = journal
         self._accounts = accounts
         self._known: cachebox.TTLCache[tuple[UUID, str, str], Origin] = cachebox.TTLCache(KNOWN_SESSIONS, KNOWN_SECONDS)
         self._projects: cachebox.TTLCache[tuple[UUID, str], str] = cachebox.TTLCache(KNOWN_SESSIONS, KNOWN_SECONDS)
@@ -84,6 +86,8 @@ class Origins:
         key = (requester.team_id, hook.ide, identity(hook.session))
         known = self._known.get(key) or await self._find(key)
         if known is not None and not requester.is_admin and known.developer_id not in {None, requester.developer_id}:
+            raise _anothers()
+        if given.tells and known is None and await self._journal.is_anothers(requester.team_id, hook.header, requester.developer_id):
             raise _anothers()
         if given.tells and (known is None or hook.moment == "session_start"):
             known = await self._register(requester, key, hook, given)

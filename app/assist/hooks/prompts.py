@@ -27,6 +27,8 @@ SEARCHED_TOKENS = 1_400
 """Tokens of the results to choose from: a third may be items, and most of those are left out."""
 MIN_ITEM_SCORE = 0.5
 """Score of an item that is given; it is another scale than the passages', whose best one has the probability that it answers."""
+ID_TOKENS = 32
+"""Tokens of an entry's id in the marker, at most, with what joins two entries."""
 MIN_ENTRY_TOKENS = 40
 """A rest of the budget that is smaller holds no entry."""
 TITLE_CHARS = 120
@@ -65,18 +67,20 @@ def compose(results: Sequence[Result], *, max_tokens: int = MAX_TOKENS, max_char
     """Render the results, as many as fit."""
     lines: list[str] = []
     taken: list[Result] = []
-    while len(taken) < len(results):
-        result = results[len(taken)]
-        room = max_tokens - tokens_of(_wrapped([*lines, ""], [*taken, result])) - 4
+    text, spent = "", tokens_of(_wrapped((), ()))
+    for result in results:
+        room = max_tokens - spent - ID_TOKENS
         if room < MIN_ENTRY_TOKENS:
             break
         line = _entry(result, room)
-        text = _wrapped([*lines, line], [*taken, result])
-        if len(text) > max_chars or tokens_of(text) > max_tokens:
+        longer = _wrapped([*lines, line], [*taken, result])
+        tokens = tokens_of(longer)
+        if len(longer) > max_chars or tokens > max_tokens:
             break
+        text, spent = longer, tokens
         lines.append(line)
         taken.append(result)
-    return PromptKnowledge(_wrapped(lines, taken), tuple(each.id for each in taken)) if taken else NOTHING
+    return PromptKnowledge(text, tuple(each.id for each in taken)) if taken else NOTHING
 
 
 def _entry(result: Result, max_tokens: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from app import clock
 from app.assist.tables import ServedKnowledgeRow
@@ -29,8 +31,10 @@ class ServedKnowledge:
             return set(await connection.scalars(query))
 
     async def note(self, origin_id: UUID, ids: Collection[UUID], way: Way) -> None:
-        """Note what a session is given now."""
+        """Note what a session is given now; nothing of one that was purged meanwhile."""
         rows = [{"hook_session_id": origin_id, "knowledge_id": each, "way": way, "at": clock.now()} for each in dict.fromkeys(ids)]
-        if rows:
+        if not rows:
+            return
+        with suppress(IntegrityError):
             async with self._database.begin() as connection:
                 await connection.execute(upsert(ServedKnowledgeRow).on_conflict_do_nothing(), rows)

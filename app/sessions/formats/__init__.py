@@ -8,22 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
+from app.sessions.formats import aider, claude_code, cline, codex, cursor, generic, specstory
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
-from app.sessions.formats.lines import decoded_lines
+from app.sessions.formats.images import without_data
+from app.sessions.formats.lines import Paused, decoded_lines
 from app.sessions.formats.tally import ParseTally
 from app.settings import SessionsSettings
 
-__all__ = ["HEAD_BYTES", "ParseTally", "check_text", "detect", "parse"]
+__all__ = ["HEAD_BYTES", "RESUMED", "ParseTally", "check_text", "detect", "parse", "parse_growing"]
 
 _PARSERS = {
     "aider": aider.parse,
     "claude-code": claude_code.parse,
     "codex": codex.parse,
     "cursor": cursor.parse,
-    "generic": generic.parse,
     "specstory": specstory.parse,
 }
+_DOCUMENTS = {"cline": cline.parse, "generic": generic.parse_any}
+"""Formats that may be one JSON document: their parsers take the bytes, not lines."""
+
+RESUMED = {"claude-code": claude_code.parse, "codex": codex.parse}
+"""Formats whose readers go on where a growing file ended. Of others a file is read whole each time."""
 
 
 def parse(
@@ -34,7 +39,25 @@ def parse(
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
-    if format == "generic":
-        yield from generic.parse_any(chunks, limits=limits, tally=tally)
-        return
-    yield from _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    if format in _DOCUMENTS:
+        found = _DOCUMENTS[format](chunks, limits=limits, tally=tally)
+    else:
+        found = _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)
+    for each in found:
+        if not isinstance(each, Paused):
+            yield without_data(each) if isinstance(each, Event) else each
+
+
+def parse_growing(
+    chunks: Iterator[bytes],
+    *,
+    format: Format,  # noqa: A002 - the contract's word
+    limits: SessionsSettings,
+    tally: ParseTally,
+) -> Iterator[SessionHeader | Event | Paused]:
+    """Parse a transcript of a format of RESUMED while it grows: after an empty chunk, PAUSED follows what there was.
+
+    An event may come again with what it lacked before, such as its usage.
+    """
+    for each in RESUMED[format](decoded_lines(chunks, limits=limits, tally=tally, growing=True), tally):
+        yield without_data(each) if isinstance(each, Event) else each

@@ -1,4 +1,7 @@
-"""aider's chat history: `# aider chat started at` opens a session, `#### ` is the user, `> ` is tool output, the rest the assistant."""
+"""aider's chat history: `# aider chat started at` opens a session, `#### ` is the user, `> ` is tool output, the rest the assistant.
+
+aider ends its own lines, the user's and the tools', with two spaces. A heading or a quotation in an answer doesn't end so.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain, pairwise
 
 from app.sessions.event import Event, SessionHeader, ToolUse
 from app.sessions.formats.lines import Line
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, outcome_of
-from app.sessions.formats.values import Occurrences, content_id, time_of
+from app.sessions.formats.values import Occurrences, content_id, digest_of, time_of
 from app.sessions.formats.words import title_of
 
 PROVIDER = "aider"
 OPENS = re.compile(r"# aider chat started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
+MAX_HELD = 1000
+"""Parts held until the first one of the user's: a session without one is named by its first."""
+_OWN_END = "  "
 _FENCE = re.compile(r"(`{3,}|~{3,})")
 _VERSION = re.compile(r"^Aider v(\S+)", re.MULTILINE)
 _MODEL = re.compile(r"^(?:Main m|M)odels?: ([^\s,]+)", re.MULTILINE)
@@ -36,35 +43,85 @@ class _Part:
         return "\n".join(self.lines).strip()
 
 
+@dataclass(slots=True)
+class _Session:
+    """A session of the history. Its parts are held until its first of the user's: with the time it began, they tell it from others.
+
+    `began`: as the heading says; empty for the end of a history whose beginning was cut off. `first`: its first line with words.
+    """
+
+    began: str
+    at: datetime | None = None
+    first: str = ""
+    header: SessionHeader | None = None
+    titled: bool = False
+    held: list[_Part] = field(default_factory=list)
+    ids: Occurrences = field(default_factory=Occurrences)
+
+    def add(self, part: _Part) -> Iterator[SessionHeader | Event]:
+        """Take a finished part; yield what can be told."""
+        if not part.text:
+            return
+        if self.header is not None:
+            yield from self._tell(part)
+            return
+        self.held.append(part)
+        if part.speaker == "user" or len(self.held) >= MAX_HELD:
+            yield from self.end()
+
+    def end(self) -> Iterator[SessionHeader | Event]:
+        """Name the session, and yield what was held."""
+        if self.header is not None or not self.held:
+            return
+        self.header = self._header()
+        yield self.header
+        held, self.held = self.held, []
+        for part in held:
+            yield from self._tell(part)
+
+    def _header(self) -> SessionHeader:
+        asked = next((part for part in self.held if part.speaker == "user"), None)
+        if not self.began:
+            return SessionHeader(PROVIDER, content_id(self.first))
+        silent = f"{self.began} {digest_of(self.first)}"
+        if asked is None:
+            return SessionHeader(PROVIDER, silent, None, self.at, formerly=((PROVIDER, self.began),))
+        name = f"{self.began} {digest_of(*(part.text for part in self.held))}"
+        opens_with = next((event.id for event in _events(asked, Occurrences(), self.at)), None)
+        return SessionHeader(PROVIDER, name, None, self.at, formerly=((PROVIDER, silent), (PROVIDER, self.began)), opens_with=opens_with)
+
+    def _tell(self, part: _Part) -> Iterator[SessionHeader | Event]:
+        assert self.header is not None
+        if part.speaker == "tool" and (startup := _startup_header(part.text, self.header)):
+            self.header = startup
+            yield startup
+        for event in _events(part, self.ids, self.at):
+            if not self.titled and event.kind == "prompt":
+                self.titled = True
+                self.header = replace(self.header, title=title_of(event.text))
+                yield self.header
+            yield event
+
+
 def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
-    session, at, titled = "", None, False
-    ids, part, fence = Occurrences(), _Part("assistant", "L1"), ""
-    for line in lines:
+    session, part, fence = _Session(""), _Part("assistant", "L1"), ""
+    for line, following in pairwise(chain(lines, [Line(0, "")])):
         if opened := OPENS.match(line.text):
-            yield from _events(part, ids, session, at)
-            at, titled, fence = time_of(opened[1], tally), False, ""
-            session = f"{opened[1]}"
-            ids, part = Occurrences(), _Part("assistant", line.locator)
-            yield SessionHeader(PROVIDER, session, None, at)
+            yield from session.add(part)
+            yield from session.end()
+            session, fence = _Session(opened[1], time_of(opened[1], tally)), ""
+            part = _Part("assistant", line.locator)
             continue
-        if not session and line.text.strip():
-            # Text before the first header: the end of a history whose beginning was cut off.
-            session = content_id(line.text)
-            yield SessionHeader(PROVIDER, session)
-        speaker, text = _speaker_and_text(line.text, fenced=bool(fence))
+        session.first = session.first or (line.text if line.text.strip() else "")
+        speaker, text = _speaker_and_text(line.text, following.text, part.speaker, fenced=bool(fence))
         if speaker == "assistant":
             fence = _fence(fence, line.text)
         if speaker != part.speaker and (text or speaker != "assistant"):
-            if part.speaker == "tool" and (startup := _startup_header(part.text, SessionHeader(PROVIDER, session, None, at))):
-                yield startup
-            for event in _events(part, ids, session, at):
-                if not titled and event.kind == "prompt":
-                    titled = True
-                    yield SessionHeader(PROVIDER, session, title_of(event.text), at)
-                yield event
+            yield from session.add(part)
             part = _Part(speaker, line.locator)
         part.lines.append(text)
-    yield from _events(part, ids, session, at)
+    yield from session.add(part)
+    yield from session.end()
 
 
 def _startup_header(output: str, header: SessionHeader) -> SessionHeader | None:
@@ -73,12 +130,20 @@ def _startup_header(output: str, header: SessionHeader) -> SessionHeader | None:
     return replace(header, agent_version=version and version[1], model=model and model[1]) if version or model else None
 
 
-def _speaker_and_text(text: str, *, fenced: bool) -> tuple[str, str]:
-    """Split a line into (speaker, text). Code fences hide markers; aider ends its own lines with two spaces."""
-    if text.startswith("#### ") and not fenced:
+def _speaker_and_text(text: str, following: str, speaking: str, *, fenced: bool) -> tuple[str, str]:
+    """Split a line into (speaker, text). Code fences hide markers; aider ends its own lines with two spaces.
+
+    A tool's output of several lines may end some otherwise: they are the tool's beside a line that ends so.
+    """
+    own = text.endswith(_OWN_END)
+    if text.startswith("#### ") and own and not fenced:
         return "user", text[5:].rstrip()
-    if (text.startswith("> ") or text == ">") and not fenced:
-        return "tool", text[2:].rstrip()
+    if text.startswith("> ") and not fenced:
+        in_output = speaking == "tool" or (following.startswith("> ") and following.endswith(_OWN_END))
+        if own or in_output:
+            return "tool", text[2:].rstrip()
+    if text == ">" and speaking == "tool" and not fenced:
+        return "tool", ""
     return "assistant", text
 
 
@@ -93,10 +158,8 @@ def _fence(fence: str, text: str) -> str:
     return "" if closes else fence
 
 
-def _events(part: _Part, ids: Occurrences, session: str, at: datetime | None) -> Iterator[Event]:
+def _events(part: _Part, ids: Occurrences, at: datetime | None) -> Iterator[Event]:
     text = part.text
-    if not text or not session:
-        return
     match part.speaker:
         case "user":
             if _COMMAND.match(text):

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
-from app.sessions.formats.lines import Line, each_of, json_lines
+from app.sessions.formats.claude_queue import PromptQueue
+from app.sessions.formats.claude_titles import GIVEN_TITLES, Titles
+from app.sessions.formats.lines import PAUSED, Line, Paused, each_of, json_lines
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, said_in_rejection, tool_input
 from app.sessions.formats.values import content_id, mapping, nanousd, string, text_of, time_of, whole
@@ -18,47 +20,45 @@ PROVIDER = "claude-code"
 Record = dict[str, object]
 
 
-MAX_SUMMARIES, MAX_REPLIES = 1000, 200
-GIVEN_TITLES = {"summary": 1, "ai-title": 2, "custom-title": 3}
-"""Rank of each record kind that gives a title: a title chosen by a person beats a generated one."""
-
-
-@dataclass(slots=True)
-class _Titles:
-    """The best title so far. A `summary` counts once its leaf has been seen: a file may hold other sessions' summaries."""
-
-    title: str | None = None
-    rank: int = -1
-    waiting: dict[str, str] = field(default_factory=dict)
-
-    def offer(self, title: str | None, rank: int) -> bool:
-        """Take a title if it outranks the current one; return whether it was taken."""
-        if not title or rank < self.rank or (rank == 0 and self.rank == 0):
-            return False
-        self.title, self.rank = title, rank
-        return True
-
-    def given(self, kind: str, record: Record) -> bool:
-        """Offer the title of a record. A summary waits until its leaf record has been seen."""
-        if kind == "summary":
-            leaf, summary = string(record.get("leafUuid")), string(record.get("summary"))
-            if leaf is None:
-                return self.offer(summary, GIVEN_TITLES[kind])
-            if summary and len(self.waiting) < MAX_SUMMARIES:
-                self.waiting[leaf] = summary
-            return False
-        return self.offer(string(record.get("customTitle")) or string(record.get("aiTitle")), GIVEN_TITLES[kind])
-
-    def reached(self, uuid: str | None) -> bool:
-        """Offer the summary whose leaf is this record, if there is one."""
-        return bool(uuid) and self.offer(self.waiting.pop(uuid or "", None), GIVEN_TITLES["summary"])
+MAX_REPLIES = 200
+UNUSED_RECORDS = frozenset(
+    (
+        "progress",
+        "system",
+        "file-history-snapshot",
+        "summary",
+        "ai-title",
+        "custom-title",
+        "agent-name",
+        "agent-color",
+        "agent-setting",
+        "attribution-snapshot",
+        "bridge-session",
+        "content-replacement",
+        "frame-link",
+        "last-prompt",
+        "mode",
+        "permission-mode",
+        "pr-link",
+        "relocated",
+        "result",
+        "saved_hook_context",
+        "started",
+        "tag",
+        "task-summary",
+        "worktree-state",
+    )
+)
+UNUSED_BLOCKS = frozenset({"redacted_thinking", "server_tool_use", "web_search_tool_result", "document", "fallback", "tool_reference"})
 
 
 @dataclass(slots=True)
 class _Reader:
-    """State of reading one transcript: pending calls, and each reply's usage so far."""
+    """State of reading one transcript: pending calls, queued prompts, titles, and each reply's usage so far."""
 
     tally: ParseTally
+    queue: PromptQueue
+    titles: Titles = field(default_factory=Titles)
     pending: Pending = field(default_factory=Pending)
     counted: OrderedDict[str, ReplyUsage] = field(default_factory=OrderedDict)
 
@@ -83,27 +83,51 @@ class _Reader:
         return ReplyUsage(*more) if any(more) else None
 
 
-def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
-    reader, titles = _Reader(tally), _Titles()
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event | Paused]:
+    reader = _Reader(tally, PromptQueue(tally))
+    titles = reader.titles
     header: SessionHeader | None = None
     for line, record in json_lines(lines, tally):
-        kind = string(record.get("type"))
-        better = titles.given(kind, record) if kind in GIVEN_TITLES else titles.reached(string(record.get("uuid")))
-        if kind not in {"user", "assistant"}:
-            tally.skip_kind("record", kind)
-            if better and header is not None:
+        if line.pause:
+            yield PAUSED
+            continue
+        kind, at = string(record.get("type")), time_of(record.get("timestamp"), tally)
+        current = header.external_id if header else None
+        titled = titles.give(kind, record, current) if kind in GIVEN_TITLES else None
+        if not _is_said(kind, record):
+            if kind == "queue-operation":
+                reader.queue.operate(record, line, at)
+            else:
+                _skip(kind, tally)
+            if header is not None and titled == current:
                 yield (header := _titled(header, titles))
             continue
-        found = string(record.get("sessionId")) or (header and header.external_id) or content_id(line.text[:2000])
-        at = time_of(record.get("timestamp"), tally)
-        if header is None or found != header.external_id or better or (header.model is None and _model(record)):
+        found = string(record.get("sessionId")) or current or content_id(line.text[:2000])
+        better = titles.reach(string(record.get("uuid")), found)
+        if header is None or found != current or better or (header.model is None and _model(record)):
             header = _titled(_header(record, found, at, header), titles)
             yield header
         for event in each_of(_events(record, line, at, reader, tally), line.locator, tally):
-            if event.kind == "prompt" and not event.sidechain and titles.offer(title_of(event.text), 0):
+            if event.kind == "prompt" and not event.sidechain and titles.of(found).offer(title_of(event.text), 0):
                 yield (header := _titled(header, titles))
             yield event
     yield from reader.pending.rest()
+
+
+def _is_said(kind: str | None, record: Record) -> bool:
+    """Tell whether a record holds what was said or done: a message, or a prompt that had been queued."""
+    return kind in {"user", "assistant"} or (kind == "attachment" and _attached(record) == "queued_command")
+
+
+def _attached(record: Record) -> str | None:
+    return string(mapping(record.get("attachment")).get("type"))
+
+
+def _skip(kind: str | None, tally: ParseTally) -> None:
+    if kind == "attachment":  # what Claude Code itself adds to a turn: reminders, lists, files
+        tally.skip("record: attachment")
+    else:
+        tally.skip_kind("record", kind, UNUSED_RECORDS)
 
 
 def _header(record: Record, session: str, at: datetime | None, before: SessionHeader | None) -> SessionHeader:
@@ -119,8 +143,9 @@ def _header(record: Record, session: str, at: datetime | None, before: SessionHe
     )
 
 
-def _titled(header: SessionHeader, titles: _Titles) -> SessionHeader:
-    return replace(header, title=titles.title, title_given=titles.rank > 0)
+def _titled(header: SessionHeader, titles: Titles) -> SessionHeader:
+    title = titles.of(header.external_id)
+    return replace(header, title=title.text, title_given=title.rank > 0)
 
 
 def _model(record: Record) -> str | None:
@@ -130,8 +155,15 @@ def _model(record: Record) -> str | None:
 
 
 def _events(record: Record, line: Line, at: datetime | None, reader: _Reader, tally: ParseTally) -> Iterator[Event]:
+    if record.get("type") == "attachment":
+        yield from reader.queue.attached(record, line, at)
+        return
+    if record.get("type") == "assistant" and record.get("isSidechain") is not True:
+        yield from reader.queue.answered()
     message = mapping(record.get("message"))
     content = message.get("content")
+    if record.get("type") == "user":
+        reader.queue.sent(text_of(content))
     if not isinstance(content, str | list):
         tally.skip("record without content", line.locator)
         return
@@ -167,7 +199,7 @@ def _block(block: Record, record: Record, event_id: str, facts: PendingToolCall,
             if (words := said_in_rejection(output)) and not sidechain:
                 yield Event(f"{event_id}#said", "user", "prompt", words, facts.locator, facts.at, parent=facts.parent)
         case other:
-            tally.skip_kind("block", other)
+            tally.skip_kind("block", other, UNUSED_BLOCKS)
 
 
 def _words(block: Record, record: Record, event_id: str, facts: PendingToolCall) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Codex' rollouts: {timestamp, type, payload}. Most messages occur both as event_msg and as response_item; each is taken once.
+"""Codex' rollouts: {timestamp, type, payload}. Most messages occur as event_msg, response_item and completed item; each is taken once.
 
 Older files have the items without a wrapper.
 """
@@ -11,15 +11,87 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
-from app.sessions.formats.lines import Line, each_of, json_lines, loads
+from app.sessions.formats.codex_copy import ForkedCopy
+from app.sessions.formats.codex_items import CompletedTool, commands_in_script, kind_of, tool_of, words_of
+from app.sessions.formats.images import without_images
+from app.sessions.formats.lines import PAUSED, Line, Paused, each_of, json_lines, loads
 from app.sessions.formats.tally import ParseTally
-from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, tool_input
+from app.sessions.formats.tools import MAX_PENDING, Pending, PendingToolCall, exit_code_of, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of, whole
 from app.sessions.formats.words import prompt_in, title_of
 
 PROVIDER = "codex"
 CALLS = {"function_call", "custom_tool_call", "local_shell_call", "tool_call"}
 RESULTS = {"function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_result", "function_result"}
+SCRIPT = "exec"
+"""The tool of code mode: its input is a script, whose calls of other tools come as completed items."""
+MAX_CALLS = 100_000
+"""Ids of calls remembered, so that the end events that repeat them are known."""
+REPEATED = "repeated from the session that it was forked from"
+ENDS = frozenset({"exec_command_end", "mcp_tool_call_end", "patch_apply_end", "web_search_end"})
+UNUSED_RECORDS = frozenset(
+    {"session_meta", "turn_context", "world_state", "compacted", "inter_agent_communication_metadata", "ghost_snapshot"}
+)
+UNUSED_EVENTS = frozenset(
+    (
+        "token_count",
+        "task_started",
+        "task_complete",
+        "turn_started",
+        "turn_complete",
+        "turn_aborted",
+        "context_compacted",
+        "thread_name_updated",
+        "thread_settings_applied",
+        "thread_goal_updated",
+        "thread_rolled_back",
+        "agent_reasoning_raw_content",
+        "agent_reasoning_section_break",
+        "entered_review_mode",
+        "exited_review_mode",
+        "guardian_assessment",
+        "image_generation_end",
+        "view_image_tool_call",
+        "dynamic_tool_call_request",
+        "dynamic_tool_call_response",
+        "sub_agent_activity",
+        "collab_agent_spawn_end",
+        "collab_agent_interaction_end",
+        "collab_waiting_end",
+        "collab_close_end",
+        "collab_resume_end",
+        "undo_completed",
+        "error",
+        "warning",
+        "stream_error",
+        "plan_update",
+    )
+)
+UNUSED_ITEMS = frozenset(
+    (
+        "web_search_call",
+        "tool_search_call",
+        "tool_search_output",
+        "image_generation_call",
+        "ghost_snapshot",
+        "compaction",
+        "compaction_summary",
+        "context_compaction",
+        "compaction_trigger",
+    )
+)
+UNUSED_COMPLETED = frozenset(
+    {
+        "imageview",
+        "imagegeneration",
+        "contextcompaction",
+        "hookprompt",
+        "enteredreviewmode",
+        "exitedreviewmode",
+        "collabagenttoolcall",
+        "todolist",
+    }
+)
 Record = dict[str, object]
 
 
@@ -28,6 +100,8 @@ class _Reader:
     """State of reading one rollout. `by_agent`: the rollout is a sub-agent's, so its prompts were written by an agent.
 
     `held`: the last event, kept back until its token usage is known; `total`: the running total that Codex reports.
+    `scripts`: code mode's scripts without a result; `calls`: ids of all calls, which end events repeat; `told`: scripts whose
+    calls were told.
     """
 
     tally: ParseTally
@@ -36,18 +110,22 @@ class _Reader:
     held: Event | None = None
     total: ReplyUsage = field(default_factory=ReplyUsage)
     pending: Pending = field(default_factory=Pending)
+    scripts: dict[str, PendingToolCall] = field(default_factory=dict)
+    calls: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
     ids: Occurrences = field(default_factory=Occurrences)
-    occurrences: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter()})
+    occurrences: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter(), "completed": Counter()})
 
-    def count(self, payload: Record) -> None:
-        """Read a token record: its growth since the previous one is the held event's usage."""
+    def count(self, payload: Record, *, repeated: bool = False) -> None:
+        """Read a token record: its growth since the previous one is the held event's usage. What is repeated was paid for elsewhere."""
         given = mapping(mapping(payload.get("info")).get("total_token_usage"))
         now = ReplyUsage(whole(given.get("input_tokens")), whole(given.get("output_tokens")), whole(given.get("cached_input_tokens")))
         more = (now.input - self.total.input, now.output - self.total.output, now.cached - self.total.cached)
-        if not given or self.held is None or max(more) <= 0:
+        if not given or max(more) <= 0 or (self.held is None and not repeated):
             return
         self.total = now
-        self.held = replace(self.held, usage=self.held.usage or ReplyUsage(*(max(0, each) for each in more)))
+        if self.held is not None:
+            self.held = replace(self.held, usage=self.held.usage or ReplyUsage(*(max(0, each) for each in more)))
 
     def next(self, event: Event | None) -> Iterator[Event]:
         """Yield the held event, and hold `event` instead (None: the file ends)."""
@@ -56,26 +134,45 @@ class _Reader:
         self.held = event
 
     def is_new(self, source: str, key: str) -> bool:
-        """Tell whether these words are new. Both sources repeat them in their own order, so occurrences are counted per source."""
-        other, key = "item" if source == "event" else "event", content_id(key)
+        """Tell whether these words are new. The sources repeat them, each in its own order, so occurrences are counted per source."""
+        key = content_id(key)
         self.occurrences[source][key] += 1
-        return self.occurrences[source][key] > self.occurrences[other][key]
+        return all(self.occurrences[source][key] > seen[key] for name, seen in self.occurrences.items() if name != source)
+
+    def note(self, call: str) -> bool:
+        """Note the id of a call; return whether it was known."""
+        known = call in self.calls
+        if len(self.calls) < MAX_CALLS:
+            self.calls.add(call)
+        return known
 
 
-def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
-    """Parse a rollout: one session per file, named by its first header. Later headers are a fork's replay of its parent."""
+def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event | Paused]:
+    """Parse a rollout: one session per file, named by its first header. What a fork repeats of its parent is not read again."""
     reader = _Reader(tally)
     header: SessionHeader | None = None
+    copy = ForkedCopy("", None)
     titled = False
     for line, record in json_lines(lines, tally):
+        if line.pause:
+            yield from [] if reader.held is None else [reader.held]  # told again with its usage
+            yield PAUSED
+            continue
         at = time_of(record.get("timestamp") or record.get("created_at"), tally)
+        payload = mapping(record.get("payload"))
         found = _header(record, at)
         if found is not None:
             if header is None:
                 header, reader.by_agent = found, _is_sub_agent(record)
+                copy = ForkedCopy(found.external_id, at)
                 yield header
+            copy.meet(found.external_id)
             continue
-        if record.get("type") == "turn_context" and (model := string(mapping(record.get("payload")).get("model"))):
+        if copy.repeats(payload, at):
+            tally.skip(REPEATED)
+            reader.count(payload, repeated=True)
+            continue
+        if record.get("type") == "turn_context" and (model := string(payload.get("model"))):
             if header is not None and reader.model is None:
                 yield (header := replace(header, model=model))
             reader.model = model
@@ -88,7 +185,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
                 yield (header := replace(header, title=title_of(event.text)))
             yield from reader.next(replace(event, model=reader.model) if event.role == "assistant" or event.tool else event)
         if record.get("type") == "event_msg":
-            reader.count(mapping(record.get("payload")))
+            reader.count(payload)
     yield from reader.next(None)
     yield from reader.pending.rest()
 
@@ -117,7 +214,12 @@ def _header(record: Record, at: datetime | None) -> SessionHeader | None:
 
 
 def _is_sub_agent(record: Record) -> bool:
-    return "subagent" in mapping(mapping(record.get("payload")).get("source"))
+    """Tell whether an agent began this session. A person's fork names the session it came from, but no thread above it."""
+    payload = mapping(record.get("payload"))
+    source = payload.get("source")
+    named = list(source) if isinstance(source, dict) else [source]
+    agents = any(kind_of(name).startswith("subagent") for name in [*named, payload.get("thread_source")])
+    return agents or string(payload.get("parent_thread_id")) is not None
 
 
 def _events(reader: _Reader, record: Record, line: Line, at: datetime | None) -> Iterator[Event]:
@@ -127,8 +229,8 @@ def _events(reader: _Reader, record: Record, line: Line, at: datetime | None) ->
         yield from _message_event(reader, payload, line, at)
     elif kind == "response_item":
         yield from _item(reader, payload, line, at)
-    elif kind in {"session_meta", "turn_context", "world_state", "compacted"} or "payload" in record:
-        reader.tally.skip_kind("record", kind)
+    elif kind in UNUSED_RECORDS or "payload" in record:
+        reader.tally.skip_kind("record", kind, UNUSED_RECORDS)
     else:
         yield from _item(reader, record, line, at)
 
@@ -141,8 +243,34 @@ def _message_event(reader: _Reader, payload: Record, line: Line, at: datetime | 
             yield from _words(reader, "event", "assistant", text_of(payload.get("message")), line, at)
         case "agent_reasoning":
             yield from _words(reader, "event", "assistant", text_of(payload.get("text")), line, at, thinking=True)
+        case "item_completed":
+            yield from _completed(reader, mapping(payload.get("item")), line, at)
+        case str(kind) if kind in ENDS and (tool := tool_of(payload)) is not None:
+            yield from _used(reader, tool, string(payload.get("call_id")), line, at)
         case other:
-            reader.tally.skip_kind("event", other)
+            reader.tally.skip_kind("event", other, UNUSED_EVENTS)
+
+
+def _completed(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Iterator[Event]:
+    if (said := words_of(item)) is not None:
+        role, text, thinking = said
+        yield from _words(reader, "completed", role, text, line, at, thinking=thinking)
+    elif (tool := tool_of(item)) is not None:
+        yield from _used(reader, tool, string(item.get("id")), line, at)
+    elif kind_of(item.get("type")) in UNUSED_COMPLETED:
+        reader.tally.skip(f"completed item: {kind_of(item.get('type'))}")
+    else:
+        reader.tally.skip_kind("completed item", item.get("type"))
+
+
+def _used(reader: _Reader, tool: CompletedTool, name: str | None, line: Line, at: datetime | None) -> Iterator[Event]:
+    """Yield a completed tool use, unless a call tells it already. The scripts under way are told by what they call."""
+    if name is None or reader.note(name) or reader.pending.awaits(tool.name, tool.input):
+        return
+    reader.told.update(reader.scripts)
+    call = PendingToolCall(name, tool.name, tool.input, line.locator, at, reader.by_agent, files=tool.files)
+    made = call.event(tool.output, failed=tool.failed, exit_code=tool.exit_code)
+    yield replace(made, outcome="rejected") if tool.declined else made
 
 
 def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Iterator[Event]:
@@ -160,8 +288,11 @@ def _item(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
             yield from _words(reader, "item", role, words, line, at)
         elif words.strip():
             yield Event(reader.ids.id("system", words), "system", "notice", words, line.locator, at)
+    elif kind == "agent_message":  # from one agent to another: no person's words, and no answer to one
+        if (words := text_of(item.get("content"))).strip():
+            yield Event(reader.ids.id("system", words), "system", "notice", words, line.locator, at, sidechain=reader.by_agent)
     else:
-        reader.tally.skip_kind("item", kind)
+        reader.tally.skip_kind("item", kind, UNUSED_ITEMS)
 
 
 def _words(
@@ -173,7 +304,7 @@ def _words(
     if role == "user":
         typed = prompt_in(text)
         kind, text = ("notice", text) if typed is None or reader.by_agent else ("prompt", typed)
-    key = f"{role}:{kind}:{' '.join(text.split())[:2000]}"
+    key = f"{role}:{kind}:{' '.join(without_images(text).split())[:2000]}"
     if reader.is_new(source, key):
         said_by = role if kind != "notice" else "system"
         yield Event(reader.ids.id(role, kind, text.strip()), said_by, kind, text, line.locator, at, sidechain=reader.by_agent)
@@ -185,17 +316,27 @@ def _call(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
     given = next((item[key] for key in ("arguments", "input", "action") if key in item), function.get("arguments", item.get("summary")))
     words = tool_input(name, given)
     key = string(item.get("call_id")) or string(item.get("id")) or name
+    reader.note(key)
     call = PendingToolCall(reader.ids.again(key), name, words, line.locator, at, reader.by_agent, files=files_of(given))
-    yield from reader.pending.add(key, call)
+    if item.get("type") == "custom_tool_call" and name == SCRIPT and len(reader.scripts) < MAX_PENDING:
+        reader.scripts[key] = replace(call, input=commands_in_script(words))
+    else:
+        yield from reader.pending.add(key, call)
 
 
 def _result(reader: _Reader, item: Record) -> Iterator[Event]:
-    call = reader.pending.take(string(item.get("call_id")) or string(item.get("id")) or string(item.get("name")))
+    key = string(item.get("call_id")) or string(item.get("id")) or string(item.get("name"))
+    script = reader.scripts.pop(key or "", None)
+    call = script or reader.pending.take(key)
     if call is None:
         reader.tally.skip("result without its call")
         return
+    if key in reader.told:
+        reader.told.discard(key)
+        return
     output, code = _output(item.get("output", item.get("result")))
-    yield call.event(output, exit_code=code)
+    failed = output.lstrip().startswith("Script failed") if script is not None else None
+    yield call.event(output, failed=failed, exit_code=None if failed else code)
 
 
 def _output(given: object) -> tuple[str, int | None]:

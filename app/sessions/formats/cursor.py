@@ -1,4 +1,4 @@
-"""Cursor's agent transcripts: {role, message: {content: [blocks]}} a line, without ids or times."""
+"""Cursor's agent transcripts: {role, message: {content: [blocks]}} a line, without ids or times; or its Markdown export."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from app.sessions.event import Event, SessionHeader
+from app.sessions.formats import cursor_export
 from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import Pending, PendingToolCall, files_of, tool_input
@@ -16,6 +17,13 @@ PROVIDER = "cursor"
 
 
 def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
+    first = next((line for line in lines if line.text.strip()), None)
+    if first is None:
+        return
+    lines = chain([first], lines)
+    if not first.text.lstrip("\ufeff \t").startswith("{"):
+        yield from cursor_export.parse(lines)
+        return
     records = json_lines(lines, tally)
     opening = [each for _, each in zip(range(2), records, strict=False)]
     if not opening:

@@ -13,11 +13,9 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-import ijson
-
-from app.nesting import too_deep
 from app.sessions.event import Event, Outcome, ReplyUsage, Role, SessionHeader, ToolUse
-from app.sessions.formats.lines import SNIFF_BYTES, Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
+from app.sessions.formats.documents import DocumentReader, beginning, items
+from app.sessions.formats.lines import Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, files_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, nanousd, string, text_of, time_of, whole
@@ -53,7 +51,7 @@ Record = dict[str, object]
 
 def parse_any(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTally) -> Iterator[SessionHeader | Event]:
     """Parse one JSON document or JSON lines, whichever the first line shows."""
-    first = _beginning(chunks)
+    first = beginning(chunks)
     rest = chain([first], chunks)
     head = first.decode(encoding_of(first), "replace").lstrip("\ufeff \t\r\n")
     if _is_document(head):
@@ -137,7 +135,7 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: ParseT
     if not opening:
         return
     session = _session(document) or next((found for _, record in opening if (found := _session(record))), None)
-    session = session or content_id(*(json.dumps(record) for _, record in opening[: 1 if _is_distinct(opening[0][1]) else 2]))
+    session = session or content_id(*(json.dumps(record) for _, record in opening[: 1 if is_distinct(opening[0][1]) else 2]))
     facts: dict[str, Any] = {
         name: next((found for _, record in opening for key in keys if (found := string(record.get(key)))), None)
         for name, keys in FACT_KEYS.items()
@@ -154,16 +152,6 @@ def _read(records: Iterator[tuple[str, Record]], document: Record, tally: ParseT
                 header = replace(header, title=title_of(event.text), started_at=event.at)
                 yield header
             yield event
-
-
-def _beginning(chunks: Iterator[bytes]) -> bytes:
-    """Return the first bytes, enough to tell a document from lines however the chunks are cut."""
-    held = b""
-    for chunk in chunks:
-        held += chunk
-        if len(held) >= SNIFF_BYTES:
-            break
-    return held
 
 
 def _is_document(head: str) -> bool:
@@ -184,48 +172,7 @@ def _document(chunks: Iterator[bytes], head: str, max_bytes: int, tally: ParseTa
             facts[key] = found[1]
     named = next((key for key in ARRAYS if f'"{key}"' in head), ARRAYS[0])
     prefix = "item" if head.startswith("[") else f"{named}.item"
-    yield from _read(_items(_Reader(decoded(chunks), max_bytes), prefix, tally), facts, tally)
-
-
-def _items(source: _Reader, prefix: str, tally: ParseTally) -> Iterator[tuple[str, Record]]:
-    number = 0
-    try:
-        for number, item in enumerate(ijson.items(source, prefix, use_float=True), start=1):
-            tally.lines = number
-            source.unread = 0
-            if too_deep(item):
-                tally.skip("nested too deeply", f"[{number - 1}]")
-            elif isinstance(item, dict):
-                yield f"{prefix.removesuffix('.item')}[{number - 1}]", item
-            else:
-                tally.skip("not a JSON object", f"[{number - 1}]")
-    except _TooLong:
-        tally.skip("a message is too long: the rest is not read", f"[{number}]")
-    except (ijson.JSONError, UnicodeDecodeError, ValueError):
-        tally.skip("the JSON ends or breaks here", f"[{number}]")
-
-
-class _TooLong(Exception):
-    """One message is longer than `max_line_bytes`."""
-
-
-class _Reader:
-    """Adapts an iterator of texts to the file that ijson reads. `unread`: bytes since the last complete message, held by ijson."""
-
-    def __init__(self, texts: Iterator[str], max_bytes: int) -> None:
-        self._texts = texts
-        self._max_bytes = max_bytes
-        self._held = b""
-        self.unread = 0
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._held) < size and (text := next(self._texts, None)) is not None:
-            self._held += text.encode("utf-8", "replace")
-        given, self._held = self._held[:size], self._held[size:]
-        self.unread += len(given)
-        if self.unread > self._max_bytes:
-            raise _TooLong
-        return given
+    yield from _read(items(DocumentReader(decoded(chunks), max_bytes), prefix, tally), facts, tally)
 
 
 def _said(role: Role, text: str, given: str | None, locator: str, ids: Occurrences, at: datetime | None, speaker: str | None) -> Event:
@@ -244,7 +191,7 @@ def _locator(given: str | None, locator: str) -> str:
     return given or locator
 
 
-def _is_distinct(record: Record) -> bool:
+def is_distinct(record: Record) -> bool:
     """Tell whether a record alone identifies its session; then a transcript is recognised even while it is still short."""
     name = string(record.get("id")) or string(record.get("uuid")) or ""
     return len(name) >= DISTINCT_CHARS or any(record.get(key) for key in TIME_KEYS)

@@ -29,10 +29,11 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a transcript with its number, counted from 1."""
+    """A line of a transcript with its number, counted from 1. `pause`: no line, but the end of what a growing file has so far."""
 
     number: int
     text: str
+    pause: bool = False
 
     @property
     def locator(self) -> str:
@@ -54,10 +55,25 @@ def encoding_of(head: bytes) -> str:
     return "utf-8"
 
 
-def decoded_lines(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTally) -> Iterator[Line]:
-    """Yield the file's lines without their line ends. Undecodable bytes become U+FFFD; NUL is dropped."""
-    for number, text in enumerate(_split(decoded(chunks), limits.max_line_bytes), start=1):
-        tally.lines = number
+class Paused:
+    """Stands in a growing transcript's events where the file ends so far."""
+
+
+PAUSED = Paused()
+
+
+def decoded_lines(chunks: Iterator[bytes], *, limits: SessionsSettings, tally: ParseTally, growing: bool = False) -> Iterator[Line]:
+    """Yield the file's lines without their line ends. Undecodable bytes become U+FFFD; NUL is dropped.
+
+    `growing`: an empty chunk is passed on as a pause.
+    """
+    number = 0
+    for text in _split(decoded(chunks), limits.max_line_bytes):
+        if isinstance(text, Paused):
+            if growing:
+                yield Line(number, "", pause=True)
+            continue
+        tally.lines = number = number + 1
         if text is None:
             tally.skip("line too long", f"L{number}")
         else:
@@ -73,8 +89,11 @@ def each_of(events: Iterator[Made], locator: str, tally: ParseTally) -> Iterator
 
 
 def json_lines(lines: Iterator[Line], tally: ParseTally) -> Iterator[tuple[Line, dict[str, object]]]:
-    """Yield the lines that are JSON objects; others are counted as skipped."""
+    """Yield the lines that are JSON objects; others are counted as skipped. A pause comes with an empty record."""
     for line in lines:
+        if line.pause:
+            yield line, {}
+            continue
         if not line.text or line.text.isspace():
             continue
         try:
@@ -123,15 +142,18 @@ def decoded(chunks: Iterator[bytes]) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _split(texts: Iterator[str], max_chars: int) -> Iterator[str | None]:
-    """Yield lines; None for one longer than `max_chars`. Only LF, CRLF and CR end a line: JSON may hold U+2028."""
+def _split(texts: Iterator[str], max_chars: int) -> Iterator[str | Paused | None]:
+    """Yield lines; None for one over `max_chars`; PAUSED for an empty text. Only LF, CRLF and CR end a line: JSON may hold U+2028."""
     held: list[str] = []
     size, dropping, after_cr = 0, False, False
     for text in texts:
-        if after_cr and text:
+        if not text:
+            yield PAUSED
+            continue
+        if after_cr:
             text = text.removeprefix("\n")  # noqa: PLW2901 - the second half of a CRLF that two chunks share
             after_cr = False
-        after_cr = text.endswith("\r") or (after_cr and not text)
+        after_cr = text.endswith("\r")
         *whole, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for part in whole:
             yield None if dropping or size + len(part) > max_chars else "".join([*held, part])

@@ -82,6 +82,11 @@ class Pending:
             return self._calls.pop(key)
         return None
 
+    def awaits(self, name: str, given: str) -> bool:
+        """Tell whether a call of this input waits for its result; of a patch, any that patches files."""
+        patch = name == "apply_patch"
+        return any(call.input == given or (patch and "apply_patch" in (call.name, call.input[:11])) for call in self._calls.values())
+
     def oldest(self) -> PendingToolCall | None:
         return self._calls.popitem(last=False)[1] if self._calls else None
 

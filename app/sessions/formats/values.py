@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from app import clock
+from app.sessions.formats.images import IMAGE_TYPES, image_in, plain_images
 from app.sessions.formats.tally import ParseTally
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ class Occurrences:
         self._seen: Counter[str] = Counter()
 
     def id(self, *parts: str) -> str:
-        digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+        digest = digest_of(*parts)
         self._seen[digest] += 1
         return digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}"
 
@@ -38,7 +39,12 @@ class Occurrences:
 
 def content_id(*parts: str) -> str:
     """Return the id of a session whose transcript names none: a hash of its beginning."""
-    return "content-" + hashlib.blake2b("\x1f".join(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+    return f"content-{digest_of(*parts)}"
+
+
+def digest_of(*parts: str) -> str:
+    """Return a hash of texts. How an image in them is described is left out of it, so that it stays."""
+    return hashlib.blake2b(plain_images("\x1f".join(parts)).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def time_of(value: object, tally: ParseTally) -> datetime | None:
@@ -64,7 +70,7 @@ def plausible_time(at: datetime | None) -> datetime | None:
 
 
 def text_of(content: object) -> str:
-    """Return the text of a content value: a string, a block or a list of blocks. An image becomes "[image]"."""
+    """Return the text of a content value: a string, a block or a list of blocks. An image becomes its description."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):
@@ -96,8 +102,8 @@ def mapping(value: object) -> dict[str, object]:
 
 
 def _block_text(block: dict[str, object]) -> str:
-    if string(block.get("type")) in {"image", "input_image", "image_url"}:
-        return "[image]"
+    if string(block.get("type")) in IMAGE_TYPES:
+        return image_in(block)
     for key in ("text", "content", "output"):
         if key in block:
             return text_of(block[key])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 _WRAPPER = re.compile(
-    r"<(system-reminder|ide_opened_file|ide_selection|ide_diagnostics|environment_context|user_instructions|attached_files|additional_data|"
+    r"<(system-reminder|ide_opened_file|ide_selection|ide_diagnostics|environment_context|environment_details|user_instructions|attached_files|additional_data|"
     r"user_info|open_and_recently_viewed_files|current_file|context|INSTRUCTIONS|permissions instructions|skill|rules|project_layout|git_status)"
     r"(?:\s[^>]{0,200})?>"
 )

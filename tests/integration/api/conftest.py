@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 300
 STANDARD: dict[str, dict[str, Any]] = {
     "server": {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES},
     "knowledge": {"embedding_timeout_seconds": 30},
+    "hooks": {"timeout_seconds": 25},
     "budget": {"timeout_seconds": 30},
     "database": {"acquire_timeout_seconds": 30, "connect_timeout_seconds": 30, "statement_timeout_seconds": 60},
 }

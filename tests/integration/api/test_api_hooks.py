@@ -14,6 +14,8 @@ from sqlalchemy import text as sql
 from tests.integration.api.conftest import Api, Reply, lesson
 
 MARKER = "<cairn-knowledge ids="
+TAUGHT: dict[str, str] = {}
+"""Server → what it was taught."""
 
 
 def name() -> str:
@@ -49,14 +51,18 @@ async def developer(api: Api, team: str = "default", role: str = "developer") ->
     return str((await api.ask("POST", f"/v1/developers/{who}/keys", json={})).json["key"])
 
 
-async def taught(api: Api, project: str, topic: str, key: str | None = "admin") -> None:
-    """Ingest a session from which there is something to know."""
-    sent = await api.ask("POST", f"/v1/sessions?project={project}", data=lesson(topic), key=key)
-    assert sent.status == 202, sent.text
-    async with asyncio.timeout(60):
-        while (job := (await api.ask("GET", f"/v1/jobs/{sent.json['job_id']}", key=key)).json)["state"] not in {"done", "failed"}:
-            await asyncio.sleep(0.05)
-    assert job["state"] == "done", job
+async def known(api: Api) -> str:
+    """Return a topic, and project, of which a session has taught something: ingested once for all tests."""
+    if api.url not in TAUGHT:
+        topic = name()
+        sent = await api.ask("POST", f"/v1/sessions?project={topic}", data=lesson(topic))
+        assert sent.status == 202, sent.text
+        async with asyncio.timeout(240):
+            while (job := (await api.ask("GET", f"/v1/jobs/{sent.json['job_id']}")).json)["state"] not in {"done", "failed"}:
+                await asyncio.sleep(0.1)
+        assert job["state"] == "done", job
+        TAUGHT[api.url] = topic
+    return TAUGHT[api.url]
 
 
 def question(topic: str) -> str:
@@ -68,7 +74,7 @@ async def test_a_session_told_by_hooks_is_in_the_journal_of_its_repository(api: 
     where = {"x_cairn_repository": f"git@github.com:acme/{topic}.git", "x_cairn_branch": "fix/pool", "x_cairn_directory_name": topic}
     assert (await hook(api, "SessionStart", session=session, source="startup", **where)).json == {}
     await hook(api, "UserPromptSubmit", session=session, prompt="Fix the pool of the payment service please.")
-    tool = {"tool_name": "Bash", "tool_input": {"command": "pytest"}, "tool_use_id": "toolu_1"}
+    tool: dict[str, Any] = {"tool_name": "Bash", "tool_input": {"command": "pytest"}, "tool_use_id": "toolu_1"}
     await hook(api, "PostToolUse", session=session, **tool, tool_response={"stdout": "1 passed", "stderr": ""})
     await hook(api, "Stop", session=session, last_assistant_message="Fixed.", stop_hook_active=False)
     await hook(api, "SessionEnd", session=session, reason="logout")
@@ -94,8 +100,9 @@ async def test_a_hook_sent_twice_is_one_event(api: Api) -> None:
 
 async def test_a_transcript_uploaded_later_is_the_same_session(api: Api) -> None:
     topic, session = name(), str(uuid4())
+    await known(api)  # a worker that has begun: the upload's job is waited for as long as any
     await hook(api, "UserPromptSubmit", session=session, prompt=f"Fix the pool of {topic}.", x_cairn_project=topic)
-    call = {"tool_name": "Bash", "tool_input": {"command": "pytest -q"}, "tool_use_id": "toolu_9"}
+    call: dict[str, Any] = {"tool_name": "Bash", "tool_input": {"command": "pytest -q"}, "tool_use_id": "toolu_9"}
     await hook(api, "PostToolUse", session=session, **call, tool_response={"stdout": "2 passed", "stderr": ""})
     await hook(api, "Stop", session=session, last_assistant_message="It is fixed.")
     records = [
@@ -111,8 +118,7 @@ async def test_a_transcript_uploaded_later_is_the_same_session(api: Api) -> None
 
 
 async def test_a_prompt_is_given_what_its_project_knows_once(api: Api) -> None:
-    topic, session = name(), str(uuid4())
-    await taught(api, topic, topic)
+    topic, session = await known(api), str(uuid4())
     first = given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
     assert first.startswith(MARKER)
     assert f"keepalive_{topic} = 30" in first
@@ -124,10 +130,9 @@ async def test_a_prompt_is_given_what_its_project_knows_once(api: Api) -> None:
 
 
 async def test_what_was_given_never_becomes_evidence(api: Api) -> None:
-    topic, session = name(), str(uuid4())
-    await taught(api, topic, topic)
+    topic, session = await known(api), str(uuid4())
     text = given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
-    copied = {"tool_name": "Read", "tool_input": {"file_path": "notes.md"}, "tool_use_id": "t1"}
+    copied: dict[str, Any] = {"tool_name": "Read", "tool_input": {"file_path": "notes.md"}, "tool_use_id": "t1"}
     await hook(api, "PostToolUse", session=session, **copied, tool_response=f"notes\n{text}")
     await hook(
         api, "PostToolUse", session=session, tool_name="mcp__cairn__search", tool_input={"query": "x"}, tool_response=text, tool_use_id="t2"
@@ -158,17 +163,15 @@ async def test_people_judge_by_the_ids_that_were_given(api: Api) -> None:
 
 
 async def test_a_session_that_nobody_registered_is_captured_but_given_nothing(api: Api) -> None:
-    topic, session = name(), str(uuid4())
-    await taught(api, topic, topic)
+    topic, session = await known(api), str(uuid4())
     reply = await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), cwd=f"/home/ada/{topic}")
     assert reply.json == {}
     assert session in [each["external_id"] for each in await sessions(api, topic)]
 
 
 async def test_a_prompt_of_another_project_is_given_nothing(api: Api) -> None:
-    topic, other = name(), name()
-    await taught(api, topic, topic)
-    await taught(api, other, other)
+    topic, other = await known(api), name()
+    await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=f"Where is the pool of {other} configured?", x_cairn_project=other)
     text = given(await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=question(topic), x_cairn_project=other))
     assert topic not in text
 
@@ -179,9 +182,8 @@ async def test_short_prompts_and_commands_are_given_nothing(api: Api, prompt: st
 
 
 async def test_nothing_crosses_between_developers_and_teams(api: Api) -> None:
-    topic, session, team = name(), str(uuid4()), name()
+    topic, session, team = await known(api), str(uuid4()), name()
     ada, bob, eve = await developer(api), await developer(api), await developer(api, team)
-    await taught(api, topic, topic, key=ada)
     await hook(api, "UserPromptSubmit", session=session, key=ada, prompt=question(topic), x_cairn_project=topic)
     for prompt_headers in ({}, {"x_cairn_project": topic}):
         refused = await hook(api, "UserPromptSubmit", session=session, key=bob, prompt=question(topic), **prompt_headers)
@@ -192,10 +194,18 @@ async def test_nothing_crosses_between_developers_and_teams(api: Api) -> None:
         assert tool.status == 403
     own = await hook(api, "UserPromptSubmit", session=session, key=eve, prompt=question(topic), x_cairn_project=topic)
     assert own.json == {}, "another team's knowledge of the same project's name"
-    assert [each["events"] for each in await sessions(api, topic, key=ada)][-1:] != []
+    assert [each["events"] for each in await sessions(api, topic, key=ada) if each["external_id"] == session] == [1]
     assert len(await sessions(api, topic, key=eve)) == 1
     auditor = await developer(api, role="auditor")
     assert (await hook(api, "Stop", session=str(uuid4()), key=auditor, last_assistant_message="x")).status == 403
+
+
+async def test_nobody_registers_the_session_that_another_developer_has_begun(api: Api) -> None:
+    topic, session, ada, bob = name(), str(uuid4()), await developer(api), await developer(api)
+    await hook(api, "UserPromptSubmit", session=session, key=ada, prompt=f"Where is the pool of {topic} configured?")
+    for event in ("SessionStart", "UserPromptSubmit"):
+        assert (await hook(api, event, session=session, key=bob, prompt="Mine now, please.", x_cairn_project=topic)).status == 403
+    assert (await hook(api, "Stop", session=session, key=ada, last_assistant_message="In pool.py.")).status == 200
 
 
 async def test_a_session_begins_with_its_projects_context_unless_it_is_resumed(api: Api) -> None:
@@ -213,18 +223,16 @@ async def test_a_session_begins_with_its_projects_context_unless_it_is_resumed(a
 
 
 async def test_cursor_is_captured_and_given_nothing_at_a_prompt(api: Api) -> None:
-    topic, session = name(), str(uuid4())
-    await taught(api, topic, topic)
-    fields = {"generation_id": "g1", "workspace_roots": ["/home/ada/x"], "x_cairn_project": topic}
+    topic, session = await known(api), str(uuid4())
+    fields: dict[str, Any] = {"generation_id": "g1", "workspace_roots": ["/home/ada/x"], "x_cairn_project": topic}
     assert (await hook(api, "beforeSubmitPrompt", session=session, ide="cursor", prompt=question(topic), **fields)).json == {}
     await hook(api, "afterShellExecution", session=session, ide="cursor", command="npm test", output="ok", duration=3, **fields)
-    (found,) = [each for each in await sessions(api, topic) if each["provider"] == "cursor"]
-    assert (found["external_id"], found["events"]) == (session, 2)
+    (found,) = [each for each in await sessions(api, topic) if each["external_id"] == session]
+    assert (found["provider"], found["events"]) == ("cursor", 2)
 
 
 async def test_a_purged_session_is_forgotten_with_what_it_was_given(api: Api) -> None:
-    topic, session = name(), str(uuid4())
-    await taught(api, topic, topic)
+    topic, session = await known(api), str(uuid4())
     assert given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
     (found,) = [each for each in await sessions(api, topic) if each["external_id"] == session]
     assert (await api.ask("DELETE", f"/v1/sessions/{found['id']}")).status == 200

@@ -59,9 +59,9 @@ def server() -> Iterator[HookServer]:
         yield made
 
 
-def cairn(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def cairn(folder: Path, *arguments: str, program: str = WITHOUT, **env: str) -> subprocess.CompletedProcess[str]:
     absent = ",".join(sorted({IMPORTED.get(each, each) for each in SERVER} - BROUGHT))
-    command = [sys.executable, "-c", WITHOUT, absent, *arguments]
+    command = [sys.executable, "-c", program, absent, *arguments]
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "PYTHONPATH": str(SITE), "COLUMNS": "300"} | env
     return subprocess.run(command, cwd=folder, env=environment, input="", capture_output=True, text=True, check=False, timeout=60)
 
@@ -92,6 +92,19 @@ def test_a_query_is_asked(tmp_path: Path, server: HookServer) -> None:
 @pytest.mark.parametrize("command", [["--help"], ["version"], ["connect", "codex", "--dry-run"], ["pause"], ["hook", "stop"], ["mcp"]])
 def test_what_runs_on_a_developers_machine_needs_no_server(tmp_path: Path, command: list[str]) -> None:
     done = cairn(tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_module_of_the_client_needs_the_server(tmp_path: Path) -> None:
+    """Except those that run one, and what is imported late by commands of the server."""
+    servers = {"app.cli.local_server", "app.cli.serving", "app.cli.descriptors", "app.cli.settings_check"}
+    found = (SITE / "app" / "cli").rglob("*.py")
+    modules = {".".join(each.relative_to(SITE).with_suffix("").parts).removesuffix(".__init__") for each in found}
+    program = WITHOUT.replace(
+        "from app.cli import main\nmain()", "import importlib\nfor each in sys.argv[1:]: importlib.import_module(each)"
+    )
+    assert program != WITHOUT
+    done = cairn(tmp_path, *sorted(modules - servers - {"app.cli.__main__"}), program=program)
     assert done.returncode == 0, done.stderr
 
 

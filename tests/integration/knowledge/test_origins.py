@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.results import Query
 from app.queue.jobs import Queue
 from app.sessions.event import GivenTranscript
 from app.sessions.intake import Intake
 from app.sessions.session import Session
 from app.settings import Settings
+from app.telemetry import metrics
 from tests.integration.knowledge.conftest import Bench
 
 LONG = (
@@ -43,13 +44,15 @@ async def ingest(
     name: str = "t.jsonl",
     developer_id: UUID | None = None,
     modified_at: datetime | None = None,
+    body: str | None = None,
+    directory: str | None = None,
 ) -> dict[str, Any]:
     async def stream() -> AsyncIterator[bytes]:
-        yield "".join(json.dumps(each) + "\n" for each in records).encode()
+        yield (body or "".join(json.dumps(each) + "\n" for each in records)).encode()
 
     async def progress(done: int, total: int) -> None: ...
 
-    given = GivenTranscript(name, modified_at=modified_at)
+    given = GivenTranscript(name, modified_at=modified_at, directory=directory)
     await intake.submit(bench.requester(developer_id), stream(), given, limit=10**8)
     job = await queue.claim("w", ("ingest",))
     assert job is not None
@@ -253,3 +256,58 @@ async def test_what_is_learnt_while_its_project_is_merged_is_learnt_in_the_one_t
     await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
     async with bench.database.begin() as connection:
         assert set(await connection.scalars(text("select project_id from knowledge"))) == {await project(bench, "shop")}
+
+
+def aider(asked: str, answer: str = LONG) -> str:
+    return f"\n# aider chat started at 2026-03-04 09:00:00\n\n> Aider v0.86.1  \n\n#### {asked}  \n\n{answer}\n"
+
+
+async def test_histories_that_began_in_the_same_second_are_two_sessions_of_two_projects(bench: Bench, queue: Queue, intake: Intake) -> None:
+    for client in ("initech", "umbrella"):
+        await ingest(bench, queue, intake, body=aider(f"Why does {client} flake?"), directory=f"/home/dev/{client}/backend")
+    found = await projects(bench)
+    assert len(found) == 2
+    assert sorted(found.values()) == ["initech/backend", "umbrella/backend"]
+
+
+async def test_a_session_stored_under_a_former_identity_is_the_same_when_sent_again(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await ingest(bench, queue, intake, body=aider("Why does it flake?"))
+    async with bench.database.begin() as connection:  # as an earlier Cairn stored it
+        await connection.execute(text("update sessions set external_id = '2026-03-04 09:00:00'"))
+    report = await ingest(bench, queue, intake, body=aider("Why does it flake?"))
+    assert (report["events"]["new"], len(await bench.listed())) == (0, 1)
+    await ingest(bench, queue, intake, body=aider("And why does that?"))
+    assert len(await bench.listed()) == 2
+
+
+async def test_a_former_identity_shared_with_another_session_takes_nothing_over(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await bench.accounts.create_developer("ada")
+    await bench.accounts.create_developer("bob")
+    ada, bob = [each.id for each in await bench.accounts.list_developers()]
+    await ingest(bench, queue, intake, body=aider("Why does it flake?"), developer_id=ada)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update sessions set external_id = '2026-03-04 09:00:00'"))
+    await ingest(bench, queue, intake, body=aider("Where is the clock?"), developer_id=ada)
+    await ingest(bench, queue, intake, body=aider("Why does it flake?"), developer_id=bob)
+    found = {each.title: each.developer_id for each in await bench.listed() if each.external_id != "2026-03-04 09:00:00"}
+    assert found == {"Where is the clock?": ada, "Why does it flake?": bob}
+
+
+async def test_a_file_of_anothers_sessions_alone_is_refused_not_done(bench: Bench, queue: Queue, intake: Intake) -> None:
+    await bench.accounts.create_developer("ada")
+    await bench.accounts.create_developer("bob")
+    ada, bob = [each.id for each in await bench.accounts.list_developers()]
+    await ingest(bench, queue, intake, *talk("s"), developer_id=ada)
+    with pytest.raises(NotPermitted, match="another developer's"):
+        await ingest(bench, queue, intake, *talk("s"), developer_id=bob)
+
+
+async def test_a_job_names_the_records_that_nobody_knows_and_a_metric_counts_them(bench: Bench, queue: Queue, intake: Intake) -> None:
+    strange = {"type": "hologram", "sessionId": "s", "uuid": "u"}
+    report = await ingest(bench, queue, intake, claude("s", 1, "user", "Fix it"), strange, strange)
+    assert report["unknown"] == {"record: hologram": 2}
+    shown = metrics.REGISTRY.get_sample_value(
+        "cairn_transcript_unknown_records_total", {"format": "claude-code", "type": "record: hologram"}
+    )
+    assert shown is not None
+    assert shown >= 2

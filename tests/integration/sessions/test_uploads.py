@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID, uuid4
 
 import pytest
+import zstandard
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -50,6 +52,20 @@ async def test_the_bytes_come_back_however_they_were_cut(desk: Desk) -> None:
     chunks = [chunk async for chunk in desk.uploads.chunks(upload)]
     assert b"".join(chunks) == whole
     assert max(map(len, chunks)) == CHUNK_BYTES
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
+async def test_a_compressed_upload_is_kept_as_what_it_unpacks_to(desk: Desk, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(LINE * 30_000)
+    upload = await receive(desk, sent(packed[:2], packed[2:500], packed[500:]), transcript="t.jsonl.zst")
+    assert b"".join([chunk async for chunk in desk.uploads.chunks(upload)]) == LINE * 30_000
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(LINE * 100_000), gzip.compress(LINE)[:-8], gzip.compress(b"\x00\x01\x02" * 500)])
+async def test_of_a_compressed_upload_that_is_refused_nothing_stays(desk: Desk, packed: bytes) -> None:
+    with pytest.raises((TooLarge, InvalidInput)):
+        await receive(desk, sent(packed), limit=CHUNK_BYTES + 1)
+    assert await count(desk) == 0
 
 
 async def test_over_the_limit_nothing_stays(desk: Desk) -> None:

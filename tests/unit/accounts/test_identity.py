@@ -93,6 +93,15 @@ def test_a_worktree_is_its_repository(directory: str) -> None:
     assert found.key == "folder:shop"
 
 
+@pytest.mark.parametrize(
+    ("directory", "key"), [("/home/dev/git-worktree", "folder:git-worktree"), ("/w/x/my_worktrees", "folder:x/my_worktrees")]
+)
+def test_a_folder_that_is_only_called_so_is_no_worktree(directory: str, key: str) -> None:
+    found = of_folder(directory)
+    assert found is not None
+    assert found.key == key
+
+
 @pytest.mark.parametrize("directory", [None, "", "/", "   ", "\\", "/home/ada", "/root", "\u200b"])
 def test_a_folder_that_says_nothing_is_no_project(directory: str | None) -> None:
     assert of_folder(directory) is None

@@ -140,11 +140,11 @@ Because of X.
 AIDER = b"""
 # aider chat started at 2024-08-05 19:33:02
 
-> aider --model gpt-4o
-> Git repo: .git
+> aider --model gpt-4o@@
+> Git repo: .git@@
 
-#### Why does it fail?
-#### I mean the parser.
+#### Why does it fail?@@
+#### I mean the parser.@@
 
 Because of X:
 
@@ -152,14 +152,14 @@ Because of X:
 #### not a prompt
 ```
 
-#### /add app.py
+#### /add app.py@@
 
-> Added app.py to the chat
+> Added app.py to the chat@@
 
 # aider chat started at 2024-08-05 20:00:00
 
-#### Thanks
-"""
+#### Thanks@@
+""".replace(b"@@\n", b"  \n")
 ALL: dict[Format, bytes] = {
     "claude-code": CLAUDE, "codex": CODEX, "cursor": CURSOR, "generic": GENERIC, "specstory": SPECSTORY, "aider": AIDER,
 }  # fmt: skip

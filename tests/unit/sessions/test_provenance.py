@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.sessions.event import Event, Format, ReplyUsage, SessionHeader
+from app.sessions.file_dates import date_in
 from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.tools import MAX_FILES, files_of
-from app.sessions.intake import date_in
 from app.sessions.redacted import address
 from app.settings import SessionsSettings
 

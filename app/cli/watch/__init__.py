@@ -1,0 +1,1 @@
+"""`cairn watch`: follows the transcripts that agents without hooks write. Standard library and watchfiles only, at run time."""

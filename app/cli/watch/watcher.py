@@ -1,0 +1,218 @@
+"""Follows files: what changes now goes first, history behind it, newest first. One loop; changes come from a thread of watchfiles."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.cli.exits import ServerRefused, Unreachable
+from app.cli.machine import read_pause
+from app.cli.watch.capture import CaptureRules
+from app.cli.watch.files import FollowedFile, source_of
+from app.cli.watch.lines_client import KnownFile, LinesClient
+from app.cli.watch.places import WatchedPlace, directories_in, directory_of, files_in, is_inside
+
+RESCAN_SECONDS = 60.0
+"""All files are looked at this often: what a watch of the system missed, and files that have come to rest."""
+BUSY_SECONDS = 0.5
+"""Pause before a file that is being written whole is looked at again."""
+MIN_BACKOFF, MAX_BACKOFF = 1.0, 60.0
+MAX_RESTARTS = 3
+MAX_PIECES_AT_ONCE = 64
+"""Pieces of one file before others have their turn."""
+
+
+class Watcher:
+    """Follows the files of some places until it is stopped. `told` takes lines for the user, `progress` the bytes of history sent."""
+
+    def __init__(
+        self,
+        places: Sequence[WatchedPlace],
+        client: LinesClient,
+        *,
+        told: Callable[[str], None],
+        progress: Callable[[int], None] = lambda _: None,
+        polling: bool = False,
+        history: bool = True,
+    ) -> None:
+        self.files: dict[str, FollowedFile] = {}
+        self._places, self._client, self._told, self._progress = places, client, told, progress
+        self._polling, self._history = polling, history
+        self._known: dict[str, KnownFile] = {}
+        self._rules = CaptureRules()
+        self._changes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._due: dict[str, float] = {}
+        self._backlog: list[str] = []
+        self._away = 0.0
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._changes.put("")
+
+    def run(self) -> None:
+        """Follow until `stop`. Raises ServerRefused where the key is refused."""
+        thread = threading.Thread(target=self._listen, name="changes", daemon=True)
+        thread.start()
+        try:
+            self._while_away(self._learn)
+            self._scan(first=True)
+            scanned = time.monotonic()
+            while not self._stop.is_set():
+                self._step(max(0.0, scanned + RESCAN_SECONDS - time.monotonic()))
+                if time.monotonic() - scanned >= RESCAN_SECONDS:
+                    self._scan()
+                    scanned = time.monotonic()
+        finally:
+            self._stop.set()
+            thread.join(timeout=5)
+
+    def _step(self, longest: float) -> None:
+        """Follow what changed; else send a piece of history; else wait for a change."""
+        now = time.monotonic()
+        ready = [path for path, at in self._due.items() if at <= now]
+        idle = not ready and not self._backlog
+        wait = min([longest, *(at - now for at in self._due.values())]) if idle else 0.0
+        for path in [*ready, *self._changed(wait)]:
+            self._due.pop(path, None)
+            self._while_away(lambda path=path: self._follow(path))  # type: ignore[misc]
+        if self._backlog and self._changes.empty():
+            path = self._backlog[-1]
+            sent = self._while_away(lambda: self._follow(path, pieces=1))
+            if not sent and self._backlog:
+                self._backlog.pop()
+
+    def _changed(self, wait: float) -> list[str]:
+        """Return the files that changed, waiting for the first so long."""
+        found: dict[str, None] = {}
+        try:
+            while True:
+                found[self._changes.get(timeout=wait) if wait > 0 else self._changes.get_nowait()] = None
+                wait = 0.0
+        except queue.Empty:
+            return [path for path in found if path]
+
+    def _listen(self) -> None:
+        from watchfiles import watch
+
+        folders = {str(place.folder): place.only is None for place in self._places}
+        deep = [folder for folder, recursive in folders.items() if recursive]
+        flat = [str(place.folder / place.only) for place in self._places if place.only is not None]
+        for changes in watch(
+            *deep,
+            *flat,
+            watch_filter=None,
+            stop_event=self._stop,
+            rust_timeout=5000,
+            debounce=400,
+            step=50,
+            force_polling=self._polling or None,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
+            for _, path in changes:
+                self._changes.put(path)
+
+    def _learn(self) -> int:
+        self._known = dict(self._client.known())
+        return 0
+
+    def _scan(self, *, first: bool = False) -> None:
+        """Look at all files; what is to be sent is history at first, and a change later."""
+        found: list[tuple[float, str]] = []
+        there: set[str] = set()
+        for place in self._places:
+            for entry in files_in(place):
+                there.add(entry.path)
+                try:
+                    stat = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                file = self._file(entry.path, place)
+                new = file.seen == (-1, -1)
+                if file.look(stat, time.monotonic()) and (not first or self._history or file.offset > 0):
+                    found.append((stat.st_mtime, entry.path))
+                if first and new:
+                    file.changed = min(file.changed, time.monotonic() - (time.time() - stat.st_mtime))
+        for gone in self.files.keys() - there:
+            del self.files[gone]
+        self._known.clear()
+        self._backlog = [path for _, path in sorted(found)]
+
+    def _file(self, path: str, place: WatchedPlace) -> FollowedFile:
+        file = self.files.get(path)
+        if file is None:
+            file = self.files[path] = FollowedFile(path, place.format, source_of(path))
+            if (known := self._known.pop(file.source, None)) is not None:
+                file.offset, file.tail, file.ended = known.offset, known.tail, known.ended
+        return file
+
+    def _follow(self, path: str, *, pieces: int = MAX_PIECES_AT_ONCE) -> int:
+        """Send what a file has to send; return the number of pieces. Raises Unreachable, or ServerRefused for a refused key."""
+        place = next((each for each in self._places if Path(path).is_relative_to(each.folder) and each.takes(path)), None)
+        if place is None or not is_inside(path, place):
+            return 0
+        file = self._file(path, place)
+        sent = 0
+        try:
+            if not file.look(os.stat(path), time.monotonic()):  # noqa: PTH116
+                return 0
+            while sent < pieces and self._send_next(file):
+                sent += 1
+        except FileNotFoundError:
+            self.files.pop(path, None)
+        except OSError as error:
+            file.stopped = f"it can't be read: {error.strerror}"
+        if sent == MAX_PIECES_AT_ONCE or (not file.resumed and not file.ended and file.stopped is None and file.seen[0] > 0):
+            self._due[path] = time.monotonic() + (0 if sent else BUSY_SECONDS)
+        return sent
+
+    def _send_next(self, file: FollowedFile) -> bool:
+        piece = file.next_piece(time.monotonic(), time.time())
+        if piece is None:
+            return False
+        if not file.directories:
+            first = directory_of(Path(file.path))
+            file.directories = [] if first is None else [first]
+        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *directories_in(piece.data)])))
+        if verdict.private is not None:
+            file.stopped = f"private: {verdict.private}"
+            return False
+        name = os.path.basename(file.path)  # noqa: PTH119
+        try:
+            offset, _ = self._client.send(file, piece, name=name, project=verdict.project, repository=verdict.repository)
+        except ServerRefused as refused:
+            if refused.status in {401, 403}:
+                raise
+            file.stopped = refused.message
+            return False
+        file.sent(piece, offset)
+        if file.restarts > MAX_RESTARTS:
+            file.stopped, file.restarts = "the server reads it anew each time: another process sends the same file", 0
+            return False
+        self._progress(len(piece.data) if file.restarts == 0 else 0)
+        return True
+
+    def _while_away(self, work: Callable[[], int]) -> int:
+        """Do the work, again while capture is paused or the server is away, with growing pauses."""
+        while not self._stop.is_set():
+            if read_pause() is not None:
+                self._stop.wait(BUSY_SECONDS * 4)
+                continue
+            try:
+                done = work()
+            except Unreachable as error:
+                if self._away == 0.0:
+                    self._told(f"{error.message} Trying again.")
+                self._away = min(MAX_BACKOFF, self._away * 2 or MIN_BACKOFF)
+                self._stop.wait(self._away)
+                continue
+            if self._away:
+                self._told("The server answers again.")
+            self._away = 0.0
+            return done
+        return 0

@@ -1,0 +1,212 @@
+"""Follows transcripts while they grow: journals each piece as it comes, and in the same transaction how far the file is read.
+
+A format's reader is kept in memory between the pieces. Where it is gone (another process, a restart, too many files), or the client is
+elsewhere in the file, the client is told from where to send: what is known already changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import cachebox
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.accounts import Accounts
+from app.accounts.requester import Requester
+from app.errors import TooLarge
+from app.sessions.append import EventBatch
+from app.sessions.event import Format, GivenPiece, SessionHeader
+from app.sessions.file_dates import date_in
+from app.sessions.formats import HEAD_BYTES, check_text, detect
+from app.sessions.formats.growing import GrowingTranscript
+from app.sessions.journal import LIVE_AFTER, Journal
+from app.sessions.placing import project_of
+from app.sessions.redacted import Storable
+from app.sessions.renaming import former_headers, rename_former
+from app.sessions.runs import merged_header, runs_of
+from app.sessions.tables import FollowedRow
+from app.sessions.uploads import base_name
+from app.settings import SessionsSettings
+from app.storage.database import Database, rows_of
+from app.telemetry import metrics
+
+MAX_READERS = 256
+MAX_WHOLE = 32 * 2**20
+"""Bytes of a file that is read whole each time, because its format can't be resumed."""
+BULK_PIECE, BULK_AFTER = 128 * 1024, timedelta(seconds=5)
+"""A piece this long is history, whose projection waits behind what happens now."""
+FOLLOWED_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class PieceTaken:
+    """`offset`: from where to send next; where that isn't the piece's end, the piece was not taken. `new`: events journalled."""
+
+    offset: int
+    new: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedTranscript:
+    """A file and its journalled length. `tail`: see `growing.tail_of`. `ended`: nothing of it waits in a reader."""
+
+    source: str
+    offset: int
+    tail: str
+    ended: bool
+
+
+@dataclass(slots=True)
+class _Following:
+    """The reader of one file, and the session whose events come next (None: they must not be added)."""
+
+    transcript: GrowingTranscript
+    session_id: UUID | None = None
+    header: SessionHeader | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class TranscriptFollower:
+    """Journals growing transcripts, piece by piece."""
+
+    def __init__(self, *, limits: SessionsSettings, database: Database, accounts: Accounts, journal: Journal) -> None:
+        self._limits = limits
+        self._database = database
+        self._accounts = accounts
+        self._journal = journal
+        self._readers: cachebox.LRUCache[tuple[UUID, str], _Following] = cachebox.LRUCache(MAX_READERS)
+
+    async def take(self, requester: Requester, piece: GivenPiece) -> PieceTaken:
+        """Journal a piece, with how far the file is read. Idempotent. UnknownFormat, InvalidInput, TooLarge: nothing was taken."""
+        requester.check("write")
+        key = (_owner(requester), piece.source)
+        if piece.offset == 0:
+            self._readers[key] = _Following(GrowingTranscript(_format(piece), self._limits))
+        following: _Following | None = self._readers.get(key)
+        if following is None:
+            return PieceTaken(0)
+        async with following.lock:
+            if following.transcript.offset != piece.offset:
+                return PieceTaken(following.transcript.offset)
+            try:
+                new = await self._journal_piece(requester, following, piece)
+            except BaseException:  # the reader is ahead of the journal
+                self._forget(key, following)
+                raise
+            if piece.end:
+                self._forget(key, following)
+        return PieceTaken(following.transcript.offset, new)
+
+    async def followed(self, requester: Requester, *, after: str = "", limit: int) -> Sequence[FollowedTranscript]:
+        """List how far the requester's own files are journalled, by source."""
+        requester.check("write")
+        query = (
+            select(FollowedRow.source, FollowedRow.offset, FollowedRow.tail, FollowedRow.ended)
+            .where(FollowedRow.owner_id == _owner(requester), FollowedRow.source > after)
+            .order_by(FollowedRow.source)
+            .limit(limit)
+        )
+        return [FollowedTranscript(*row) for row in await self._database.read(rows_of(query))]
+
+    async def sweep(self) -> int:
+        """Delete the offsets of files that have not grown for FOLLOWED_DAYS; return their number."""
+        async with self._database.begin() as connection:
+            old = FollowedRow.updated_at < func.now() - timedelta(days=FOLLOWED_DAYS)
+            return (await connection.execute(delete(FollowedRow).where(old))).rowcount
+
+    async def _journal_piece(self, requester: Requester, following: _Following, piece: GivenPiece) -> int:
+        if not following.transcript.resumed and piece.offset + len(piece.data) > MAX_WHOLE:
+            raise TooLarge(f"A file of this format is followed up to {MAX_WHOLE:,} bytes: send it with POST /v1/sessions.", param="offset")
+        found = await asyncio.to_thread(following.transcript.feed, piece.data, end=piece.end)
+        if not following.transcript.resumed and not piece.end:
+            return 0
+        runs = [(header, await self._journal.storable(events)) for header, events in runs_of(found)]
+        async with self._database.begin() as connection:
+            since = await self._reached(connection, requester, following, piece)
+            return await self._write(connection, requester, following, piece, runs, since)
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        requester: Requester,
+        following: _Following,
+        piece: GivenPiece,
+        runs: Sequence[tuple[SessionHeader | None, Sequence[Storable]]],
+        since: datetime,
+    ) -> int:
+        new, after = 0, LIVE_AFTER if len(piece.data) < BULK_PIECE else BULK_AFTER
+        for header, rows in runs:
+            if header is not None:
+                following.header = header if following.header is None else merged_header(following.header, header)
+            if not rows:
+                continue
+            if following.header is not None:
+                opened, following.header = following.header, None
+                following.session_id = await self._open(connection, requester, piece, opened, since)
+            if following.session_id is None:
+                continue
+            (done,) = await self._journal.write(
+                connection, [EventBatch(following.session_id, rows, from_file=True)], wait=True, after=after
+            )
+            if done is None:  # purged meanwhile
+                following.session_id = None
+                continue
+            new += done.new
+            metrics.live_events(accepted=done.new, duplicates=done.known)
+            metrics.redacted(done.redactions)
+        if following.header is not None and following.session_id is not None:  # a title that was given at the end
+            opened, following.header = following.header, None
+            following.session_id = await self._open(connection, requester, piece, opened, since)
+        return new
+
+    async def _open(
+        self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
+    ) -> UUID | None:
+        """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
+        header = replace(header, repository=header.repository or piece.repository)
+        async with connection.begin_nested() as tried:
+            if header.formerly:
+                await rename_former(connection, requester.team_id, requester.developer_id, header)
+            session_id = await self._journal.open(
+                connection,
+                team_id=requester.team_id,
+                project_id=await project_of(connection, self._accounts, requester.team_id, header, piece.project),
+                developer_id=requester.developer_id,
+                header=header,
+                transcript=base_name(piece.name),
+                file_dated_at=date_in(piece.name) or piece.modified_at,
+            )
+            names = (header, *former_headers(header))
+            purged = [await self._journal.purged_since(connection, requester.team_id, each, since) for each in names]
+            if any(purged) or not await self._journal.may_add(connection, session_id, requester.developer_id):
+                await tried.rollback()
+                return None
+        return session_id
+
+    async def _reached(self, connection: AsyncConnection, requester: Requester, following: _Following, piece: GivenPiece) -> datetime:
+        """Write how far the file is read; return when it was first seen."""
+        values = {"offset": following.transcript.offset, "tail": following.transcript.tail, "ended": piece.end}
+        row = upsert(FollowedRow).values(owner_id=_owner(requester), source=piece.source, team_id=requester.team_id, **values)
+        again = row.on_conflict_do_update(index_elements=["owner_id", "source"], set_={**values, "updated_at": func.clock_timestamp()})
+        return (await connection.execute(again.returning(FollowedRow.created_at))).scalar_one()
+
+    def _forget(self, key: tuple[UUID, str], following: _Following) -> None:
+        if self._readers.get(key) is following:
+            self._readers.pop(key, None)
+
+
+def _owner(requester: Requester) -> UUID:
+    return requester.developer_id or requester.team_id
+
+
+def _format(piece: GivenPiece) -> Format:
+    if piece.format == "auto":
+        return detect(piece.data[:HEAD_BYTES])
+    check_text(piece.data[:HEAD_BYTES])
+    return piece.format

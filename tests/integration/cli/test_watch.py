@@ -1,0 +1,245 @@
+"""`cairn watch`: what the server has read is what the file holds, whatever happens to the file, the watch and the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.cli.exits import ServerRefused
+from app.cli.server_address import ServerAddress
+from app.cli.watch import files as watched_files
+from app.cli.watch import watcher as watching
+from app.cli.watch.files import source_of
+from app.cli.watch.lines_client import LinesClient
+from app.cli.watch.lock import only_one
+from app.cli.watch.places import WatchedPlace
+from app.cli.watch.watcher import Watcher
+from app.errors import Conflict
+from tests.fakes.lines_server import LinesServer, lines_server
+
+SECONDS = 30.0
+
+
+@pytest.fixture
+def server() -> Iterator[LinesServer]:
+    with lines_server() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folders, and a folder of transcripts."""
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    for folder in ("log", "work", "secret"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(watching, "RESCAN_SECONDS", 1.0)
+    return tmp_path
+
+
+def line(home: Path, number: int, *, folder: str = "work") -> bytes:
+    return (
+        json.dumps({"type": "user", "uuid": f"u{number}", "cwd": str(home / folder), "message": {"content": "é" * (number % 90)}}).encode()
+        + b"\n"
+    )
+
+
+@contextmanager
+def followed(server: LinesServer, home: Path, *, format: str = "claude-code", history: bool = True) -> Iterator[Watcher]:
+    client = LinesClient(ServerAddress(server.url, "key"))
+    watcher = Watcher([WatchedPlace("", home / "log", format)], client, told=lambda _: None, history=history)
+    thread = threading.Thread(target=watcher.run, daemon=True)
+    thread.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+        thread.join(timeout=SECONDS)
+        client.close()
+        assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+
+
+def read(server: LinesServer, path: Path) -> bytes | None:
+    return server.texts.get(source_of(str(path)))
+
+
+def test_history_and_what_is_appended_are_sent_in_whole_lines(server: LinesServer, home: Path) -> None:
+    path, text = home / "log" / "a.jsonl", line(home, 1)
+    path.write_bytes(text + b'{"half')
+    with followed(server, home):
+        wait_for(lambda: read(server, path) == text)
+        with path.open("ab") as file:
+            file.write(b'": 1}\n')
+        wait_for(lambda: read(server, path) == path.read_bytes())
+    assert {each["format"] for each in server.asked} == {"claude-code"}
+
+
+def test_a_file_appended_byte_by_byte_cut_and_rotated_ends_as_it_is(server: LinesServer, home: Path) -> None:
+    path, chance = home / "log" / "a.jsonl", random.Random(7)
+    with followed(server, home):
+        for round_ in range(3):
+            text = b"".join(line(home, number + 100 * round_) for number in range(4))
+            with path.open("wb" if round_ == 1 else "ab", buffering=0) as file:  # the second round cuts it
+                for byte in text:
+                    file.write(bytes([byte]))
+                    if chance.random() < 0.02:
+                        os.sched_yield()
+            wait_for(lambda: read(server, path) == path.read_bytes())
+        path.rename(path.with_suffix(".old.jsonl"))
+        path.write_bytes(line(home, 999))
+        wait_for(lambda: read(server, path) == line(home, 999))
+        wait_for(lambda: read(server, path.with_suffix(".old.jsonl")) == path.with_suffix(".old.jsonl").read_bytes())
+
+
+def test_a_file_written_anew_while_nobody_watched_is_sent_anew(server: LinesServer, home: Path) -> None:
+    path = home / "log" / "a.jsonl"
+    for number in (1, 2):
+        path.write_bytes(line(home, 30 + number) * 20)
+        with followed(server, home):
+            wait_for(lambda: read(server, path) == path.read_bytes())
+    with followed(server, home):
+        wait_for(lambda: len(server.asked) >= 2)
+    before = server.received
+    with followed(server, home), (home / "log" / "b.jsonl").open("wb") as file:
+        file.write(line(home, 3))
+        file.flush()
+        wait_for(lambda: read(server, home / "log" / "b.jsonl") == line(home, 3))
+    assert server.received == before + len(line(home, 3))  # nothing is sent twice
+
+
+def test_a_server_that_starts_again_or_is_away_is_sent_the_file_again(server: LinesServer, home: Path) -> None:
+    path = home / "log" / "a.jsonl"
+    path.write_bytes(line(home, 1))
+    with followed(server, home):
+        wait_for(lambda: read(server, path) == path.read_bytes())
+        server.restart()
+        server.away = 2
+        with path.open("ab") as file:
+            file.write(line(home, 2))
+        wait_for(lambda: read(server, path) == path.read_bytes())
+
+
+def test_a_file_at_rest_is_ended_and_grows_again(server: LinesServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_files, "REST_SECONDS", 0.5)
+    path = home / "log" / "a.jsonl"
+    path.write_bytes(line(home, 1) + b'{"no": "newline"}')
+    with followed(server, home):
+        wait_for(lambda: server.rows.get(source_of(str(path)), {}).get("ended", False) and read(server, path) == path.read_bytes())
+        with path.open("ab") as file:
+            file.write(b"\n" + line(home, 2))
+        wait_for(lambda: read(server, path) == path.read_bytes())
+
+
+def test_a_format_that_is_read_whole_is_sent_whole_each_time(server: LinesServer, home: Path) -> None:
+    folder = home / "work" / ".specstory" / "history"
+    folder.mkdir(parents=True)
+    (home / "log").rmdir()
+    (home / "log").symlink_to(folder)
+    path = home / "log" / "a.md"
+    client = LinesClient(ServerAddress(server.url, "key"))
+    watcher = Watcher([WatchedPlace("", folder, "specstory")], client, told=lambda _: None)
+    thread = threading.Thread(target=watcher.run, daemon=True)
+    thread.start()
+    for text in (b"# One\n", b"# One\n\nmore\n" * 40_000):
+        path.write_bytes(text)
+        wait_for(lambda text=text: read(server, folder / "a.md") == text and server.rows[source_of(str(folder / "a.md"))]["ended"])  # type: ignore[misc]
+    watcher.stop()
+    thread.join()
+    client.close()
+
+
+def test_private_folders_stay_here_also_where_a_session_goes_into_one(server: LinesServer, home: Path) -> None:
+    (home / "secret" / ".cairn.toml").write_text("private = true\n")
+    mixed, private, open_, unknown = (home / "log" / f"{name}.jsonl" for name in ("mixed", "private", "open", "unknown"))
+    mixed.write_bytes(line(home, 1))
+    private.write_bytes(line(home, 2, folder="secret"))
+    unknown.write_bytes(b'{"type": "user", "message": {"content": "where am I?"}}\n')
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, mixed) is not None)
+        with mixed.open("ab") as file:
+            file.write(line(home, 3, folder="secret"))
+        open_.write_bytes(line(home, 4))
+        wait_for(lambda: read(server, open_) is not None)
+        wait_for(lambda: all(watcher.files[str(path)].stopped for path in (mixed, private, unknown)))
+    assert (read(server, mixed), read(server, private), read(server, unknown)) == (line(home, 1), None, None)
+
+
+def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
+    (home / "secret" / "x.jsonl").write_bytes(line(home, 1))
+    (home / "log" / "link.jsonl").symlink_to(home / "secret" / "x.jsonl")
+    (home / "log" / "folder").symlink_to(home / "secret")
+    (home / "log" / "a.jsonl").write_bytes(line(home, 2))
+    with followed(server, home):
+        wait_for(lambda: read(server, home / "log" / "a.jsonl") is not None)
+        (home / "secret" / "x.jsonl").write_bytes(line(home, 3))
+        (home / "log" / "b.jsonl").write_bytes(line(home, 4))
+        wait_for(lambda: read(server, home / "log" / "b.jsonl") is not None)
+    assert len(server.texts) == 2
+
+
+def test_without_history_only_what_grows_is_sent(server: LinesServer, home: Path) -> None:
+    old, new = home / "log" / "old.jsonl", home / "log" / "new.jsonl"
+    old.write_bytes(line(home, 1))
+    with followed(server, home, history=False) as watcher:
+        wait_for(lambda: str(old) in watcher.files)
+        new.write_bytes(line(home, 2))
+        wait_for(lambda: read(server, new) is not None)
+        assert read(server, old) is None
+        with old.open("ab") as file:
+            file.write(line(home, 3))
+        wait_for(lambda: read(server, old) == old.read_bytes())
+
+
+def test_a_refused_key_ends_the_watch(server: LinesServer, home: Path) -> None:
+    server.status = 401
+    with closing(LinesClient(ServerAddress(server.url, "bad"))) as client, pytest.raises(ServerRefused, match="No"):
+        Watcher([WatchedPlace("", home / "log")], client, told=lambda _: None).run()
+
+
+def test_one_watch_runs_at_a_time(tmp_path: Path) -> None:
+    with only_one(tmp_path / "state"), pytest.raises(Conflict, match="Another"), only_one(tmp_path / "state"):
+        pass
+    with only_one(tmp_path / "state"):
+        pass
+
+
+@pytest.mark.long
+def test_a_watch_that_is_killed_at_random_leaves_what_an_undisturbed_one_leaves(server: LinesServer, home: Path) -> None:
+    path, chance = home / "log" / "a.jsonl", random.Random(3)
+    env = os.environ | {"CAIRN_URL": server.url, "CAIRN_KEY": "key"}
+    command = [sys.executable, "-m", "app.cli", "watch", str(home / "log"), "--yes"]
+    for number in range(4):
+        running = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        for step in range(chance.randint(1, 30)):
+            with path.open("ab") as file:
+                file.write(line(home, 50 * number + step))
+        before = server.received
+        wait_for(lambda before=before: server.received > before)  # type: ignore[misc]
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if chance.random() < 0.5:
+            server.restart()
+    running = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    with path.open("ab") as file:
+        file.write(line(home, 1000))
+    wait_for(lambda: read(server, path) == path.read_bytes())
+    running.terminate()
+    assert running.wait(timeout=SECONDS) == 0
