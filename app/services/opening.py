@@ -102,10 +102,7 @@ async def _open_assist(
     knowledge: KnowledgeServices,
 ) -> AssistServices:
     """Open what an IDE is helped by, over what knowledge and sessions tell of a project."""
-    reader, briefing, database = knowledge.reader, knowledge.briefing, storage.database
-    return await rooms.open(
-        open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=reader, briefing=briefing)
-    )
+    return await rooms.open(open_assist(settings, database=storage.database, accounts=accounts, sessions=sessions, knowledge=knowledge))
 
 
 async def _open_last(rooms: Composition, settings: Settings, role: Role, *, storage: StorageServices, recorder: Recorder) -> None:

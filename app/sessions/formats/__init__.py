@@ -39,6 +39,7 @@ def parse(
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
+    found: Iterator[SessionHeader | Event | Paused]
     if format in _DOCUMENTS:
         found = _DOCUMENTS[format](chunks, limits=limits, tally=tally)
     else:
