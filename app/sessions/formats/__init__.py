@@ -8,7 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import aider, claude_code, codex, cursor, generic, specstory
+from app.sessions.formats import (
+    aider,
+    amp,
+    antigravity,
+    chatgpt,
+    claude_code,
+    claude_export,
+    codex,
+    copilot_chat,
+    copilot_cli,
+    cursor,
+    cursor_database,
+    droid,
+    gemini,
+    generic,
+    grok,
+    kimi,
+    opencode,
+    pi,
+    qwen,
+    specstory,
+)
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
 from app.sessions.formats.lines import decoded_lines
 from app.sessions.formats.tally import ParseTally
@@ -18,12 +39,30 @@ __all__ = ["HEAD_BYTES", "ParseTally", "check_text", "detect", "parse"]
 
 _PARSERS = {
     "aider": aider.parse,
+    "antigravity": antigravity.parse,
     "claude-code": claude_code.parse,
+    "claude-export": claude_export.parse,
     "codex": codex.parse,
+    "copilot-cli": copilot_cli.parse,
     "cursor": cursor.parse,
-    "generic": generic.parse,
+    "droid": droid.parse,
+    "grok": grok.parse,
+    "kimi": kimi.parse,
+    "pi": pi.parse,
+    "qwen": qwen.parse,
     "specstory": specstory.parse,
 }
+"""Formats that are read line by line."""
+_WHOLE_PARSERS = {
+    "amp": amp.parse,
+    "chatgpt": chatgpt.parse,
+    "copilot-chat": copilot_chat.parse,
+    "cursor-database": cursor_database.parse,
+    "gemini": gemini.parse,
+    "generic": generic.parse_any,
+    "opencode": opencode.parse,
+}
+"""Formats that may be one document or a database."""
 
 
 def parse(
@@ -34,7 +73,7 @@ def parse(
     tally: ParseTally,
 ) -> Iterator[SessionHeader | Event]:
     """Parse a transcript, one chunk at a time. A header precedes the first event of each session."""
-    if format == "generic":
-        yield from generic.parse_any(chunks, limits=limits, tally=tally)
+    if (whole := _WHOLE_PARSERS.get(format)) is not None:
+        yield from whole(chunks, limits=limits, tally=tally)
         return
     yield from _PARSERS[format](decoded_lines(chunks, limits=limits, tally=tally), tally)

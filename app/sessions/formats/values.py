@@ -95,6 +95,11 @@ def mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def records_in(value: object) -> list[dict[str, object]]:
+    """Return the objects of a list; nothing if it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def _block_text(block: dict[str, object]) -> str:
     if string(block.get("type")) in {"image", "input_image", "image_url"}:
         return "[image]"

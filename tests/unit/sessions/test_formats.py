@@ -1,4 +1,4 @@
-"""Transcripts written by hand, in all six formats: what was said by whom, ids that stay, damage that is counted."""
+"""Transcripts written by hand, in the formats with a parser of their own from the beginning: what was said by whom, ids that stay, damage that is counted."""
 
 from __future__ import annotations
 
@@ -390,7 +390,7 @@ def test_a_whole_json_document_is_read_as_a_stream() -> None:
     document = json.dumps(
         {
             "sessionId": "g1",
-            "messages": [{"id": "m1", "type": "user", "content": "Hi there"}, {"id": "m2", "type": "gemini", "content": "Hello"}],
+            "messages": [{"id": "m1", "type": "user", "content": "Hi there"}, {"id": "m2", "type": "model", "content": "Hello"}],
         },
         indent=1,
     ).encode()
