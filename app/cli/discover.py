@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.accounts.names import project_name_of
+from app.cli.agent_folders import EVERYTHING, PLACES, SPECSTORY, AgentPlace, bases
 
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".md", ".txt"})
+STORES = re.compile(r"state\.vscdb|opencode[\w.-]*\.db")
+"""Databases of agents, by their whole names: any other database is none of ours to send."""
 SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv", "__pycache__"})
 NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
-SPECSTORY = (".specstory", "history")
 AIDER = ".aider.chat.history.md"
 
 
@@ -48,13 +50,18 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
 
 def agent_folders() -> list[AgentFolder]:
     """Return the known agents' session folders that contain transcripts."""
-    places = [
-        ("SpecStory", Path.cwd().joinpath(*SPECSTORY)),
-        ("Claude Code", Path.home() / ".claude" / "projects"),
-        ("Codex", Path.home() / ".codex" / "sessions"),
+    where = bases()
+    found = [
+        AgentFolder(place.agent, where[place.base] / place.folder, _in_place(where[place.base] / place.folder, place)) for place in PLACES
     ]
-    found = [AgentFolder(agent, folder, tuple(transcripts_below(folder))) for agent, folder in places]
     return [place for place in found if place.files]
+
+
+def _in_place(folder: Path, place: AgentPlace) -> tuple[Path, ...]:
+    """List a place's transcripts, in order."""
+    if place.pattern == EVERYTHING:
+        return tuple(transcripts_below(folder))
+    return tuple(sorted(file for file in folder.glob(place.pattern) if _likely(file.name) and file.is_file()))
 
 
 def transcripts_below(folder: Path) -> list[Path]:
@@ -77,4 +84,4 @@ def project_of(path: Path) -> str | None:
 
 
 def _likely(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name)
+    return STORES.fullmatch(name) is not None or (Path(name).suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name))

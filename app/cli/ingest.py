@@ -25,7 +25,9 @@ def ingest(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="PATH", help="Files or folders. Default: where Claude Code, Codex and SpecStory keep their sessions.", exists=True
+            metavar="PATH",
+            help="Files or folders. Default: where Claude Code, Codex, SpecStory and other known agents keep their sessions.",
+            exists=True,
         ),
     ] = None,
     project: Annotated[
@@ -45,7 +47,8 @@ def ingest(
     found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
     if not found:
         typer.echo(
-            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt). Name other files or folders: cairn ingest PATH…", err=True
+            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, state.vscdb). Name other files or folders: cairn ingest PATH…",
+            err=True,
         )
         raise typer.Exit(FAILED)
     sent = asyncio.run(_send(found, format, team))
@@ -137,7 +140,8 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     places = agent_folders()
     if not places:
         typer.echo(
-            "cairn: no sessions in .specstory/history, ~/.claude/projects or ~/.codex/sessions. Name files: cairn ingest PATH…",
+            "cairn: no sessions in .specstory/history, ~/.claude/projects, ~/.codex/sessions or another known agent's folder. "
+            "Name files: cairn ingest PATH…",
             err=True,
         )
         raise typer.Exit(FAILED)

@@ -67,7 +67,8 @@ def _markdown(text: str) -> Format | None:
 
 def _json(text: str) -> Format | None:
     lines = text.splitlines()
-    if (not lines or not _json_object(lines[0]) or len(lines) == 1) and (document := shapes.of_document(text)) is not None:
+    document = shapes.of_document(text) if len(lines) < 2 or not _json_object(lines[0]) else None
+    if document is not None and len(lines) > 1:
         return document
     records = [record for line in lines[:LOOKED_AT] if (record := _json_object(line))]
     if not records and len(lines) == 1:
@@ -75,10 +76,10 @@ def _json(text: str) -> Format | None:
     if (known := next((found for record in records if (found := shapes.of_record(record))), None)) is not None:
         return known
     votes = [found for record in records if (found := _record(record))]
-    if votes:
-        # The specific formats' records look generic too: one specific record decides.
-        return next((vote for vote in votes if vote != "generic"), "generic")
-    return "generic" if _is_document(text) else None
+    # The specific formats' records look generic too: one specific record decides.
+    if (specific := next((vote for vote in votes if vote != "generic"), document)) is not None:
+        return specific
+    return "generic" if votes or _is_document(text) else None
 
 
 def _json_object(line: str) -> dict[str, object]:

@@ -94,6 +94,9 @@ DOCUMENTS: tuple[tuple[Format, tuple[re.Pattern[str], ...]], ...] = (
 )
 """Formats that write one JSON document, by what stands in its beginning; it serves for a line that is not whole too."""
 
+_PAGE_KIND, _LEAF = 100, b"\x0d"
+"""Where a SQLite file's first page tells its kind; a leaf holds the whole schema."""
+
 
 def of_record(record: Record) -> Format | None:
     return next((name for name, is_its in RECORDS if is_its(record)), None)
@@ -112,4 +115,7 @@ def of_binary(head: bytes) -> Format | None:
     """Tell the format of a SQLite file by the tables that its first page declares; None for any other file."""
     if not is_database(head):
         return None
-    return "opencode" if re.search(rb"CREATE TABLE [`\"]?part[`\"]?\b", head) else "cursor-database"
+    if re.search(rb"CREATE TABLE [`\"]?part[`\"]?\b", head):
+        return "opencode"
+    whole_schema = head[_PAGE_KIND : _PAGE_KIND + 1] == _LEAF
+    return "cursor-database" if b"cursorDiskKV" in head or not whole_schema else None

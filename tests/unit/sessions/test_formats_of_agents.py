@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.errors import UnknownFormat
 from app.sessions.event import Event, Format, SessionHeader
 from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
 from app.settings import SessionsSettings
@@ -41,6 +42,31 @@ def transcript(request: pytest.FixtureRequest) -> tuple[Format, bytes]:
 
 def test_each_format_is_recognised_by_its_content(transcript: tuple[Format, bytes]) -> None:
     assert detect(transcript[1][:HEAD_BYTES]) == transcript[0]
+
+
+@pytest.mark.parametrize("name", ["gemini", "copilot-chat", "opencode", "amp", "chatgpt"])
+def test_a_document_on_one_line_is_recognised(name: str) -> None:
+    format, data = TRANSCRIPTS[name]
+    made = agents.document(json.loads(data), indent=None)
+    assert detect(made) == format
+    assert read(made, format)[1] == read(data, format)[1]
+
+
+def test_a_database_of_another_program_is_refused() -> None:
+    with pytest.raises(UnknownFormat, match="binary"):
+        detect(agents.database(("CREATE TABLE bookmarks (url TEXT)", ())))
+
+
+def test_a_record_that_quotes_another_format_keeps_its_own() -> None:
+    quoted = {"requests": [{"requestId": "x"}], "mapping": {"a": {"parent": 1}}}
+    record = {
+        "type": "user",
+        "uuid": "u",
+        "sessionId": "s",
+        "requestId": "r",
+        "message": {"content": [{"type": "tool_use", "input": quoted}]},
+    }
+    assert detect(agents.lines(record)) == "claude-code"
 
 
 def test_the_story_is_the_same_whoever_tells_it(transcript: tuple[Format, bytes]) -> None:
