@@ -1,4 +1,4 @@
-"""Where each agent keeps its sessions, on Linux, macOS and Windows: one row a place."""
+"""Table of the folders where each agent keeps its sessions, on Linux, macOS and Windows: one row a place."""
 
 from __future__ import annotations
 

@@ -67,10 +67,10 @@ def _markdown(text: str) -> Format | None:
 
 def _json(text: str) -> Format | None:
     lines = text.splitlines()
-    document = shapes.of_document(text) if len(lines) < 2 or not _json_object(lines[0]) else None
-    if document is not None and len(lines) > 1:
-        return document
     records = [record for line in lines[:LOOKED_AT] if (record := _json_object(line))]
+    document = shapes.of_document(text) if len(lines) < 2 or not _json_object(lines[0]) else None
+    if document is not None and (len(lines) > 1 or not records):
+        return document
     if not records and len(lines) == 1:
         records = [_partial_record(text)]  # one record larger than HEAD_BYTES, such as an image in the first prompt
     if (known := next((found for record in records if (found := shapes.of_record(record))), None)) is not None:

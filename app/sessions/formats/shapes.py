@@ -95,7 +95,7 @@ DOCUMENTS: tuple[tuple[Format, tuple[re.Pattern[str], ...]], ...] = (
 """Formats that write one JSON document, by what stands in its beginning; it serves for a line that is not whole too."""
 
 _PAGE_KIND, _LEAF = 100, b"\x0d"
-"""Where a SQLite file's first page tells its kind; a leaf holds the whole schema."""
+"""Place at which a SQLite file's first page tells its kind; a leaf holds the whole schema."""
 
 
 def of_record(record: Record) -> Format | None:
