@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.accounts.names import project_name_of
+from app.cli.agent_databases import is_store
 from app.cli.agent_folders import EVERYTHING, PLACES, SPECSTORY, AgentPlace, bases
 
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".md", ".txt"})
-STORES = re.compile(r"state\.vscdb|opencode[\w.-]*\.db")
-"""Databases of agents, by their whole names: any other database is none of ours to send."""
 SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv", "__pycache__"})
 NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
 AIDER = ".aider.chat.history.md"
@@ -84,4 +83,4 @@ def project_of(path: Path) -> str | None:
 
 
 def _likely(name: str) -> bool:
-    return STORES.fullmatch(name) is not None or (Path(name).suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name))
+    return is_store(Path(name)) or (Path(name).suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name))

@@ -12,7 +12,7 @@ from typing import IO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.cli import cursor_store, opencode_storage
+from app.cli import agent_databases, opencode_storage
 from app.cli.client import Json, ServerClient
 from app.cli.discover import FoundFile
 from app.cli.exits import ServerRefused
@@ -22,7 +22,7 @@ AT_ONCE = 4
 CHUNK_BYTES = 2**18
 POLL_FIRST, POLL_MAX = 0.05, 1.0
 NOT_A_TRANSCRIPT = frozenset({"unknown_format", "invalid_input"})
-MADE = ((opencode_storage.is_session, opencode_storage.exported), (cursor_store.is_store, cursor_store.sessions_of))
+MADE = ((opencode_storage.is_session, opencode_storage.exported), (agent_databases.is_store, agent_databases.sessions_of))
 """Files of which something else is sent: what tells them, and what makes it."""
 WHOLE = 1000
 """Length of a file's bar: the first half is the upload, the second the job."""

@@ -53,10 +53,10 @@ def _thread(document: JsonDocument, tally: ParseTally) -> Iterator[Read]:
 
 
 def _message(turns: Turns, message: Record, locator: str, tally: ParseTally) -> Iterator[Read]:
-    number, usage = message.get("messageId"), mapping(message.get("usage"))
-    name = string(number) or (f"m{number}" if type(number) is int else None)
+    """Read a message. Its texts are known by their content, as the same thread's printed stream has no ids."""
+    usage = mapping(message.get("usage"))
     sent = mapping(message.get("meta")).get("sentAt") or usage.get("timestamp")
-    facts = RecordFacts(locator, name, time_of(sent, tally), string(usage.get("model")), usage_of(usage))
+    facts = RecordFacts(locator, None, time_of(sent, tally), string(usage.get("model")), usage_of(usage))
     facts.sidechain = bool(message.get("parentToolUseId"))
     yield from read_blocks(turns, facts, "user" if message.get("role") == "user" else "assistant", message.get("content"), tally)
 

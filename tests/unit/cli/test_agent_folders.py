@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from app.cli import discover
+from app.cli.agent_databases import is_store, sessions_of
 from app.cli.agent_folders import PLACES, bases
-from app.cli.cursor_store import is_store, sessions_of
 from app.cli.opencode_storage import exported, is_session
 from app.sessions.event import Event
 from app.sessions.formats import ParseTally, detect, parse
 from app.settings import SessionsSettings
+from tests.unit.sessions.transcripts_of_agents import OPENCODE_DATABASE
 
 HOME = Path("/home/ada")
 
@@ -105,7 +106,23 @@ def test_of_cursors_store_only_the_sessions_are_sent(tmp_path: Path) -> None:
     assert store.read_bytes() == before
 
 
+def test_of_opencodes_database_only_the_sessions_are_sent(tmp_path: Path) -> None:
+    store = tmp_path / "opencode.db"
+    store.write_bytes(OPENCODE_DATABASE)
+    with closing(sqlite3.connect(store)) as made, made:
+        made.execute("CREATE TABLE account (access_token TEXT)")
+        made.execute("INSERT INTO account VALUES ('secret-of-the-agent')")
+    with sessions_of(store) as file:
+        data = file.read()
+    assert b"secret-of-the-agent" not in data
+    assert detect(data) == "opencode"
+    made_of, whole = (
+        list(parse(iter([each]), format="opencode", limits=SessionsSettings(), tally=ParseTally())) for each in (data, OPENCODE_DATABASE)
+    )
+    assert made_of == whole
+
+
 def test_another_programs_store_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "state.vscdb").write_bytes(b"no database")
-    with pytest.raises(OSError, match="no sessions of Cursor"):
+    with pytest.raises(OSError, match="no sessions can be read"):
         sessions_of(tmp_path / "state.vscdb")

@@ -84,6 +84,17 @@ def test_the_story_is_the_same_whoever_tells_it(transcript: tuple[Format, bytes]
     assert headers[-1].title is not None
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("gemini", "gemini-lines"), ("copilot-chat", "copilot-chat-log"), ("opencode", "opencode-database"), ("amp", "amp-lines")],
+)
+def test_a_session_has_the_same_events_in_each_of_its_agents_forms(one: str, other: str) -> None:
+    found = [read(TRANSCRIPTS[name][1], TRANSCRIPTS[name][0]) for name in (one, other)]
+    assert len({headers[0].external_id for headers, _, _ in found}) == 1
+    first, second = ([(event.id, event.kind) for event in events] for _, events, _ in found)
+    assert first == second
+
+
 @pytest.mark.parametrize("name", sorted(set(TRANSCRIPTS) - {"qwen", "pi", "chatgpt"}))
 def test_exit_codes_are_read_where_the_agent_tells_them(name: str) -> None:
     format, data = TRANSCRIPTS[name]
