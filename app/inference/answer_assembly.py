@@ -75,6 +75,6 @@ class AnswerAssembly:
         choices = []
         for index, end in sorted(self._ends.items()):
             parts = (made for (choice, _), part in self._parts.items() if choice == index and (made := part.part()) is not None)
-            choices.append(AnswerChoice(tuple(parts), end.reason, end.stop_sequence))
+            choices.append(AnswerChoice(tuple(parts), end.reason, end.stop_sequence, end.own))
         started = self._started
         return WholeAnswer(tuple(choices), started.id, started.model, started.created)

@@ -80,11 +80,15 @@ class PartEnded:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceEnded:
-    """A choice is complete. `stop_sequence`: the one that was met, where the provider tells it."""
+    """A choice is complete. `stop_sequence`: the one that was met, where the provider tells it.
+
+    `own`: what only the provider's dialect can tell of the end.
+    """
 
     reason: StopReason
     choice: int = 0
     stop_sequence: str | None = None
+    own: Opaque | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,12 @@ AnswerEvent = AnswerStarted | PartStarted | Delta | PartEnded | ChoiceEnded | Us
 
 @dataclass(frozen=True, slots=True)
 class AnswerChoice:
-    """One whole answer of the `n` that were asked for."""
+    """One whole answer of the `n` that were asked for. `own`: as of `ChoiceEnded`."""
 
     parts: tuple[Part, ...]
     reason: StopReason
     stop_sequence: str | None = None
+    own: Opaque | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ def events_of(answer: WholeAnswer) -> Iterator[AnswerEvent]:
         for place, part in enumerate(choice.parts):
             yield from _told(part, place, index)
             yield PartEnded(place, index)
-        yield ChoiceEnded(choice.reason, index, choice.stop_sequence)
+        yield ChoiceEnded(choice.reason, index, choice.stop_sequence, choice.own)
     if answer.usage is not None:
         yield UsageReported(answer.usage)
     yield AnswerEnded()

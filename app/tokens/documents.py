@@ -11,18 +11,20 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.tokens.page_tree import GAP, PageTree, UnreadablePageTree
+
 MAX_PAGES = 1000
 """Pages of a document at any vendor: Anthropic takes 100 or 600, Google 1,000."""
 PAGE_TEXT_TOKENS = 3000
 """Tokens of a page's text, by Anthropic's page at most: a page with more characters than that counts by them."""
 MAX_INFLATED, MAX_STREAM_INFLATED = 32 * 2**20, 8 * 2**20
 """Bytes of unpacked streams that are read, in all and of one."""
-_NAMED = {letter: rb"(?:%c|#%02x)" % (letter, letter) for letter in b"TypePage"}
-PAGE = re.compile(
-    b"/" + b"".join(_NAMED[each] for each in b"Type") + rb"\s*/" + b"".join(_NAMED[each] for each in b"Page") + rb"(?![A-Za-z0-9#.])",
-    re.IGNORECASE,
-)
-"""The type of a page's object; a letter of a PDF's name may be written as its number."""
+PAGE = re.compile(rb"/Type" + GAP + rb"/Page(?![A-Za-z0-9#.])", re.IGNORECASE)
+"""The type of a page's object."""
+NUMBERED = re.compile(rb"#(3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])")
+"""A letter or digit of a name, written as its number."""
+OBJECT = re.compile(rb"(\d{1,10})" + GAP + rb"(?<!\d)\d{1,5}" + GAP + rb"obj\b")
+FIRST = re.compile(rb"/First" + GAP + rb"(\d{1,10})")
 SKIPPED = re.compile(rb"/Subtype\s*/(?:Image|XML|Type1C|CIDFontType0C|OpenType)\b|/Type\s*/(?:XRef|Metadata)\b|/Length1\b")
 """Streams that hold no text of a page: pictures, fonts, the table of contents of the file itself."""
 PACKED = re.compile(rb"/Filter\s*\[?\s*/Fl(?:ateDecode)?\s*\]?\s*(?:/|>>|\Z)")
@@ -63,20 +65,68 @@ def pdf_extent(data: bytes) -> PdfExtent:
     """Bound a PDF's pages and characters."""
     if b"%PDF-" not in data[:1024]:
         return ANY_PDF
-    pages = characters = inflated = 0
-    for head, body in _objects(data):
+    try:
+        return _extent(data)
+    except UnreadablePageTree:
+        return ANY_PDF
+
+
+def _extent(data: bytes) -> PdfExtent:
+    """Take the largest of three readings of the pages: objects of type Page, what the tree lists, what it says it has."""
+    tree, typed, inflated = PageTree(MAX_PAGES), 0, 0
+    streams: list[tuple[int, bytes, bytes | None]] = []
+    for raw, body in _objects(data):
+        head = _spelt(raw)
         if b"/Encrypt" in head:
             return ANY_PDF
-        pages += len(PAGE.findall(head))
-        content = _content(head, body)
-        if content is None:
+        typed += len(PAGE.findall(head))
+        number, described = _read_head(tree, head)
+        streams.append((number, described, body))
+    for _, described, body in streams:
+        if b"/ObjStm" in described:
+            content = _content(described, body)
+            typed += _read_packed(tree, described, content)
+    uses = tree.uses()
+    characters = 0
+    for number, described, body in streams:
+        content = _content(described, body, shown=number in uses)
+        if content is None or (inflated := inflated + len(content)) > MAX_INFLATED:
             return ANY_PDF
-        inflated += len(content)
-        if inflated > MAX_INFLATED:
-            return ANY_PDF
-        pages += len(PAGE.findall(content)) if b"/ObjStm" in head else 0
-        characters += _shown(content)
-    return PdfExtent(pages, characters) if 0 < pages <= MAX_PAGES else ANY_PDF
+        characters += _shown(content) * max(1, uses[number])
+    pages = max(typed, listed := tree.pages())
+    if not 0 < pages <= MAX_PAGES:
+        return ANY_PDF
+    return PdfExtent(pages, characters * (pages if listed > typed else 1))
+
+
+def _spelt(data: bytes) -> bytes:
+    """Return the bytes with the letters of names that are written as numbers."""
+    return NUMBERED.sub(lambda found: bytes([int(found[1], 16)]), data) if b"#" in data else data
+
+
+def _read_head(tree: PageTree, head: bytes) -> tuple[int, bytes]:
+    """Read the objects before a stream, and return the number and the description of the last: the stream's own."""
+    begins = list(OBJECT.finditer(head))
+    ends = [*(each.start() for each in begins[1:]), len(head)]
+    for found, end in zip(begins, ends, strict=False):
+        tree.add(int(found[1]), head[found.end() : end])
+    return (int(begins[-1][1]), head[begins[-1].end() :]) if begins else (0, head)
+
+
+def _read_packed(tree: PageTree, described: bytes, content: bytes | None) -> int:
+    """Read the objects that a stream packs, and return how many of them call themselves pages. Raises `UnreadablePageTree`."""
+    told = FIRST.search(described)
+    if content is None or told is None:
+        raise UnreadablePageTree
+    first, text = int(told[1]), content
+    try:
+        words = [int(each) for each in text[:first].split()]
+    except ValueError:
+        raise UnreadablePageTree from None
+    places = sorted(zip(words[1::2], words[::2], strict=False))
+    for (begin, number), end in zip(places, [*(place for place, _ in places[1:]), len(text)], strict=True):
+        tree.add(number, _spelt(text[first + begin : first + end]))
+    return len(PAGE.findall(_spelt(text)))
 
 
 def _objects(data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
@@ -92,12 +142,11 @@ def _objects(data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
     yield data[at:], b""
 
 
-def _content(head: bytes, body: bytes | None) -> bytes | None:
-    """Return what may hold a page's text, unpacked: nothing of a picture; None if it can't be read."""
-    described = head[max(0, head.rfind(b"obj")) :]
+def _content(described: bytes, body: bytes | None, *, shown: bool = False) -> bytes | None:
+    """Return what may hold a page's text, unpacked; None if it can't be read. `shown`: a page's content, whatever it calls itself."""
     if body is None or (b"/ObjStm" in described and b"/DecodeParms" in described):
         return None
-    if not body or SKIPPED.search(described):
+    if not body or (SKIPPED.search(described) and not shown):
         return b""
     if b"/Filter" not in described:
         return body

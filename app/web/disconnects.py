@@ -135,17 +135,35 @@ def one_line(event: bytes) -> bytes:
 
 
 async def _run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, Got]) -> Got:
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_wait_for_disconnect(receive))
+    """Run the work in this very task: one of its own, and waiting for it, cost every call two turns of the event loop."""
+    worker = asyncio.current_task()
+    assert worker is not None
+    cancelled_before, left, ended = worker.cancelling(), False, False
+
+    def leave(waiting: asyncio.Task[None]) -> None:
+        nonlocal left
+        if waiting.cancelled():
+            return
+        waiting.exception()  # marks it as retrieved: a client that sends what it may not is treated as disconnected
+        if not ended:
+            left = True
+            worker.cancel()
+
+    leaving = asyncio.create_task(_wait_for_disconnect(receive))
+    leaving.add_done_callback(leave)
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
+        got = await work
+    except (asyncio.CancelledError, Exception):
+        if not left or worker.uncancel() > cancelled_before:
+            raise
+    else:
+        if not left:
+            return got
+        worker.uncancel()
     finally:
-        for task in (working, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        ended = True
+        leaving.cancel()
+    raise ClientDisconnect
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

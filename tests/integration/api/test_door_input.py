@@ -124,16 +124,14 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def named(case: tuple[dict[str, Any], str]) -> str:
-    return f"{case[1]}={json.dumps(next(iter(case[0].values())))[:30]}"
-
-
-@pytest.mark.parametrize(("fields", "param"), MALFORMED, ids=map(named, MALFORMED))
-async def test_a_field_that_is_wrong_is_named(door: Door, fields: dict[str, Any], param: str) -> None:
-    reply = await door.chat(**fields)
-    assert (reply.status, reply.error["type"], reply.error["param"]) == (422, "invalid_request_error", param)
-    assert param in reply.error["message"]
-    await nothing_happened(door)
+async def test_a_field_that_is_wrong_is_named(door: Door, subtests: pytest.Subtests) -> None:
+    """One door for all: none of them leaves anything behind."""
+    for fields, param in MALFORMED:
+        with subtests.test(param=param, value=json.dumps(next(iter(fields.values())))[:30]):
+            reply = await door.chat(**fields)
+            assert (reply.status, reply.error["type"], reply.error["param"]) == (422, "invalid_request_error", param)
+            assert param in reply.error["message"]
+            await nothing_happened(door)
 
 
 EMBEDDINGS: list[tuple[dict[str, Any], str]] = [
@@ -158,33 +156,35 @@ EMBEDDINGS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "param"), EMBEDDINGS, ids=map(named, EMBEDDINGS))
-async def test_a_field_of_embeddings_that_is_wrong_is_named(door: Door, fields: dict[str, Any], param: str) -> None:
-    reply = await door.api.ask("POST", "/v1/embeddings", key=door.key, json={"model": "auto", "input": "x", **fields})
-    assert (reply.status, reply.error["type"], reply.error["param"]) == (422, "invalid_request_error", param)
-    await nothing_happened(door)
+async def test_a_field_of_embeddings_that_is_wrong_is_named(door: Door, subtests: pytest.Subtests) -> None:
+    for fields, param in EMBEDDINGS:
+        with subtests.test(param=param, value=json.dumps(next(iter(fields.values())))[:30]):
+            reply = await door.api.ask("POST", "/v1/embeddings", key=door.key, json={"model": "auto", "input": "x", **fields})
+            assert (reply.status, reply.error["type"], reply.error["param"]) == (422, "invalid_request_error", param)
+            await nothing_happened(door)
+
+
+BODIES: dict[str, tuple[bytes, int]] = {
+    "cut": (b"{", 400),
+    "no JSON": (b"hello", 400),
+    "no UTF-8": (b'{"model": "\xff"}', 400),
+    "a number without end": (b'{"model": ' + b"9" * 5000 + b"}", 400),
+    "nested without end": (b'{"model": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
+    "a list": (b"[]", 422),
+    "a text": (b'"hello"', 422),
+    "null": (b"null", 422),
+    "empty": (b"", 422),
+    "an empty object": (b"{}", 422),
+}
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        pytest.param("{", 400, id="cut"),
-        pytest.param("hello", 400, id="no JSON"),
-        pytest.param(b'{"model": "\xff"}', 400, id="no UTF-8"),
-        pytest.param('{"model": ' + "9" * 5000 + "}", 400, id="a number without end"),
-        pytest.param('{"model": ' + "[" * 100_000 + "]" * 100_000 + "}", 400, id="nested without end"),
-        pytest.param("[]", 422, id="a list"),
-        pytest.param('"hello"', 422, id="a text"),
-        pytest.param("null", 422, id="null"),
-        pytest.param("", 422, id="empty"),
-        pytest.param("{}", 422, id="an empty object"),
-    ],
-)
-async def test_a_body_that_is_no_request_is_refused(door: Door, path: str, body: bytes | str, status: int) -> None:
-    reply = await raw(door, body, path)
-    assert (reply.status, reply.error["type"]) == (status, "invalid_request_error")
-    await nothing_happened(door)
+async def test_a_body_that_is_no_request_is_refused(door: Door, path: str, subtests: pytest.Subtests) -> None:
+    for name, (body, status) in BODIES.items():
+        with subtests.test(name):
+            reply = await raw(door, body, path)
+            assert (reply.status, reply.error["type"]) == (status, "invalid_request_error")
+            await nothing_happened(door)
 
 
 async def test_json_under_another_name_is_not_taken(door: Door) -> None:
@@ -210,11 +210,12 @@ HALVES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("fields", HALVES, ids=lambda fields: json.dumps(fields)[:60])
-async def test_half_a_character_is_the_callers_mistake_and_costs_nothing(door: Door, fields: dict[str, Any]) -> None:
-    reply = await door.chat(**fields)
-    assert (reply.status, reply.error["type"]) == (400, "invalid_request_error")
-    await nothing_happened(door)
+async def test_half_a_character_is_the_callers_mistake_and_costs_nothing(door: Door, subtests: pytest.Subtests) -> None:
+    for fields in HALVES:
+        with subtests.test(fields=json.dumps(fields)[:60]):
+            reply = await door.chat(**fields)
+            assert (reply.status, reply.error["type"]) == (400, "invalid_request_error")
+            await nothing_happened(door)
 
 
 @pytest.mark.parametrize("model", ["vectors", "all-MiniLM-L6-v2"])

@@ -145,6 +145,19 @@ async def test_what_the_provider_says_in_its_own_dialect_comes_back(api: Api) ->
         assert whole["content"][1]["input"] == {"query": "shannon"}
 
 
+async def test_the_edits_of_a_context_that_the_provider_applied_are_told(api: Api) -> None:
+    edits = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 4, "cleared_input_tokens": 900}]}
+    finish, stop = ended("end_turn")
+    script = [started(), *text(0, "It is 1916."), {**finish, "context_management": edits}, stop]
+    async with (
+        ScriptedProvider(Streamed(script)) as fake,
+        open_door(api, "one", hostile={"one": fake}, kinds={"one": "anthropic"}) as door,
+    ):  # type: ignore[dict-item]
+        reply = await post(door, {**BODY, "stream": True})
+        assert [data["context_management"] for name, data in events_of(reply) if name == "message_delta"] == [edits]
+        assert (await post(door, BODY)).json["context_management"] == edits
+
+
 async def test_thinking_that_is_refused_is_sent_once_more_without_it(api: Api) -> None:
     refusal = {
         "type": "error",

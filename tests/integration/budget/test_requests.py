@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from app.budget import requests as logging
-from app.budget.requests import RequestLog, RequestOutcome, RequestRecord
+from app.budget.requests import FIELDS, RequestLog, RequestOutcome, RequestRecord
 from app.errors import DatabaseUnavailable
 from app.storage.database import Database
 
@@ -49,3 +50,18 @@ async def test_while_postgresql_is_away_they_wait_and_the_oldest_are_lost_first(
         await log.close()
     await log.close()
     assert await rows(database) == ["b", "c"]
+
+
+async def test_a_row_holds_every_field_as_it_was_given(database: Database) -> None:
+    odd = RequestRecord(
+        request_id='quote " and \\ and {', developer_id=uuid4(), team_id=uuid4(), purpose="Übung\t’", model_asked="", attempts=3, cache="semantic",
+        nanousd=2**62 + 1, saved_nanousd=2**53 + 1, milliseconds=0, status=RequestOutcome.CALLER_LEFT, project="null", session="s", agent="a",
+        parent_agent="p", input_tokens=2**53 + 3, output_tokens=1, cached_input_tokens=0,
+    )  # fmt: skip
+    plain, log = request("plain"), RequestLog(database)
+    log.add(odd)
+    log.add(plain)
+    await log.close()
+    async with database.begin() as connection:
+        found = (await connection.execute(text(f"select {', '.join(FIELDS)} from request_log order by id"))).all()
+    assert [tuple(each) for each in found] == [astuple(odd), astuple(plain)]

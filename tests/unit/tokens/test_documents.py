@@ -94,7 +94,7 @@ def test_pictures_fonts_and_the_files_own_tables_hold_no_characters() -> None:
         b"/Type/Metadata/Subtype/XML",
         b"/Type/XRef",
     )
-    assert pdf_extent(pdf([PAGE, *(stream(text, more=kind) for kind in kinds)])) == PdfExtent(1, 0)
+    assert pdf_extent(pdf([b"<</Type/Page>>", *(stream(text, more=kind) for kind in kinds)])) == PdfExtent(1, 0)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,74 @@ def test_pictures_fonts_and_the_files_own_tables_hold_no_characters() -> None:
 )
 def test_what_cant_be_read_counts_as_the_largest_document(data: bytes) -> None:
     assert pdf_extent(data) == ANY_PDF == extent_of_url(url_of(data))
+
+
+def tree(pages: bytes, *more: bytes, typed: bytes = b"/Type/Page") -> bytes:
+    """A file whose object 2 is the root of its pages, and 3 a page."""
+    return pdf([b"<</Type/Catalog/Pages 2 0 R>>", pages, b"<<" + typed + b"/Contents 4 0 R>>", stream(b"BT (Hello) Tj ET"), *more])
+
+
+TWICE = b"<</Type/Pages/Count 2/Kids[5 0 R 5 0 R]>>"
+
+
+@pytest.mark.parametrize(
+    ("data", "pages"),
+    [
+        pytest.param(tree(b"<</Kids[3 0 R]/Count 1>>"), 1, id="an honest one"),
+        pytest.param(tree(b"<</Kids[3 0 R]/Count 40>>"), 40, id="a count above the objects"),
+        pytest.param(tree(b"<</Kids[3 0 R 3 0 R 3 0 R]/Count 1>>"), 3, id="a page listed three times"),
+        pytest.param(tree(b"<</K#69ds%more\n[" + b"3 0 R " * 7 + b"]>>"), 7, id="a name in numbers, a comment"),
+        pytest.param(tree(TWICE, b"<</Kids[6 0 R 6 0 R]>>", b"<</Kids[3 0 R 3 0 R]>>"), 8, id="nodes listed twice, on three levels"),
+        pytest.param(tree(b"<</Kids[3 0 R 3 0 R]>>", typed=b"/Rotate 0"), 2, id="pages without a type"),
+        pytest.param(tree(b"<</Kids[3 0 R]>>") + b"\n2 0 obj\n<</Kids[3 0 R 5 0 R 6 0 R]>>\nendobj", 3, id="a later version with more"),
+        pytest.param(b"%PDF-1.7\n2 0 obj\n<</Kids[" + b"3 0 R " * 5 + b"]>>\nendobj\n" + tree(b"<</Kids[3 0 R]>>"), 5, id="an earlier one"),
+        pytest.param(
+            pdf([b"<</Pages 7 0 R>>", stream(b"7 0 9 24 <</Kids[9 0 R 9 0 R]>>  <</Type/Page>>", more=b"/Type/ObjStm/N 2/First 9")]),
+            2,
+            id="a tree in packed objects",
+        ),
+    ],
+)
+def test_the_largest_reading_of_the_pages_counts(data: bytes, pages: int) -> None:
+    assert pdf_extent(data).pages == pages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(tree(b"<</Kids[3 0 R]/Count 1001>>"), id="a count above any vendor's"),
+        pytest.param(tree(b"<</Kids[3 0 R]/Count 4 0 R>>"), id="a count that is told elsewhere"),
+        pytest.param(tree(b"<</Kids 4 0 R>>"), id="children that are told elsewhere"),
+        pytest.param(tree(b"<</Kids[3 0 R>>"), id="a list without an end"),
+        pytest.param(tree(b"<</Kids[2 0 R]>>"), id="a circle"),
+        pytest.param(
+            tree(TWICE, *(b"<</Kids[%d 0 R %d 0 R]>>" % (each, each) for each in range(6, 40)), b"<</Kids[3 0 R]>>"), id="doubled often"
+        ),
+        pytest.param(tree(TWICE, *(b"<</Kids[%d 0 R]>>" % each for each in range(6, 200))), id="too many levels"),
+        pytest.param(tree(b"<<%5 0 obj\n/Kids[3 0 R 3 0 R]>>"), id="an object's beginning in a comment"),
+        pytest.param(pdf([PAGE, stream(b"7 x " + PAGE, more=b"/Type/ObjStm/N 1/First 4")]), id="packed objects without places"),
+        pytest.param(pdf([PAGE, stream(b"7 0 " + PAGE, more=b"/Type/ObjStm/N 1")]), id="packed objects without a beginning"),
+    ],
+)
+def test_pages_that_cant_be_told_count_as_the_most(data: bytes) -> None:
+    assert pdf_extent(data) == ANY_PDF
+
+
+def test_a_text_that_calls_itself_a_picture_is_read_where_a_page_shows_it() -> None:
+    disguised = stream(b"BT (" + b"x" * 90 + b") Tj ET", more=b"/Subtype/Image")
+    assert pdf_extent(pdf([b"<</Type/Page/Contents 2 0 R>>", disguised])).characters == 90 + 2
+    assert pdf_extent(pdf([b"<</Type/Page/Contents 3 0 R>>", disguised, b"[2 0 R 2 0 R]"])).characters == 2 * 92
+    assert pdf_extent(pdf([b"<</Type/Page/Contents 3 0 R>>", disguised])).characters == 0
+
+
+@pytest.mark.parametrize("contents", [b"2 0 R", b"[2 0 R]"])
+def test_a_text_that_three_pages_show_counts_three_times(contents: bytes) -> None:
+    page = b"<</Type/Page/Contents " + contents + b">>"
+    assert pdf_extent(pdf([page, stream(b"BT (12345) Tj ET"), page, page])).characters == 3 * 7
+
+
+def test_a_page_that_is_listed_often_shows_its_text_as_often() -> None:
+    assert pdf_extent(tree(b"<</Kids[3 0 R 3 0 R 3 0 R 3 0 R]>>")).characters == 4 * 7
 
 
 @pytest.mark.parametrize("url", [None, "", "data:application/pdf,x", "data:application/pdf;base64,%%%", "https://x.example/a.pdf"])

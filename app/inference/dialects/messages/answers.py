@@ -32,7 +32,8 @@ def read_answer(body: Mapping[str, Any], asked: Conversation | None = None) -> W
     custom = custom_names(asked)
     parts = tuple(part for block in content for part in _read(block, custom))
     sequence = body.get("stop_sequence")
-    choice = AnswerChoice(parts, told_reason(reason, calls=has(parts, ToolInvocation)), sequence if isinstance(sequence, str) else None)
+    stopped = sequence if isinstance(sequence, str) else None
+    choice = AnswerChoice(parts, told_reason(reason, calls=has(parts, ToolInvocation)), stopped, own_of(body))
     name = body.get("id")
     return WholeAnswer((choice,), name if isinstance(name, str) and name else None, answers.model(body), None, usage)
 
@@ -50,6 +51,7 @@ def write_answer(answer: WholeAnswer, *, extra: Mapping[str, Any]) -> Json:
         "stop_reason": stop_reason(choice.reason, calls=has(choice.parts, ToolInvocation), refused=refused),
         "stop_sequence": choice.stop_sequence,
         "usage": {**({} if answer.usage is None else usage_object(answer.usage)), **extra},
+        **told_alone(choice.own),
     }
 
 
@@ -62,6 +64,17 @@ def finish_of(body: Mapping[str, Any]) -> str | None:
     """Return why an answer ended; None if it hasn't: some servers write "" for that."""
     found = body.get("stop_reason")
     return found if isinstance(found, str) and found not in answers.UNFINISHED else None
+
+
+def own_of(fields: Mapping[str, Any]) -> Opaque | None:
+    """Return what an answer tells beyond what every dialect knows: which edits of the context were applied, its container."""
+    more = {name: value for name, value in fields.items() if name not in KNOWN_FIELDS and value is not None}
+    return Opaque("messages", "end", more) if more else None
+
+
+def told_alone(own: Opaque | None) -> Mapping[str, Any]:
+    """Return the fields of `own_of`, if they are this dialect's."""
+    return own.data if own is not None and own.dialect == "messages" else {}
 
 
 def told_reason(word: str, *, calls: bool) -> StopReason:
@@ -81,6 +94,7 @@ def error_object(body: Mapping[str, Any]) -> object:
     return {**error, "status": status} if status is not None and "status" not in error else dict(error)
 
 
+KNOWN_FIELDS = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "delta"})
 STATUSES: Mapping[str, int] = {
     "invalid_request_error": 400,
     "authentication_error": 401,

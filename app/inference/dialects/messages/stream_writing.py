@@ -15,11 +15,13 @@ import msgspec
 from app.budget.prices import TokenUsage
 from app.inference.answer_events import AnswerStarted, ArgumentsDelta, CitationDelta, Delta, PartStarted, SignatureDelta, TextDelta
 from app.inference.conversation import Opaque
-from app.inference.dialects.messages.answers import answer_id
+from app.inference.dialects.messages.answers import answer_id, told_alone
 from app.inference.dialects.messages.blocks import Json, id_of, stop_reason, usage_object
 from app.inference.dialects.ordered_writing import OrderedEventWriter, OrderedPart
 from app.inference.dialects.wrapped_tools import wrapped_text
 
+OF_DELTA = ("container", "stop_details")
+"""The fields of an answer's end that stand in its `delta`, not beside it."""
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
@@ -43,8 +45,14 @@ class MessagesEventWriter(OrderedEventWriter[_Part]):
         """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
         ended = self._ended()
         reason = stop_reason(ended.reason, calls=self._calls, refused=self._refused)
-        delta = {"stop_reason": reason, "stop_sequence": ended.stop_sequence}
-        yield sse("message_delta", delta=delta, usage={**usage_object(usage), **extra})
+        own = told_alone(ended.own)
+        delta = {name: own[name] for name in OF_DELTA if name in own} | {"stop_reason": reason, "stop_sequence": ended.stop_sequence}
+        yield sse(
+            "message_delta",
+            **{name: value for name, value in own.items() if name not in OF_DELTA},
+            delta=delta,
+            usage={**usage_object(usage), **extra},
+        )
         yield sse("message_stop")
 
     def _make_part(self, started: PartStarted) -> _Part:

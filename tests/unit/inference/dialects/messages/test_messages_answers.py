@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from app.budget.prices import TokenUsage
 from app.inference.answer_events import AnswerChoice, StopReason, WholeAnswer
 from app.inference.conversation import Conversation, Opaque, Part, RefusalText, Text, Thinking, ToolDefinition, ToolInvocation
+from app.inference.dialects.chat import CHAT
 from app.inference.dialects.messages import MESSAGES
 from app.inference.provider_errors import ProviderError
 
@@ -71,6 +73,23 @@ def test_the_sequence_that_stopped_it_is_told() -> None:
     read = MESSAGES.read_answer(body)
     assert read.choices[0].stop_sequence == "END"
     assert MESSAGES.write_answer(read, extra={}) == body
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"context_management": {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 3}]}},
+        {"container": {"id": "c_1", "expires_at": "2026-01-01T00:00:00Z"}},
+        {"unheard_of": 5},
+    ],
+)
+def test_what_only_this_dialect_tells_of_an_end_is_kept_there_and_left_out_elsewhere(more: Json) -> None:
+    body = answer({"type": "text", "text": "x"}, **more)
+    read = MESSAGES.read_answer(body)
+    assert MESSAGES.write_answer(read, extra={}) == body
+    assert more.keys().isdisjoint(CHAT.write_answer(read, extra={}))
+    foreign = replace(read.choices[0], own=Opaque("responses", "end", {"status": "x"}))
+    assert "status" not in MESSAGES.write_answer(replace(read, choices=(foreign,)), extra={})
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,15 @@ def test_a_stream_that_is_written_again_says_the_same_in_the_exact_order(name: s
     assert (found.parts, found.reason) == (parts, reason)
 
 
+def test_what_only_this_dialect_tells_of_an_end_comes_out_where_it_stood() -> None:
+    edits = {"applied_edits": [{"type": "clear_thinking_20251015", "cleared_thinking_turns": 2}]}
+    said = finish() | {"context_management": edits}
+    said["delta"] = {**said["delta"], "container": {"id": "c_1"}}
+    again = written(events([start(), *TEXT, said, END]))[-2]
+    assert again["context_management"] == edits
+    assert again["delta"] == said["delta"]
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_writer_that_is_ended_early_makes_no_finish_up(name: str) -> None:
     typed = events(STREAMS[name][0])
