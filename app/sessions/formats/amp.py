@@ -67,7 +67,7 @@ def _stream(lines: Iterator[Line], tally: ParseTally) -> Iterator[Read]:
         if turns is None:
             turns = Turns(SessionHeader(PROVIDER, string(record.get("session_id")) or content_id(line.text[:2000])), tally)
         turns.learn(directory=string(record.get("cwd")))
-        if record.get("type") not in {"user", "assistant"}:
+        if string(record.get("type")) not in {"user", "assistant"}:
             tally.skip_kind("record", record.get("type"))
             continue
         message = mapping(record.get("message"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from app.sessions.event import ReplyUsage
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
-from app.sessions.formats.values import mapping, nanousd, string, text_of, whole
+from app.sessions.formats.values import mapping, nanousd, string, text_of, total, whole
 
 Record = dict[str, object]
 _INPUT, _FRESH = (
@@ -56,7 +56,7 @@ def usage_of(given: Record) -> ReplyUsage | None:
 
     cached = count(_CACHED)
     cost = nanousd(mapping(given.get("cost")).get("total"))
-    usage = ReplyUsage(count(_INPUT) + count(_FRESH) + cached, count(_OUTPUT), cached, cost)
+    usage = ReplyUsage(total(count(_INPUT), count(_FRESH), cached), count(_OUTPUT), cached, cost)
     return usage if usage != ReplyUsage(cost_nanousd=cost) or cost else None
 
 

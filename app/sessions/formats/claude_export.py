@@ -115,7 +115,7 @@ def _events(turns: Turns, block: _Block) -> Iterator[Read]:
     elif block.result is None:
         yield from turns.reply(facts, text)
     else:
-        found = _CALL.fullmatch(text)
+        found = _CALL.fullmatch(text) if text.endswith(")") else None
         output = "\n".join(block.result).strip()
         code = exit_code_of(output[:200])
         failed = output.startswith("Error") or code not in {None, 0}

@@ -78,7 +78,7 @@ class UploadedDatabase:
             return
         try:
             yield from self._connection.execute(query, values)
-        except (sqlite3.Error, OverflowError):
+        except (sqlite3.Error, OverflowError, ValueError):
             why = "the database takes too long to read: the rest is not read" if self._left < 0 else "the database is damaged here"
             self._tally.skip(why, "database")
 

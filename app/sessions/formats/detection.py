@@ -60,9 +60,7 @@ def _markdown(text: str) -> Format | None:
         return "specstory"
     if any(OPENS.match(line) for line in lines):
         return "aider"
-    if (found := shapes.of_text(text)) is not None:
-        return found
-    return "specstory" if any(TURN.fullmatch(line.strip()) for line in lines) else None
+    return "specstory" if any(TURN.fullmatch(line.strip()) for line in lines) else shapes.of_text(text)
 
 
 def _json(text: str) -> Format | None:

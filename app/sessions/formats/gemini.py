@@ -12,7 +12,7 @@ from app.sessions.formats.openings import beginning, is_one_document
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of
 from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
-from app.sessions.formats.values import content_id, mapping, records_in, string, text_of, time_of, whole
+from app.sessions.formats.values import content_id, mapping, records_in, string, text_of, time_of, total, whole
 from app.settings import SessionsSettings
 
 PROVIDER = "gemini"
@@ -90,7 +90,9 @@ def _usage(tokens: Record) -> ReplyUsage | None:
     """Read token counts; the prompt's include the cached ones, thoughts are output."""
     if not tokens:
         return None
-    return ReplyUsage(whole(tokens.get("input")), whole(tokens.get("output")) + whole(tokens.get("thoughts")), whole(tokens.get("cached")))
+    return ReplyUsage(
+        whole(tokens.get("input")), total(whole(tokens.get("output")), whole(tokens.get("thoughts"))), whole(tokens.get("cached"))
+    )
 
 
 def _result(call: Record) -> CallResult | None:

@@ -20,7 +20,7 @@ Record = dict[str, object]
 
 def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[Read]:
     records = json_lines(lines, tally)
-    opening = opening_of(records, lambda record: record.get("type") in {"assistant", "reasoning"})
+    opening = opening_of(records, lambda record: string(record.get("type")) in {"assistant", "reasoning"})
     if not opening:
         return
     turns = Turns(SessionHeader(PROVIDER, identity_of(opening)), tally)

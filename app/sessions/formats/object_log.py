@@ -39,6 +39,8 @@ class ObjectLog:
         for key in path[:-1]:
             holder = _child(holder, key)
         last = path[-1]
+        if kind not in (SET, PUSH, DELETE):
+            return False
         if kind == PUSH:
             grown = _child(holder, last)
             if grown is None and isinstance(holder, dict) and isinstance(last, str):
@@ -53,7 +55,7 @@ class ObjectLog:
             holder[last] = value
             if kind == DELETE:
                 del holder[last]
-            return kind in {SET, DELETE}
+            return True
         if isinstance(holder, list) and kind == SET and type(last) is int and 0 <= last <= len(holder):
             holder[last : last + 1] = [value]
             return True

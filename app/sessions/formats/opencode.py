@@ -12,7 +12,7 @@ from app.sessions.formats.lines import each_of
 from app.sessions.formats.openings import beginning
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
-from app.sessions.formats.values import content_id, mapping, nanousd, records_in, string, text_of, time_of, whole
+from app.sessions.formats.values import content_id, mapping, nanousd, records_in, string, text_of, time_of, total, whole
 from app.settings import SessionsSettings
 
 PROVIDER = "opencode"
@@ -124,7 +124,6 @@ def _usage(message: Record) -> ReplyUsage | None:
     given, cost = mapping(message.get("tokens")), nanousd(message.get("cost"))
     cache = mapping(given.get("cache"))
     read = whole(cache.get("read"))
-    usage = ReplyUsage(
-        whole(given.get("input")) + read + whole(cache.get("write")), whole(given.get("output")) + whole(given.get("reasoning")), read, cost
-    )
+    asked = total(whole(given.get("input")), read, whole(cache.get("write")))
+    usage = ReplyUsage(asked, total(whole(given.get("output")), whole(given.get("reasoning"))), read, cost)
     return usage if given or cost is not None else None

@@ -10,6 +10,8 @@ from app.sessions.formats.values import content_id
 
 MAX_OPENING = 20
 """Records that are held for a session's identity."""
+_RECORD = re.compile(r'\{"(?:type"\s*:|kind"\s*:\s*\d)')
+"""Beginning of a record on a line of its own, however long: no document begins so."""
 Opening = list[tuple[Line, dict[str, object]]]
 
 
@@ -30,7 +32,9 @@ def is_one_document(first: bytes, *arrays: str) -> bool:
     try:
         record = loads(line)
     except (ValueError, RecursionError):
-        return head.startswith("[") or len(line) == len(head) or re.match(r"\{\s*(?:\n|$)", head) is not None or _names(head, arrays)
+        if _RECORD.match(line):
+            return False
+        return head.startswith("[") or len(line) == len(head) or line.strip() == "{" or _names(head, arrays)
     return isinstance(record, list) or (isinstance(record, dict) and any(isinstance(record.get(key), list) for key in arrays))
 
 

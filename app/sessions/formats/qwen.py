@@ -10,7 +10,7 @@ from app.sessions.event import ReplyUsage, SessionHeader
 from app.sessions.formats.lines import Line, each_of, json_lines
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
-from app.sessions.formats.values import content_id, mapping, records_in, string, text_of, time_of, whole
+from app.sessions.formats.values import content_id, mapping, records_in, string, text_of, time_of, total, whole
 
 PROVIDER = "qwen"
 Record = dict[str, object]
@@ -95,5 +95,5 @@ def _usage(given: Record) -> ReplyUsage | None:
     """Read token counts under Gemini's names: the prompt's include the cached ones."""
     if not given:
         return None
-    output = whole(given.get("candidatesTokenCount")) + whole(given.get("thoughtsTokenCount"))
+    output = total(whole(given.get("candidatesTokenCount")), whole(given.get("thoughtsTokenCount")))
     return ReplyUsage(whole(given.get("promptTokenCount")), output, whole(given.get("cachedContentTokenCount")))

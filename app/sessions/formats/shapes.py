@@ -12,7 +12,13 @@ from app.sessions.formats.values import mapping, string
 
 Record = dict[str, object]
 _COPILOT = re.compile(r"(?:session|user|assistant|tool|hook|subagent|system)\.\w+")
-_DROID_STREAM = ({"role", "text"}, {"toolName", "parameters"}, {"toolCallId", "value"}, {"finalText"})
+_DROID_STREAM = {
+    "message": {"role", "text"},
+    "tool_call": {"toolName", "parameters"},
+    "tool_result": {"value"},
+    "completion": {"finalText"},
+}
+"""Fields of each kind of record that Droid prints."""
 _KIMI = frozenset({"turn.prompt", "context.append_message", "context.append_loop_event", "llm.request", "llm.tools_snapshot"})
 _OWN_ROLES = frozenset({"user", "assistant", "tool_result", "system"})
 
@@ -42,7 +48,7 @@ def _copilot_chat(record: Record) -> bool:
 
 def _droid(record: Record) -> bool:
     named = any(string(record.get(key)) for key in ("session_id", "sessionId")) and "uuid" not in record
-    return (_kind(record) == "session_start" and "id" in record) or (named and any(keys <= record.keys() for keys in _DROID_STREAM))
+    return (_kind(record) == "session_start" and "id" in record) or (named and _DROID_STREAM.get(_kind(record), {""}) <= record.keys())
 
 
 def _pi(record: Record) -> bool:

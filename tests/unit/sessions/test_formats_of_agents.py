@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import copy
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -149,6 +152,16 @@ def test_usage_stands_once_and_its_input_holds_what_was_cached(name: str, usage:
     assert [(each.input, each.output, each.cached) for each in found] == [usage]
 
 
+@pytest.mark.parametrize("name", ["gemini", "qwen", "opencode", "amp", "pi", "kimi"])
+def test_a_sum_of_tokens_can_be_stored_whatever_is_given(name: str) -> None:
+    format, data = TRANSCRIPTS[name]
+    for count in (b"90", b"50", b"40", b"10", b"5"):
+        data = data.replace(b": " + count + b",", b": 2147483647,").replace(b": " + count + b"}", b": 2147483647}")
+    found = [event.usage for event in read(data, format)[1] if event.usage is not None]
+    assert found
+    assert all(0 <= each < 2**31 for usage in found for each in (usage.input, usage.output, usage.cached))
+
+
 @given(name=st.sampled_from(sorted(TRANSCRIPTS)), step=st.integers(1, 400))
 @settings(max_examples=60, deadline=None)
 def test_where_the_bytes_are_cut_never_matters(name: str, step: int) -> None:
@@ -177,38 +190,61 @@ def test_a_damaged_transcript_never_raises(name: str, place: float, inserted: by
     read(data[:at] + inserted + data[at + cut :], format)
 
 
-SCRAPS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
+SCRAPS: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    1e300,
+    "",
+    "x",
+    "\x00\ud83d",
+    [],
+    ["x"],
+    [[1]],
+    {},
+    {"x": []},
+    {"text": {"text": 3}},
+    [{"type": ["x"]}],
 )
 
 
-def mutated(value: object, draw: Callable[..., object]) -> object:
-    """Replace some values within a JSON value by others of any kind."""
-    if draw(st.integers(0, 14)) == 0:
-        return draw(SCRAPS)
-    if isinstance(value, dict):
-        return {key: mutated(each, draw) for key, each in value.items()}
-    return [mutated(each, draw) for each in value] if isinstance(value, list) else value
+def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value within a JSON value."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
 
 
-@given(data=st.data(), name=st.sampled_from([name for name, (_, data) in sorted(TRANSCRIPTS.items()) if data[:1] in b"{["]))
-@settings(max_examples=200, deadline=None)
-def test_values_of_unexpected_kinds_never_raise(data: st.DataObject, name: str) -> None:
+def replaced(value: Any, path: tuple[Any, ...], other: object) -> Any:
+    if not path:
+        return other
+    made = copy(value)
+    made[path[0]] = replaced(value[path[0]], path[1:], other)
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name, (_, data) in sorted(TRANSCRIPTS.items()) if data[:1] in b"{["])
+def test_values_of_unexpected_kinds_never_raise(name: str) -> None:
     format, whole = TRANSCRIPTS[name]
-    try:
-        made = agents.document(mutated(json.loads(whole), data.draw))
-    except json.JSONDecodeError:
-        made = agents.lines(*(mutated(json.loads(line), data.draw) for line in whole.splitlines()))
-    read(made, format)
+    several = whole.count(b"\n{") > 0 and format != "chatgpt" and not whole.startswith(b"{\n")
+    records = [json.loads(line) for line in whole.splitlines()] if several else [json.loads(whole)]
+    for number, record in enumerate(records):
+        for path in places(record):
+            for other in SCRAPS:
+                made = [*records[:number], replaced(record, path, other), *records[number + 1 :]]
+                data = agents.lines(*made) if several else agents.document(made[0])
+                read(data, format)
+                with suppress(UnknownFormat):
+                    detect(data)
 
 
-@given(data=st.data())
-@settings(max_examples=60, deadline=None)
-def test_values_of_unexpected_kinds_in_a_database_never_raise(data: st.DataObject) -> None:
-    values = {key: mutated(value, data.draw) for key, value in agents.CURSOR_VALUES.items()}
-    read(agents.key_values(values), "cursor-database")
+def test_values_of_unexpected_kinds_in_a_database_never_raise() -> None:
+    for key, value in agents.CURSOR_VALUES.items():
+        for path in places(value):
+            values = agents.CURSOR_VALUES | {key: [replaced(value, path, other) for other in SCRAPS]}
+            made = [values | {key: other} for other in values[key]]  # type: ignore[attr-defined]
+            for each in made[::3]:
+                read(agents.key_values(each), "cursor-database")
 
 
 @pytest.mark.parametrize("format", sorted({format for format, _ in TRANSCRIPTS.values()}))
@@ -303,6 +339,21 @@ def test_a_database_whose_reading_would_take_too_long_is_left() -> None:
     slow = agents.database(("CREATE TABLE cursorDiskKV (key TEXT, value BLOB)", ()), *rows, filler)  # without its index
     _, _, tally = read(slow, "cursor-database")
     assert any("takes too long" in reason for reason in tally.skipped)
+
+
+def test_a_log_whose_first_record_is_longer_than_what_is_looked_at_is_read() -> None:
+    made = agents.lines({"kind": 0, "v": {**agents.CHAT, "inputState": "x" * 100_000}}, {"kind": 1, "k": ["customTitle"], "v": "Long"})
+    assert detect(made[:HEAD_BYTES]) == "copilot-chat"
+    headers, events, _ = read(made, "copilot-chat", step=4096)
+    assert len(events) == 4
+    assert headers[-1].title == "Long"
+
+
+def test_generic_events_that_name_their_session_stay_generic() -> None:
+    made = agents.lines(
+        {"id": "1", "session_id": "s", "role": "user", "text": "Hi"}, {"id": "2", "session_id": "s", "role": "assistant", "text": "Yes"}
+    )
+    assert detect(made) == "generic"
 
 
 def test_a_change_that_fits_nowhere_is_counted() -> None:

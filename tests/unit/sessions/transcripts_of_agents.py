@@ -22,7 +22,7 @@ MILLIS = 1772359200000
 
 
 def lines(*records: object) -> bytes:
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
 def document(value: object, indent: int | None = 1) -> bytes:
