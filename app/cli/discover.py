@@ -57,10 +57,12 @@ def agent_folders() -> list[AgentFolder]:
 
 
 def _in_place(folder: Path, place: AgentPlace) -> tuple[Path, ...]:
-    """List a place's transcripts, in order."""
+    """List a place's transcripts, in order. A link that leads out of it is none of the agent's."""
     if place.pattern == EVERYTHING:
         return tuple(transcripts_below(folder))
-    return tuple(sorted(file for file in folder.glob(place.pattern) if _likely(file.name) and file.is_file()))
+    inside = folder.resolve()
+    found = (file for file in folder.glob(place.pattern) if _likely(file.name) and file.is_file())
+    return tuple(sorted(file for file in found if file.resolve().is_relative_to(inside)))
 
 
 def transcripts_below(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class UploadedDatabase:
             connection.close()
             self._tally.skip("the database can't be read: close the program that writes it, and send it again", "database")
             return None
+        with suppress(OSError):  # Windows keeps an open file's name
+            path.unlink()  # open, it needs no name: a worker that is killed leaves nothing of it
         if missing := [table for table in tables if table not in found]:
             connection.close()
             self._tally.skip(f"the database has no table {missing[0]}", "database")

@@ -82,6 +82,22 @@ def test_a_result_joins_its_call_with_its_exit_code(fixtures: Path) -> None:
         assert [call.exit_code for call in calls] == codes
 
 
+def test_a_real_session_of_gemini_cli_comes_out_whole(shared_data: Path) -> None:
+    path = shared_data / "transcripts" / "entire-checkpoints" / "plain" / "ab_2b9748b105_0" / "full.jsonl"
+    if not path.is_file():
+        pytest.skip(f"the session is not at {path}")
+    data = path.read_bytes()
+    assert detect(data[:HEAD_BYTES]) == "gemini"
+    headers, events, tally = read(data, "gemini")
+    calls = [event for event in events if event.tool]
+    assert len(calls) > 5
+    assert all(call.outcome == "ok" and call.tool and call.tool.output for call in calls if call.tool and call.tool.name == "read_file")
+    assert {call.tool.exit_code for call in calls if call.tool and call.tool.name == "run_shell_command"} <= {0, 1, None}
+    assert headers[-1].model == "gemini-2.5-flash"
+    assert not tally.problems
+    assert len({event.id for event in events}) == len(events)
+
+
 @pytest.mark.parametrize("name", FIXTURES)
 @given(place=st.floats(0, 1), inserted=st.binary(max_size=30), cut=st.integers(0, 300))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

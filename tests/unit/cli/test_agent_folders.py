@@ -61,6 +61,7 @@ def test_only_an_agents_transcripts_are_found_in_its_folder(tmp_path: Path, monk
     for name in [*wanted, *left]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "amp/threads/T-2.json").symlink_to(tmp_path / "amp/x.json")
     found = {str(file.relative_to(tmp_path)): place.agent for place in discover.agent_folders() for file in place.files}
     assert found == wanted
 

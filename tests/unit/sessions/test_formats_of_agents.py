@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -324,6 +326,15 @@ def test_a_table_that_is_none_is_not_read(statement: str, reason: str) -> None:
     _, events, tally = read(agents.database((statement, ())), "cursor-database")
     assert not events
     assert tally.problems == [("database", reason)]
+
+
+def test_a_database_has_no_name_left_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    events = parse(iter([agents.CURSOR_DATABASE]), format="cursor-database", limits=LIMITS, tally=ParseTally())
+    next(events)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert len([each for each in events if isinstance(each, Event)]) == 4
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_whose_reading_would_take_too_long_is_left() -> None:
