@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.sessions.event import SessionHeader
 from app.sessions.formats.blocks import read_blocks, usage_of
-from app.sessions.formats.documents import EACH, JsonDocument
+from app.sessions.formats.json_documents import EACH, JsonDocument
 from app.sessions.formats.lines import Line, decoded_lines, each_of, json_lines
 from app.sessions.formats.openings import beginning, is_one_document
 from app.sessions.formats.tally import ParseTally

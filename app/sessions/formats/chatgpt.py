@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from app.sessions.event import SessionHeader
-from app.sessions.formats.documents import EACH, JsonDocument
+from app.sessions.formats.json_documents import EACH, JsonDocument
 from app.sessions.formats.lines import each_of
 from app.sessions.formats.openings import beginning
 from app.sessions.formats.tally import ParseTally

@@ -7,7 +7,7 @@ from itertools import chain
 
 from app.sessions.event import ReplyUsage, SessionHeader
 from app.sessions.formats.amp import file_path
-from app.sessions.formats.documents import EACH, JsonDocument
+from app.sessions.formats.json_documents import EACH, JsonDocument
 from app.sessions.formats.lines import decoded_lines, each_of, json_lines
 from app.sessions.formats.object_log import ObjectLog
 from app.sessions.formats.openings import beginning, is_one_document
