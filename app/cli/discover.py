@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from app.cli.agent_databases import is_store
+from app.cli.agent_folders import AIDER, EVERYTHING, PLACES, SPECSTORY, AgentPlace, bases
 
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".md", ".txt"})
 PACKED = frozenset({".zst", ".gz"})
 """Suffixes of compressed files, behind their own."""
 SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv", "__pycache__"})
 NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
-SPECSTORY = (".specstory", "history")
-AIDER = ".aider.chat.history.md"
-CLINE = "api_conversation_history.json"
-CLINE_EXTENSIONS = {"Cline": "saoudrizwan.claude-dev", "Roo Code": "rooveterinaryinc.roo-cline"}
-EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +40,6 @@ class AgentFolder:
     files: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A folder or file where an agent may keep its sessions. `only`: the name of the files that are sessions; None: all that are likely."""
-
-    agent: str
-    folder: Path
-    only: str | None = None
-
-
 def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
     """Yield every file named and every likely one below the folders named, without duplicates."""
     seen: set[Path] = set()
@@ -65,39 +53,20 @@ def in_paths(paths: Iterable[Path], project: str | None) -> Iterator[FoundFile]:
 
 def agent_folders() -> list[AgentFolder]:
     """Return the known agents' session folders that contain transcripts."""
-    found = [AgentFolder(place.agent, place.folder, tuple(_files_of(place))) for place in _places()]
+    where = bases()
+    found = [
+        AgentFolder(place.agent, where[place.base] / place.folder, _in_place(where[place.base] / place.folder, place)) for place in PLACES
+    ]
     return [place for place in found if place.files]
 
 
-def _places() -> list[_Place]:
-    claude = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
-    codex = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
-    return [
-        _Place("SpecStory", Path.cwd().joinpath(*SPECSTORY)),
-        _Place("aider", Path.cwd() / AIDER),
-        _Place("Claude Code", claude / "projects"),
-        _Place("Codex", codex / "sessions"),
-        _Place("Codex, archived", codex / "archived_sessions"),
-        *(
-            _Place(f"{agent} in {editor}", _editor_folder(editor) / "User" / "globalStorage" / extension / "tasks", CLINE)
-            for agent, extension in CLINE_EXTENSIONS.items()
-            for editor in EDITORS
-        ),
-    ]
-
-
-def _editor_folder(editor: str) -> Path:
-    """Return where an editor of VS Code's kind keeps its data on this system."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / editor
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / editor
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / editor
-
-
-def _files_of(place: _Place) -> list[Path]:
-    files = [place.folder] if place.folder.is_file() else transcripts_below(place.folder)
-    return [file for file in files if place.only is None or file.name == place.only]
+def _in_place(folder: Path, place: AgentPlace) -> tuple[Path, ...]:
+    """List a place's transcripts, in order. A link that leads out of it is none of the agent's."""
+    if place.pattern == EVERYTHING:
+        return tuple(transcripts_below(folder))
+    inside = folder.resolve()
+    found = (file for file in folder.glob(place.pattern) if _likely(file.name) and file.is_file())
+    return tuple(sorted(file for file in found if file.resolve().is_relative_to(inside)))
 
 
 def transcripts_below(folder: Path) -> list[Path]:
@@ -122,4 +91,4 @@ def _likely(name: str) -> bool:
     plain = Path(name)
     if plain.suffix.lower() in PACKED:
         plain = Path(plain.stem)
-    return plain.suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name)
+    return is_store(Path(name)) or (plain.suffix.lower() in SUFFIXES and not NO_TRANSCRIPT.match(name))

@@ -26,8 +26,8 @@ def ingest(
         list[Path] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files or folders, also compressed (.zst, .gz). Default: where Claude Code, Codex, SpecStory, aider, Cline and Roo Code"
-            " keep their sessions.",
+            help="Files or folders, also compressed (.zst, .gz). Default: where Claude Code, Codex, SpecStory and other known agents keep"
+            " their sessions.",
             exists=True,
         ),
     ] = None,
@@ -48,7 +48,7 @@ def ingest(
     found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
     if not found:
         typer.echo(
-            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz). Name other files or folders:"
+            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz, state.vscdb). Name other files or folders:"
             " cairn ingest PATH…",
             err=True,
         )
@@ -148,7 +148,7 @@ def _confirmed_files(project: str | None, yes: bool) -> list[FoundFile]:
     if not places:
         typer.echo(
             "cairn: no sessions of SpecStory or aider in this folder, and none of Claude Code (~/.claude/projects), Codex"
-            " (~/.codex/sessions), Cline or Roo Code. Name files: cairn ingest PATH…",
+            " (~/.codex/sessions) or another known agent. Name files: cairn ingest PATH…",
             err=True,
         )
         raise typer.Exit(FAILED)

@@ -12,6 +12,7 @@ from typing import IO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from app.cli import agent_databases, opencode_storage
 from app.cli.client import Json, ServerClient
 from app.cli.discover import FoundFile
 from app.cli.exits import ServerRefused
@@ -21,6 +22,8 @@ AT_ONCE = 4
 CHUNK_BYTES = 2**18
 POLL_FIRST, POLL_MAX = 0.05, 1.0
 NOT_A_TRANSCRIPT = frozenset({"unknown_format", "invalid_input"})
+MADE = ((opencode_storage.is_session, opencode_storage.exported), (agent_databases.is_store, agent_databases.sessions_of))
+"""Files of which something else is sent: what tells them, and what makes it."""
 WHOLE = 1000
 """Length of a file's bar: the first half is the upload, the second the job."""
 
@@ -66,6 +69,7 @@ async def _send_one(client: ServerClient, found: FoundFile, format: str, share: 
     job: str | None = None
     try:
         file, first = await asyncio.to_thread(_open, found.path)
+        modified_at = datetime.fromtimestamp(found.path.stat().st_mtime, UTC).isoformat()
     except OSError as error:
         return Sent(found, error=f"can't be read: {error.strerror}", code="unreadable_file")
     try:
@@ -75,7 +79,7 @@ async def _send_one(client: ServerClient, found: FoundFile, format: str, share: 
                 name=found.path.name,
                 project=found.project,
                 format=format,
-                modified_at=_modified_at(file),
+                modified_at=modified_at,
                 directory=found.directory,
             )
         done = await _wait_for_job(client, job, share)
@@ -100,17 +104,13 @@ async def _wait_for_job(client: ServerClient, job: str, share: Callable[[float],
 
 def _open(path: Path) -> tuple[IO[bytes], bytes]:
     """Open the file and read its first chunk, so that an unreadable file is reported before anything is sent."""
-    file = path.open("rb")
+    making = next((make for is_its, make in MADE if is_its(path)), None)
+    file = making(path) if making is not None else path.open("rb")
     try:
         return file, file.read(CHUNK_BYTES)
     except OSError:
         file.close()
         raise
-
-
-def _modified_at(file: IO[bytes]) -> str:
-    """Return the file's modification time."""
-    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
 
 
 async def _chunks(first: bytes, file: IO[bytes], share: Callable[[float], None]) -> AsyncIterator[bytes]:

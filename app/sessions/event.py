@@ -8,7 +8,29 @@ from typing import Literal
 
 from app.errors import InvalidInput
 
-Format = Literal["specstory", "claude-code", "codex", "cursor", "aider", "cline", "generic"]
+Format = Literal[
+    "specstory",
+    "claude-code",
+    "claude-export",
+    "codex",
+    "cursor",
+    "cursor-database",
+    "aider",
+    "cline",
+    "gemini",
+    "qwen",
+    "copilot-cli",
+    "copilot-chat",
+    "opencode",
+    "amp",
+    "droid",
+    "pi",
+    "kimi",
+    "grok",
+    "antigravity",
+    "chatgpt",
+    "generic",
+]
 GivenFormat = Literal["auto", Format]
 """The formats that a caller may give; auto: recognised by content."""
 Role = Literal["user", "assistant", "tool", "system"]

@@ -8,7 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.sessions.event import Event, Format, SessionHeader
-from app.sessions.formats import aider, claude_code, cline, codex, cursor, generic, specstory
+from app.sessions.formats import (
+    aider,
+    amp,
+    antigravity,
+    chatgpt,
+    claude_code,
+    claude_export,
+    cline,
+    codex,
+    copilot_chat,
+    copilot_cli,
+    cursor,
+    cursor_database,
+    droid,
+    gemini,
+    generic,
+    grok,
+    kimi,
+    opencode,
+    pi,
+    qwen,
+    specstory,
+)
 from app.sessions.formats.detection import HEAD_BYTES, check_text, detect
 from app.sessions.formats.images import without_data
 from app.sessions.formats.lines import Paused, decoded_lines
@@ -19,13 +41,31 @@ __all__ = ["HEAD_BYTES", "RESUMED", "ParseTally", "check_text", "detect", "parse
 
 _PARSERS = {
     "aider": aider.parse,
+    "antigravity": antigravity.parse,
     "claude-code": claude_code.parse,
+    "claude-export": claude_export.parse,
     "codex": codex.parse,
+    "copilot-cli": copilot_cli.parse,
     "cursor": cursor.parse,
+    "droid": droid.parse,
+    "grok": grok.parse,
+    "kimi": kimi.parse,
+    "pi": pi.parse,
+    "qwen": qwen.parse,
     "specstory": specstory.parse,
 }
-_DOCUMENTS = {"cline": cline.parse, "generic": generic.parse_any}
-"""Formats that may be one JSON document: their parsers take the bytes, not lines."""
+"""Formats that are read line by line."""
+_DOCUMENTS = {
+    "amp": amp.parse,
+    "chatgpt": chatgpt.parse,
+    "cline": cline.parse,
+    "copilot-chat": copilot_chat.parse,
+    "cursor-database": cursor_database.parse,
+    "gemini": gemini.parse,
+    "generic": generic.parse_any,
+    "opencode": opencode.parse,
+}
+"""Formats that may be one document or a database: their parsers take the bytes, not lines."""
 
 RESUMED = {"claude-code": claude_code.parse, "codex": codex.parse}
 """Formats whose readers go on where a growing file ended. Of others a file is read whole each time."""

@@ -6,6 +6,7 @@ import re
 
 from app.errors import UnknownFormat
 from app.sessions.event import Format
+from app.sessions.formats import shapes
 from app.sessions.formats.aider import OPENS
 from app.sessions.formats.cline import BEGINS, MARKS
 from app.sessions.formats.cursor_export import EXPORTED
@@ -20,7 +21,8 @@ LOOKED_AT = 60
 _CLAUDE = {"user", "assistant", "summary", "progress", "system", "file-history-snapshot", "queue-operation"}
 _CODEX = {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
 _EXPECTED = (
-    "Cairn reads transcripts of SpecStory, Claude Code, Codex, Cursor, Cline and aider, and generic events as JSON lines: "
+    "Cairn reads transcripts of SpecStory, Claude Code, Codex, Cursor, Cline, aider, Gemini CLI, Qwen Code, GitHub Copilot, OpenCode, Amp, "
+    "Droid, Pi, Kimi, Grok and Antigravity, ChatGPT's export, and generic events as JSON lines: "
     '{"id": "1", "role": "user", "text": "…"}. Name the format with ?format= if it is one of these.'
 )
 _PAIR = re.compile(r'"(\w{1,40})"\s*:\s*"([^"\\]{0,200})')
@@ -30,6 +32,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 def check_text(head: bytes) -> str:
     """Return the decoded beginning of a file. Raises UnknownFormat if it is empty or binary."""
+    if shapes.of_binary(head) is not None:
+        return ""
     if not head.strip():
         raise UnknownFormat("The transcript is empty. " + _EXPECTED, param="file")
     text = head.decode(encoding_of(head), "replace")
@@ -41,6 +45,8 @@ def check_text(head: bytes) -> str:
 def detect(head: bytes) -> Format:
     """Return the format of a transcript that begins with these bytes. Raises UnknownFormat with the reason."""
     text = check_text(head)
+    if (binary := shapes.of_binary(head)) is not None:
+        return binary
     begins = text.lstrip("\ufeff \t\r\n")[:1]
     found = _json(text) if begins in {"{", "["} else _markdown(text)
     if found is None and begins not in {"{", "["}:
@@ -58,7 +64,7 @@ def _markdown(text: str) -> Format | None:
         return "cursor"
     if any(OPENS.match(line) for line in lines):
         return "aider"
-    return "specstory" if any(TURN.fullmatch(line.strip()) for line in lines) else None
+    return "specstory" if any(TURN.fullmatch(line.strip()) for line in lines) else shapes.of_text(text)
 
 
 def _json(text: str) -> Format | None:
@@ -66,13 +72,18 @@ def _json(text: str) -> Format | None:
         return "cline"
     lines = text.splitlines()
     records = [record for line in lines[:LOOKED_AT] if (record := _json_object(line))]
+    document = shapes.of_document(text) if len(lines) < 2 or not _json_object(lines[0]) else None
+    if document is not None and (len(lines) > 1 or not records):
+        return document
     if not records and len(lines) == 1:
         records = [_partial_record(text)]  # one record larger than HEAD_BYTES, such as an image in the first prompt
+    if (known := next((found for record in records if (found := shapes.of_record(record))), None)) is not None:
+        return known
     votes = [found for record in records if (found := _record(record))]
-    if votes:
-        # The specific formats' records look generic too: one specific record decides.
-        return next((vote for vote in votes if vote != "generic"), "generic")
-    return "generic" if _is_document(text) else None
+    # The specific formats' records look generic too: one specific record decides.
+    if (specific := next((vote for vote in votes if vote != "generic"), document)) is not None:
+        return specific
+    return "generic" if votes or _is_document(text) else None
 
 
 def _json_object(line: str) -> dict[str, object]:

@@ -132,6 +132,15 @@ def loads(text: str) -> object:
     return found
 
 
+def json_object(text: str) -> dict[str, object]:
+    """Return the JSON object that a text is; an empty one if it is none."""
+    try:
+        found = loads(text) if text[:1] == "{" else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def decoded(chunks: Iterator[bytes]) -> Iterator[str]:
     """Yield the file's text, decoded with the encoding that its beginning suggests."""
     first = next(chunks, b"")

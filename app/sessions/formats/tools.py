@@ -66,6 +66,9 @@ class Pending:
     def __init__(self) -> None:
         self._calls: OrderedDict[str, PendingToolCall] = OrderedDict()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._calls
+
     def add(self, key: str, call: PendingToolCall) -> list[Event]:
         """Remember a call. Return the events of evicted calls: an earlier one of the same key, or the oldest."""
         gone = []

@@ -90,6 +90,11 @@ def whole(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT else 0
 
 
+def total(*counts: int) -> int:
+    """Add counts; a sum that can't be stored becomes the largest that can."""
+    return min(sum(counts), MAX_COUNT - 1)
+
+
 def nanousd(value: object) -> int | None:
     """Convert a price in dollars to nano-dollars; None if it is no valid price."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_USD:
@@ -99,6 +104,11 @@ def nanousd(value: object) -> int | None:
 
 def mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
+
+
+def records_in(value: object) -> list[dict[str, object]]:
+    """Return the objects of a list; nothing if it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _block_text(block: dict[str, object]) -> str:

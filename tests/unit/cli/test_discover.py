@@ -11,13 +11,13 @@ from app.cli.discover import agent_folders, directory_of, in_paths, transcripts_
 
 
 def test_only_files_that_may_be_transcripts_are_found(tmp_path: Path) -> None:
-    for name in ("a.jsonl", "b.md", "README.md", "c.png", "sub/d.txt", ".git/e.md", "node_modules/f.json"):
+    for name in ("a.jsonl", "b.md", "state.vscdb", "customers.db", "README.md", "c.png", "sub/d.txt", ".git/e.md", "node_modules/f.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.jsonl")
     (tmp_path / "dangling.jsonl").symlink_to(tmp_path / "nowhere")
     (tmp_path / "circle").symlink_to(tmp_path)
-    assert [path.name for path in transcripts_below(tmp_path)] == ["a.jsonl", "b.md", "d.txt"]
+    assert [path.name for path in transcripts_below(tmp_path)] == ["a.jsonl", "b.md", "state.vscdb", "d.txt"]
 
 
 def test_no_file_is_sent_twice(tmp_path: Path) -> None:
