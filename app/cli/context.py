@@ -30,4 +30,5 @@ def context(
     elif told["text"]:
         typer.echo(told["text"])
     else:
-        err.print(plain(f"Nothing of the project {where!r} is worth telling yet. Record a rule: cairn remember TEXT --project {where}"))
+        said = f"Nothing of the project {where!r} is worth telling yet. Record a rule: cairn remember TEXT --project {where}"
+        err.print(plain(said), soft_wrap=True)
