@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response, Security
+from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from app.accounts.requester import Requester
 from app.settings import McpSettings
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
-from app.web.errors import responses
+from app.web.errors import ErrorReply, responses
 from app.web.key_headers import described
 from app.web.requester import TEAM_HEADER, KeyAuth, services_of
 
@@ -60,6 +61,47 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
+class RpcError(BaseModel):
+    """An error of the protocol: the client's, not the model's."""
+
+    code: int = Field(examples=[-32602])
+    message: str
+    data: Any = None
+
+
+class RpcReply(BaseModel):
+    """The answer to a request: its result, or an error of the protocol. A tool's own failure is a result with `isError`."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None
+    result: dict[str, Any] | None = Field(
+        None,
+        examples=[{"content": [{"type": "text", "text": "…"}], "structuredContent": {"results": [], "project": "shop", "degraded": []}}],
+    )
+    error: RpcError | None = None
+
+
+class RpcErrorReply(BaseModel):
+    """A request that the protocol refuses."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None
+    error: RpcError
+
+
+REPLIES: Final[dict[int | str, dict[str, object]]] = {
+    **responses(413),
+    200: {"model": RpcReply, "description": "The answer, or an error of the protocol."},
+    202: {"description": "A notification was taken."},
+    **{
+        status: {"model": RpcErrorReply | ErrorReply, "description": HTTPStatus(status).phrase}
+        for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    },
+    421: {"model": ErrorReply, "description": "The host is not among `mcp.allowed_hosts`."},
+}
+"""Replies of the route: those of every route, and those of the protocol, whose errors have JSON-RPC's shape."""
+
+
 class McpAuth(KeyAuth):
     """Security dependency of MCP: a key that may read; each tool checks what more it needs."""
 
@@ -78,8 +120,7 @@ McpCaller = Annotated[Requester, Security(McpAuth("read"))]
         " 2026-07-28 by `server/discover`. The request's host must be among `mcp.allowed_hosts`, its `origin`, if it has one, among"
         " `mcp.allowed_origins`."
     ),
-    responses=responses(400, 413)
-    | {421: {"description": "The host is not among `mcp.allowed_hosts`."}, 202: {"description": "A notification."}},
+    responses=REPLIES,
     response_class=Response,
     openapi_extra=BODY,
 )

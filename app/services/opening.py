@@ -7,18 +7,17 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.accounts.accounts import Accounts
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
 from app.alerts.recorder import Recorder
-from app.assist.part import AssistServices, open_assist
+from app.assist.part import open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import open_embeddings
 from app.errors import ConfigurationError
 from app.inference.part import open_inference
-from app.knowledge.part import KnowledgeServices, open_knowledge
+from app.knowledge.part import open_knowledge
 from app.knowledge.points import SCHEMA
 from app.part import Part, Role
 from app.queue.part import open_queue
@@ -28,7 +27,7 @@ from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance
 from app.services.services import Services
 from app.services.watching import open_recorder, open_watch, record
-from app.sessions.part import SessionServices, open_sessions
+from app.sessions.part import open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
@@ -69,10 +68,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         )
     )
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    knowledge = await rooms.open(
-        open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
-    )
-    assist = await _open_assist(rooms, settings, accounts=accounts, storage=storage, sessions=sessions, knowledge=knowledge)
+    room = open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
+    knowledge = await rooms.open(room)
+    assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
     await _open_last(rooms, settings, role, storage=storage, recorder=recorder)
     return Services(
         settings=settings,
@@ -90,19 +88,6 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         assist=assist,
         watch=watch,
     )
-
-
-async def _open_assist(
-    rooms: Composition,
-    settings: Settings,
-    *,
-    accounts: Accounts,
-    storage: StorageServices,
-    sessions: SessionServices,
-    knowledge: KnowledgeServices,
-) -> AssistServices:
-    """Open what an IDE is helped by, over what knowledge and sessions tell of a project."""
-    return await rooms.open(open_assist(settings, database=storage.database, accounts=accounts, sessions=sessions, knowledge=knowledge))
 
 
 async def _open_last(rooms: Composition, settings: Settings, role: Role, *, storage: StorageServices, recorder: Recorder) -> None:

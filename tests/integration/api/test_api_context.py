@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +19,7 @@ from app.tokens import count_text
 from tests.integration.api.conftest import Api, Reply, lesson
 
 PATH = "/v1/context/session"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 async def told(api: Api, project: str | None, *, key: str = "admin", **more: Any) -> Any:
@@ -134,6 +140,33 @@ async def test_another_team_is_told_nothing_of_ours(api: Api) -> None:
 async def test_what_cannot_be_asked_is_named(api: Api, params: dict[str, str], param: str) -> None:
     refused = await api.ask("GET", PATH, params=params)
     assert (refused.status, refused.error["param"]) == (422, param)
+
+
+async def test_the_command_prints_what_an_agent_is_given(api: Api, tmp_path: Path) -> None:
+    key = await api.developer()
+    made = await record(api, "ctx-ivy", "Ivy is deployed by tags alone, never from a branch.", key=key)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CAIRN_", "XDG_"))}
+    env = kept | {"CAIRN_URL": api.url, "CAIRN_KEY": key, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    (tmp_path / ".cairn.toml").write_text('project = "ctx-ivy"\n')
+    outputs = []
+    for arguments in (
+        ["context"],
+        ["context", "--project", "ctx-none"],
+        ["context", "--tokens", "500", "--json"],
+        ["context", "--tokens", "5"],
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app.cli", *arguments), stdout=PIPE, stderr=PIPE, env=env, cwd=tmp_path
+        )
+        out, err = await process.communicate()
+        outputs.append((process.returncode, out.decode(), err.decode()))
+    (status, text, _), (none_status, nothing, said), (_, as_json, _), (wrong, _, _) = outputs
+    assert (status, none_status, wrong) == (0, 0, 2)
+    assert text.startswith(f'<cairn-knowledge ids="{made["id"]}">')
+    assert text == (await told(api, "ctx-ivy", key=key))["text"] + "\n"
+    assert nothing == ""
+    assert "cairn remember" in said
+    assert json.loads(as_json)["project"] == "ctx-ivy"
 
 
 def test_every_section_has_a_heading() -> None:
