@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
+from app.settings.agents import HooksSettings, McpSettings
 from app.settings.caches import (
     CacheSettings,
     CacheSizeSettings,
@@ -44,11 +45,9 @@ from app.settings.sections import (
     DashboardSettings,
     DatabaseSettings,
     EmbeddingsSettings,
-    HooksSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
-    McpSettings,
     MessagesSettings,
     QdrantSettings,
     RedisSettings,

@@ -68,7 +68,7 @@ def _stream(lines: Iterator[Line], tally: ParseTally) -> Iterator[Read]:
             turns = Turns(SessionHeader(PROVIDER, string(record.get("session_id")) or content_id(line.text[:2000])), tally)
         turns.learn(directory=string(record.get("cwd")))
         if string(record.get("type")) not in {"user", "assistant"}:
-            tally.skip_kind("record", record.get("type"))
+            tally.skip_kind("record", record.get("type"), {"system", "result"})
             continue
         message = mapping(record.get("message"))
         facts = RecordFacts(line.locator, model=string(message.get("model")), usage=usage_of(mapping(message.get("usage"))))

@@ -12,6 +12,8 @@ from app.sessions.formats.values import content_id, mapping, records_in, string,
 
 PROVIDER = "antigravity"
 _FAILED = frozenset({"ERROR", "FAILED", "CANCELED", "CANCELLED"})
+_UNUSED = frozenset({"CONVERSATION_HISTORY", "CHECKPOINT"})
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -43,7 +45,7 @@ def _events(turns: Turns, record: Record, line: Line, tally: ParseTally) -> Iter
     elif words:
         yield from turns.notice(facts, words)
     else:
-        tally.skip_kind("record", kind)
+        tally.skip_kind("record", kind, _UNUSED)
 
 
 def _bare(value: object) -> object:

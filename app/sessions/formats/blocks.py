@@ -31,7 +31,7 @@ def read_blocks(turns: Turns, facts: RecordFacts, role: str, content: object, ta
                 words = next((found for key in ("thinking", "think", "text") if (found := string(given.get(key)))), "")
                 yield from turns.thinking(facts, words)
             case "image" | "image_url":
-                yield from turns.notice(facts, text_of({"type": "image"}))
+                yield from turns.notice(facts, text_of(given))
             case "tool_use" | "toolCall" | "tool_call":
                 asked = given.get("input", given.get("arguments", given.get("args")))
                 yield from turns.call(facts, string(given.get("id")), string(given.get("name")), asked)

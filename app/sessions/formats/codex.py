@@ -13,6 +13,7 @@ from datetime import datetime
 from app.sessions.event import Event, Kind, ReplyUsage, Role, SessionHeader
 from app.sessions.formats.codex_copy import ForkedCopy
 from app.sessions.formats.codex_items import CompletedTool, commands_in_script, kind_of, tool_of, words_of
+from app.sessions.formats.codex_unused import UNUSED_COMPLETED, UNUSED_EVENTS, UNUSED_ITEMS, UNUSED_RECORDS
 from app.sessions.formats.images import without_images
 from app.sessions.formats.lines import PAUSED, Line, Paused, each_of, json_lines, loads
 from app.sessions.formats.tally import ParseTally
@@ -29,69 +30,6 @@ MAX_CALLS = 100_000
 """Ids of calls remembered, so that the end events that repeat them are known."""
 REPEATED = "repeated from the session that it was forked from"
 ENDS = frozenset({"exec_command_end", "mcp_tool_call_end", "patch_apply_end", "web_search_end"})
-UNUSED_RECORDS = frozenset(
-    {"session_meta", "turn_context", "world_state", "compacted", "inter_agent_communication_metadata", "ghost_snapshot"}
-)
-UNUSED_EVENTS = frozenset(
-    (
-        "token_count",
-        "task_started",
-        "task_complete",
-        "turn_started",
-        "turn_complete",
-        "turn_aborted",
-        "context_compacted",
-        "thread_name_updated",
-        "thread_settings_applied",
-        "thread_goal_updated",
-        "thread_rolled_back",
-        "agent_reasoning_raw_content",
-        "agent_reasoning_section_break",
-        "entered_review_mode",
-        "exited_review_mode",
-        "guardian_assessment",
-        "image_generation_end",
-        "view_image_tool_call",
-        "dynamic_tool_call_request",
-        "dynamic_tool_call_response",
-        "sub_agent_activity",
-        "collab_agent_spawn_end",
-        "collab_agent_interaction_end",
-        "collab_waiting_end",
-        "collab_close_end",
-        "collab_resume_end",
-        "undo_completed",
-        "error",
-        "warning",
-        "stream_error",
-        "plan_update",
-    )
-)
-UNUSED_ITEMS = frozenset(
-    (
-        "web_search_call",
-        "tool_search_call",
-        "tool_search_output",
-        "image_generation_call",
-        "ghost_snapshot",
-        "compaction",
-        "compaction_summary",
-        "context_compaction",
-        "compaction_trigger",
-    )
-)
-UNUSED_COMPLETED = frozenset(
-    {
-        "imageview",
-        "imagegeneration",
-        "contextcompaction",
-        "hookprompt",
-        "enteredreviewmode",
-        "exitedreviewmode",
-        "collabagenttoolcall",
-        "todolist",
-    }
-)
 Record = dict[str, object]
 
 
@@ -133,6 +71,12 @@ class _Reader:
             yield self.held
         self.held = event
 
+    def paused(self) -> Iterator[Event | Paused]:
+        """Yield the held event, which is told again with its usage, and the pause."""
+        if self.held is not None:
+            yield self.held
+        yield PAUSED
+
     def is_new(self, source: str, key: str) -> bool:
         """Tell whether these words are new. The sources repeat them, each in its own order, so occurrences are counted per source."""
         key = content_id(key)
@@ -155,8 +99,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
     titled = False
     for line, record in json_lines(lines, tally):
         if line.pause:
-            yield from [] if reader.held is None else [reader.held]  # told again with its usage
-            yield PAUSED
+            yield from reader.paused()
             continue
         at = time_of(record.get("timestamp") or record.get("created_at"), tally)
         payload = mapping(record.get("payload"))

@@ -13,6 +13,28 @@ from app.sessions.formats.values import content_id, mapping, records_in, string,
 
 PROVIDER = "copilot-cli"
 _EXITED = re.compile(r"<exited with exit code (-?\d{1,3})>\s*$")
+_UNUSED = frozenset(
+    {
+        "session.start",
+        "session.resume",
+        "session.model_change",
+        "session.info",
+        "session.truncation",
+        "session.shutdown",
+        "session.usage_checkpoint",
+        "session.auto_mode_resolved",
+        "session.title_changed",
+        "assistant.turn_start",
+        "assistant.turn_end",
+        "assistant.reasoning",
+        "hook.start",
+        "hook.end",
+        "subagent.started",
+        "subagent.completed",
+        "abort",
+    }
+)
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -81,7 +103,7 @@ def _events(turns: Turns, kind: str, record: Record, line: Line, model: str | No
         case "session.error" | "session.warning":
             yield from turns.notice(facts, text_of(data.get("message")))
         case _:
-            tally.skip_kind("record", kind)
+            tally.skip_kind("record", kind, _UNUSED)
 
 
 def _result(data: Record) -> CallResult:

@@ -12,6 +12,8 @@ from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
 from app.sessions.formats.values import content_id, mapping, string, text_of, time_of
 
 PROVIDER = "droid"
+_UNUSED = frozenset({"compaction_state", "todo_state", "session_end"})
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -69,7 +71,7 @@ def _events(turns: Turns, record: Record, line: Line, tally: ParseTally) -> Iter
         case "session_start" | "system":
             return
         case other:
-            tally.skip_kind("record", other)
+            tally.skip_kind("record", other, _UNUSED)
 
 
 def _key(record: Record) -> str | None:

@@ -17,6 +17,33 @@ PROVIDER = "kimi"
 MAX_STEP = 200
 """Events of a step that wait for its end, which tells the tokens that it took."""
 _IN_STEP = frozenset({"content.part", "tool.call", "tool.result"})
+_UNUSED = frozenset(
+    {
+        "metadata",
+        "turn.prompt",
+        "turn.steer",
+        "turn.cancel",
+        "step.begin",
+        "llm.request",
+        "llm.tools_snapshot",
+        "tools.set_active_tools",
+        "usage.record",
+        "permission.set_mode",
+        "permission.record_approval_result",
+        "full_compaction.begin",
+        "full_compaction.complete",
+        "context.apply_compaction",
+        "plan_mode.enter",
+        "profile.bind",
+        "turn.ended",
+        "plugin.session_start",
+        "runtime.set_binding",
+        "token_counting.measured",
+        "token_counting.turn_recorded",
+        "plan_mode.exit",
+    }
+)
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -85,7 +112,7 @@ def _read(steps: _Steps, record: Record, line: Line, tally: ParseTally) -> Itera
             steps.model = string(record.get("modelAlias")) or steps.model
             steps.turns.learn(directory=string(record.get("cwd")))
         case kind, inner:
-            tally.skip_kind("record", inner or kind)
+            tally.skip_kind("record", inner or kind, _UNUSED)
 
 
 def _message(steps: _Steps, message: Record, record: Record, line: Line, tally: ParseTally) -> Iterator[Read]:

@@ -18,6 +18,8 @@ from app.settings import SessionsSettings
 PROVIDER = "opencode"
 TABLES = ("session", "message", "part")
 _RUNNING = frozenset({"pending", "running"})
+_UNUSED = frozenset({"step-start", "step-finish", "snapshot", "patch", "file", "compaction", "agent", "retry"})
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -108,7 +110,7 @@ def _part(turns: Turns, facts: RecordFacts, part: Record, message: Record, tally
         case "subtask":
             yield from turns.notice(facts, text_of(part.get("prompt")))
         case other:
-            tally.skip_kind("part", other)
+            tally.skip_kind("part", other, _UNUSED)
 
 
 def _result(state: Record) -> CallResult | None:

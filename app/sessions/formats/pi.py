@@ -12,6 +12,8 @@ from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
 from app.sessions.formats.values import content_id, mapping, string, text_of, time_of
 
 PROVIDER = "pi"
+_UNUSED = frozenset({"thinking_level_change", "custom", "label"})
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 
 
@@ -52,7 +54,7 @@ def _events(turns: Turns, record: Record, line: Line, tally: ParseTally) -> Iter
         case "model_change":
             turns.learn(model=string(record.get("modelId")))
         case other:
-            tally.skip_kind("record", other)
+            tally.skip_kind("record", other, _UNUSED)
 
 
 def _message(turns: Turns, facts: RecordFacts, message: Record, tally: ParseTally) -> Iterator[Read]:

@@ -13,6 +13,8 @@ from app.sessions.formats.turns import CallResult, Read, RecordFacts, Turns
 from app.sessions.formats.values import content_id, mapping, records_in, string, text_of, time_of, total, whole
 
 PROVIDER = "qwen"
+_UNUSED = frozenset({"ui_telemetry", "custom_title", "rewind", "slash_command", "session_artifact_snapshot", "chat_compression"})
+"""Kinds of records that hold nothing of what was said or done."""
 Record = dict[str, object]
 _DECODER = json.JSONDecoder()
 
@@ -76,7 +78,7 @@ def _events(turns: Turns, record: Record, line: Line, tally: ParseTally) -> Iter
         case "tool_result":
             yield from _results(turns, parts, mapping(record.get("toolCallResult")))
         case other:
-            tally.skip_kind("record", record.get("subtype") or other)
+            tally.skip_kind("record", record.get("subtype") or other, _UNUSED)
 
 
 def _results(turns: Turns, parts: list[Record], told: Record) -> Iterator[Read]:

@@ -24,7 +24,7 @@ COMMANDS = [
     ["developers", "add"], ["developers", "list"], ["developers", "set-role"], ["keys"], ["keys", "create"], ["keys", "revoke"], ["budget"], ["budget", "show"],
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
-    ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"],
+    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"],
 ]  # fmt: skip
 
 

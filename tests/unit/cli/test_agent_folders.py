@@ -34,7 +34,13 @@ HOME = Path("/home/ada")
 )
 def test_each_platform_has_its_folders(platform: str, environ: dict[str, str], config: str, data: str) -> None:
     found = bases(platform=platform, environ=environ, home=HOME, work=Path("/work"))
-    assert found == {"work": Path("/work"), "home": HOME, "config": HOME / config, "data": HOME / data}
+    own = {"claude": HOME / ".claude", "codex": HOME / ".codex"}
+    assert found == {"work": Path("/work"), "home": HOME, "config": HOME / config, "data": HOME / data} | own
+
+
+def test_claude_code_and_codex_say_where_their_folders_are() -> None:
+    found = bases(environ={"CLAUDE_CONFIG_DIR": "/c", "CODEX_HOME": "/x"}, home=HOME)
+    assert (found["claude"], found["codex"]) == (Path("/c"), Path("/x"))
 
 
 def test_every_place_is_below_a_base_that_each_platform_has() -> None:
@@ -43,7 +49,7 @@ def test_every_place_is_below_a_base_that_each_platform_has() -> None:
 
 
 def test_only_an_agents_transcripts_are_found_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discover, "bases", lambda: dict.fromkeys(("work", "home", "config", "data"), tmp_path))
+    monkeypatch.setattr(discover, "bases", lambda: dict.fromkeys(("work", "home", "config", "data", "claude", "codex"), tmp_path))
     wanted = {
         ".gemini/tmp/ab12/chats/session-1.json": "Gemini CLI",
         ".copilot/session-state/x/events.jsonl": "GitHub Copilot CLI",

@@ -384,3 +384,12 @@ def test_records_glued_on_one_line_are_told_apart() -> None:
     _, events, tally = read(agents.QWEN.replace(b"\n", b"", 1), "qwen")
     assert len(events) == 4
     assert not tally.problems
+
+
+def test_what_an_agent_writes_beside_the_story_is_not_unknown(transcript: tuple[Format, bytes]) -> None:
+    assert not read(transcript[1], transcript[0])[2].unknown
+
+
+def test_a_record_that_nobody_knows_is_counted_and_named() -> None:
+    made = agents.COPILOT_CLI + agents.lines({"type": "session.dream", "data": {"x": 1}})
+    assert dict(read(made, "copilot-cli")[2].unknown) == {"record: session.dream": 1}
