@@ -15,7 +15,7 @@ from app.cli.ide.config_file import ConfigChange, backup_of, read_config
 from app.errors import ConfigurationError
 
 
-def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: bool = False, mode: int = 0o644) -> ConfigChange:
+def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: bool = False, private: bool = False) -> ConfigChange:
     """Edit a TOML file. Removing leaves no file behind that was made for Cairn alone. Raises ConfigurationError for a broken one."""
     before = read_config(path)
     try:
@@ -29,14 +29,14 @@ def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: boo
             f"{path} is not the TOML that it should be ({error}). Mend it, then try again: nothing was changed."
         ) from error
     if changed == unchanged:
-        return ConfigChange(path, before, before, mode)
+        return ConfigChange(path, before, before, private)
     if not remove:
-        return ConfigChange(path, before, after, mode)
+        return ConfigChange(path, before, after, private)
     earlier = backup_of(path)
     if earlier is None and not after.strip():
-        return ConfigChange(path, before, None, mode)
+        return ConfigChange(path, before, None, private)
     same = earlier is not None and earlier.strip() == after.strip()
-    return ConfigChange(path, before, earlier if same else after.rstrip() + "\n", mode)
+    return ConfigChange(path, before, earlier if same else after.rstrip() + "\n", private)
 
 
 def set_table(document: TOMLDocument, path: tuple[str, str], values: Mapping[str, Any]) -> None:
