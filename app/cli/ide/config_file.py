@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import stat
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.cli.ide.json_edits import read_at, remove_at
 from app.cli.ide.json_tree import InvalidJson, parse_json
+from app.cli.ide.member_changes import member_changes
 from app.errors import ConfigurationError
 
 BACKUP = ".before-cairn"
 BOM = "\ufeff"
 PRIVATE_MODE = 0o600
-_SECRET = re.compile(r"^([+-]\s*key\s*=\s*).+$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,20 @@ class ConfigChange:
         return self.private and any(map(open_to_others, (self.path, _backup_path(self.path.resolve()))))
 
     def diff(self) -> str:
-        """Return the changed lines alone: what stands around them may be secret. Cairn's own key isn't shown."""
-        lines = difflib.unified_diff(
-            (self.before or "").splitlines(), (self.after or "").splitlines(), str(self.path), str(self.path), "", "", 0, ""
-        )
-        return _SECRET.sub(r"\1…", "\n".join(lines))
+        """Return the members that change, else, of what has none, the lines: what stands beside them may be secret."""
+        read = _READERS.get(self.path.suffix)
+        if read is not None:
+            lines = [*member_changes(*({} if text is None else read(text.removeprefix(BOM)) for text in (self.before, self.after)))]
+        else:
+            lines = [*difflib.unified_diff((self.before or "").splitlines(), (self.after or "").splitlines(), "", "", "", "", 0, "")][2:]
+        return "\n".join([f"--- {self.path}", f"+++ {self.path}", *lines]) if lines else ""
+
+
+def _read_json(text: str) -> Any:
+    return parse_json(text if text.strip() else "{}").plain()
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {".json": _read_json, ".toml": tomllib.loads}
 
 
 def open_to_others(path: Path) -> bool:

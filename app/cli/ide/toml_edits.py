@@ -10,6 +10,7 @@ from typing import Any
 import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
 from app.cli.ide.config_file import ConfigChange, backup_of, read_config
 from app.errors import ConfigurationError
@@ -49,7 +50,7 @@ def set_table(document: TOMLDocument, path: tuple[str, str], values: Mapping[str
         raise ValueError(f"{outer} should be a table")  # noqa: TRY004 - told as a broken file
     if name in tables and tables[name] == values:
         return
-    made = tomlkit.table()
+    made = tomlkit.inline_table() if isinstance(tables, InlineTable) else tomlkit.table()
     made.update(values)
     tables[name] = made
 

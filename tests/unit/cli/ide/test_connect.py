@@ -298,6 +298,33 @@ def test_a_key_that_stands_open_already_is_closed_with_its_backup(home: Home, mo
     assert [stat.S_IMODE(each.stat().st_mode) for each in (path, kept)] == [0o600] * 2
 
 
+@pytest.mark.parametrize(
+    ("ide", "file", "text"),
+    [
+        ("claude-code", ".claude.json", '{"mcpServers": {"x": {"env": {"TOKEN": "other-secret"}}}, "oauth": "other-secret"}'),
+        ("claude-code", ".claude.json", '{\n  "mcpServers": {\n    "x": {"env": {"TOKEN": "other-secret"}}\n  }\n}\n'),
+        (
+            "claude-code",
+            ".claude/settings.json",
+            '{"env": {"TOKEN": "other-secret"}, "hooks": {"Stop": [{"hooks": [{"command": "other-secret"}]}]}}',
+        ),
+        ("cursor", ".cursor/mcp.json", '{"mcpServers": {"cairn": {"command": "x", "env": {"TOKEN": "other-secret"}}}}'),
+        ("codex", ".codex/config.toml", 'mcp_servers = {x = {command = "y", env = {TOKEN = "other-secret"}}}\n'),
+        ("cursor", ".config/cairn/client.toml", '"key"="other-secret"\nurl = "http://127.0.0.1:8"\n'),
+    ],
+)
+def test_a_change_shows_nothing_of_what_stands_beside_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch, ide: str, file: str, text: str
+) -> None:
+    monkeypatch.setenv("CAIRN_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CAIRN_KEY", "very-secret-key")
+    home.put(file, text)
+    for arguments in (["--dry-run"], ["--json"], ["--remove", "--dry-run"], ["--remove", "--json"]):
+        said = home.connect(ide, *arguments)
+        assert "cairn" in said
+        assert "secret" not in said
+
+
 def test_over_http_only_a_server_on_this_machine_is_called(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_URL", "https://cairn.example.org")
     assert "on this machine" in home.connect("claude-code", "--http", status=1)
