@@ -10,11 +10,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -30,8 +29,9 @@ from app.cli.mcp_messages import (
     routing_headers,
     told_project,
 )
-from app.cli.place import WorkPlace, read_place_or_private
+from app.cli.place import WorkPlace
 from app.cli.server_address import ServerAddress, find_server
+from app.cli.workspace import read_workspace
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 60.0
 END_SECONDS = 2.0
@@ -46,13 +46,14 @@ class NoAnswer(Exception):
 
 
 class McpBridge:
-    """Answers an IDE's messages, each by one request to the server. The server is looked for at each: it may be started later."""
+    """Answers an IDE's messages, each by one request to the server.
 
-    def __init__(self, place: WorkPlace, settings: ClientSettings, *, project: str | None = None) -> None:
-        self._place = place
-        self._settings = settings
-        named = {"x-cairn-project": place.project, "x-cairn-repository": place.repository}
-        self._told = {name: header_value(value) for name, value in told_project(project, named).items()}
+    Place and server are looked at anew for each: a folder may become private, a server may be started later.
+    """
+
+    def __init__(self, read_place: Callable[[], tuple[WorkPlace, ClientSettings]], *, project: str | None = None) -> None:
+        self._read_place = read_place
+        self._project = project
         self._version: str | None = None
 
     def answer(self, line: bytes) -> Message | None:
@@ -75,12 +76,15 @@ class McpBridge:
 
     def _ask(self, message: Message) -> Message:
         """Ask the server. Raises NoAnswer."""
-        if self._place.private is not None:
-            raise NoAnswer(f"Cairn was not asked: nothing leaves this private folder ({self._place.private}). Go on without it.")
-        server = find_server(self._settings)
+        place, settings = self._read_place()
+        if place.private is not None:
+            raise NoAnswer(f"Cairn was not asked: nothing leaves this private folder ({place.private}). Go on without it.")
+        server = find_server(settings)
         if server is None:
             raise NoAnswer(NO_SERVER)
-        headers = {**self._told, **routing_headers(message, self._version)}
+        named = {"x-cairn-project": place.project, "x-cairn-repository": place.repository}
+        told = {name: header_value(value) for name, value in told_project(self._project, named).items()}
+        headers = {**told, **routing_headers(message, self._version)}
         try:
             status, body = _post(server, json.dumps(message).encode(), headers)
         except (OSError, HTTPException, ValueError) as away:
@@ -97,9 +101,7 @@ class McpBridge:
 
 def main(arguments: Sequence[str]) -> None:
     """Answer messages until standard input ends."""
-    project = _project(arguments)
-    place, settings = read_place_or_private(Path.cwd())
-    bridge = McpBridge(place, settings, project=project)
+    bridge = McpBridge(read_workspace, project=_project(arguments))
     if not serve(bridge, sys.stdin.buffer, sys.stdout.buffer):
         os._exit(0)  # the IDE has gone: nobody waits for what is still under way
 

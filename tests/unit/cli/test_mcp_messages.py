@@ -104,7 +104,7 @@ def test_a_project_that_is_named_stands_for_the_repository() -> None:
     ("line", "code"), [(b"nonsense", -32700), (b"[]", -32600), (b"5", -32600), (b"[" * 100_000, -32700), (b'"\\ud800"', -32600)]
 )
 def test_a_line_that_is_no_message_is_told_so(line: bytes, code: int) -> None:
-    answer = McpBridge(WorkPlace(Path("/"), "x"), ClientSettings()).answer(line)
+    answer = McpBridge(lambda: (WorkPlace(Path("/"), "x"), ClientSettings())).answer(line)
     assert answer is not None
     assert answer["error"]["code"] == code
 
@@ -113,22 +113,42 @@ def test_a_line_that_is_no_message_is_told_so(line: bytes, code: int) -> None:
     "line", [b'{"jsonrpc": "2.0", "method": "notifications/initialized"}', b'{"jsonrpc": "2.0", "id": 1, "result": {}}', b"{}"]
 )
 def test_what_is_no_request_is_owed_no_answer(line: bytes) -> None:
-    assert McpBridge(WorkPlace(Path("/"), "x"), ClientSettings()).answer(line) is None
+    assert McpBridge(lambda: (WorkPlace(Path("/"), "x"), ClientSettings())).answer(line) is None
 
 
 def test_nothing_of_a_private_folder_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.cli.mcp_bridge._post", lambda *_: pytest.fail("it was sent"))
     monkeypatch.setenv("CAIRN_URL", "http://127.0.0.1:9")
-    bridge = McpBridge(WorkPlace(Path("/"), "x", private="it says so"), ClientSettings())
+    bridge = McpBridge(lambda: (WorkPlace(Path("/"), "x", private="it says so"), ClientSettings()))
     answer = bridge.answer(json.dumps(request("tools/call", name="search", arguments={"query": "the merger"})).encode())
     assert answer is not None
     assert "private folder (it says so)" in answer["result"]["content"][0]["text"]
 
 
+def test_a_folder_that_becomes_private_under_way_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, str]] = []
+
+    def post(server: object, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        sent.append(headers)
+        return 200, b'{"jsonrpc": "2.0", "id": 7, "result": {}}'
+
+    monkeypatch.setattr("app.cli.mcp_bridge._post", post)
+    monkeypatch.setenv("CAIRN_URL", "http://127.0.0.1:9")
+    places = [
+        WorkPlace(Path("/"), "x", project="till"),
+        WorkPlace(Path("/"), "x", project="shop"),
+        WorkPlace(Path("/"), "x", private="now"),
+    ]
+    bridge = McpBridge(lambda: (places.pop(0), ClientSettings()))
+    line = json.dumps(request("tools/call", name="search", arguments={"query": "x"})).encode()
+    assert [bridge.answer(line) == {"jsonrpc": "2.0", "id": 7, "result": {}} for _ in range(3)] == [True, True, False]
+    assert [each["x-cairn-project"] for each in sent] == ["till", "shop"]
+
+
 def test_a_machine_without_a_server_says_how_to_have_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CAIRN_URL", raising=False)
     monkeypatch.setenv("CAIRN_DATA_DIR", str(tmp_path))
-    answer = McpBridge(WorkPlace(Path("/"), "x"), ClientSettings()).answer(json.dumps(request("tools/call", name="get")).encode())
+    answer = McpBridge(lambda: (WorkPlace(Path("/"), "x"), ClientSettings())).answer(json.dumps(request("tools/call", name="get")).encode())
     assert answer is not None
     assert answer["result"]["content"][0]["text"] == NO_SERVER
 
@@ -160,6 +180,6 @@ def test_an_ide_that_leaves_does_not_wait_for_a_silent_server() -> None:
 def test_all_that_was_asked_is_answered_before_the_end() -> None:
     asked = b"".join(json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}).encode() + b"\n" for number in range(20))
     told = io.BytesIO()
-    bridge = McpBridge(WorkPlace(Path("/"), "x", private="here"), ClientSettings())
+    bridge = McpBridge(lambda: (WorkPlace(Path("/"), "x", private="here"), ClientSettings()))
     assert serve(bridge, io.BytesIO(asked), told, end_seconds=60)
     assert sorted(json.loads(line)["id"] for line in told.getvalue().splitlines()) == list(range(20))
