@@ -44,14 +44,15 @@ def connect(
 
     plan = _plan(ide, project, _options(remove=remove, models=models, http=http))
     changes = [each for each in plan.changes if each.changes]
+    closed = [each.path for each in changes if each.closes]
     if not dry_run:
         for each in changes:
             write_change(each, remove=remove)
     if as_json:
-        files = [{"path": str(each.path), "diff": each.diff(), "written": not dry_run} for each in changes]
+        files = [{"path": str(each.path), "diff": each.diff(), "closed": each.path in closed, "written": not dry_run} for each in changes]
         print_json({"ide": ide.value, "changes": files, "todo": list(plan.todo)})
     else:
-        _show(ide, changes, plan.todo, dry_run=dry_run, remove=remove)
+        _show(ide, changes, plan.todo, closed, dry_run=dry_run, remove=remove)
 
 
 def _options(*, remove: bool, models: bool, http: bool) -> ConnectOptions:
@@ -92,13 +93,17 @@ def _plan(ide: ConnectedIde, project: str | None, options: ConnectOptions) -> Id
     return IdePlan(tuple(changes), tuple(todo))
 
 
-def _show(ide: ConnectedIde, changes: list[ConfigChange], todo: tuple[str, ...], *, dry_run: bool, remove: bool) -> None:
+def _show(
+    ide: ConnectedIde, changes: list[ConfigChange], todo: tuple[str, ...], closed: list[Path], *, dry_run: bool, remove: bool
+) -> None:
     from app.cli.output import out, plain
 
     for each in changes:
         for line in each.diff().splitlines():
             style = {"+": "green", "-": "red"}.get(line[:1], "dim")
             out.print(plain(line, style), soft_wrap=True)
+        if each.path in closed:
+            out.print(plain(f"{each.path} is made readable by you alone: it holds a key.", "dim"), soft_wrap=True)
         if each.after is None:
             out.print(plain(f"{each.path} is removed: nothing else is in it.", "dim"), soft_wrap=True)
     if not changes:

@@ -45,8 +45,12 @@ def user_folders(platform: str, home: str, env: Mapping[str, str]) -> UserFolder
 
 
 def own_folders() -> UserFolders:
-    """Return the folders of the user who runs this."""
-    return user_folders(sys.platform, str(Path.home()), os.environ)
+    """Return the folders of the user who runs this. Raises ConfigurationError where the system knows no home of theirs."""
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError("This user has no home folder that the system knows: set HOME, then try again.") from error
+    return user_folders(sys.platform, str(home), os.environ)
 
 
 def client_file() -> Path:

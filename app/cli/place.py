@@ -121,7 +121,10 @@ def _values(rules: FolderRules) -> tuple[Any, ...]:
 def _privately_listed(place: WorkPlace, roots: Sequence[Path], checkout: GitCheckout | None, settings: ClientSettings) -> str | None:
     """Find the entry of the user's lists that makes a place private."""
     for listed in settings.private_folders:
-        folder = Path(listed).expanduser()
+        try:
+            folder = Path(listed).expanduser()
+        except RuntimeError as error:
+            return f"{listed}, among your private folders, leads to no home ({error}): write its whole path"
         if any(root.is_relative_to(each) for root in roots for each in (folder, _resolved(folder))):
             return f"{listed} is among your private folders"
     names = {place.name, place.project or "", *(_repository_names(place.repository) if checkout else ())} - {""}

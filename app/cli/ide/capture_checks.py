@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import stat
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.cli.check import Check, Verdict
+from app.cli.ide.config_file import open_to_others
 from app.cli.ide.stamps import IDES, HookOutcome, HookStamp, read_stamps
 from app.cli.machine import client_file, read_client_settings, read_pause
 from app.cli.place import read_place
@@ -29,8 +28,8 @@ def capture_checks(directory: Path) -> Iterator[Check]:
     except ConfigurationError as error:
         yield Check("capture", "failed", error.message)
         return
-    if settings.key and (open_to := _open_to_others(client_file())):
-        yield Check("client.toml", "note", open_to)
+    if settings.key and open_to_others(path := client_file()):
+        yield Check("client.toml", "note", f"{path} holds your key and can be read by others: chmod 600 {path}")
     place = read_place(directory, settings)
     if place.private is not None:
         yield Check("capture", "note", f"nothing of this folder is sent: {place.private}")
@@ -60,16 +59,6 @@ def _hook(last: HookStamp, sent: HookStamp | None) -> Check:
         return Check(f"hook of {last.ide}", "ok", arrived + (f"; {last.detail}" if last.detail else ""))
     why = f"the one of {_clock(last.at)} ({last.event}) was not: {last.detail or last.outcome}"
     return Check(f"hook of {last.ide}", VERDICTS.get(last.outcome, "note"), f"{arrived}; {why}")
-
-
-def _open_to_others(path: Path) -> str | None:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return None
-    if sys.platform == "win32" or not mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return None
-    return f"{path} holds your key and can be read by others: chmod 600 {path}"
 
 
 def _clock(moment: float) -> str:

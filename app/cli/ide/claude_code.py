@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.ide.config_file import json_change, without_empty
-from app.cli.ide.hook_entries import with_hooks, without_hooks
+from app.cli.ide.hook_entries import AUTHORIZATION, with_hooks, without_hooks
 from app.cli.ide.json_edits import read_at, remove_at, set_member
 from app.cli.ide.payload import event_name
 from app.cli.ide.plan import HOOK_SECONDS, ConnectOptions, IdePlan
@@ -54,7 +54,7 @@ def _handler(event: str, options: ConnectOptions) -> dict[str, Any]:
         return {
             "type": "http",
             "url": f"{options.server.url}/v1/hooks/claude-code",
-            "headers": {"Authorization": "Bearer $CAIRN_KEY"},
+            "headers": {"Authorization": AUTHORIZATION},
             "allowedEnvVars": ["CAIRN_KEY"],
             "timeout": HOOK_SECONDS,
         }

@@ -38,4 +38,4 @@ def server_change() -> tuple[ConfigChange, ...]:
             if value and document.get(name) != value:
                 document[name] = value
 
-    return (toml_change(client_file(), edit, mode=0o600),)
+    return (toml_change(client_file(), edit, private=True),)

@@ -4,41 +4,66 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import stat
-from collections.abc import Callable
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.cli.ide.json_edits import read_at, remove_at
 from app.cli.ide.json_tree import InvalidJson, parse_json
+from app.cli.ide.member_changes import member_changes
 from app.errors import ConfigurationError
 
 BACKUP = ".before-cairn"
 BOM = "\ufeff"
-_SECRET = re.compile(r"^([+-]\s*key\s*=\s*).+$", re.MULTILINE)
+PRIVATE_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """A file before and after; None: it isn't there. `mode`: of a new file."""
+    """A file before and after; None: it isn't there. `private`: others may read neither it nor its backup, from now on."""
 
     path: Path
     before: str | None
     after: str | None
-    mode: int = 0o644
+    private: bool = False
 
     @property
     def changes(self) -> bool:
-        return self.before != self.after
+        return self.before != self.after or self.closes
+
+    @property
+    def closes(self) -> bool:
+        """Tell whether others can read the file, or its backup, that they may not."""
+        return self.private and any(map(open_to_others, (self.path, _backup_path(self.path.resolve()))))
 
     def diff(self) -> str:
-        """Return the changed lines alone: what stands around them may be secret. Cairn's own key isn't shown."""
-        lines = difflib.unified_diff(
-            (self.before or "").splitlines(), (self.after or "").splitlines(), str(self.path), str(self.path), "", "", 0, ""
-        )
-        return _SECRET.sub(r"\1…", "\n".join(lines))
+        """Return the members that change, else, of what has none, the lines: what stands beside them may be secret."""
+        read = _READERS.get(self.path.suffix)
+        if read is not None:
+            lines = [*member_changes(*({} if text is None else read(text.removeprefix(BOM)) for text in (self.before, self.after)))]
+        else:
+            lines = [*difflib.unified_diff((self.before or "").splitlines(), (self.after or "").splitlines(), "", "", "", "", 0, "")][2:]
+        return "\n".join([f"--- {self.path}", f"+++ {self.path}", *lines]) if lines else ""
+
+
+def _read_json(text: str) -> Any:
+    return parse_json(text if text.strip() else "{}").plain()
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {".json": _read_json, ".toml": tomllib.loads}
+
+
+def open_to_others(path: Path) -> bool:
+    """Tell whether others than a file's owner can open it. Windows' rights aren't looked at: a user's folder is their own there."""
+    try:
+        return sys.platform != "win32" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    except OSError:
+        return False
 
 
 def read_config(path: Path) -> str | None:
@@ -98,17 +123,27 @@ def write_change(change: ConfigChange, *, remove: bool) -> None:
     target = change.path.resolve()  # a link stays a link
     if read_config(target) != change.before:
         raise ConfigurationError(f"{change.path} was changed by another program just now. Run this again.")
+    mode = stat.S_IMODE(target.stat().st_mode) if change.before is not None else 0o644
+    mode = mode & PRIVATE_MODE if change.private else mode
     try:
-        if not remove and change.before is not None and backup_of(target) is None:
-            _write(_backup_path(target), change.before, stat.S_IMODE(target.stat().st_mode))
-        if remove and backup_of(target) == change.after:
-            _backup_path(target).unlink(missing_ok=True)
+        _keep_backup(target, change, mode, remove=remove)
         if change.after is None:
             target.unlink(missing_ok=True)
         else:
-            _write(target, change.after, stat.S_IMODE(target.stat().st_mode) if change.before is not None else change.mode)
+            _write(target, change.after, mode)
     except OSError as error:
         raise ConfigurationError(f"{change.path} can't be written ({error.strerror}). Make it yours, then try again.") from error
+
+
+def _keep_backup(target: Path, change: ConfigChange, mode: int, *, remove: bool) -> None:
+    """Keep the file as it was before Cairn was connected; delete that where the file is so again. It is no more open than the file."""
+    backup = _backup_path(target)
+    if not remove and change.before != change.after and change.before is not None and backup_of(target) is None:
+        _write(backup, change.before, mode)
+    elif remove and backup_of(target) == change.after:
+        backup.unlink(missing_ok=True)
+    elif change.private and open_to_others(backup):
+        backup.chmod(mode)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -62,7 +61,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         write_stamp(ide, event, "unreadable", str(error))
     except BaseException as error:  # noqa: BLE001 - an IDE never hears of an error of ours, an interrupt included
         write_stamp(ide, event, "failed", f"{type(error).__name__}: {error}")
-    _end(answer)
+    finally:
+        _end(answer)
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, str]:
@@ -142,7 +142,8 @@ def _read_input() -> bytes:
 
 def _end(answer: dict[str, Any]) -> NoReturn:
     """Print the answer and leave at once, without waiting for a request that is still under way."""
-    with suppress(OSError, ValueError):
+    try:
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.flush()
-    os._exit(0)
+    finally:
+        os._exit(0)

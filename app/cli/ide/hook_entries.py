@@ -6,24 +6,69 @@ Claude Code and Codex hold groups of handlers by event (`{"hooks": [handler]}`),
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from app.cli.ide.json_edits import append_element, read_at, remove_at
+from app.cli.ide.stamps import IDES
 
-_OURS = re.compile(r"(?:^|[\\/\s\"'])(?:cairn(?:\.exe)?[\"']?|-m app\.cli) hook(?: |$)")
-_ADDRESS = re.compile(r"https?://[^ ]+/v1/hooks/[\w-]+")
+AUTHORIZATION = "Bearer $CAIRN_KEY"
+"""The header of a hook over HTTP: the IDE puts the key in, which stands in no file of it."""
+_EVENT = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_ADDRESS = re.compile(rf"https?://[^/?#\s]+/v1/hooks/(?:{'|'.join(sorted(IDES))})")
+_WINDOWS_WORD = re.compile(r'"([^"]*)"|([^\s"&|<>^]+)')
 
 
 def is_ours(handler: Any) -> bool:
-    """Tell whether a handler is one that `cairn connect` wrote, of this version or another."""
+    """Tell whether a handler is one that `cairn connect` wrote, of this version or another: by all that it runs, not by a part of it."""
     if not isinstance(handler, dict):
         return False
-    if isinstance(url := handler.get("url"), str) and _ADDRESS.fullmatch(url):
-        return True
-    arguments = handler.get("args")
-    words = [handler.get("command"), *(arguments if isinstance(arguments, list) else ())]
-    return _OURS.search(" ".join(each for each in words if isinstance(each, str))) is not None
+    if "url" in handler:
+        headers = handler.get("headers")
+        known = isinstance(headers, dict) and headers.get("Authorization") == AUTHORIZATION
+        return known and isinstance(handler["url"], str) and _ADDRESS.fullmatch(handler["url"]) is not None
+    command, arguments = handler.get("command"), handler.get("args")
+    if not isinstance(command, str):
+        return False
+    if arguments is None:
+        return any(_runs_hook(words) for words in _shell_words(command))
+    return isinstance(arguments, list) and all(isinstance(each, str) for each in arguments) and _runs_hook([command, *arguments])
+
+
+def _shell_words(line: str) -> Iterator[list[str]]:
+    """Yield the words of a line that is written exactly as `shell_line` writes them, for either kind of shell."""
+    with suppress(ValueError):
+        if shlex.join(words := shlex.split(line)) == line:
+            yield words
+    words = [quoted or bare for quoted, bare in _WINDOWS_WORD.findall(line)]
+    if subprocess.list2cmdline(words) == line:
+        yield words
+
+
+def _runs_hook(words: list[str]) -> bool:
+    """Tell whether words run `cairn hook EVENT [--ide IDE]`, and nothing else."""
+    match words:
+        case [python, "-P", "-m", "app.cli", "hook", *rest] | [python, "-m", "app.cli", "hook", *rest]:
+            known = _is_absolute(python)
+        case ["cairn" | "cairn.exe", "hook", *rest]:
+            known = True
+        case [program, "hook", *rest]:
+            known = _is_absolute(program) and re.split(r"[\\/]", program)[-1] in {"cairn", "cairn.exe"}
+        case _:
+            return False
+    return known and bool(rest) and _EVENT.fullmatch(rest[0]) is not None and (not rest[1:] or _names_ide(rest[1:]))
+
+
+def _names_ide(words: list[str]) -> bool:
+    return len(words) == 2 and words[0] == "--ide" and words[1] in IDES
+
+
+def _is_absolute(program: str) -> bool:
+    return PurePosixPath(program).is_absolute() or PureWindowsPath(program).is_absolute()
 
 
 def with_hooks(text: str, wanted: Mapping[str, Mapping[str, Any]], *, prune: Callable[[str, tuple[str, ...]], str]) -> str:

@@ -13,6 +13,9 @@ Steps = Sequence[str | int]
 DEFAULT_INDENT = "  "
 _LINE_COMMENT = re.compile(r"[ \t]*(?:,[ \t]*)?(?://[^\n]*|/\*[^\n]*?\*/)[ \t]*(?=\r?\n)")
 
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//.*|/\*.*?\*/')
+_LINE_ENDS = re.compile(r"[ \t]*\r?\n")
+
 
 def read_at(text: str, path: Steps) -> Any:
     """Return the value at a path; None where there is none."""
@@ -23,34 +26,64 @@ def read_at(text: str, path: Steps) -> Any:
 def set_member(text: str, path: Sequence[str], value: Any) -> str:
     """Set an object's member, in its place or else as the last one; objects on the path that are absent are made."""
     *above, name = path
-    parent = _find(parse_json(text), above)
+    whole = parse_json(text)
+    parent = _find(whole, above)
     if parent is None:
         return set_member(text, above, {name: value})
     _expect(parent, "object", above)
-    if (present := parent.member(name)) is not None:
-        if present.part.plain() == value:
-            return text
-        return text[: present.part.start] + _written(text, parent, value) + text[present.end :]
-    return _insert(text, parent, f"{json.dumps(name, ensure_ascii=False)}: {_written(text, parent, value)}")
+    if (present := parent.member(name)) is None:
+        edited = _insert(text, parent, f"{json.dumps(name, ensure_ascii=False)}: {_written(text, parent, value)}")
+    elif present.part.plain() == value:
+        return text
+    else:
+        edited = text[: present.part.start] + _written(text, parent, value) + text[present.end :]
+    meant, changed = _plain_at(whole, above)
+    changed[name] = value
+    return _checked(edited, meant)
 
 
 def append_element(text: str, path: Sequence[str], value: Any) -> str:
     """Add an element to an array; an absent array is made."""
-    array = _find(parse_json(text), path)
+    whole = parse_json(text)
+    array = _find(whole, path)
     if array is None:
         return set_member(text, path, [value])
     _expect(array, "array", path)
-    return _insert(text, array, _written(text, array, value))
+    meant, changed = _plain_at(whole, path)
+    changed.append(value)
+    return _checked(_insert(text, array, _written(text, array, value)), meant)
 
 
 def remove_at(text: str, path: Steps) -> str:
     """Remove a member or an element, with its comma. What isn't there needs no removal."""
     *above, last = path
-    parent = _find(parse_json(text), above)
-    if parent is None:
+    whole = parse_json(text)
+    parent = _find(whole, above)
+    number = None if parent is None else _number(parent, last)
+    if parent is None or number is None:
         return text
-    number = _number(parent, last)
-    return text if number is None else _without(text, parent, number)
+    meant, changed = _plain_at(whole, above)
+    del changed[last]
+    return _checked(_without(text, parent, number), meant)
+
+
+def _plain_at(whole: JsonPart, path: Steps) -> tuple[Any, Any]:
+    """Return the value of a text, and the part of that value at a path, to be changed in it."""
+    plain = found = whole.plain()
+    for step in path:
+        found = found[step]
+    return plain, found
+
+
+def _checked(edited: str, meant: Any) -> str:
+    """Return a text that says what is meant. Raises InvalidJson for one that doesn't: better no change than a wrong one."""
+    try:
+        same = parse_json(edited).plain() == meant
+    except InvalidJson:
+        same = False
+    if not same:
+        raise InvalidJson("the change can't be made here and leave the rest as it is: look for a name that stands twice")
+    return edited
 
 
 def _expect(part: JsonPart, kind: str, path: Steps) -> None:
@@ -88,25 +121,40 @@ def _insert(text: str, parent: JsonPart, written: str) -> str:
         return f"{text[: last.end]}, {written}{text[last.end :]}"
     indent = _line_end(text) + _member_indent(text, parent)
     comment = _LINE_COMMENT.match(text, last.end)
-    if _comma_after(text, last.end) is not None:
-        at = comment.end() if comment is not None else (_comma_after(text, last.end) or 0) + 1
+    if (comma := _comma_after(text, last.end)) is not None:
+        at = comment.end() if comment is not None and comment.end() > comma else comma + 1
         return f"{text[:at]}{indent}{written},{text[at:]}"
     at = comment.end() if comment is not None else last.end
     return f"{text[: last.end]},{text[last.end : at]}{indent}{written}{text[at:]}"
 
 
 def _without(text: str, parent: JsonPart, number: int) -> str:
+    """Take a member and its comma out; comments before and behind it stay."""
     member = parent.parts[number]
-    start = member.start - len(_blank_before(text, member))
+    blank = _blank_before(text, member)
+    start = member.start - len(blank)
     after = _comma_after(text, member.end)
     if len(parent.parts) == 1:
-        rest = text[parent.start + 1 : start] + text[member.end if after is None else after + 1 : parent.end - 1]
-        return text[: parent.start + 1] + (rest if rest.strip() else "") + text[parent.end - 1 :]
-    if after is not None:
-        return text[:start] + text[after + 1 :] if number else text[: member.start] + text[parent.parts[1].start :]
-    comma = _comma_after(text, parent.parts[number - 1].end)
-    assert comma is not None
-    return text[:comma] + text[comma + 1 : start] + text[member.end :]
+        head, tail = text[parent.start + 1 : start], text[member.end if after is None else after + 1 : parent.end - 1]
+        rest = _joined(head, blank, tail + text[parent.end - 1]) if (head + tail).strip() else text[parent.end - 1]
+        return text[: parent.start + 1] + rest + text[parent.end :]
+    if after is None:
+        comma = _comma_after(text, parent.parts[number - 1].end)
+        assert comma is not None
+        return _joined(text[:comma] + text[comma + 1 : start], blank, text[member.end :])
+    if number:
+        return _joined(text[:start], blank, text[after + 1 :])
+    return text[: member.start] + text[after + 1 :].lstrip()
+
+
+def _joined(head: str, blank: str, tail: str) -> str:
+    """Join what stood before a member and its blank, and behind it. A line comment that ends the head ends its line, too."""
+    return head + (blank if _LINE_ENDS.match(tail) is None and _ends_in_comment(head) else "") + tail
+
+
+def _ends_in_comment(text: str) -> bool:
+    line = text[text.rfind("\n") + 1 :]
+    return any(each.end() == len(line) and each[0].startswith("//") for each in _TOKEN.finditer(line))
 
 
 def _blank_before(text: str, member: JsonMember) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.cli.machine import state_folder, write_private
+from app.errors import ConfigurationError
 
 HookOutcome = Literal["sent", "private", "paused", "off", "no_server", "away", "refused", "unreadable", "failed"]
 IDES = ("claude-code", "codex", "cursor")
@@ -31,9 +32,9 @@ class HookStamp:
 
 
 def write_stamp(ide: str, event: str, outcome: HookOutcome, detail: str = "") -> None:
-    """Note a hook's outcome. Where the state folder can't be written, nothing is noted."""
-    stamp = HookStamp(ide, event, outcome, detail[:MAX_DETAIL], time.time())
-    with suppress(OSError):
+    """Note a hook's outcome. Where that can't be done, whatever the reason, nothing is noted: a hook never fails its IDE."""
+    with suppress(Exception):
+        stamp = HookStamp(ide, event, outcome, detail[:MAX_DETAIL], time.time())
         text = json.dumps(asdict(stamp))
         write_private(_folder() / f"{ide}.json", text)
         if outcome == "sent":
@@ -48,8 +49,8 @@ def read_stamps() -> Iterator[tuple[HookStamp, HookStamp | None]]:
 
 
 def note_away() -> None:
-    """Note that the server let a hook wait in vain."""
-    with suppress(OSError):
+    """Note that the server let a hook wait in vain, where that can be noted."""
+    with suppress(OSError, ConfigurationError):
         write_private(_folder() / AWAY_FILE, "")
 
 
@@ -57,7 +58,7 @@ def recently_away() -> bool:
     """Tell whether the server let a hook wait in vain a moment ago."""
     try:
         return 0 <= time.time() - (_folder() / AWAY_FILE).stat().st_mtime < AWAY_SECONDS
-    except OSError:
+    except (OSError, ConfigurationError):
         return False
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
 from app.cli.ide.config_file import ConfigChange, backup_of, read_config
 from app.errors import ConfigurationError
 
 
-def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: bool = False, mode: int = 0o644) -> ConfigChange:
+def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: bool = False, private: bool = False) -> ConfigChange:
     """Edit a TOML file. Removing leaves no file behind that was made for Cairn alone. Raises ConfigurationError for a broken one."""
     before = read_config(path)
     try:
@@ -29,14 +30,14 @@ def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: boo
             f"{path} is not the TOML that it should be ({error}). Mend it, then try again: nothing was changed."
         ) from error
     if changed == unchanged:
-        return ConfigChange(path, before, before, mode)
+        return ConfigChange(path, before, before, private)
     if not remove:
-        return ConfigChange(path, before, after, mode)
+        return ConfigChange(path, before, after, private)
     earlier = backup_of(path)
     if earlier is None and not after.strip():
-        return ConfigChange(path, before, None, mode)
+        return ConfigChange(path, before, None, private)
     same = earlier is not None and earlier.strip() == after.strip()
-    return ConfigChange(path, before, earlier if same else after.rstrip() + "\n", mode)
+    return ConfigChange(path, before, earlier if same else after.rstrip() + "\n", private)
 
 
 def set_table(document: TOMLDocument, path: tuple[str, str], values: Mapping[str, Any]) -> None:
@@ -49,7 +50,7 @@ def set_table(document: TOMLDocument, path: tuple[str, str], values: Mapping[str
         raise ValueError(f"{outer} should be a table")  # noqa: TRY004 - told as a broken file
     if name in tables and tables[name] == values:
         return
-    made = tomlkit.table()
+    made = tomlkit.inline_table() if isinstance(tables, InlineTable) else tomlkit.table()
     made.update(values)
     tables[name] = made
 

@@ -155,3 +155,8 @@ def test_a_listed_project_is_private_by_any_of_its_names(repository: Path, liste
 def test_a_directory_that_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
     place = read(tmp_path / "gone" / "deep")
     assert (place.name, place.repository, place.private) == ("deep", None, None)
+
+
+def test_a_listed_folder_of_a_user_whom_nobody_knows_makes_private(tmp_path: Path) -> None:
+    found = read(tmp_path, ClientSettings(private_folders=("~no-such-user-here/clients",)))
+    assert "whole path" in (found.private or "")

@@ -200,6 +200,27 @@ def test_a_state_folder_that_cannot_be_written_stops_nothing(machine: Machine, s
     assert machine.hook(PROMPT) == KNOWN
 
 
+@pytest.mark.parametrize(("given", "arguments"), [(b"{}", ["stop"]), (b"no JSON", ["stop"]), (b"", [])])
+def test_a_user_without_a_home_is_answered_all_the_same(machine: Machine, server: HookServer, given: bytes, arguments: list[str]) -> None:
+    program = (
+        "import pwd, sys; sys.argv = ['cairn', 'hook', *sys.argv[1:]]\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"
+        "import app.cli; app.cli.main()"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    env = {name: value for name, value in machine.env.items() if name != "HOME"}
+    done = subprocess.run(command, input=given, capture_output=True, env=env, cwd=machine.work, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"{}\n", b"")
+    assert server.asked == []
+
+
+def test_an_answer_that_cannot_be_printed_is_no_error_of_the_ide(machine: Machine) -> None:
+    program = "import sys; sys.argv = ['cairn', 'hook', 'stop']; sys.stdout = None\nimport app.cli; app.cli.main()"
+    done = subprocess.run([sys.executable, "-c", program], input=b"{}", capture_output=True, env=machine.env, cwd=machine.work, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_the_hook_imports_nothing_heavy(machine: Machine) -> None:
     program = (
         "import sys, os; sys.argv = ['cairn', 'hook', 'stop']\n"

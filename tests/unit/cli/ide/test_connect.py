@@ -270,6 +270,61 @@ def test_server_and_key_are_kept_for_an_ide_that_no_shell_starts(home: Home, mon
     assert "very-secret-key" not in said
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o640, 0o400])
+def test_a_key_goes_into_no_file_that_others_can_read(home: Home, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    path = home.put(".config/cairn/client.toml", 'key = "an-older-key"\n')
+    path.chmod(mode)
+    monkeypatch.setenv("CAIRN_URL", "https://cairn.example.org")
+    monkeypatch.setenv("CAIRN_KEY", "very-secret-key")
+    said = home.connect("cursor")
+    kept = path.with_name("client.toml.before-cairn")
+    assert kept.read_text() == 'key = "an-older-key"\n'
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, kept)] == [mode & 0o600] * 2
+    assert ("readable by you alone" in said) is bool(mode & 0o077)
+    assert "nothing to change" in home.connect("cursor")
+
+
+def test_a_key_that_stands_open_already_is_closed_with_its_backup(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home.put(".config/cairn/client.toml", 'url = "https://cairn.example.org"\nkey = "k"\n')
+    kept = home.put(".config/cairn/client.toml.before-cairn", 'key = "k"\n')
+    monkeypatch.setenv("CAIRN_URL", "https://cairn.example.org")
+    home.connect("cursor")
+    kept.chmod(0o644)
+    path.chmod(0o604)
+    assert "readable by you alone" in home.connect("cursor", "--dry-run")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    (change,) = json.loads(home.connect("cursor", "--json"))["changes"]
+    assert (change["diff"], change["closed"]) == ("", True)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, kept)] == [0o600] * 2
+
+
+@pytest.mark.parametrize(
+    ("ide", "file", "text"),
+    [
+        ("claude-code", ".claude.json", '{"mcpServers": {"x": {"env": {"TOKEN": "other-secret"}}}, "oauth": "other-secret"}'),
+        ("claude-code", ".claude.json", '{\n  "mcpServers": {\n    "x": {"env": {"TOKEN": "other-secret"}}\n  }\n}\n'),
+        (
+            "claude-code",
+            ".claude/settings.json",
+            '{"env": {"TOKEN": "other-secret"}, "hooks": {"Stop": [{"hooks": [{"command": "other-secret"}]}]}}',
+        ),
+        ("cursor", ".cursor/mcp.json", '{"mcpServers": {"cairn": {"command": "x", "env": {"TOKEN": "other-secret"}}}}'),
+        ("codex", ".codex/config.toml", 'mcp_servers = {x = {command = "y", env = {TOKEN = "other-secret"}}}\n'),
+        ("cursor", ".config/cairn/client.toml", '"key"="other-secret"\nurl = "http://127.0.0.1:8"\n'),
+    ],
+)
+def test_a_change_shows_nothing_of_what_stands_beside_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch, ide: str, file: str, text: str
+) -> None:
+    monkeypatch.setenv("CAIRN_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CAIRN_KEY", "very-secret-key")
+    home.put(file, text)
+    for arguments in (["--dry-run"], ["--json"], ["--remove", "--dry-run"], ["--remove", "--json"]):
+        said = home.connect(ide, *arguments)
+        assert "cairn" in said
+        assert "secret" not in said
+
+
 def test_over_http_only_a_server_on_this_machine_is_called(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_URL", "https://cairn.example.org")
     assert "on this machine" in home.connect("claude-code", "--http", status=1)

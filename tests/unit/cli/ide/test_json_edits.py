@@ -60,6 +60,48 @@ def test_a_member_in_the_middle_leaves_its_neighbours_and_their_comments() -> No
     assert remove_at('{"a": 1, "b": 2}', ["a"]) == '{"b": 2}'
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "left"),
+    [
+        ('{ "a": 1, // one\n  "b": 2 }', ["b"], '{ "a": 1 // one\n   }'),
+        ('{ "a": 1, // one\n  "b": 2, "c": 3 }', ["b"], '{ "a": 1, // one\n   "c": 3 }'),
+        ('{ // one\n  "a": 1 }', ["a"], "{ // one\n   }"),
+        ('{"h": [1, // one\n2]}', ["h", 1], '{"h": [1 // one\n]}'),
+        ('{\n  "a": 1, // one\n  // two\n  "b": 2\n}', ["a"], '{\n  // one\n  // two\n  "b": 2\n}'),
+        ('{"a": 1, /* two */ "b": 2}', ["a"], '{/* two */ "b": 2}'),
+        ('{"u": "http://x", "b": 2 }', ["b"], '{"u": "http://x" }'),
+    ],
+)
+def test_comments_beside_what_is_removed_stay_and_swallow_nothing(text: str, path: list[str | int], left: str) -> None:
+    assert remove_at(text, path) == left
+    assert read_at(left, path) is None
+
+
+def test_a_comma_that_stands_on_a_later_line_is_one_comma() -> None:
+    text = '{\n  "a": 1 // one, two\n  ,\n}'
+    assert parse_json(set_member(text, ["new"], 2)).plain() == {"a": 1, "new": 2}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": {}, "b": 1, "a": {"x": 1}}'])
+def test_a_name_that_stands_twice_is_not_removed_by_half(text: str) -> None:
+    with pytest.raises(InvalidJson, match="stands twice"):
+        remove_at(text, ["a"])
+
+
+blanks = st.lists(st.sampled_from(["", " ", "\n", "// x, y\n", "/* { */", "\r\n  ", '// "z\n']), max_size=3).map("".join)
+
+
+@given(st.data(), st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9), max_size=4), st.sampled_from("abcdef"), st.booleans())
+def test_a_change_among_any_comments_gives_what_it_means(data: st.DataObject, members: dict[str, int], name: str, comma: bool) -> None:
+    def blank() -> str:
+        return data.draw(blanks)
+
+    inner = ",".join(f'{blank()}"{each}"{blank()}:{blank()}{value}{blank()}' for each, value in members.items())
+    text = blank() + "{" + inner + ("," if members and comma else "") + blank() + "}" + blank()
+    assert read_at(set_member(text, [name], 7), []) == members | {name: 7}
+    assert read_at(remove_at(text, [name]), []) == {each: members[each] for each in members if each != name}
+
+
 def test_a_value_is_replaced_in_its_place() -> None:
     text = '{\n  "a": {"b": 1}, // kept\n  "c": 3\n}'
     assert set_member(text, ["a", "b"], 2) == '{\n  "a": {"b": 2}, // kept\n  "c": 3\n}'
