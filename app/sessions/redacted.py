@@ -19,8 +19,8 @@ ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
 MAX_EXIT_CODE = 2**31
 PROVISIONAL = "provisional:"
-"""Prefix of a provisional prompt's or reply's id, so that no transcript's record can have it."""
-ADOPTED_BY_TEXT = frozenset({"prompt", "reply"})
+"""Prefix of the id of a provisional prompt, reply or notice, so that no transcript's record can have it."""
+ADOPTED_BY_TEXT = frozenset({"prompt", "reply", "notice"})
 _USER = re.compile(r"(?<=://)[^/\s]*@")
 
 

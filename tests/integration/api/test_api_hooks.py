@@ -79,7 +79,7 @@ async def test_a_session_told_by_hooks_is_in_the_journal_of_its_repository(api: 
     await hook(api, "Stop", session=session, last_assistant_message="Fixed.", stop_hook_active=False)
     await hook(api, "SessionEnd", session=session, reason="logout")
     (found,) = await sessions(api, topic)
-    assert (found["provider"], found["external_id"], found["events"]) == ("claude-code", session, 4)
+    assert (found["provider"], found["external_id"], found["events"]) == ("claude-code", session, 3)
     assert (found["repository"], found["branch"], found["directory"]) == (
         f"git@github.com:acme/{topic}.git",
         "fix/pool",
