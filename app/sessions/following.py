@@ -122,7 +122,10 @@ class TranscriptFollower:
 
     async def _journal_piece(self, requester: Requester, following: _Following, piece: GivenPiece) -> int:
         if not following.transcript.resumed and piece.offset + len(piece.data) > MAX_WHOLE:
-            raise TooLarge(f"A file of this format is followed up to {MAX_WHOLE:,} bytes: send it with POST /v1/sessions.", param="offset")
+            raise TooLarge(
+                f"A file of this format is followed up to {MAX_WHOLE:,} bytes: send it with `cairn ingest` (POST /v1/sessions).",
+                param="offset",
+            )
         found = await asyncio.to_thread(following.transcript.feed, piece.data, end=piece.end)
         if not following.transcript.resumed and not piece.end:
             return 0
