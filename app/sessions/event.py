@@ -72,7 +72,7 @@ class Event:
     `locator` is the event's place in the transcript (`L120` is line 120; generic events: their id).
     `at` is aware, in UTC, or None if the transcript has no plausible time.
     `usage` is given once per reply, on its first event; `parent` is the id of the event it answers; `files`: paths in the tool's input.
-    `provisional`: told by a hook before the transcript has its record, which adopts it: a tool call by its id, a prompt or a reply by its
+    `provisional`: told by a hook before the transcript has its record, which adopts it: a tool call by its id, what was said by its
     text, whatever its `id`. Journalled events are never read as provisional.
     """
 
