@@ -30,7 +30,10 @@ class Piece:
 
 @dataclass(slots=True)
 class FollowedFile:
-    """A file, and how far the server has read it. `stopped`: why it is left alone until it changes; `seen`: its last size and time."""
+    """A file, and how far the server has read it. `stopped`: why it is left alone until it changes; `seen`: its last size and time.
+
+    `left`: the size at which it is no more than history, which the user doesn't want sent; -1: none.
+    """
 
     path: str
     format: str
@@ -43,6 +46,7 @@ class FollowedFile:
     changed: float = 0.0
     stopped: str | None = None
     restarts: int = 0
+    left: int = -1
     directories: list[str] = field(default_factory=list)
 
     @property
@@ -54,6 +58,8 @@ class FollowedFile:
         now = (found.st_size, found.st_mtime_ns)
         if now != self.seen or (self.inode is not None and self.inode != found.st_ino):
             self.seen, self.changed, self.stopped = now, moment, None
+        if self.offset == 0 and found.st_size == self.left:
+            return False
         return self.stopped is None and not (self.ended and self.offset == found.st_size and self.inode in {None, found.st_ino})
 
     def next_piece(self, moment: float, wall: float) -> Piece | None:

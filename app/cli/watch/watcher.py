@@ -43,6 +43,7 @@ class Watcher:
         self._places, self._client, self._told, self._progress = places, client, told, progress
         self._polling, self._history = polling, history
         self._known: dict[str, KnownFile] = {}
+        self._left: dict[str, int] = {}
         self._rules = CaptureRules()
         self._changes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -134,7 +135,9 @@ class Watcher:
                     continue
                 file = self._file(entry.path, place)
                 new = file.seen == (-1, -1)
-                if file.look(stat, time.monotonic()) and (not first or self._history or file.offset > 0):
+                if first and not self._history and file.offset == 0:
+                    file.left = self._left[entry.path] = stat.st_size
+                if file.look(stat, time.monotonic()):
                     found.append((stat.st_mtime, entry.path))
                 if first and new:
                     file.changed = min(file.changed, time.monotonic() - (time.time() - stat.st_mtime))
@@ -146,7 +149,7 @@ class Watcher:
     def _file(self, path: str, place: WatchedPlace) -> FollowedFile:
         file = self.files.get(path)
         if file is None:
-            file = self.files[path] = FollowedFile(path, place.format, source_of(path))
+            file = self.files[path] = FollowedFile(path, place.format, source_of(path), left=self._left.get(path, -1))
             if (known := self._known.pop(file.source, None)) is not None:
                 file.offset, file.tail, file.ended = known.offset, known.tail, known.ended
         return file

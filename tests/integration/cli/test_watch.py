@@ -182,6 +182,18 @@ def test_private_folders_stay_here_also_where_a_session_goes_into_one(server: Li
     assert (read(server, mixed), read(server, private), read(server, unknown)) == (line(home, 1), None, None)
 
 
+def test_a_session_of_a_folder_that_is_no_longer_there_stays_here(server: LinesServer, home: Path) -> None:
+    private, named = home / "secret", home / "log" / "a.jsonl"
+    (private / ".cairn.toml").write_text("private = true\n")
+    named.write_bytes(line(home, 1, folder="secret"))
+    private.rename(home / "moved")
+    (home / "log" / "b.jsonl").write_bytes(line(home, 2))
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, home / "log" / "b.jsonl") is not None)
+        wait_for(lambda: watcher.files[str(named)].stopped is not None)
+    assert read(server, named) is None
+
+
 def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
     (home / "secret" / "x.jsonl").write_bytes(line(home, 1))
     (home / "log" / "link.jsonl").symlink_to(home / "secret" / "x.jsonl")
@@ -206,6 +218,24 @@ def test_without_history_only_what_grows_is_sent(server: LinesServer, home: Path
         with old.open("ab") as file:
             file.write(line(home, 3))
         wait_for(lambda: read(server, old) == old.read_bytes())
+
+
+def test_without_history_a_later_look_at_all_files_sends_none_of_it(server: LinesServer, home: Path) -> None:
+    paths = [home / "log" / f"{number}.jsonl" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(line(home, number))
+    with closing(LinesClient(ServerAddress(server.url, "key"))) as client:
+        watcher = Watcher([WatchedPlace("", home / "log", "claude-code")], client, told=lambda _: None, history=False)
+        watcher._scan(first=True)
+        watcher.files.clear()  # as where a folder couldn't be read for a while
+        os.utime(paths[1])
+        for _ in range(2):
+            watcher._scan()
+            assert watcher._backlog == []
+        with paths[2].open("ab") as file:
+            file.write(line(home, 9))
+        watcher._scan()
+        assert watcher._backlog == [str(paths[2])]
 
 
 def test_a_refused_key_ends_the_watch(server: LinesServer, home: Path) -> None:
