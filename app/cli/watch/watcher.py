@@ -181,7 +181,7 @@ class Watcher:
         if not file.directories:
             first = directory_of(Path(file.path))
             file.directories = [] if first is None else [first]
-        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *directories_in(piece.data)])))
+        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *file.ahead, *directories_in(piece.data)])))
         if verdict.private is not None:
             file.stopped = f"private: {verdict.private}"
             return False

@@ -194,6 +194,37 @@ def test_a_session_of_a_folder_that_is_no_longer_there_stays_here(server: LinesS
     assert read(server, named) is None
 
 
+@pytest.mark.parametrize("size", [100, watched_files.PIECE_BYTES - 60, watched_files.PIECE_BYTES * 3 + 1])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_no_part_of_a_record_leaves_before_its_folder_is_seen(server: LinesServer, home: Path, name: str, size: int) -> None:
+    (home / "secret" / ".cairn.toml").write_text("private = true\n")
+    path, open_ = home / "log" / name, home / "log" / "open.jsonl"
+    record = {"type": "user", "message": {"content": "x" * size}, "cwd": str(home / "secret")}
+    first = line(home, 1) if name == "a.jsonl" else b""
+    path.write_bytes(first + json.dumps(record).encode() + b"\n" + (b"" if name == "a.jsonl" else b"[]" * size))
+    long = json.dumps({"type": "user", "message": {"content": "y" * size}, "cwd": str(home / "work")}).encode()
+    open_.write_bytes(long)
+    with followed(server, home, format="auto") as watcher:
+        wait_for(lambda: watcher.files[str(path)].stopped is not None if str(path) in watcher.files else False)
+        assert read(server, open_) is None  # its line has no end
+        with open_.open("ab") as file:
+            file.write(b"\n" + line(home, 3))
+        wait_for(lambda: read(server, open_) == open_.read_bytes())
+        with path.open("ab") as file:
+            file.write(line(home, 2))
+        wait_for(lambda: watcher.files[str(path)].seen[0] == path.stat().st_size and watcher.files[str(path)].stopped is not None)
+    assert (read(server, path) or b"") in {first, b""}
+
+
+def test_the_beginning_of_a_record_that_never_ends_stays_here(server: LinesServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_files, "REST_SECONDS", 0.5)
+    path = home / "log" / "a.jsonl"
+    path.write_bytes(line(home, 1) + b'{"message": "half", "cw')
+    with followed(server, home):
+        wait_for(lambda: server.rows.get(source_of(str(path)), {}).get("ended", False))
+    assert read(server, path) == line(home, 1)
+
+
 def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
     (home / "secret" / "x.jsonl").write_bytes(line(home, 1))
     (home / "log" / "link.jsonl").symlink_to(home / "secret" / "x.jsonl")
