@@ -16,6 +16,8 @@ PIECE_BYTES = 256 * 1024
 TAIL_BYTES = 64
 REST_SECONDS = 600.0
 """A file is at its end when it has not grown for this long: what its reader still holds back is journalled then."""
+ASIDE_SECONDS, MAX_ASIDE_SECONDS = 30.0, 3600.0
+"""A file that the server fails at, or never reads on, is left alone for so long at first and at most."""
 WHOLE_AFTER, WHOLE_BYTES_PER_SECOND = 1.0, 500_000
 """A file that is sent whole rests this long first, and longer the larger it is."""
 
@@ -37,6 +39,7 @@ class FollowedFile:
 
     `left`: the size at which it is no more than history, which the user doesn't want sent; -1: none.
     `ahead`: the folders named where a piece may be a part of its record; `looked_at`: how far, or at what size and time of the file.
+    `furthest`: how far it was ever read; `failures`: how often it was set aside since; `not_before`: until when it is.
     """
 
     path: str
@@ -51,6 +54,9 @@ class FollowedFile:
     stopped: str | None = None
     restarts: int = 0
     left: int = -1
+    furthest: int = 0
+    failures: int = 0
+    not_before: float = 0.0
     directories: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
     looked_at: tuple[int, int] = (0, 0)
@@ -64,8 +70,10 @@ class FollowedFile:
         now = (found.st_size, found.st_mtime_ns)
         if now != self.seen or (self.inode is not None and self.inode != found.st_ino):
             self.seen, self.changed, self.stopped = now, moment, None
-        if self.offset == 0 and found.st_size == self.left:
+        if moment < self.not_before or (self.offset == 0 and found.st_size == self.left):
             return False
+        if self.not_before:
+            self.not_before, self.stopped = 0.0, None
         return self.stopped is None and not (self.ended and self.offset == found.st_size and self.inode in {None, found.st_ino})
 
     def next_piece(self, moment: float, wall: float) -> Piece | None:
@@ -74,7 +82,7 @@ class FollowedFile:
             found = os.fstat(file.fileno())
             if (before := self._before(file.fileno(), found)) is None or (self.ended and not self.resumed and found.st_size > self.offset):
                 self.begin_anew()
-                before = b""
+                before, self.furthest = b"", 0
             self.inode = found.st_ino
             os.lseek(file.fileno(), self.offset, os.SEEK_SET)
             data = os.read(file.fileno(), PIECE_BYTES)[: max(0, found.st_size - self.offset)]
@@ -119,10 +127,18 @@ class FollowedFile:
     def sent(self, piece: Piece, offset: int) -> None:
         """Note the server's answer: from where to go on. Where it isn't the piece's end, the file is sent from its beginning."""
         if offset == piece.offset + len(piece.data):
-            self.offset, self.tail, self.ended, self.restarts = offset, piece.tail, piece.end, 0
+            self.offset, self.tail, self.ended = offset, piece.tail, piece.end
+            if offset > self.furthest:
+                self.furthest, self.restarts, self.failures = offset, 0, 0
         else:
             self.begin_anew()
             self.restarts += 1
+
+    def set_aside(self, reason: str, moment: float) -> float:
+        """Leave the file alone for a while, twice as long each time; return until when."""
+        self.not_before = moment + min(MAX_ASIDE_SECONDS, ASIDE_SECONDS * 2**self.failures)
+        self.failures, self.restarts, self.stopped = self.failures + 1, 0, reason
+        return self.not_before
 
     def _before(self, descriptor: int, found: os.stat_result) -> bytes | None:
         """Read the last bytes before the offset; None: it is not the file that was sent."""

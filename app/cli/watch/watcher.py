@@ -191,14 +191,21 @@ class Watcher:
         except ServerRefused as refused:
             if refused.status in {401, 403}:
                 raise
+            if refused.status >= 500:
+                self._set_aside(file, refused.message)
             file.stopped = refused.message
             return False
         file.sent(piece, offset)
         if file.restarts > MAX_RESTARTS:
-            file.stopped, file.restarts = "the server reads it anew each time: another process sends the same file", 0
+            self._set_aside(file, "the server reads it anew each time: another process sends it, or several servers answer in turn")
             return False
         self._progress(len(piece.data) if file.restarts == 0 else 0)
         return True
+
+    def _set_aside(self, file: FollowedFile, reason: str) -> None:
+        if file.failures == 0:
+            self._told(f"{file.path} is left for later: {reason}")
+        self._due[file.path] = file.set_aside(reason, time.monotonic())
 
     def _while_away(self, work: Callable[[], int]) -> int:
         """Do the work, again while capture is paused or the server is away, with growing pauses."""

@@ -225,6 +225,39 @@ def test_the_beginning_of_a_record_that_never_ends_stays_here(server: LinesServe
     assert read(server, path) == line(home, 1)
 
 
+def test_a_file_at_which_the_server_fails_stops_no_other_and_is_tried_again(
+    server: LinesServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_files, "ASIDE_SECONDS", 1.0)
+    bad, good = home / "log" / "bad.jsonl", home / "log" / "good.jsonl"
+    good.write_bytes(line(home, 1))
+    bad.write_bytes(line(home, 2))
+    os.utime(good, (1, 1))  # the newest goes first
+    server.broken.add(source_of(str(bad)))
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, good) == good.read_bytes())
+        wait_for(lambda: watcher.files[str(bad)].failures == 2)
+        server.broken.clear()
+        wait_for(lambda: read(server, bad) == bad.read_bytes())
+        wait_for(lambda: watcher.files[str(bad)].failures == 0)
+
+
+def test_a_file_that_no_server_reads_on_is_not_sent_for_ever(server: LinesServer, home: Path) -> None:
+    path, other = home / "log" / "a.jsonl", home / "log" / "b.jsonl"
+    path.write_bytes(b"".join(line(home, 89) for _ in range(2000)))
+    assert path.stat().st_size > watched_files.PIECE_BYTES
+    server.forgetful = True
+    with followed(server, home) as watcher:
+        wait_for(lambda: watcher.files[str(path)].failures == 1 if str(path) in watcher.files else False)
+        asked = len(server.asked)
+        with path.open("ab") as file:
+            file.write(line(home, 1))
+        other.write_bytes(line(home, 2))
+        wait_for(lambda: read(server, other) == other.read_bytes())
+        assert len(server.asked) == asked + 1
+    assert asked <= 2 * (watching.MAX_RESTARTS + 1)
+
+
 def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
     (home / "secret" / "x.jsonl").write_bytes(line(home, 1))
     (home / "log" / "link.jsonl").symlink_to(home / "secret" / "x.jsonl")
