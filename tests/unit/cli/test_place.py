@@ -154,9 +154,16 @@ def test_a_listed_project_is_private_by_any_of_its_names(repository: Path, liste
 
 def test_a_directory_that_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
     place = read(tmp_path / "gone" / "deep")
-    assert (place.name, place.repository, place.private) == ("deep", None, None)
+    assert (place.name, place.repository) == ("deep", None)
 
 
 def test_a_listed_folder_of_a_user_whom_nobody_knows_makes_private(tmp_path: Path) -> None:
     found = read(tmp_path, ClientSettings(private_folders=("~no-such-user-here/clients",)))
     assert "whole path" in (found.private or "")
+
+
+@pytest.mark.parametrize("gone", ["gone", "gone/below", "file", "file/below"])
+def test_a_directory_that_is_not_there_is_private(tmp_path: Path, gone: str) -> None:
+    (tmp_path / "file").touch()
+    assert "no folder" in (read(tmp_path / gone).private or "")
+    assert read(tmp_path).private is None
