@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Header, Path, Request
@@ -101,6 +101,11 @@ GivenDirectory = Annotated[
     str | None, Header(max_length=MAX_HEADER_CHARS, description="Name of the folder that the session works in.", examples=["shop"])
 ]
 
+GivenInject = Annotated[
+    Literal["on", "off"],
+    Header(description="off: the client passes no text on to the session, which is given none."),
+]
+
 
 @router.post(
     "/{ide}",
@@ -120,11 +125,12 @@ async def receive(
     x_cairn_repository: GivenRepository = None,
     x_cairn_branch: GivenBranch = None,
     x_cairn_directory_name: GivenDirectory = None,
+    x_cairn_inject: GivenInject = "on",
 ) -> Response:
     headers = (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name)
     told = (unquote(each).strip() or None if each else None for each in headers)
     hook = read(ide, _parsed(await request.body()), clock.now())
-    text = await services_of(request).assist.hooks.receive(caller, hook, GivenOrigin(*told))
+    text = await services_of(request).assist.hooks.receive(caller, hook, GivenOrigin(*told), inject=x_cairn_inject == "on")
     return Response(json.dumps(output_of(hook, text), ensure_ascii=False), media_type="application/json")
 
 

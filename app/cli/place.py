@@ -1,7 +1,7 @@
 """Tells what a directory is to Cairn's client: its repository, branch and project, and whether anything of it may leave the machine.
 
 Reads `.cairn.toml` from the directory upwards and the repository's own files. Standard library only: a hook asks it at every event.
-Where something can't be read, the directory counts as private.
+Where something can't be read, or the directory isn't there, it counts as private.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def read_place(directory: Path, settings: ClientSettings) -> WorkPlace:
         branch=checkout.branch if checkout else None,
     )
     place = _with_rules(place, _rule_files(roots))
-    return replace(place, private=place.private or _privately_listed(place, roots, checkout, settings))
+    private = place.private or _privately_listed(place, roots, checkout, settings)
+    if private is None and not os.path.isdir(directory):  # noqa: PTH112 - one that can't be asked about is none, and no error
+        private = f"{directory} is no folder of this machine (any more), so its rules can't be read"
+    return replace(place, private=private)
 
 
 def parse_rules(text: str) -> FolderRules:

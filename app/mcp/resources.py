@@ -32,7 +32,7 @@ async def _session(caller: Caller, given: str) -> str:
     try:
         session_id = UUID(given)
     except ValueError:
-        raise NotFound(f"{given[:100]!r} is no session's id: citations and GET /v1/sessions tell them.") from None
+        raise NotFound(f"{given[:100]!r} is no session's id: citations and `cairn sessions list` (GET /v1/sessions) tell them.") from None
     shown = await caller.services.sessions.reader.show(caller.requester, session_id)
     page = await caller.services.sessions.browsing.read(session_id, after=0, limit=MAX_EVENTS, max_chars=SAID_CHARS)
     return _within_budget(shown, [event for _, event in page.events], cut=page.later)

@@ -90,7 +90,7 @@ class RpcErrorReply(BaseModel):
 
 
 REPLIES: Final[dict[int | str, dict[str, object]]] = {
-    **responses(413),
+    **responses(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     200: {"model": RpcReply, "description": "The answer, or an error of the protocol."},
     202: {"description": "A notification was taken."},
     **{

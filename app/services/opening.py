@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from app.accounts.part import open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
-from app.alerts.recorder import Recorder
 from app.assist.part import open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
@@ -71,7 +71,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     room = open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
     knowledge = await rooms.open(room)
     assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
-    await _open_last(rooms, settings, role, storage=storage, recorder=recorder)
+    await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,
         secrets=secrets,
@@ -90,10 +90,17 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
 
 
-async def _open_last(rooms: Composition, settings: Settings, role: Role, *, storage: StorageServices, recorder: Recorder) -> None:
-    """Open the embedded worker, and what measures and maintains the parts that all rooms brought."""
+async def _open_last(
+    rooms: Composition,
+    settings: Settings,
+    role: Role,
+    *,
+    storage: StorageServices,
+    rollups: Callable[[Sequence[Part], DataFolder, Role], Part],
+) -> None:
+    """Open the embedded worker, and what measures (`rollups`) and maintains the parts that all rooms brought."""
     await rooms.open(open_worker_child(settings, role, storage=storage))
-    await rooms.add(record(recorder, rooms.parts, storage.folder, role))
+    await rooms.add(rollups(rooms.parts, storage.folder, role))
     await rooms.add(_worker_part(rooms, role, storage.folder))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.event import Event
@@ -19,12 +19,16 @@ from app.storage.database import Database
 MAX_CHARS = 2_000
 """Characters of each text that are read: its beginning, of a tool's output its end."""
 
+MAX_EVENTS = 1_000
+"""A session's last events, which are its end: what came before them is not looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """The end of a session, of its main agent. `asked`, `said`: its last prompt and reply; None: there is none.
+    """The end of a session, of its main agent. `asked`, `said`: its last prompt and reply; None: there is none in its end.
 
-    `failed`: its last tool call, if that failed and none of the sessions read that came later ran the same with success.
+    `failed`: its last tool call, if that failed and none of the sessions read that came later ran the same with success in
+    its end.
     """
 
     session: Session
@@ -53,32 +57,42 @@ class SessionEndings:
 
 
 async def _ending(connection: AsyncConnection, session: Session, later: Sequence[Session]) -> SessionEnding:
-    asked = await _last(connection, session.id, EventRow.kind == "prompt")
-    said = await _last(connection, session.id, EventRow.kind == "reply", EventRow.text != "")
-    tool = await _last(connection, session.id, EventRow.kind == "tool", EventRow.outcome.is_not(None))
+    asked = await _last(connection, session, EventRow.kind == "prompt")
+    said = await _last(connection, session, EventRow.kind == "reply", EventRow.text != "")
+    tool = await _last(connection, session, EventRow.kind == "tool", EventRow.outcome.is_not(None))
     failed = tool if tool is not None and tool.outcome == "failed" else None
-    if failed is not None and await _succeeded(connection, failed, [each.id for each in later]):
+    if failed is not None and await _succeeded(connection, failed, later):
         failed = None
     return SessionEnding(session, asked, said, failed)
 
 
-async def _last(connection: AsyncConnection, session_id: UUID, *conditions: ColumnElement[bool]) -> Event | None:
-    query = _events(session_id).where(*conditions, ~EventRow.sidechain).order_by(EventRow.seq.desc()).limit(1)
+async def _last(connection: AsyncConnection, session: Session, *conditions: ColumnElement[bool]) -> Event | None:
+    query = _EVENTS.where(_end(session), *conditions, ~EventRow.sidechain).order_by(EventRow.seq.desc()).limit(1)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else event_of(row)
 
 
-async def _succeeded(connection: AsyncConnection, failed: Event, later: Sequence[UUID]) -> bool:
+async def _succeeded(connection: AsyncConnection, failed: Event, later: Sequence[Session]) -> bool:
     """Tell whether one of these sessions made the same call with success."""
     if failed.tool is None or not later:
         return False
-    same = (EventRow.tool_name == failed.tool.name, func.left(EventRow.tool_input, MAX_CHARS) == failed.tool.input)
-    query = select(EventRow.seq).where(EventRow.session_id.in_(later), *same, EventRow.outcome == "ok").limit(1)
-    return await connection.scalar(query) is not None
+    given = failed.tool.input
+    whole = len(given) < MAX_CHARS  # compared by length first, so that a long one isn't unpacked
+    same = EventRow.tool_input == given if whole else func.left(EventRow.tool_input, MAX_CHARS) == given
+    query = select(EventRow.seq).where(or_(*map(_end, later)), EventRow.tool_name == failed.tool.name, EventRow.outcome == "ok", same)
+    return await connection.scalar(query.limit(1)) is not None
 
 
-def _events(session_id: UUID) -> Select[*tuple[Any, ...]]:
+def _end(session: Session) -> ColumnElement[bool]:
+    """Build the condition for the events of a session's end."""
+    return and_(EventRow.session_id == session.id, EventRow.seq > session.event_count - MAX_EVENTS)
+
+
+def _events() -> Select[*tuple[Any, ...]]:
     cut = {name: func.left(getattr(EventRow, name), MAX_CHARS).label(name) for name in ("text", "tool_input")}
     names = [column.name for column in EventRow.__table__.c if column.name not in {"session_id", "tool_output", "changed"}]
     output = func.right(EventRow.tool_output, MAX_CHARS).label("output")
-    return select(*(cut.get(name, EventRow.__table__.c[name]) for name in names), output).where(EventRow.session_id == session_id)
+    return select(*(cut.get(name, EventRow.__table__.c[name]) for name in names), output)
+
+
+_EVENTS = _events()

@@ -72,7 +72,7 @@ class Event:
     `locator` is the event's place in the transcript (`L120` is line 120; generic events: their id).
     `at` is aware, in UTC, or None if the transcript has no plausible time.
     `usage` is given once per reply, on its first event; `parent` is the id of the event it answers; `files`: paths in the tool's input.
-    `provisional`: told by a hook before the transcript has its record, which adopts it: a tool call by its id, a prompt or a reply by its
+    `provisional`: told by a hook before the transcript has its record, which adopts it: a tool call by its id, what was said by its
     text, whatever its `id`. Journalled events are never read as provisional.
     """
 
@@ -159,7 +159,7 @@ class GivenTranscript:
 class GivenPiece:
     """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
 
-    `repository`: the URL of the repository that its sessions worked in, where the transcript doesn't say.
+    `repository`, `directory`: the URL of the repository and the folder that its sessions worked in, where the transcript doesn't say.
     """
 
     source: str
@@ -171,6 +171,7 @@ class GivenPiece:
     project: str | None = None
     modified_at: datetime | None = None
     repository: str | None = None
+    directory: str | None = None
 
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:

@@ -1,6 +1,6 @@
 """Provisional events: told by an IDE's hook before the transcript's own record exists, which adopts them when it comes.
 
-Prompts and replies have no id in common with their record: the oldest one with the same words is taken. Tool calls share their id.
+Prompts, replies and notices have no id in common with their record: the oldest one with the same words is taken. Tool calls share their id.
 Used under the session's lock.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ ID_BYTES = 1000
 """Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
 MAX_EXIT_CODE = 2**31
 PROVISIONAL = "provisional:"
-"""Prefix of a provisional prompt's or reply's id, so that no transcript's record can have it."""
-ADOPTED_BY_TEXT = frozenset({"prompt", "reply"})
+"""Prefix of the id of a provisional prompt, reply or notice, so that no transcript's record can have it."""
+ADOPTED_BY_TEXT = frozenset({"prompt", "reply", "notice"})
 _USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
@@ -47,7 +47,14 @@ def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
 
 def size(events: Iterable[Event]) -> int:
     """Return the number of characters that redaction has to read."""
-    return sum(len(event.text) + (len(event.tool.input) + len(event.tool.output) if event.tool else 0) for event in events)
+    return sum(sum(map(len, _texts(event))) for event in events)
+
+
+def _texts(event: Event) -> Iterator[str]:
+    """Yield all text of an event: each part is as long as whoever sent it wanted."""
+    yield from (event.text, event.id, event.locator, event.speaker or "", event.model or "", event.parent or "", *event.files)
+    if event.tool is not None:
+        yield from (event.tool.name, event.tool.input, event.tool.output)
 
 
 def identity(text: str) -> str:

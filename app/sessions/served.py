@@ -16,43 +16,77 @@ PLACEHOLDER = "[knowledge from Cairn]"
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _OPENING = re.compile(rf'(?:<|\\u003c)cairn-knowledge\s+ids=\\*"((?:{_ID}|[\s,])*)\\*"[^>\n]{{0,100}}?(?:>|\\u003e)', re.IGNORECASE)
 _CLOSING = re.compile(r"(?:<|\\u003c)/cairn-knowledge\s*(?:>|\\u003e)", re.IGNORECASE)
-_TOOL = re.compile(r"(?:mcp__(?:[\w-]*_)?)?cairn(?:[_-][\w-]*)?(?:__|[.:/])\w+", re.IGNORECASE)
+_NAME = re.compile(r"[\w.:/-]+")
+_SEPARATOR = re.compile(r"__|[.:/]")
+MAX_NAME_CHARS = 200
+"""Characters of a tool's name that are looked at: an agent may send one of any length."""
 _COMMAND = re.compile(
     r"(?:^|[\s;&|(/'\"`])cairn(?:\.exe)?[\"']?\s+(?:query|context|agents-md|demo|sessions\s+(?:show|similar))\b"
     r"|-m\s+app\.cli\s+(?:query|context|agents-md)\b"
-    r"|\b(?:curl|wget|xh|fetch|urlopen|requests|https?)\b[^\n]{0,2000}?/v1/(?:knowledge|context)\b"
 )
+_FETCH = re.compile(r"\b(?P<by>curl|wget|xh|fetch|urlopen|requests|https?)\b|(?P<route>/v1/(?:knowledge|context)\b)|\n")
+FETCH_CHARS = 2000
+"""A route that stands further behind what fetches is another's."""
 
 
 def without_served(event: Event) -> Event:
     """Return the event without what Cairn served; the event itself where there is nothing of it."""
-    text = _unmarked(event.text, to_end=event.kind == "notice")
+    text = _unmarked(event.text, cut=event.kind == "notice")
     tool = None if event.tool is None else _tool(event.tool)
     return event if text is event.text and tool is event.tool else replace(event, text=text, tool=tool)
 
 
 def _tool(tool: ToolUse) -> ToolUse:
-    asked = _unmarked(tool.input, to_end=False)
-    printed = PLACEHOLDER if tool.output and _prints_knowledge(tool) else _unmarked(tool.output, to_end=True)
+    asked = _unmarked(tool.input, cut=False)
+    printed = PLACEHOLDER if tool.output and _prints_knowledge(tool) else _unmarked(tool.output, cut=True)
     return tool if asked is tool.input and printed is tool.output else replace(tool, input=asked, output=printed)
 
 
 def _prints_knowledge(tool: ToolUse) -> bool:
     """Tell whether a call's result is knowledge, by the tool or by the command that it ran."""
-    if _TOOL.fullmatch(tool.name):
+    if _is_ours(tool.name):
         return True
-    return tool.exit_code in {None, 0} and _COMMAND.search(tool.input) is not None
+    return tool.exit_code in {None, 0} and (_COMMAND.search(tool.input) is not None or _fetches_knowledge(tool.input))
 
 
-def _unmarked(text: str, *, to_end: bool) -> str:
-    """Replace marked sections. `to_end`: one that is cut off before its end reaches to the end of the text."""
+def _is_ours(name: str) -> bool:
+    """Tell whether a tool is one of Cairn's MCP server, whatever name that server has beside `cairn`."""
+    if _NAME.fullmatch(name := name[:MAX_NAME_CHARS].lower()) is None:
+        return False
+    *server, tool = _SEPARATOR.split(name)
+    words = re.split(r"[\W_]", "_".join(server))
+    return bool(tool) and "cairn" in (words if words[0] == "mcp" else words[:1])
+
+
+def _fetches_knowledge(command: str) -> bool:
+    """Tell whether a line of a command fetches a route that tells knowledge. Reads it once, whatever is in it."""
+    if "/v1/" not in command:
+        return False
+    fetcher: int | None = None
+    for found in _FETCH.finditer(command):
+        if found["route"] is None:
+            fetcher = found.end() if found["by"] else None
+        elif fetcher is not None and found.start() - fetcher <= FETCH_CHARS:
+            return True
+    return False
+
+
+def _unmarked(text: str, *, cut: bool) -> str:
+    """Replace marked sections. `cut`: of a text that may be a piece of another, also a section whose beginning or end is missing."""
     if "cairn-knowledge" not in text:
         return text
     kept, place = [], 0
     while (opening := _OPENING.search(text, place)) is not None:
         closing = _CLOSING.search(text, opening.end())
-        if closing is None and not to_end:
+        if closing is None and not cut:
             break
-        kept += [text[place : opening.start()], PLACEHOLDER]
+        kept += [_from_beginning(text[place : opening.start()], cut=cut), PLACEHOLDER]
         place = len(text) if closing is None else closing.end()
-    return "".join([*kept, text[place:]]) if kept else text
+    rest = _from_beginning(text[place:], cut=cut)
+    return "".join([*kept, rest]) if kept or rest != text else text
+
+
+def _from_beginning(text: str, *, cut: bool) -> str:
+    """Replace the rest of a section whose beginning is cut off: all before its end."""
+    ends = [each.end() for each in _CLOSING.finditer(text)] if cut else []
+    return PLACEHOLDER + text[ends[-1] :] if ends else text

@@ -119,7 +119,7 @@ class EventRow(Base):
 
     `changed`: the session's revision at which the event was filled in later (a late result, an adoption); null: never.
     `provisional`: the id under which a hook told the event; equal to `event_id` until the transcript's record adopts it (a tool call has
-    the same id in both). `text_hash`: of a prompt's or a reply's words, by which its record finds it.
+    the same id in both). `text_hash`: of the words of a prompt, reply or notice, by which its record finds it.
     """
 
     __tablename__ = "events"

@@ -33,5 +33,9 @@ class HooksSettings(Section):
 
     min_score: float = Field(0.35, ge=0, le=1, description="score that the best passage must have for a prompt to be given anything")
     timeout_seconds: float = Field(
-        2, gt=0, le=25, description="seconds that a search for a prompt or a session's start may take; then nothing is given"
+        1.5,
+        gt=0,
+        le=25,
+        description="seconds that a search for a prompt or a session's start may take; then nothing is given. Below the client's"
+        " `hooks.answer_ms`: what comes later is lost",
     )

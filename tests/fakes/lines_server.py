@@ -16,7 +16,10 @@ from app.sessions.formats.growing import tail_of
 
 @dataclass
 class LinesServer:
-    """`texts`: what was read of each file, by source. `away`: requests to refuse with 503. `status`: the answer to all, if set."""
+    """`texts`: what was read of each file, by source. `away`: requests to refuse with 503. `status`: the answer to all, if set.
+
+    `broken`: sources at which it fails with 500. `forgetful`: each request may meet another server, none of which reads on.
+    """
 
     url: str
     texts: dict[str, bytes] = field(default_factory=dict)
@@ -26,6 +29,8 @@ class LinesServer:
     received: int = 0
     away: int = 0
     status: int | None = None
+    broken: set[str] = field(default_factory=set)
+    forgetful: bool = False
 
     def restart(self) -> None:
         """Forget the readers, as a new process has none."""
@@ -37,6 +42,8 @@ class LinesServer:
         self.received += len(data)
         if offset == 0:
             self.readers[source] = b""
+        elif self.forgetful:
+            self.readers.pop(source, None)
         if source not in self.readers:
             return {"offset": 0, "events": 0}
         read = self.readers[source]
@@ -66,7 +73,7 @@ def lines_server() -> Iterator[LinesServer]:
             data = self.rfile.read(int(self.headers.get("content-length") or 0))
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
             with lock:
-                status = made.status or 202
+                status = 500 if query.get("source") in made.broken else made.status or 202
                 if made.away > 0:
                     made.away, status = made.away - 1, 503
                 found = work(query, data) if status == 202 else {"error": {"message": "No."}}

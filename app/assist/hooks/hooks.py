@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 STARTS = frozenset({"startup", "clear", "compact"})
 """Sources of a session's start that are given its context; one that is resumed or forked has it already."""
+FORGETFUL = frozenset({"clear", "compact"})
+"""Sources of a start after which the model no longer has what the session was given."""
 CONTEXT_TOKENS = 1_500
 
 
@@ -51,8 +53,8 @@ class Hooks:
         self._knowledge = knowledge
         self._contexts = contexts
 
-    async def receive(self, requester: Requester, hook: Hook, given: GivenOrigin) -> str:
-        """Journal what a hook tells; return the text that its session is given, empty for none.
+    async def receive(self, requester: Requester, hook: Hook, given: GivenOrigin, *, inject: bool = True) -> str:
+        """Journal what a hook tells; return the text that its session is given, empty for none. `inject`: whether its client passes one on.
 
         NotPermitted: the session is another developer's. InvalidInput names a header that can't be used.
         """
@@ -61,8 +63,8 @@ class Hooks:
         origin = await self._origins.resolve(requester, hook, given)
         project = None if origin is None else await self._origins.project(requester.team_id, origin)
         if hook.moment == "session_start":
-            return "" if origin is None or project is None else await self._context(requester, hook, origin, project)
-        if hook.prompt is None or origin is None or project is None:
+            return "" if origin is None or project is None or not inject else await self._context(requester, hook, origin, project)
+        if hook.prompt is None or origin is None or project is None or not inject:
             await self._capture(requester, hook, origin, project)
             return ""
         capturing = asyncio.ensure_future(self._capture(requester, hook, origin, project))
@@ -120,6 +122,8 @@ class Hooks:
             return ""
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
+                if hook.source in FORGETFUL:
+                    await self._served.forget(origin.id)
                 context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS)
                 if len(context.text) > prompts.MAX_CHARS:  # words of another kind than most have more characters a token
                     context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS // 3)

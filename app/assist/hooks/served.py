@@ -1,4 +1,4 @@
-"""Notes what each session was given, so that it isn't given the same twice."""
+"""Notes what each session was given, so that it isn't given the same twice while its model has it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -29,6 +29,11 @@ class ServedKnowledge:
         query = select(ServedKnowledgeRow.knowledge_id).where(ServedKnowledgeRow.hook_session_id == origin_id)
         async with self._database.begin() as connection:
             return set(await connection.scalars(query))
+
+    async def forget(self, origin_id: UUID) -> None:
+        """Forget what a session was given: it may be given that again."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(ServedKnowledgeRow).where(ServedKnowledgeRow.hook_session_id == origin_id))
 
     async def note(self, origin_id: UUID, ids: Collection[UUID], way: Way) -> None:
         """Note what a session is given now; nothing of one that was purged meanwhile."""

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+METHOD = "POST"
 MAX_ANSWER_BYTES = 2**18
 MAX_LINE_BYTES = 2**16
 
@@ -67,7 +68,7 @@ class HookExchange:
 
 def request_bytes(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """Write a POST. Raises ValueError for a header that would end before its end."""
-    lines = [f"POST {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items()), f"content-length: {len(body)}"]
+    lines = [f"{METHOD} {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items()), f"content-length: {len(body)}"]
     if any(not line.isascii() or not line.isprintable() for line in lines):
         raise ValueError("the server's address or a header holds a character that can't be sent")
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body

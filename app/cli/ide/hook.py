@@ -122,6 +122,7 @@ def headers_of(place: WorkPlace, key: str | None) -> dict[str, str]:
         "x-cairn-repository": place.repository,
         "x-cairn-branch": place.branch,
         "x-cairn-directory-name": place.name,
+        "x-cairn-inject": None if place.inject else "off",
     }
     headers = {name: header_value(value) for name, value in told.items() if value}
     if key is not None and key.isascii() and key.isprintable():

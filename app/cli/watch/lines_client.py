@@ -17,8 +17,8 @@ from app.cli.watch.files import FollowedFile, Piece
 
 PATH = "/v1/sessions/transcript-lines"
 SECONDS = 60.0
-AGAIN = frozenset({408, 409, 425, 429})
-"""Statuses, beside 5xx, after which the same request may succeed later."""
+AGAIN = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses of a server that is away or busy, whatever it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class LinesClient:
                 yield each["source"], KnownFile(each["offset"], each["tail"], each["ended"])
             after = page["next"]
 
-    def send(self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None) -> tuple[int, int]:
+    def send(
+        self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None, directory: str | None = None
+    ) -> tuple[int, int]:
         """Send a piece; return from where to go on, and the number of new events. Raises Unreachable or ServerRefused."""
         given = {
             "source": file.source,
@@ -63,6 +65,7 @@ class LinesClient:
             "modified_at": datetime.fromtimestamp(piece.modified_at, UTC).isoformat(),
             "project": project,
             "repository": repository,
+            "directory": directory,
         }
         answer = self._ask("POST", {key: value for key, value in given.items() if value is not None}, piece.data)
         return int(answer["offset"]), int(answer["events"])
@@ -80,7 +83,7 @@ class LinesClient:
         except (OSError, HTTPException) as error:
             self._connection.close()
             raise Unreachable(f"The server at {self._address.url} doesn't answer ({type(error).__name__}).") from error
-        if reply.status >= 500 or reply.status in AGAIN:
+        if reply.status in AGAIN or (reply.status >= 500 and body is None):
             raise Unreachable(f"The server at {self._address.url} answers {reply.status} for now.")
         if reply.status >= 300:
             raise ServerRefused(_message(data) or f"The server answers {reply.status}.", status=reply.status, code="refused")

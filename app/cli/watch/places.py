@@ -19,6 +19,8 @@ LIKELY = (".jsonl", ".ndjson", ".json", ".md")
 NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
 AIDER = ".aider.chat.history.md"
 HEAD_BYTES = 64 * 1024
+CHUNK_BYTES, OVERLAP_BYTES = 256 * 1024, 16 * 1024
+"""Bytes that are searched at a time, and those searched again with the next: a folder's name is shorter."""
 _CWD = re.compile(rb'"cwd"\s*:\s*"((?:[^"\\]|\\.){1,4096})"')
 _NO_WORD = re.compile(r"[^A-Za-z0-9]")
 
@@ -86,6 +88,21 @@ def directories_in(data: bytes) -> list[str]:
         with suppress(ValueError):
             found.append(str(json.loads(b'"' + quoted + b'"')))
     return list(dict.fromkeys(found))
+
+
+def directories_ahead(descriptor: int, start: int, *, line: bool) -> tuple[list[str], int | None]:
+    """Return the folders named from `start` on to the end of its line, or of the file, and that end; None: the line has none yet."""
+    found: dict[str, None] = {}
+    at, kept = start, b""
+    os.lseek(descriptor, start, os.SEEK_SET)
+    while data := os.read(descriptor, CHUNK_BYTES):
+        end = data.find(b"\n") + 1 if line else 0
+        text = kept + (data[:end] if end else data)
+        found |= dict.fromkeys(directories_in(text))
+        if end:
+            return list(found), at + end
+        at, kept = at + len(data), text[-OVERLAP_BYTES:]
+    return list(found), None if line else at
 
 
 def directory_of(path: Path) -> str | None:

@@ -43,6 +43,7 @@ class Watcher:
         self._places, self._client, self._told, self._progress = places, client, told, progress
         self._polling, self._history = polling, history
         self._known: dict[str, KnownFile] = {}
+        self._left: dict[str, int] = {}
         self._rules = CaptureRules()
         self._changes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -134,7 +135,9 @@ class Watcher:
                     continue
                 file = self._file(entry.path, place)
                 new = file.seen == (-1, -1)
-                if file.look(stat, time.monotonic()) and (not first or self._history or file.offset > 0):
+                if first and not self._history and file.offset == 0:
+                    file.left = self._left[entry.path] = stat.st_size
+                if file.look(stat, time.monotonic()):
                     found.append((stat.st_mtime, entry.path))
                 if first and new:
                     file.changed = min(file.changed, time.monotonic() - (time.time() - stat.st_mtime))
@@ -146,7 +149,7 @@ class Watcher:
     def _file(self, path: str, place: WatchedPlace) -> FollowedFile:
         file = self.files.get(path)
         if file is None:
-            file = self.files[path] = FollowedFile(path, place.format, source_of(path))
+            file = self.files[path] = FollowedFile(path, place.format, source_of(path), left=self._left.get(path, -1))
             if (known := self._known.pop(file.source, None)) is not None:
                 file.offset, file.tail, file.ended = known.offset, known.tail, known.ended
         return file
@@ -178,7 +181,7 @@ class Watcher:
         if not file.directories:
             first = directory_of(Path(file.path))
             file.directories = [] if first is None else [first]
-        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *directories_in(piece.data)])))
+        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *file.ahead, *directories_in(piece.data)])))
         if verdict.private is not None:
             file.stopped = f"private: {verdict.private}"
             return False
@@ -188,14 +191,21 @@ class Watcher:
         except ServerRefused as refused:
             if refused.status in {401, 403}:
                 raise
+            if refused.status >= 500:
+                self._set_aside(file, refused.message)
             file.stopped = refused.message
             return False
         file.sent(piece, offset)
         if file.restarts > MAX_RESTARTS:
-            file.stopped, file.restarts = "the server reads it anew each time: another process sends the same file", 0
+            self._set_aside(file, "the server reads it anew each time: another process sends it, or several servers answer in turn")
             return False
         self._progress(len(piece.data) if file.restarts == 0 else 0)
         return True
+
+    def _set_aside(self, file: FollowedFile, reason: str) -> None:
+        if file.failures == 0:
+            self._told(f"{file.path} is left for later: {reason}")
+        self._due[file.path] = file.set_aside(reason, time.monotonic())
 
     def _while_away(self, work: Callable[[], int]) -> int:
         """Do the work, again while capture is paused or the server is away, with growing pauses."""

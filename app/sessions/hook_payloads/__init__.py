@@ -1,6 +1,6 @@
 """Events out of what an IDE's hooks tell, by the rules that read a transcript of the same session. Pure.
 
-A tool's call has the id that the transcript gives it. Prompts and replies have none in common: their events are provisional.
+A tool's call has the id that the transcript gives it. Prompts, replies and notices have none in common: their events are provisional.
 An unknown event is no error: it has no moment and no events.
 """
 

@@ -12,8 +12,8 @@ MOMENTS: dict[str, Moment] = {
     "PostToolUseFailure": "tool",
     "Stop": "reply",
     "SubagentStop": "reply",
-    "PreCompact": "notice",
-    "PostCompact": "notice",
+    "PreCompact": "compaction",
+    "PostCompact": "compaction",
     "SessionEnd": "session_end",
 }
 
@@ -38,13 +38,7 @@ def _events(payload: Payload, name: str) -> tuple[Event, ...]:
             return payload.said("assistant", "reply", payload.text("last_assistant_message"), turn=turn, sidechain=sidechain)
         case "SubagentStop":
             return payload.said("assistant", "reply", payload.text("last_assistant_message"), turn=payload.text("agent_id"), sidechain=True)
-        case "PostCompact":
-            return payload.said("system", "notice", payload.text("compact_summary"), turn=turn)
-        case "PreCompact":
-            return payload.said("system", "notice", f"Compaction begins ({payload.text('trigger') or 'unknown'}).", turn=_moment(payload))
-        case "SessionEnd":
-            return payload.said("system", "notice", f"The session ended ({payload.text('reason') or 'unknown'}).", turn=_moment(payload))
-        case _:
+        case _:  # no transcript has a record of a session's end, and a compaction's summary stands there in other words
             return ()
 
 
@@ -53,8 +47,3 @@ def _tool(payload: Payload, *, failed: bool, sidechain: bool) -> tuple[Event, ..
     output = output_of(payload.fields.get("error" if failed else "tool_response"))
     key, name, given = payload.text("tool_use_id"), payload.text("tool_name"), payload.fields.get("tool_input")
     return payload.tool(key, name, given, output, failed=failed, sidechain=sidechain)
-
-
-def _moment(payload: Payload) -> str:
-    """Return what tells two such notices of a session apart, and is the same where a hook is sent again within its second."""
-    return payload.text("prompt_id", "turn_id") or payload.at.replace(microsecond=0).isoformat()

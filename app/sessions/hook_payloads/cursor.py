@@ -14,7 +14,7 @@ MOMENTS: dict[str, Moment] = {
     "afterMCPExecution": "tool",
     "afterFileEdit": "tool",
     "afterAgentResponse": "reply",
-    "preCompact": "notice",
+    "preCompact": "compaction",
     "sessionEnd": "session_end",
 }
 
@@ -42,10 +42,6 @@ def _events(payload: Payload, name: str) -> tuple[Event, ...]:
         case "afterFileEdit":
             given = {key: payload.fields.get(key) for key in ("file_path", "edits")}
             return _tool(payload, "Edit", given, "")
-        case "preCompact":
-            return payload.said("system", "notice", f"Compaction begins ({payload.text('trigger') or 'unknown'}).", turn=turn)
-        case "sessionEnd":
-            return payload.said("system", "notice", f"The session ended ({payload.text('reason') or 'unknown'}).", turn=turn)
         case _:
             return ()
 

@@ -16,7 +16,7 @@ from app.sessions.formats.values import mapping, string, text_of
 from app.sessions.formats.words import prompt_in
 
 Ide = Literal["claude-code", "codex", "cursor"]
-Moment = Literal["session_start", "prompt", "tool", "reply", "notice", "session_end", "other"]
+Moment = Literal["session_start", "prompt", "tool", "reply", "compaction", "session_end", "other"]
 MAX_ID_CHARS = 200
 MAX_NAME_CHARS = 100
 OUTPUT_KEYS = ("content", "result", "output", "text", "message", "results")

@@ -79,7 +79,7 @@ async def test_a_session_told_by_hooks_is_in_the_journal_of_its_repository(api: 
     await hook(api, "Stop", session=session, last_assistant_message="Fixed.", stop_hook_active=False)
     await hook(api, "SessionEnd", session=session, reason="logout")
     (found,) = await sessions(api, topic)
-    assert (found["provider"], found["external_id"], found["events"]) == ("claude-code", session, 4)
+    assert (found["provider"], found["external_id"], found["events"]) == ("claude-code", session, 3)
     assert (found["repository"], found["branch"], found["directory"]) == (
         f"git@github.com:acme/{topic}.git",
         "fix/pool",
@@ -127,6 +127,26 @@ async def test_a_prompt_is_given_what_its_project_knows_once(api: Api) -> None:
     assert again.json == {}, "what a session was given it isn't given again"
     other = given(await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=question(topic), x_cairn_project=topic))
     assert f"keepalive_{topic} = 30" in other
+
+
+@pytest.mark.parametrize("source", ["compact", "clear"])
+async def test_what_the_model_has_no_longer_it_is_given_again(api: Api, source: str) -> None:
+    topic, session = await known(api), str(uuid4())
+    assert given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
+    await hook(api, "SessionStart", session=session, source="resume")
+    assert (await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), prompt_id="p2")).json == {}
+    context = given(await hook(api, "SessionStart", session=session, source=source))
+    again = given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), prompt_id="p3"))
+    assert f"keepalive_{topic} = 30" in context + again
+
+
+async def test_a_client_that_passes_nothing_on_is_given_nothing_and_nothing_is_noted(api: Api) -> None:
+    topic, session = await known(api), str(uuid4())
+    quiet: dict[str, Any] = {"x_cairn_project": topic, "x_cairn_inject": "off"}
+    assert (await hook(api, "SessionStart", session=session, source="startup", **quiet)).json == {}
+    assert (await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), **quiet)).json == {}
+    assert session in [each["external_id"] for each in await sessions(api, topic)]
+    assert given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), prompt_id="p2"))
 
 
 async def test_what_was_given_never_becomes_evidence(api: Api) -> None:

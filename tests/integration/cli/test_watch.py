@@ -182,6 +182,82 @@ def test_private_folders_stay_here_also_where_a_session_goes_into_one(server: Li
     assert (read(server, mixed), read(server, private), read(server, unknown)) == (line(home, 1), None, None)
 
 
+def test_a_session_of_a_folder_that_is_no_longer_there_stays_here(server: LinesServer, home: Path) -> None:
+    private, named = home / "secret", home / "log" / "a.jsonl"
+    (private / ".cairn.toml").write_text("private = true\n")
+    named.write_bytes(line(home, 1, folder="secret"))
+    private.rename(home / "moved")
+    (home / "log" / "b.jsonl").write_bytes(line(home, 2))
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, home / "log" / "b.jsonl") is not None)
+        wait_for(lambda: watcher.files[str(named)].stopped is not None)
+    assert read(server, named) is None
+
+
+@pytest.mark.parametrize("size", [100, watched_files.PIECE_BYTES - 60, watched_files.PIECE_BYTES * 3 + 1])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_no_part_of_a_record_leaves_before_its_folder_is_seen(server: LinesServer, home: Path, name: str, size: int) -> None:
+    (home / "secret" / ".cairn.toml").write_text("private = true\n")
+    path, open_ = home / "log" / name, home / "log" / "open.jsonl"
+    record = {"type": "user", "message": {"content": "x" * size}, "cwd": str(home / "secret")}
+    first = line(home, 1) if name == "a.jsonl" else b""
+    path.write_bytes(first + json.dumps(record).encode() + b"\n" + (b"" if name == "a.jsonl" else b"[]" * size))
+    long = json.dumps({"type": "user", "message": {"content": "y" * size}, "cwd": str(home / "work")}).encode()
+    open_.write_bytes(long)
+    with followed(server, home, format="auto") as watcher:
+        wait_for(lambda: watcher.files[str(path)].stopped is not None if str(path) in watcher.files else False)
+        assert read(server, open_) is None  # its line has no end
+        with open_.open("ab") as file:
+            file.write(b"\n" + line(home, 3))
+        wait_for(lambda: read(server, open_) == open_.read_bytes())
+        with path.open("ab") as file:
+            file.write(line(home, 2))
+        wait_for(lambda: watcher.files[str(path)].seen[0] == path.stat().st_size and watcher.files[str(path)].stopped is not None)
+    assert (read(server, path) or b"") in {first, b""}
+
+
+def test_the_beginning_of_a_record_that_never_ends_stays_here(server: LinesServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_files, "REST_SECONDS", 0.5)
+    path = home / "log" / "a.jsonl"
+    path.write_bytes(line(home, 1) + b'{"message": "half", "cw')
+    with followed(server, home):
+        wait_for(lambda: server.rows.get(source_of(str(path)), {}).get("ended", False))
+    assert read(server, path) == line(home, 1)
+
+
+def test_a_file_at_which_the_server_fails_stops_no_other_and_is_tried_again(
+    server: LinesServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_files, "ASIDE_SECONDS", 1.0)
+    bad, good = home / "log" / "bad.jsonl", home / "log" / "good.jsonl"
+    good.write_bytes(line(home, 1))
+    bad.write_bytes(line(home, 2))
+    os.utime(good, (1, 1))  # the newest goes first
+    server.broken.add(source_of(str(bad)))
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, good) == good.read_bytes())
+        wait_for(lambda: watcher.files[str(bad)].failures == 2)
+        server.broken.clear()
+        wait_for(lambda: read(server, bad) == bad.read_bytes())
+        wait_for(lambda: watcher.files[str(bad)].failures == 0)
+
+
+def test_a_file_that_no_server_reads_on_is_not_sent_for_ever(server: LinesServer, home: Path) -> None:
+    path, other = home / "log" / "a.jsonl", home / "log" / "b.jsonl"
+    path.write_bytes(b"".join(line(home, 89) for _ in range(2000)))
+    assert path.stat().st_size > watched_files.PIECE_BYTES
+    server.forgetful = True
+    with followed(server, home) as watcher:
+        wait_for(lambda: watcher.files[str(path)].failures == 1 if str(path) in watcher.files else False)
+        asked = len(server.asked)
+        with path.open("ab") as file:
+            file.write(line(home, 1))
+        other.write_bytes(line(home, 2))
+        wait_for(lambda: read(server, other) == other.read_bytes())
+        assert len(server.asked) == asked + 1
+    assert asked <= 2 * (watching.MAX_RESTARTS + 1)
+
+
 def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
     (home / "secret" / "x.jsonl").write_bytes(line(home, 1))
     (home / "log" / "link.jsonl").symlink_to(home / "secret" / "x.jsonl")
@@ -206,6 +282,24 @@ def test_without_history_only_what_grows_is_sent(server: LinesServer, home: Path
         with old.open("ab") as file:
             file.write(line(home, 3))
         wait_for(lambda: read(server, old) == old.read_bytes())
+
+
+def test_without_history_a_later_look_at_all_files_sends_none_of_it(server: LinesServer, home: Path) -> None:
+    paths = [home / "log" / f"{number}.jsonl" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(line(home, number))
+    with closing(LinesClient(ServerAddress(server.url, "key"))) as client:
+        watcher = Watcher([WatchedPlace("", home / "log", "claude-code")], client, told=lambda _: None, history=False)
+        watcher._scan(first=True)
+        watcher.files.clear()  # as where a folder couldn't be read for a while
+        os.utime(paths[1])
+        for _ in range(2):
+            watcher._scan()
+            assert watcher._backlog == []
+        with paths[2].open("ab") as file:
+            file.write(line(home, 9))
+        watcher._scan()
+        assert watcher._backlog == [str(paths[2])]
 
 
 def test_a_refused_key_ends_the_watch(server: LinesServer, home: Path) -> None:

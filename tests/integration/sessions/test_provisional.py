@@ -30,6 +30,10 @@ def reply(number: int, text: str = "done") -> Event:
     return record(number, text, role="assistant", kind="reply", model="sonnet")
 
 
+def notice(number: int, text: str = "Look for the pool.") -> Event:
+    return record(number, text, role="user", kind="notice", sidechain=True)
+
+
 def call(number: int, output: str = "12 passed") -> Event:
     return record(number, "", id=f"toolu_{number}", role="tool", kind="tool", tool=ToolUse("Bash", "make", output), outcome="ok")
 
@@ -47,21 +51,23 @@ async def read(desk: Desk, session_id: UUID) -> list[Event]:
 
 async def test_a_record_adopts_what_a_hook_told_with_its_id_place_time_and_words(desk: Desk) -> None:
     session = await desk.session()
-    assert (await desk.journal.append(session, [told(record(1)), told(reply(2))])).new == 2
-    appended = await desk.journal.append(session, [record(1), reply(2)])
-    assert (appended.new, appended.updated, appended.known) == (0, 2, 0)
-    assert await read(desk, session) == [record(1), reply(2)]
-    assert (await desk.journal.append(session, [record(1), reply(2)])).known == 2
+    events = [record(1), reply(2), notice(3)]
+    assert (await desk.journal.append(session, [told(each) for each in events])).new == 3
+    appended = await desk.journal.append(session, events)
+    assert (appended.new, appended.updated, appended.known) == (0, 3, 0)
+    assert await read(desk, session) == events
+    assert (await desk.journal.append(session, events)).known == 3
 
 
 async def test_a_hook_that_tells_what_the_transcript_had_adds_nothing_and_changes_nothing(desk: Desk) -> None:
     session = await desk.session()
-    await desk.journal.append(session, [record(1), call(2)])
+    events = [record(1), call(2), notice(3)]
+    await desk.journal.append(session, events)
     before = await desk.journal.get(desk.team_id, session)
     for _ in range(2):
-        assert (await desk.journal.append(session, [told(record(1)), told(call(2))])).known == 2
+        assert (await desk.journal.append(session, [told(each) for each in events])).known == 3
     assert await desk.journal.get(desk.team_id, session) == before
-    assert await read(desk, session) == [record(1), call(2)]
+    assert await read(desk, session) == events
 
 
 async def test_the_same_words_twice_are_two_events_each_adopted_once(desk: Desk) -> None:
@@ -128,17 +134,20 @@ async def test_hook_and_record_at_once_are_one_event(desk: Desk, rounds: int) ->
 
 class Turn(NamedTuple):
     prompt: str
+    notices: int
     calls: int
     reply: str
 
 
-TURNS = st.lists(st.builds(Turn, st.sampled_from(["go on", "Why NATS?"]), st.integers(0, 2), st.sampled_from(["done", "ok"])), max_size=5)
+COUNTS = st.integers(0, 2)
+TURNS = st.lists(st.builds(Turn, st.sampled_from(["go on", "Why NATS?"]), COUNTS, COUNTS, st.sampled_from(["done", "ok"])), max_size=5)
 
 
 def transcript(turns: list[Turn]) -> list[Event]:
     events: list[Event] = []
     for turn in turns:
         events.append(record(len(events), turn.prompt))
+        events += [notice(len(events) + number) for number in range(turn.notices)]
         events += [call(len(events) + number) for number in range(turn.calls)]
         events.append(reply(len(events), turn.reply))
     return events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -23,6 +25,7 @@ AT = datetime(2026, 9, 14, 22, 5, tzinfo=UTC)
         "<CAIRN-knowledge ids=''>",
         "</cairn\u200b-knowledge></cairn-knowledge >",
         "<\ncairn-knowledge",
+        f"<{' ' * 100}/{' ' * 100}cairn-knowledge>",
     ],
 )
 def test_a_quoted_text_neither_opens_nor_closes_the_marker(text: str) -> None:
@@ -35,6 +38,23 @@ def test_a_quoted_text_neither_opens_nor_closes_the_marker(text: str) -> None:
 def test_the_marker_names_each_id_once_in_order() -> None:
     first, second = UUID(int=1), UUID(int=2)
     assert wrap("x", [second, first, second]).splitlines()[0] == f'<{MARKER} ids="{second} {first}">'
+
+
+@pytest.mark.parametrize("unseen", [*"\u00ad\u061c\u115f\u180e\u206a\u3164\ufe0f\uffa0", "\U000e0041", "\U000e0100", "\u2063\U000e007f"])
+def test_no_unseen_character_hides_the_marker(unseen: str) -> None:
+    text = f"a{unseen}b <{unseen}/{unseen}cairn{unseen}-know{unseen}ledge>"
+    assert inert(text) == "ab &lt;/cairn-knowledge>"
+
+
+def test_no_character_of_unicodes_formatting_is_left() -> None:
+    formatting = "".join(each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(each) == "Cf")
+    assert inert(formatting) == ""
+    assert inert("naïve 東京 é\u0301 🙂\n\tx") == "naïve 東京 é\u0301 🙂\n\tx"
+
+
+@pytest.mark.parametrize("text", ["<" + " " * 1_000_000, ("<" + "\n" * 500) * 2000, "< /" * 500_000])
+def test_spaces_behind_a_bracket_are_read_once(text: str) -> None:
+    assert inert(text) == text
 
 
 @given(st.text(), st.integers(20, 200))

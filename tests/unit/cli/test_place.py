@@ -159,4 +159,11 @@ def test_a_listed_project_is_private_by_any_of_its_names(repository: Path, liste
 
 def test_a_directory_that_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
     place = read(tmp_path / "gone" / "deep")
-    assert (place.name, place.repository, place.private) == ("deep", None, None)
+    assert (place.name, place.repository) == ("deep", None)
+
+
+@pytest.mark.parametrize("gone", ["gone", "gone/below", "file", "file/below"])
+def test_a_directory_that_is_not_there_is_private(tmp_path: Path, gone: str) -> None:
+    (tmp_path / "file").touch()
+    assert "no folder" in (read(tmp_path / gone).private or "")
+    assert read(tmp_path).private is None

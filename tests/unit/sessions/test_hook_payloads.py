@@ -105,12 +105,20 @@ def test_what_a_sub_agent_does_is_a_side_chain() -> None:
     assert not event("claude-code", "Stop", last_assistant_message="Done.", stop_hook_active=False).sidechain
 
 
-def test_compaction_and_the_end_are_notices() -> None:
-    assert event("claude-code", "PreCompact", trigger="auto", custom_instructions="").kind == "notice"
-    assert event("claude-code", "PostCompact", trigger="auto", compact_summary="We fixed the pool.").text == "We fixed the pool."
-    ended = hook("claude-code", "SessionEnd", reason="prompt_input_exit")
-    assert (ended.moment, ended.events[0].kind) == ("session_end", "notice")
-    assert "prompt_input_exit" in ended.events[0].text
+@pytest.mark.parametrize(
+    ("ide", "name", "fields"),
+    [
+        ("claude-code", "PreCompact", {"trigger": "auto", "custom_instructions": ""}),
+        ("claude-code", "PostCompact", {"trigger": "auto", "compact_summary": "We fixed the pool."}),
+        ("claude-code", "SessionEnd", {"reason": "prompt_input_exit"}),
+        ("codex", "PostCompact", {"trigger": "manual", "compact_summary": "We fixed the pool."}),
+        ("cursor", "preCompact", {"trigger": "auto"}),
+        ("cursor", "sessionEnd", {"reason": "completed"}),
+    ],
+)
+def test_what_no_transcript_tells_is_no_event(ide: Ide, name: str, fields: dict[str, Any]) -> None:
+    found = hook(ide, name, **fields)
+    assert (found.moment, found.events) == ("session_end" if "end" in name.lower() else "compaction", ())
 
 
 def test_codex_tells_its_calls_by_their_ids() -> None:

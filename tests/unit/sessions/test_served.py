@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from app.sessions.event import Event, Kind, ToolUse
-from app.sessions.redacted import storable
+from app.sessions.redacted import size, storable
 from app.sessions.served import PLACEHOLDER, without_served
 
 IDS = f"{uuid4()} {uuid4()}"
@@ -51,8 +51,33 @@ def test_a_section_cut_off_in_an_output_reaches_to_its_end_but_not_in_what_a_per
 
 
 @pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (f"- {LESSON}\n</cairn-knowledge>\ntwo", f"{PLACEHOLDER}\ntwo"),
+        (f'ids="{IDS}">\n- {LESSON}\n</cairn-knowledge>', PLACEHOLDER),
+        (f"- {LESSON}\\n\\u003c/cairn-knowledge\\u003e two", f"{PLACEHOLDER} two"),
+        (f"- {LESSON}\n</cairn-knowledge>\none\n{MARKED}\ntwo", f"{PLACEHOLDER}\none\n{PLACEHOLDER}\ntwo"),
+        (f"one\n{MARKED}\n- {LESSON}\n</cairn-knowledge>\ntwo", f"one\n{PLACEHOLDER}{PLACEHOLDER}\ntwo"),
+    ],
+    ids=["a line", "within its opening", "within JSON", "before a whole one", "after a whole one"],
+)
+def test_a_section_whose_beginning_is_cut_off_reaches_to_the_outputs_beginning(given: str, kept: str) -> None:
+    assert output(called("Bash", "tail notes.md", given)) == kept
+    assert without_served(said(given, "notice")).text == kept
+
+
+@pytest.mark.parametrize(
     "name",
-    ["mcp__cairn__search", "mcp__cairn__get", "mcp__plugin_cairn_cairn__session_context", "cairn__search", "cairn.get"],
+    [
+        "mcp__cairn__search",
+        "mcp__cairn__get",
+        "mcp__plugin_cairn_cairn__session_context",
+        "mcp__my-cairn-2__get",
+        "cairn__search",
+        "cairn.get",
+        "cairn_dev/get",
+        "Cairn:search",
+    ],
 )
 def test_results_of_cairns_tools_are_no_evidence(name: str) -> None:
     assert output(called(name, "{}", LESSON)) == PLACEHOLDER
@@ -80,12 +105,38 @@ def test_what_a_command_prints_of_knowledge_is_no_evidence(command: str) -> None
         ("Bash", "cairn budget show"),
         ("Bash", "grep -rn /v1/knowledge app"),
         ("mcp__other__search", "{}"),
+        ("mcp__cairngorm__search", "{}"),
+        ("mcp__other__cairn", "{}"),
+        ("mcp__cairn__", "{}"),
+        ("cairn", "{}"),
+        ("other__cairn__search", "{}"),
+        ("Read cairn.get", "{}"),
+        ("Bash", "curl http://localhost\ngrep -rn /v1/knowledge app"),
+        ("Bash", f"curl x {'y' * 2000} /v1/knowledge"),
         ("Bash", "git log --grep cairn-knowledge"),
     ],
 )
 def test_other_calls_keep_their_output(name: str, command: str) -> None:
     event = called(name, command, LESSON)
     assert without_served(event) is event
+
+
+@pytest.mark.parametrize("name", ["mcp__" + "_cairn__" * 10_000 + "!", "cairn" * 50_000 + "__", "cairn_-" * 50_000])
+def test_a_tools_name_of_any_length_is_read_once(name: str) -> None:
+    assert output(called(name, "{}", LESSON)) in {LESSON, PLACEHOLDER}
+
+
+def test_a_long_command_is_read_once() -> None:
+    command = "http fetch curl " * 200_000
+    assert output(called("Bash", f"/v1/knowledge {command}", LESSON)) == LESSON
+    assert output(called("Bash", f"{command} /v1/knowledge", LESSON)) == PLACEHOLDER
+
+
+def test_every_text_of_an_event_counts_for_what_redaction_reads() -> None:
+    small, large = called("Bash", "ls", "x"), "n" * 5000
+    assert size([replace(small, text=large)]) == size([small]) + 5000
+    assert size([replace(small, files=(large,))]) == size([small]) + 5000
+    assert size([called(f"Bash{large}", "ls", "x")]) == size([small]) + 5000
 
 
 def test_an_error_of_a_command_stays_and_so_does_an_absent_result() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from app.cli.ide.stamps import HookStamp
+from app.cli.machine import HookWaits
+from app.settings import HooksSettings
 from tests.fakes.hook_server import HookServer, hook_server
 
 KEY = "a-developers-key"
@@ -122,7 +124,12 @@ def test_a_session_that_left_a_private_folder_stays_private(machine: Machine, se
 def test_without_injection_the_answer_is_not_passed_on(machine: Machine, server: HookServer) -> None:
     (machine.work / ".cairn.toml").write_text("[inject]\nenabled = false\n")
     assert machine.hook(PROMPT) == {}
-    assert len(server.asked) == 1
+    ((_, headers, _),) = server.asked
+    assert headers["x-cairn-inject"] == "off", "the server doesn't count it as given"
+
+
+def test_the_server_gives_up_a_search_before_its_client_does() -> None:
+    assert HooksSettings().timeout_seconds * 1000 + 200 < HookWaits().answer_ms
 
 
 def test_without_capture_a_session_may_still_begin_with_what_is_known(machine: Machine, server: HookServer) -> None:
