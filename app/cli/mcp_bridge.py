@@ -75,6 +75,8 @@ class McpBridge:
 
     def _ask(self, message: Message) -> Message:
         """Ask the server. Raises NoAnswer."""
+        if os.environ.get("CAIRN_PRIVATE"):
+            raise NoAnswer("Cairn was not asked: nothing of this session leaves this machine (CAIRN_PRIVATE is set). Go on without it.")
         if self._place.private is not None:
             raise NoAnswer(f"Cairn was not asked: nothing leaves this private folder ({self._place.private}). Go on without it.")
         server = find_server(self._settings)
