@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.cli.sending import Sent
 
 REASONS_SHOWN = 10
+HEAD_BYTES = 2**18
 
 
 def ingest(
@@ -45,7 +47,7 @@ def ingest(
     from app.cli.discover import in_paths
     from app.cli.output import print_json
 
-    found = list(in_paths(paths, project)) if paths else _confirmed_files(project, yes)
+    found = [each for each in (in_paths(paths, project) if paths else _confirmed_files(project, yes)) if each.named or not _stays(each)]
     if not found:
         typer.echo(
             "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz, state.vscdb). Name other files or folders:"
@@ -60,6 +62,15 @@ def ingest(
         show(sent)
     if failed(sent):
         raise typer.Exit(FAILED)
+
+
+def _stays(found: FoundFile) -> bool:
+    """Tell whether a file that was not named is of a session that stays on this machine."""
+    from app.cli.kept import is_kept
+
+    with suppress(OSError), found.path.open("rb") as file:
+        return is_kept(str(found.path), file.read(HEAD_BYTES))
+    return False
 
 
 def failed(sent: Sequence[Sent]) -> bool:

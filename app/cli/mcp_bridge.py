@@ -76,6 +76,8 @@ class McpBridge:
 
     def _ask(self, message: Message) -> Message:
         """Ask the server. Raises NoAnswer."""
+        if os.environ.get("CAIRN_PRIVATE"):
+            raise NoAnswer("Cairn was not asked: nothing of this session leaves this machine (CAIRN_PRIVATE is set). Go on without it.")
         place, settings = self._read_place()
         if place.private is not None:
             raise NoAnswer(f"Cairn was not asked: nothing leaves this private folder ({place.private}). Go on without it.")

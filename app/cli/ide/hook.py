@@ -26,6 +26,7 @@ from app.cli.ide.payload import (
     read_payload,
 )
 from app.cli.ide.stamps import IDES, HookOutcome, note_away, recently_away, write_stamp
+from app.cli.kept import keep_session
 from app.cli.machine import HookWaits, read_pause
 from app.cli.place import WorkPlace, read_place_or_private
 from app.cli.server_address import ServerAddress, find_server
@@ -82,10 +83,12 @@ def parse(arguments: Sequence[str]) -> tuple[str, str]:
 def handle(ide: str, payload: HookPayload) -> HookResult:
     """Decide whether the hook may be sent, and send it."""
     if (pause := read_pause()) is not None:
+        keep_session(payload.body)
         return HookResult("paused", "capture is paused on this machine" + ("" if pause.until else " until it is ended"))
     read = [read_place_or_private(directory) for directory in payload.directories]
     place, settings = read[0]
     if os.environ.get("CAIRN_PRIVATE"):
+        keep_session(payload.body)
         return HookResult("private", "CAIRN_PRIVATE is set")
     if (private := next((each.private for each, _ in read if each.private), None)) is not None:
         return HookResult("private", private)

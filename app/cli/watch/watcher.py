@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.cli.exits import ServerRefused, Unreachable
+from app.cli.kept import is_kept
 from app.cli.machine import read_pause
-from app.cli.watch.capture import CaptureRules
+from app.cli.watch.capture import CaptureRules, CaptureVerdict
 from app.cli.watch.files import FollowedFile, source_of
 from app.cli.watch.lines_client import KnownFile, LinesClient
 from app.cli.watch.places import WatchedPlace, directories_in, directory_of, files_in, is_inside
@@ -182,6 +183,8 @@ class Watcher:
             first = directory_of(Path(file.path))
             file.directories = [] if first is None else [first]
         verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *file.ahead, *directories_in(piece.data)])))
+        if is_kept(file.path, piece.data):
+            verdict = CaptureVerdict("CAIRN_PRIVATE was set, or capture was paused, while it was at work")
         if verdict.private is not None:
             file.stopped = f"private: {verdict.private}"
             return False

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.exits import ServerRefused
+from app.cli.kept import keep_session
 from app.cli.server_address import ServerAddress
 from app.cli.watch import files as watched_files
 from app.cli.watch import watcher as watching
@@ -256,6 +257,17 @@ def test_a_file_that_no_server_reads_on_is_not_sent_for_ever(server: LinesServer
         wait_for(lambda: read(server, other) == other.read_bytes())
         assert len(server.asked) == asked + 1
     assert asked <= 2 * (watching.MAX_RESTARTS + 1)
+
+
+def test_a_session_that_a_hook_kept_stays_here(server: LinesServer, home: Path) -> None:
+    kept, other = home / "log" / "a.jsonl", home / "log" / "b.jsonl"
+    keep_session(json.dumps({"transcript_path": str(kept)}).encode())
+    kept.write_bytes(line(home, 1))
+    other.write_bytes(line(home, 2))
+    with followed(server, home) as watcher:
+        wait_for(lambda: read(server, other) == other.read_bytes())
+        wait_for(lambda: watcher.files[str(kept)].stopped is not None)
+    assert read(server, kept) is None
 
 
 def test_links_out_of_the_folder_are_not_followed(server: LinesServer, home: Path) -> None:
