@@ -190,7 +190,14 @@ class Watcher:
             return False
         name = os.path.basename(file.path)  # noqa: PTH119
         try:
-            offset, _ = self._client.send(file, piece, name=name, project=verdict.project, repository=verdict.repository)
+            offset, _ = self._client.send(
+                file,
+                piece,
+                name=name,
+                project=verdict.project,
+                repository=verdict.repository,
+                directory=next(iter(file.directories), None),
+            )
         except ServerRefused as refused:
             if refused.status in {401, 403}:
                 raise
