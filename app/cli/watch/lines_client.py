@@ -53,7 +53,7 @@ class LinesClient:
             after = page["next"]
 
     def send(
-        self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None, directory: str | None
+        self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None, directory: str | None = None
     ) -> tuple[int, int]:
         """Send a piece; return from where to go on, and the number of new events. Raises Unreachable or ServerRefused."""
         given = {

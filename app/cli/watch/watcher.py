@@ -190,14 +190,7 @@ class Watcher:
             return False
         name = os.path.basename(file.path)  # noqa: PTH119
         try:
-            offset, _ = self._client.send(
-                file,
-                piece,
-                name=name,
-                project=verdict.project,
-                repository=verdict.repository,
-                directory=next(iter(file.directories), None),
-            )
+            offset, _ = self._client.send(file, piece, name=name, project=verdict.project, repository=verdict.repository)
         except ServerRefused as refused:
             if refused.status in {401, 403}:
                 raise
