@@ -79,12 +79,9 @@ async def append_lines(
     repository: Annotated[
         Plain | None, Query(max_length=1000, description="URL of the sessions' repository, where the transcript doesn't say.")
     ] = None,
-    directory: Annotated[
-        Plain | None, Query(max_length=1000, description="Folder that the sessions worked in, where the transcript doesn't say.")
-    ] = None,
     modified_at: Annotated[AwareDatetime | None, Query(description="Modification time of the file.")] = None,
 ) -> PieceReply:
-    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at, repository, directory)
+    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at, repository)
     taken = await services.sessions.follower.take(caller, piece)
     return PieceReply(offset=taken.offset, events=taken.new)
 

@@ -56,7 +56,7 @@ async def stream(
     position = parse_position(last_event_id)
     await services.sessions.reader.show(caller, session_id)  # before the response starts, so that an error still has an HTTP status
     counted = ExitStack()
-    counted.enter_context(services.sessions.stream.counted(caller))
+    counted.enter_context(services.sessions.stream.counted())
 
     async def unread() -> None:
         counted.close()
@@ -76,7 +76,8 @@ async def _events(
             found, after = await services.sessions.stream.since(caller, session_id, position)
             for each in found:
                 yield _frame("changed" if each.changed else "event", _view(each), each.position)
-            position = after
+            if after != position or not found:
+                position = after
             items, learnt = await _learnt(services, caller, session_id, learnt)
             for item in items:
                 yield _frame("knowledge", item, position)

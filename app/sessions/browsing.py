@@ -84,18 +84,11 @@ class SessionBrowsing:
         async with self._database.begin() as connection:
             return await _stretch(connection, session_id, after, limit, max_chars)
 
-    async def changed(
-        self, session_id: UUID, until: int, *, after: int, limit: int, max_chars: int
-    ) -> tuple[Sequence[tuple[int, Event]], int | None]:
-        """Return the events up to the seq `until` that were filled in after the revision `after`: of so many revisions, whole ones, that
-        they are about `limit`. Also the revision up to which they are all; None: up to the session's.
-        """
-        ours = and_(EventRow.session_id == session_id, EventRow.seq <= until, EventRow.changed > after)
-        last = select(EventRow.changed).where(ours).order_by(EventRow.changed).offset(limit - 1).limit(1)
-        reached = next((row.changed for row in await self._database.read(rows_of(last))), None)
-        told = ours if reached is None else and_(ours, EventRow.changed <= reached)
-        rows = await self._database.read(rows_of(_cut_events(max_chars).where(told).order_by(EventRow.changed, EventRow.seq)))
-        return [(row.seq, event_of(row)) for row in rows], reached
+    async def changed(self, session_id: UUID, until: int, *, after: int, limit: int, max_chars: int) -> Sequence[tuple[int, Event]]:
+        """Return the first events up to the seq `until` that were filled in after the revision `after`, in order."""
+        query = _cut_events(max_chars).where(EventRow.session_id == session_id, EventRow.seq <= until, EventRow.changed > after)
+        rows = await self._database.read(rows_of(query.order_by(EventRow.seq).limit(limit)))
+        return [(row.seq, event_of(row)) for row in rows]
 
 
 async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> EventPage:

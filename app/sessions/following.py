@@ -37,8 +37,6 @@ from app.storage.database import Database, rows_of
 from app.telemetry import metrics
 
 MAX_READERS = 256
-MAX_KEPT = 128 * 2**20
-"""Bytes of all files that wait for their end; beyond it the readers of others are let go, and their clients begin anew."""
 MAX_WHOLE = 32 * 2**20
 """Bytes of a file that is read whole each time, because its format can't be resumed."""
 BULK_PIECE, BULK_AFTER = 128 * 1024, timedelta(seconds=5)
@@ -83,8 +81,6 @@ class TranscriptFollower:
         self._accounts = accounts
         self._journal = journal
         self._readers: cachebox.LRUCache[tuple[UUID, str], _Following] = cachebox.LRUCache(MAX_READERS)
-        self._kept: dict[tuple[UUID, str], int] = {}
-        """Bytes that wait for a file's end, the least lately sent first."""
 
     async def take(self, requester: Requester, piece: GivenPiece) -> PieceTaken:
         """Journal a piece, with how far the file is read. Idempotent. UnknownFormat, InvalidInput, TooLarge: nothing was taken."""
@@ -105,8 +101,6 @@ class TranscriptFollower:
                 raise
             if piece.end:
                 self._forget(key, following)
-            else:
-                self._keep(key, following.transcript.kept)
         return PieceTaken(following.transcript.offset, new)
 
     async def followed(self, requester: Requester, *, after: str = "", limit: int) -> Sequence[FollowedTranscript]:
@@ -178,8 +172,7 @@ class TranscriptFollower:
         self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
     ) -> UUID | None:
         """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
-        directory = header.directory or (None if header.repository else piece.directory)
-        header = replace(header, repository=header.repository or piece.repository, directory=directory)
+        header = replace(header, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
             if header.formerly:
                 await rename_former(connection, requester.team_id, requester.developer_id, header)
@@ -206,21 +199,9 @@ class TranscriptFollower:
         again = row.on_conflict_do_update(index_elements=["owner_id", "source"], set_={**values, "updated_at": func.clock_timestamp()})
         return (await connection.execute(again.returning(FollowedRow.created_at))).scalar_one()
 
-    def _keep(self, key: tuple[UUID, str], kept: int) -> None:
-        """Note the bytes that a file has waiting. Where all have too many, let go of others', the owner's own first."""
-        self._kept.pop(key, None)
-        if kept:
-            self._kept[key] = kept
-        while sum(self._kept.values()) > MAX_KEPT and len(self._kept) > 1:
-            own = (each for each in self._kept if each[0] == key[0] and each != key)
-            let_go = next(own, next(iter(self._kept)))
-            del self._kept[let_go]
-            self._readers.pop(let_go, None)
-
     def _forget(self, key: tuple[UUID, str], following: _Following) -> None:
         if self._readers.get(key) is following:
             self._readers.pop(key, None)
-            self._kept.pop(key, None)
 
 
 def _owner(requester: Requester) -> UUID:

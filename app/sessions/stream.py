@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from app.accounts.requester import Requester
@@ -16,8 +15,8 @@ from app.sessions.journal import Journal
 
 PAGE = 100
 TEXT_CHARS = 4000
-MAX_STREAMS, MAX_OWN_STREAMS = 100, 5
-"""Streams of one process, and of one developer in it: each asks the journal twice a second."""
+MAX_STREAMS = 100
+"""Streams of one process: each asks the journal twice a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +43,18 @@ class SessionStream:
     def __init__(self, journal: Journal, browsing: SessionBrowsing) -> None:
         self._journal = journal
         self._browsing = browsing
-        self._open: Counter[UUID | None] = Counter()
+        self._open = 0
 
     @contextmanager
-    def counted(self, requester: Requester) -> Iterator[None]:
-        """Count an open stream. Raises Unavailable if there are MAX_STREAMS, or MAX_OWN_STREAMS of the requester's."""
-        own = requester.developer_id
-        if own is not None and self._open[own] >= MAX_OWN_STREAMS:
-            raise Unavailable(f"{MAX_OWN_STREAMS} streams of sessions are open with your key's developer: close one, or try again later.")
-        if self._open.total() >= MAX_STREAMS:
+    def counted(self) -> Iterator[None]:
+        """Count an open stream. Raises Unavailable if there are MAX_STREAMS."""
+        if self._open >= MAX_STREAMS:
             raise Unavailable(f"{MAX_STREAMS} streams of sessions are open on this server: close one, or try again later.")
-        self._open[own] += 1
+        self._open += 1
         try:
             yield
         finally:
-            self._open[own] -= 1
-            if not self._open[own]:
-                del self._open[own]
+            self._open -= 1
 
     async def since(
         self, requester: Requester, session_id: UUID, position: StreamPosition
@@ -70,24 +64,15 @@ class SessionStream:
         session = await self._journal.get(requester.team_id, session_id)
         if session.revision <= position.revision and session.event_count <= position.seq:
             return (), position
-        changes, reached = await self._changes(session_id, position, session.revision)
+        found = []
+        if position.revision:
+            changes = await self._browsing.changed(session_id, position.seq, after=position.revision, limit=PAGE, max_chars=TEXT_CHARS)
+            found = [StreamedEvent(seq, event, True, position) for seq, event in changes]
         page = await self._browsing.read(session_id, after=position.seq, limit=PAGE, max_chars=TEXT_CHARS)
-        events = [StreamedEvent(seq, event, False, StreamPosition(seq, reached)) for seq, event in page.events]
-        return [*changes, *events], events[-1].position if events else StreamPosition(position.seq, reached)
-
-    async def _changes(self, session_id: UUID, position: StreamPosition, revision: int) -> tuple[list[StreamedEvent], int]:
-        """Return the events told before that were filled in since, and the revision that is reached with them, at most the session's.
-
-        Only the last of them brings the position there: a stream that ends among them tells them again.
-        """
-        if position.seq == 0:
-            return [], revision
-        changes, whole = await self._browsing.changed(session_id, position.seq, after=position.revision, limit=PAGE, max_chars=TEXT_CHARS)
-        reached = max(position.revision, revision) if whole is None else whole
-        told = [StreamedEvent(seq, event, True, position) for seq, event in changes]
-        if told:
-            told[-1] = replace(told[-1], position=StreamPosition(position.seq, reached))
-        return told, reached
+        for seq, event in page.events:
+            found.append(StreamedEvent(seq, event, False, StreamPosition(seq, position.revision)))
+        last = StreamPosition(max([position.seq, *(seq for seq, _ in page.events)]), position.revision)
+        return found, last if page.later else StreamPosition(last.seq, max(session.revision, position.revision))
 
 
 def parse_position(given: str | None) -> StreamPosition:

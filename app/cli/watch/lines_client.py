@@ -52,9 +52,7 @@ class LinesClient:
                 yield each["source"], KnownFile(each["offset"], each["tail"], each["ended"])
             after = page["next"]
 
-    def send(
-        self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None, directory: str | None = None
-    ) -> tuple[int, int]:
+    def send(self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None) -> tuple[int, int]:
         """Send a piece; return from where to go on, and the number of new events. Raises Unreachable or ServerRefused."""
         given = {
             "source": file.source,
@@ -65,7 +63,6 @@ class LinesClient:
             "modified_at": datetime.fromtimestamp(piece.modified_at, UTC).isoformat(),
             "project": project,
             "repository": repository,
-            "directory": directory,
         }
         answer = self._ask("POST", {key: value for key, value in given.items() if value is not None}, piece.data)
         return int(answer["offset"]), int(answer["events"])

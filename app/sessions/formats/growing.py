@@ -31,11 +31,6 @@ class GrowingTranscript:
         """Hash of the last bytes read, up to TAIL_BYTES."""
         return tail_of(self._last)
 
-    @property
-    def kept(self) -> int:
-        """Bytes that wait for the file's end."""
-        return 0 if self.resumed or self._ended else self.offset
-
     def feed(self, data: bytes, *, end: bool) -> list[SessionHeader | Event]:
         """Read the next bytes, and return what they complete. `end`: the file has no more, so calls without a result are returned too."""
         if data:

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from app.sessions.stream import MAX_OWN_STREAMS
 from tests.integration.api.conftest import PATIENCE_SECONDS, Api
 
 LINES = "/v1/sessions/transcript-lines"
@@ -88,44 +87,6 @@ async def test_a_stream_tells_events_resumes_after_the_last_and_ends_when_asked(
     again = frames((await api.ask("GET", path, params={"seconds": "0"}, headers={"last-event-id": told[0][1]})).text)
     assert [data["text"] for kind, _, data in again if kind == "event"] == ["Two.", "Three."]
     assert (await api.ask("GET", path, headers={"last-event-id": "nonsense"})).status == 422
-
-
-async def test_what_is_filled_in_later_is_told_once_also_after_a_stream_is_resumed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.sessions.stream.PAGE", 2)
-    name = uuid4().hex
-    events = "".join(json.dumps({"id": f"{name}-{n}", "role": "tool", "tool": {"name": "Bash", "input": "make"}}) + "\n" for n in range(5))
-    assert (await api.ask("POST", f"/v1/sessions/{name}/events", data=events.encode())).status == 202
-    path = f"/v1/sessions/{(await session_of(api, name))['id']}/stream"
-    told = frames((await api.ask("GET", path, params={"seconds": "0"})).text)
-    assert [data["seq"] for kind, _, data in told if kind == "event"] == [1, 2, 3, 4, 5]
-    late = [{"id": f"{name}-{n}", "role": "tool", "tool": {"name": "Bash", "input": "make", "output": f"done {n}"}} for n in range(5)]
-    for each in late:
-        assert (await api.ask("POST", f"/v1/sessions/{name}/events", data=json.dumps(each).encode() + b"\n")).status == 202
-    again = frames((await api.ask("GET", path, params={"seconds": "0"}, headers={"last-event-id": told[-1][1]})).text)
-    assert [(kind, data["tool"]["output"]) for kind, _, data in again] == [("changed", f"done {n}") for n in range(5)]
-    rest = frames((await api.ask("GET", path, params={"seconds": "0"}, headers={"last-event-id": again[2][1]})).text)
-    assert [data["seq"] for kind, _, data in rest if kind == "changed"][-2:] == [4, 5]
-    assert frames((await api.ask("GET", path, params={"seconds": "0"}, headers={"last-event-id": again[-1][1]})).text) == []
-
-
-async def test_one_developer_cannot_hold_all_streams(api: Api) -> None:
-    name, key = uuid4().hex, await api.developer()
-    await send(api, name, claude(name, 1, "One."))
-    url = f"{api.url}/v1/sessions/{(await session_of(api, name))['id']}/stream"
-    headers = {"authorization": f"Bearer {key}"}
-    open_ones = [await api.http.get(url, headers=headers) for _ in range(MAX_OWN_STREAMS)]
-    async with api.http.get(url, headers=headers) as refused:
-        assert refused.status == 503
-    assert (await api.ask("GET", url.removeprefix(api.url), params={"seconds": "0"})).status == 200
-    for each in open_ones:
-        each.close()
-
-
-async def test_a_file_that_does_not_say_where_its_sessions_worked_is_told_it(api: Api) -> None:
-    name = uuid4().hex
-    line = json.dumps({"type": "user", "uuid": f"{name}-1", "sessionId": name, "message": {"content": "Why?"}}).encode() + b"\n"
-    await send(api, name, line, directory=f"/home/ada/client-{name[:8]}")
-    assert (await session_of(api, name))["project"] == f"client-{name[:8]}"
 
 
 async def test_an_open_stream_tells_what_comes(api: Api) -> None:

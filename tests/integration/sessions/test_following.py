@@ -104,18 +104,6 @@ async def test_a_format_that_is_read_whole_grows_by_its_last_turn(desk: Desk) ->
     assert found.events == await uploaded(desk, "specstory", SPECSTORY)
 
 
-async def test_bytes_that_wait_for_a_files_end_are_bounded_by_the_owners_oldest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "MAX_KEPT", 100)
-    follow, who = follower(desk), admin(desk)
-    other = Requester(desk.team_id, "default", uuid4(), "bob", role="developer")
-    await follow.take(other, piece(SPECSTORY[:40], kind="specstory"))
-    for source in ("one", "two"):
-        await follow.take(who, piece(SPECSTORY[:40], source=source, kind="specstory"))
-    assert await follow.take(who, piece(SPECSTORY[40:50], 40, source="one", kind="specstory")) == PieceTaken(0)
-    assert await follow.take(other, piece(SPECSTORY[40:50], 40, kind="specstory")) == PieceTaken(50)
-    assert (await follow.take(who, piece(SPECSTORY[40:], 40, source="two", end=True, kind="specstory"))).offset == len(SPECSTORY)
-
-
 async def test_what_is_too_long_to_be_read_whole_or_no_transcript_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "MAX_WHOLE", 100)
     with pytest.raises(TooLarge, match="POST /v1/sessions"):
