@@ -43,10 +43,14 @@ FOLLOWED_DAYS = 400
 
 @dataclass(frozen=True, slots=True)
 class PieceTaken:
-    """`offset`: from where to send next; where that isn't the piece's end, the piece was not taken. `new`: events journalled."""
+    """`offset`: from where to send next; where that isn't the piece's end, the piece was not taken. `new`: events journalled.
+
+    `resumed`: whether the file is read on where it ended, or only whole; None: not known before its beginning comes.
+    """
 
     offset: int
     new: int = 0
+    resumed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class TranscriptFollower:
             return PieceTaken(0)
         async with following.lock:
             if following.transcript.offset != piece.offset:
-                return PieceTaken(following.transcript.offset)
+                return PieceTaken(following.transcript.offset, 0, following.transcript.resumed)
             try:
                 new = await self._journal_piece(requester, following, piece)
             except BaseException:  # the reader is ahead of the journal
@@ -92,7 +96,7 @@ class TranscriptFollower:
                 raise
             if piece.end:
                 self._files.forget(owner, piece.source, following)
-        return PieceTaken(following.transcript.offset, new)
+        return PieceTaken(following.transcript.offset, new, following.transcript.resumed)
 
     async def followed(self, requester: Requester, *, after: str = "", limit: int) -> Sequence[FollowedTranscript]:
         """List how far the requester's own files are journalled, by source."""
@@ -163,6 +167,8 @@ class TranscriptFollower:
         self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
     ) -> UUID | None:
         """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
+        if header.directory is None and header.repository is None:
+            header = replace(header, directory=piece.directory)
         header = replace(header, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
             if header.formerly:

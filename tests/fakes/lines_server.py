@@ -38,7 +38,7 @@ class LinesServer:
         if offset == 0:
             self.readers[source] = b""
         if source not in self.readers:
-            return {"offset": 0, "events": 0}
+            return {"offset": 0, "events": 0, "resumed": None}
         read = self.readers[source]
         if len(read) != offset:
             return {"offset": len(read), "events": 0}

@@ -30,7 +30,10 @@ class Piece:
 
 @dataclass(slots=True)
 class FollowedFile:
-    """A file, and how far the server has read it. `stopped`: why it is left alone until it changes; `seen`: its last size and time."""
+    """A file, and how far the server has read it. `stopped`: why it is left alone until it changes; `seen`: its last size and time.
+
+    `told_resumed`: whether the server reads it on where it ended, once it said so; until then the format's and the name's guess.
+    """
 
     path: str
     format: str
@@ -44,9 +47,12 @@ class FollowedFile:
     stopped: str | None = None
     restarts: int = 0
     directories: list[str] = field(default_factory=list)
+    told_resumed: bool | None = None
 
     @property
     def resumed(self) -> bool:
+        if self.told_resumed is not None:
+            return self.told_resumed
         return self.format in RESUMED or (self.format == "auto" and self.path.lower().endswith((".jsonl", ".ndjson")))
 
     def look(self, found: os.stat_result, moment: float) -> bool:
