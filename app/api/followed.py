@@ -38,6 +38,10 @@ class PieceReply(ResponseBody):
 
     offset: int = Field(description="From where to send next.")
     events: int = Field(description="Number of new events, which were stored.")
+    resumed: bool | None = Field(
+        description="Whether the file is read on where it ended (true), or sent whole each time and read at `end` (false); null: send its"
+        " beginning first."
+    )
 
 
 class FollowedFileReply(ResponseBody):
@@ -79,11 +83,15 @@ async def append_lines(
     repository: Annotated[
         Plain | None, Query(max_length=1000, description="URL of the sessions' repository, where the transcript doesn't say.")
     ] = None,
+    directory: Annotated[
+        Plain | None,
+        Query(max_length=4000, description="Folder that its sessions worked in, where the transcript tells neither it nor a repository."),
+    ] = None,
     modified_at: Annotated[AwareDatetime | None, Query(description="Modification time of the file.")] = None,
 ) -> PieceReply:
-    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at, repository)
+    piece = GivenPiece(source, name, await request.body(), offset, end, format, project, modified_at, repository, directory)
     taken = await services.sessions.follower.take(caller, piece)
-    return PieceReply(offset=taken.offset, events=taken.new)
+    return PieceReply(offset=taken.offset, events=taken.new, resumed=taken.resumed)
 
 
 @router.get("", summary="List how far one's growing transcripts are read", responses=responses())

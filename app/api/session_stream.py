@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Query, Response
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemFilter
 from app.services import Services
-from app.sessions.stream import StreamedEvent, StreamPosition, parse_position
+from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import Feed
 from app.web.errors import responses
@@ -24,6 +24,8 @@ from app.web.requester import Reader, TheServices
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
 
 POLL_SECONDS, KEEP_ALIVE_SECONDS, MAX_SECONDS = 0.5, 15.0, 900
+LEARNT_SECONDS = 5.0
+"""Pause between questions for what was learnt while a session stands still: it is learnt after the events come."""
 MAX_ITEMS = 50
 KEEP_ALIVE = b": keep-alive\n\n"
 EVENTS: dict[int | str, dict[str, Any]] = {
@@ -56,7 +58,7 @@ async def stream(
     position = parse_position(last_event_id)
     await services.sessions.reader.show(caller, session_id)  # before the response starts, so that an error still has an HTTP status
     counted = ExitStack()
-    counted.enter_context(services.sessions.stream.counted())
+    counted.enter_context(services.sessions.stream.counted(caller))
 
     async def unread() -> None:
         counted.close()
@@ -69,20 +71,22 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     """Yield what comes until the client disconnects, the server stops, or the time is over."""
     clock = asyncio.get_running_loop().time
-    until, told_at, learnt = clock() + seconds, clock(), datetime(2000, 1, 1, tzinfo=UTC)
+    until, told_at, ask_at, learnt = clock() + seconds, clock(), clock(), datetime(2000, 1, 1, tzinfo=UTC)
     try:
         yield KEEP_ALIVE
         while True:
             found, after = await services.sessions.stream.since(caller, session_id, position)
             for each in found:
                 yield _frame("changed" if each.changed else "event", _view(each), each.position)
-            if after != position or not found:
-                position = after
-            items, learnt = await _learnt(services, caller, session_id, learnt)
+            items: list[dict[str, object]] = []
+            if after != position or clock() >= ask_at:
+                position, ask_at = after, min(clock() + LEARNT_SECONDS, until)
+                items, learnt = await _learnt(services, caller, session_id, learnt)
             for item in items:
                 yield _frame("knowledge", item, position)
             if found or items:
                 told_at = clock()
+                ask_at = told_at if items else ask_at
                 continue
             if services.messages.stopping or clock() >= until:
                 return
@@ -128,5 +132,4 @@ def _view(streamed: StreamedEvent) -> dict[str, object]:
 
 
 def _frame(name: str, data: dict[str, object], position: StreamPosition) -> bytes:
-    place = f"{position.seq}.{position.revision}".encode()
-    return b"event: " + name.encode() + b"\nid: " + place + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
+    return b"event: " + name.encode() + b"\nid: " + position_id(position).encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"

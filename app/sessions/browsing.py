@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import in_utc
@@ -84,11 +84,19 @@ class SessionBrowsing:
         async with self._database.begin() as connection:
             return await _stretch(connection, session_id, after, limit, max_chars)
 
-    async def changed(self, session_id: UUID, until: int, *, after: int, limit: int, max_chars: int) -> Sequence[tuple[int, Event]]:
-        """Return the first events up to the seq `until` that were filled in after the revision `after`, in order."""
-        query = _cut_events(max_chars).where(EventRow.session_id == session_id, EventRow.seq <= until, EventRow.changed > after)
-        rows = await self._database.read(rows_of(query.order_by(EventRow.seq).limit(limit)))
-        return [(row.seq, event_of(row)) for row in rows]
+    async def changed(
+        self, session_id: UUID, until: int, *, after: tuple[int, int], limit: int, max_chars: int
+    ) -> Sequence[tuple[int, int, Event]]:
+        """Return the first events up to the seq `until` that were filled in after `after`, as (seq, revision, event), by revision and seq.
+
+        `after`: a revision, and the last seq that is not wanted of it.
+        """
+        later = and_(EventRow.changed >= after[0], tuple_(EventRow.changed, EventRow.seq) > tuple_(*after))  # the first is the index'
+        query = _cut_events(max_chars).where(EventRow.session_id == session_id, EventRow.seq <= until, later)
+        rows = await self._database.read(
+            rows_of(query.add_columns(EventRow.changed.label("at_revision")).order_by(EventRow.changed, EventRow.seq).limit(limit))
+        )
+        return [(row.seq, row.at_revision, event_of(row)) for row in rows]
 
 
 async def _stretch(connection: AsyncConnection, session_id: UUID, after: int, limit: int, max_chars: int) -> EventPage:

@@ -159,7 +159,7 @@ class GivenTranscript:
 class GivenPiece:
     """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
 
-    `repository`: the URL of the repository that its sessions worked in, where the transcript doesn't say.
+    `repository`, `directory`: the repository's URL and the folder that its sessions worked in, where the transcript says neither.
     """
 
     source: str
@@ -171,6 +171,7 @@ class GivenPiece:
     project: str | None = None
     modified_at: datetime | None = None
     repository: str | None = None
+    directory: str | None = None
 
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import cachebox
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +26,7 @@ from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.growing import GrowingTranscript
 from app.sessions.journal import LIVE_AFTER, Journal
 from app.sessions.placing import project_of
+from app.sessions.reading_files import MAX_WHOLE, Following, ReadingFiles
 from app.sessions.redacted import Storable
 from app.sessions.renaming import former_headers, rename_former
 from app.sessions.runs import merged_header, runs_of
@@ -36,9 +36,6 @@ from app.settings import SessionsSettings
 from app.storage.database import Database, rows_of
 from app.telemetry import metrics
 
-MAX_READERS = 256
-MAX_WHOLE = 32 * 2**20
-"""Bytes of a file that is read whole each time, because its format can't be resumed."""
 BULK_PIECE, BULK_AFTER = 128 * 1024, timedelta(seconds=5)
 """A piece this long is history, whose projection waits behind what happens now."""
 FOLLOWED_DAYS = 400
@@ -46,10 +43,14 @@ FOLLOWED_DAYS = 400
 
 @dataclass(frozen=True, slots=True)
 class PieceTaken:
-    """`offset`: from where to send next; where that isn't the piece's end, the piece was not taken. `new`: events journalled."""
+    """`offset`: from where to send next; where that isn't the piece's end, the piece was not taken. `new`: events journalled.
+
+    `resumed`: whether the file is read on where it ended, or only whole; None: not known before its beginning comes.
+    """
 
     offset: int
     new: int = 0
+    resumed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,6 @@ class FollowedTranscript:
     ended: bool
 
 
-@dataclass(slots=True)
-class _Following:
-    """The reader of one file, and the session whose events come next (None: they must not be added)."""
-
-    transcript: GrowingTranscript
-    session_id: UUID | None = None
-    header: SessionHeader | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class TranscriptFollower:
     """Journals growing transcripts, piece by piece."""
 
@@ -80,28 +71,32 @@ class TranscriptFollower:
         self._database = database
         self._accounts = accounts
         self._journal = journal
-        self._readers: cachebox.LRUCache[tuple[UUID, str], _Following] = cachebox.LRUCache(MAX_READERS)
+        self._files = ReadingFiles()
 
     async def take(self, requester: Requester, piece: GivenPiece) -> PieceTaken:
-        """Journal a piece, with how far the file is read. Idempotent. UnknownFormat, InvalidInput, TooLarge: nothing was taken."""
+        """Journal a piece, with how far the file is read. Idempotent.
+
+        UnknownFormat, InvalidInput, TooLarge, Unavailable: nothing was taken.
+        """
         requester.check("write")
-        key = (_owner(requester), piece.source)
+        owner = _owner(requester)
         if piece.offset == 0:
-            self._readers[key] = _Following(GrowingTranscript(_format(piece), self._limits))
-        following: _Following | None = self._readers.get(key)
+            begun = Following(GrowingTranscript(_format(piece), self._limits))
+            self._files.add(owner, piece.source, begun, whole=piece.end)
+        following = self._files.get(owner, piece.source)
         if following is None:
             return PieceTaken(0)
         async with following.lock:
             if following.transcript.offset != piece.offset:
-                return PieceTaken(following.transcript.offset)
+                return PieceTaken(following.transcript.offset, 0, following.transcript.resumed)
             try:
                 new = await self._journal_piece(requester, following, piece)
             except BaseException:  # the reader is ahead of the journal
-                self._forget(key, following)
+                self._files.forget(owner, piece.source, following)
                 raise
             if piece.end:
-                self._forget(key, following)
-        return PieceTaken(following.transcript.offset, new)
+                self._files.forget(owner, piece.source, following)
+        return PieceTaken(following.transcript.offset, new, following.transcript.resumed)
 
     async def followed(self, requester: Requester, *, after: str = "", limit: int) -> Sequence[FollowedTranscript]:
         """List how far the requester's own files are journalled, by source."""
@@ -120,7 +115,7 @@ class TranscriptFollower:
             old = FollowedRow.updated_at < func.now() - timedelta(days=FOLLOWED_DAYS)
             return (await connection.execute(delete(FollowedRow).where(old))).rowcount
 
-    async def _journal_piece(self, requester: Requester, following: _Following, piece: GivenPiece) -> int:
+    async def _journal_piece(self, requester: Requester, following: Following, piece: GivenPiece) -> int:
         if not following.transcript.resumed and piece.offset + len(piece.data) > MAX_WHOLE:
             raise TooLarge(
                 f"A file of this format is followed up to {MAX_WHOLE:,} bytes: send it with `cairn ingest` (POST /v1/sessions).",
@@ -138,7 +133,7 @@ class TranscriptFollower:
         self,
         connection: AsyncConnection,
         requester: Requester,
-        following: _Following,
+        following: Following,
         piece: GivenPiece,
         runs: Sequence[tuple[SessionHeader | None, Sequence[Storable]]],
         since: datetime,
@@ -172,6 +167,8 @@ class TranscriptFollower:
         self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
     ) -> UUID | None:
         """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
+        if header.directory is None and header.repository is None:
+            header = replace(header, directory=piece.directory)
         header = replace(header, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
             if header.formerly:
@@ -192,16 +189,12 @@ class TranscriptFollower:
                 return None
         return session_id
 
-    async def _reached(self, connection: AsyncConnection, requester: Requester, following: _Following, piece: GivenPiece) -> datetime:
+    async def _reached(self, connection: AsyncConnection, requester: Requester, following: Following, piece: GivenPiece) -> datetime:
         """Write how far the file is read; return when it was first seen."""
         values = {"offset": following.transcript.offset, "tail": following.transcript.tail, "ended": piece.end}
         row = upsert(FollowedRow).values(owner_id=_owner(requester), source=piece.source, team_id=requester.team_id, **values)
         again = row.on_conflict_do_update(index_elements=["owner_id", "source"], set_={**values, "updated_at": func.clock_timestamp()})
         return (await connection.execute(again.returning(FollowedRow.created_at))).scalar_one()
-
-    def _forget(self, key: tuple[UUID, str], following: _Following) -> None:
-        if self._readers.get(key) is following:
-            self._readers.pop(key, None)
 
 
 def _owner(requester: Requester) -> UUID:

@@ -45,7 +45,7 @@ class LinesServer:
         elif self.forgetful:
             self.readers.pop(source, None)
         if source not in self.readers:
-            return {"offset": 0, "events": 0}
+            return {"offset": 0, "events": 0, "resumed": None}
         read = self.readers[source]
         if len(read) != offset:
             return {"offset": len(read), "events": 0}

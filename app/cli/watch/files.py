@@ -40,6 +40,7 @@ class FollowedFile:
     `left`: the size at which it is no more than history, which the user doesn't want sent; -1: none.
     `ahead`: the folders named where a piece may be a part of its record; `looked_at`: how far, or at what size and time of the file.
     `furthest`: how far it was ever read; `failures`: how often it was set aside since; `not_before`: until when it is.
+    `told_resumed`: whether the server reads it on where it ended, once it said so; until then the format's and the name's guess.
     """
 
     path: str
@@ -60,9 +61,12 @@ class FollowedFile:
     directories: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
     looked_at: tuple[int, int] = (0, 0)
+    told_resumed: bool | None = None
 
     @property
     def resumed(self) -> bool:
+        if self.told_resumed is not None:
+            return self.told_resumed
         return self.format in RESUMED or (self.format == "auto" and self.path.lower().endswith((".jsonl", ".ndjson")))
 
     def look(self, found: os.stat_result, moment: float) -> bool:

@@ -63,8 +63,11 @@ class LinesClient:
             "modified_at": datetime.fromtimestamp(piece.modified_at, UTC).isoformat(),
             "project": project,
             "repository": repository,
+            "directory": file.directories[0] if file.directories else None,
         }
         answer = self._ask("POST", {key: value for key, value in given.items() if value is not None}, piece.data)
+        if isinstance(told := answer.get("resumed"), bool):
+            file.told_resumed = told
         return int(answer["offset"]), int(answer["events"])
 
     def _ask(self, method: str, query: Mapping[str, str], body: bytes | None = None) -> Any:

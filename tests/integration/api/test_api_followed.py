@@ -44,9 +44,9 @@ def frames(text: str) -> list[tuple[str, str, Any]]:
 async def test_lines_become_a_session_that_is_listed_searched_and_not_read_twice(api: Api) -> None:
     name = uuid4().hex
     first, second = claude(name, 1, f"Why does svc{name} drop keepalives?"), claude(name, 2, "Because of the proxy.", role="assistant")
-    assert await send(api, name, first) == {"offset": len(first), "events": 1}
-    assert await send(api, name, second, len(first)) == {"offset": len(first + second), "events": 1}
-    assert await send(api, name, second, 3) == {"offset": len(first + second), "events": 0}
+    assert await send(api, name, first) == {"offset": len(first), "events": 1, "resumed": True}
+    assert await send(api, name, second, len(first)) == {"offset": len(first + second), "events": 1, "resumed": True}
+    assert await send(api, name, second, 3) == {"offset": len(first + second), "events": 0, "resumed": True}
     listed = await api.ask("GET", LINES, params={"after": name[:-1]})
     assert [(each["offset"], each["ended"]) for each in listed.json["files"] if each["source"] == name] == [(len(first + second), False)]
     session = await session_of(api, name)

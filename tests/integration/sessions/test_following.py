@@ -74,7 +74,7 @@ async def test_a_piece_that_does_not_follow_is_not_read_and_says_where_to_go_on(
     follow, who = follower(desk), admin(desk)
     assert await follow.take(who, piece(b"x", 7)) == PieceTaken(0)
     await follow.take(who, piece(CLAUDE[:100]))
-    assert await follow.take(who, piece(CLAUDE[200:], 200)) == PieceTaken(100)
+    assert await follow.take(who, piece(CLAUDE[200:], 200)) == PieceTaken(100, 0, True)
     assert (await follow.take(who, piece(CLAUDE[100:], 100))).offset == len(CLAUDE)
 
 
@@ -170,3 +170,19 @@ async def test_pieces_restarts_lost_replies_and_uploads_leave_the_journal_of_one
     found = await journalled(desk, name, provider=kind)
     assert found is not None
     assert found.events == await uploaded(desk, kind, file)
+
+
+async def test_a_files_folder_places_the_sessions_that_tell_none(desk: Desk) -> None:
+    follow, who = follower(desk), admin(desk)
+    for number, (kind, given_text, place) in enumerate((("specstory", SPECSTORY, "/srv/bakery"), ("claude-code", CLAUDE, "/home/a/shop"))):
+        given = GivenPiece(f"f{number}", "s", given_text, 0, end=True, format=kind, directory="/srv/bakery")  # type: ignore[arg-type]
+        assert (await follow.take(who, given)).resumed is (kind == "claude-code")
+        found = await journalled(desk, "11111111-2222-3333-4444-555555555555" if number == 0 else "s1", provider=await provider(desk))
+        assert found is not None
+        assert (await desk.journal.get(desk.team_id, found.id)).directory == place
+
+
+async def provider(desk: Desk) -> str:
+    """The agent of the session that was opened last."""
+    async with desk.database.begin() as connection:
+        return str(await connection.scalar(text("select provider from sessions order by created_at desc limit 1")))
