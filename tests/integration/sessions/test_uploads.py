@@ -61,7 +61,11 @@ async def test_a_compressed_upload_is_kept_as_what_it_unpacks_to(desk: Desk, pac
     assert b"".join([chunk async for chunk in desk.uploads.chunks(upload)]) == LINE * 30_000
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(LINE * 100_000), gzip.compress(LINE)[:-8], gzip.compress(b"\x00\x01\x02" * 500)])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(LINE * 100_000), gzip.compress(LINE)[:-8], gzip.compress(b"\x00\x01\x02" * 500)],
+    ids=["too much", "cut", "no text"],  # else by their bytes, which hold the time
+)
 async def test_of_a_compressed_upload_that_is_refused_nothing_stays(desk: Desk, packed: bytes) -> None:
     with pytest.raises((TooLarge, InvalidInput)):
         await receive(desk, sent(packed), limit=CHUNK_BYTES + 1)
