@@ -36,7 +36,7 @@ class LinesServer:
         """Forget the readers, as a new process has none."""
         self.readers.clear()
 
-    def take(self, query: dict[str, str], data: bytes) -> dict[str, int]:
+    def take(self, query: dict[str, str], data: bytes) -> dict[str, int | None]:
         source, offset = query["source"], int(query["offset"])
         self.asked.append(query)
         self.received += len(data)
