@@ -67,5 +67,5 @@ def test_ingest_leaves_what_was_found_and_sends_what_was_named(tmp_path: Path, m
 def test_the_bridge_asks_nothing_for_such_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_PRIVATE", "1")
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search", "arguments": {}}}
-    answer = McpBridge(WorkPlace(tmp_path, "x"), ClientSettings(url="http://127.0.0.1:9")).answer(json.dumps(asked).encode())
+    answer = McpBridge(lambda: (WorkPlace(tmp_path, "x"), ClientSettings(url="http://127.0.0.1:9"))).answer(json.dumps(asked).encode())
     assert "CAIRN_PRIVATE" in json.dumps(answer)
