@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from app.cli.machine import user_folders
+from app.cli.agent_folders import AIDER, SPECSTORY, bases
+from app.cli.discover import NO_TRANSCRIPT, SKIPPED_FOLDERS
 
-SKIPPED = frozenset({".git", "node_modules", ".venv", "__pycache__"})
 LIKELY = (".jsonl", ".ndjson", ".json", ".md")
-NO_TRANSCRIPT = re.compile(r"(readme|license|licence|changelog|contributing|copying)\b", re.IGNORECASE)
-AIDER = ".aider.chat.history.md"
 HEAD_BYTES = 64 * 1024
 CHUNK_BYTES, OVERLAP_BYTES = 256 * 1024, 16 * 1024
 """Bytes that are searched at a time, and those searched again with the next: a folder's name is shorter."""
@@ -47,13 +44,14 @@ class WatchedPlace:
 
 def known_places(home: Path, work: Path) -> list[WatchedPlace]:
     """Return the places of the agents that keep transcripts as files, where they exist."""
-    editor = Path(user_folders(sys.platform, str(home), os.environ).config).parent / "Code" / "User" / "workspaceStorage"
+    where = bases(home=home, work=work)
+    editor = where["config"] / "Code" / "User" / "workspaceStorage"
     found = [
-        WatchedPlace("Claude Code", home / ".claude" / "projects", "claude-code"),
-        WatchedPlace("Codex", home / ".codex" / "sessions", "codex"),
+        WatchedPlace("Claude Code", where["claude"] / "projects", "claude-code"),
+        WatchedPlace("Codex", where["codex"] / "sessions", "codex"),
         WatchedPlace("Cursor", home / ".cursor" / "projects", within="agent-transcripts"),
         WatchedPlace("GitHub Copilot", editor, within="chatSessions"),
-        WatchedPlace("SpecStory", work / ".specstory" / "history", "specstory"),
+        WatchedPlace("SpecStory", work.joinpath(*SPECSTORY), "specstory"),
         WatchedPlace("aider", work, "aider", only=AIDER),
     ]
     return [place for place in found if (place.folder / (place.only or "")).exists()]
@@ -66,7 +64,7 @@ def files_in(place: WatchedPlace) -> Iterator[os.DirEntry[str]]:
         with suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in SKIPPED and place.only is None:
+                    if entry.name not in SKIPPED_FOLDERS and place.only is None:
                         folders.append(entry.path)
                 elif place.takes(entry.path) and entry.is_file(follow_symlinks=False):
                     yield entry
@@ -110,7 +108,7 @@ def directory_of(path: Path) -> str | None:
     parts = path.parts
     if path.name == AIDER:
         return str(path.parent)
-    if parts[-3:-1] == (".specstory", "history"):
+    if parts[-3:-1] == SPECSTORY:
         return str(path.parents[2])
     with suppress(OSError), path.open("rb") as file:
         if found := directories_in(file.read(HEAD_BYTES)):
