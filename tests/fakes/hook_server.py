@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.fakes.quiet_http import QuietHandler, listening
 
 
 @dataclass
@@ -28,32 +28,13 @@ class HookServer:
 
 @contextmanager
 def hook_server() -> Iterator[HookServer]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             made.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             time.sleep(made.pause)
-            self.send_response(made.status)
-            self.send_header("content-length", str(len(made.answer)))
-            self.end_headers()
-            self.wfile.write(made.answer)
+            self.reply(made.status, made.answer)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that left
-
-    server = Server(("127.0.0.1", 0), Handler)
-    made = HookServer(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    made = HookServer("")
+    with listening(Handler) as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from app.sessions.formats.growing import tail_of
+from tests.fakes.quiet_http import QuietHandler, listening
 
 
 @dataclass
@@ -59,7 +59,7 @@ class LinesServer:
 
 @contextmanager
 def lines_server() -> Iterator[LinesServer]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -77,29 +77,9 @@ def lines_server() -> Iterator[LinesServer]:
                 if made.away > 0:
                     made.away, status = made.away - 1, 503
                 found = work(query, data) if status == 202 else {"error": {"message": "No."}}
-            answer = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that left
+            self.reply(status, json.dumps(found).encode())
 
     lock = threading.Lock()
-    server = Server(("127.0.0.1", 0), Handler)
-    made = LinesServer(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    made = LinesServer("")
+    with listening(Handler) as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

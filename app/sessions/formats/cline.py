@@ -14,10 +14,11 @@ from datetime import datetime
 from itertools import chain
 
 from app.sessions.event import Event, SessionHeader
-from app.sessions.formats.documents import DocumentReader, beginning, items
+from app.sessions.formats.documents import DocumentReader, items
 from app.sessions.formats.generic import PROVIDER as GENERIC
 from app.sessions.formats.generic import is_distinct
 from app.sessions.formats.lines import decoded, each_of
+from app.sessions.formats.openings import beginning
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import Pending, PendingToolCall, exit_code_of, files_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, string, text_of, time_of

@@ -7,20 +7,9 @@ from collections.abc import Iterator
 import ijson
 
 from app.nesting import too_deep
-from app.sessions.formats.lines import SNIFF_BYTES
 from app.sessions.formats.tally import ParseTally
 
 Record = dict[str, object]
-
-
-def beginning(chunks: Iterator[bytes]) -> bytes:
-    """Return the first bytes, enough to tell a document from lines however the chunks are cut."""
-    held = b""
-    for chunk in chunks:
-        held += chunk
-        if len(held) >= SNIFF_BYTES:
-            break
-    return held
 
 
 def items(source: DocumentReader, prefix: str, tally: ParseTally) -> Iterator[tuple[str, Record]]:

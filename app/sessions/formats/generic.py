@@ -14,8 +14,9 @@ from itertools import chain
 from typing import Any
 
 from app.sessions.event import Event, Outcome, ReplyUsage, Role, SessionHeader, ToolUse
-from app.sessions.formats.documents import DocumentReader, beginning, items
+from app.sessions.formats.documents import DocumentReader, items
 from app.sessions.formats.lines import Line, decoded, decoded_lines, each_of, encoding_of, json_lines, loads
+from app.sessions.formats.openings import beginning
 from app.sessions.formats.tally import ParseTally
 from app.sessions.formats.tools import exit_code_of, files_of, outcome_of, tool_input
 from app.sessions.formats.values import Occurrences, content_id, mapping, nanousd, string, text_of, time_of, whole

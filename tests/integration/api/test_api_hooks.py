@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from tests.integration.api.conftest import Api, Reply, lesson
+from tests.integration.api.conftest import PATIENCE_SECONDS, Api, Reply, lesson
 
 MARKER = "<cairn-knowledge ids="
 TAUGHT: dict[str, str] = {}
@@ -57,7 +57,7 @@ async def known(api: Api) -> str:
         topic = name()
         sent = await api.ask("POST", f"/v1/sessions?project={topic}", data=lesson(topic))
         assert sent.status == 202, sent.text
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (job := (await api.ask("GET", f"/v1/jobs/{sent.json['job_id']}")).json)["state"] not in {"done", "failed"}:
                 await asyncio.sleep(0.1)
         assert job["state"] == "done", job
@@ -173,7 +173,7 @@ async def test_people_judge_by_the_ids_that_were_given(api: Api) -> None:
     }
     recorded = (await api.ask("POST", "/v1/knowledge", json=body)).json["id"]
     asked = f"When is the staging database of {topic} restored from production?"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while recorded not in (
             text := given(await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=asked, x_cairn_project=topic))
         ):

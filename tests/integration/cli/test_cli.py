@@ -43,7 +43,7 @@ def cairn(folder: Path, *words: str, env: Mapping[str, str] | None = None, cwd: 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr

@@ -63,7 +63,7 @@ def cairn(folder: Path, *arguments: str, program: str = WITHOUT, **env: str) -> 
     absent = ",".join(sorted({IMPORTED.get(each, each) for each in SERVER} - BROUGHT))
     command = [sys.executable, "-c", program, absent, *arguments]
     environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "PYTHONPATH": str(SITE), "COLUMNS": "300"} | env
-    return subprocess.run(command, cwd=folder, env=environment, input="", capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, env=environment, input="", capture_output=True, text=True, check=False, timeout=240)
 
 
 @pytest.mark.parametrize("command", [["serve"], ["worker"], ["demo"], ["db", "current"]])

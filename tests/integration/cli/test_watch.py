@@ -29,7 +29,7 @@ from app.cli.watch.watcher import Watcher
 from app.errors import Conflict
 from tests.fakes.lines_server import LinesServer, lines_server
 
-SECONDS = 30.0
+SECONDS = 180.0
 
 
 @pytest.fixture

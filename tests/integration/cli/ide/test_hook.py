@@ -41,7 +41,7 @@ class Machine:
         """Run a hook in the repository; return what it answered. It ended with status 0, and said nothing else."""
         given = payload if isinstance(payload, bytes) else json.dumps({"cwd": str(self.work), **payload}).encode()  # type: ignore[dict-item]
         command = [sys.executable, "-m", "app.cli", "hook", *(arguments or ("user-prompt-submit",))]
-        done = subprocess.run(command, input=given, capture_output=True, cwd=self.work, env=self.env | env, check=False, timeout=60)
+        done = subprocess.run(command, input=given, capture_output=True, cwd=self.work, env=self.env | env, check=False, timeout=240)
         assert (done.returncode, done.stderr) == (0, b"")
         return json.loads(done.stdout)
 
@@ -217,7 +217,7 @@ def test_a_user_without_a_home_is_answered_all_the_same(machine: Machine, server
     )
     command = [sys.executable, "-c", program, *arguments]
     env = {name: value for name, value in machine.env.items() if name != "HOME"}
-    done = subprocess.run(command, input=given, capture_output=True, env=env, cwd=machine.work, check=False, timeout=60)
+    done = subprocess.run(command, input=given, capture_output=True, env=env, cwd=machine.work, check=False, timeout=240)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"{}\n", b"")
     assert server.asked == []
 
