@@ -47,7 +47,7 @@ class Commands(TyperGroup):
             if not is_light():
                 raise
             words = f"this installation is a client alone, and this command runs a server ({error.name} is not installed)"
-            typer.echo(f"cairn: {words}. Install the server: pip install 'cairn[server]'", err=True)
+            typer.echo(f"cairn: {words}. Install the server too, in a copy of Cairn's repository: pip install '.[server]'", err=True)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

@@ -31,7 +31,7 @@ async def open_client(settings: Settings | None = None, *, team: str | None = No
         if named is None:
             raise Unreachable(
                 "No server is known, and this installation is a client alone. Set CAIRN_URL and CAIRN_KEY to your team's server, or"
-                " install one here: pip install 'cairn[server]'."
+                " install one here, in a copy of Cairn's repository: pip install '.[server]'."
             )
     if named is None:
         from app.cli.local_server import open_local

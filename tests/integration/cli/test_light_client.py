@@ -70,7 +70,7 @@ def cairn(folder: Path, *arguments: str, program: str = WITHOUT, **env: str) -> 
 def test_a_command_of_the_server_says_what_to_install(tmp_path: Path, command: list[str]) -> None:
     done = cairn(tmp_path, *command)
     assert done.returncode == 1, done.stderr
-    assert "pip install 'cairn[server]'" in done.stderr
+    assert "pip install '.[server]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
