@@ -7,6 +7,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from tests.integration.api.conftest import PATIENCE_SECONDS, Api
@@ -56,12 +57,10 @@ async def test_lines_become_a_session_that_is_listed_searched_and_not_read_twice
         "shop",
         f"{name}.jsonl",
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (
-            found := await api.ask("POST", "/v1/knowledge/query", json={"query": f"svc{name} keepalives", "kinds": ["passage"]})
-        ).json["results"]:
+    asked = {"query": f"svc{name} keepalives", "kinds": ["passage"]}
+    async with asyncio.timeout(PATIENCE_SECONDS):  # until it is found: other tests' sessions are found before
+        while f"svc{name}" not in (await api.ask("POST", "/v1/knowledge/query", json=asked)).text:
             await asyncio.sleep(0.1)
-    assert f"svc{name}" in found.text
 
 
 async def test_what_is_no_transcript_or_no_offset_is_refused(api: Api) -> None:
@@ -89,17 +88,23 @@ async def test_a_stream_tells_events_resumes_after_the_last_and_ends_when_asked(
     assert (await api.ask("GET", path, headers={"last-event-id": "nonsense"})).status == 422
 
 
+async def told(reply: aiohttp.ClientResponse, words: bytes) -> None:
+    """Read on until the stream says these words. Fails if it ends before."""
+    async for line in reply.content:
+        if words in line:
+            return
+    pytest.fail(f"The stream ended without {words!r}.")
+
+
 async def test_an_open_stream_tells_what_comes(api: Api) -> None:
     name = uuid4().hex
     first = claude(name, 1, "One.")
     await send(api, name, first)
     url = f"{api.url}/v1/sessions/{(await session_of(api, name))['id']}/stream"
     async with api.http.get(url, headers={"authorization": f"Bearer {api.key}"}) as reply, asyncio.timeout(PATIENCE_SECONDS):
-        while b"One." not in await reply.content.readline():
-            pass
+        await told(reply, b"One.")
         await send(api, name, claude(name, 2, "Two."), len(first))
-        while b"Two." not in await reply.content.readline():
-            pass
+        await told(reply, b"Two.")
 
 
 async def test_ones_own_sessions_are_listed_alone(api: Api) -> None:
