@@ -93,16 +93,22 @@ def _root(path: str) -> str:
     """Return the repository's own folder, where the path is within a worktree of it, in the layouts that agents and people use."""
     if (found := _TOOLS_WORKTREE.fullmatch(path)) is not None and _is_home(found["before"]):
         first, second = found["first"], found["second"]
-        name = second if second is not None and (found["tool"] == "codex" or _GENERATED.fullmatch(first)) else first
-        return f"{found['before']}/{name}"
+        return f"{found['before']}/{_named(first, second, generated=found['tool'] == 'codex')}"
     if (found := _SIBLING.fullmatch(path)) is not None:
         return found["root"]
     if (found := _INNER.fullmatch(path)) is not None:
         first, _, rest = (found["rest"] or "").partition("/")
         if not _is_home(found["root"]):
             return found["root"]
-        return f"{found['root']}/{rest.partition('/')[0] if rest and _GENERATED.fullmatch(first) else first}"
+        return f"{found['root']}/{_named(first, rest.partition('/')[0] or None)}"
     return path
+
+
+def _named(first: str, second: str | None, *, generated: bool = False) -> str:
+    """Return the repository's folder in a place of all worktrees. Below a generated id its own stands, and who owns it isn't told: the id
+    tells it from another of its name.
+    """
+    return f"{first}/{second}" if second is not None and (generated or _GENERATED.fullmatch(first)) else first
 
 
 def _is_home(path: str) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
-from app.accounts.names import MAX_CHARS, check_project_name
+from app.accounts.names import MAX_CHARS, canonical, check_project_name
 from app.accounts.tables import ProjectRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.storage.tables import AnyRow
@@ -25,7 +26,7 @@ async def project_for(connection: AsyncConnection, team_id: UUID, identity: Proj
     same = select(_STANDING).where(ProjectRow.team_id == team_id, ProjectRow.identity == identity.key)
     if (found := await connection.scalar(same)) is not None:
         return found
-    await _hold(connection, team_id)
+    await hold_projects(connection, team_id)
     if (found := await connection.scalar(same)) is not None:
         return found
     alike = await _alike(connection, team_id, identity)
@@ -36,6 +37,16 @@ async def project_for(connection: AsyncConnection, team_id: UUID, identity: Proj
         known = {"identity": identity.key, "base": identity.name, "owner": identity.owner}
         await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(known))
     return row.standing  # type: ignore[no-any-return]
+
+
+async def project_called(connection: AsyncConnection, team_id: UUID, name: str) -> UUID:
+    """Return the id of the project of this name; made if it is new, in the caller's transaction."""
+    wanted = select(_STANDING).where(ProjectRow.team_id == team_id, ProjectRow.name == name)
+    if (found := await connection.scalar(wanted)) is not None:
+        return found
+    row = upsert(ProjectRow).values(team_id=team_id, name=name).on_conflict_do_nothing(index_elements=["team_id", "name"])
+    await connection.execute(row)
+    return (await connection.execute(wanted)).scalar_one()
 
 
 async def find_project(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID | None:
@@ -60,14 +71,25 @@ def _same_project(alike: Sequence[AnyRow], identity: ProjectIdentity) -> AnyRow 
 
 
 async def rename(connection: AsyncConnection, team_id: UUID, project_id: UUID, name: str) -> None:
-    """Show a project under another name. InvalidInput for one that can't be used, Conflict for one that is taken, NotFound."""
+    """Show a project under another name. InvalidInput for one that can't be used, Conflict for one that is taken, NotFound.
+
+    The old name is kept beside: calls that were logged under it are hidden from those whom the project is closed to.
+    """
+    name = canonical(name)
     check_project_name(name, param="name")
-    await _hold(connection, team_id)
-    await _standing(connection, team_id, project_id)
+    await hold_projects(connection, team_id)
+    await check_current(connection, team_id, project_id)
     taken = select(ProjectRow.id).where(ProjectRow.team_id == team_id, ProjectRow.name == name, ProjectRow.id != project_id)
     if await connection.scalar(taken) is not None:
         raise Conflict(f"A project {name!r} exists already. Choose another name, or merge the two.", param="name")
-    await connection.execute(update(ProjectRow).where(ProjectRow.id == project_id).values(name=name))
+    await _set_name(connection, project_id, name)
+
+
+async def _set_name(connection: AsyncConnection, project_id: UUID, name: str) -> None:
+    """Change a project's name, and note the one it had."""
+    renamed = update(ProjectRow).where(ProjectRow.id == project_id, ProjectRow.name != name)
+    former = func.array_append(func.array_remove(ProjectRow.former_names, ProjectRow.name), ProjectRow.name)
+    await connection.execute(renamed.values(name=name, former_names=former))
 
 
 async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
@@ -77,22 +99,27 @@ async def merge(connection: AsyncConnection, team_id: UUID, project_id: UUID, in
     """
     if project_id == into:
         raise InvalidInput("A project can't be merged into itself: name another one.", param="into")
-    await _hold(connection, team_id)
+    await hold_projects(connection, team_id)
     for each in (project_id, into):
-        await _standing(connection, team_id, each)
+        await check_current(connection, team_id, each)
     gone = or_(ProjectRow.id == project_id, ProjectRow.merged_into == project_id)
     await connection.execute(update(ProjectRow).where(gone).values(merged_into=into))
 
 
-async def _hold(connection: AsyncConnection, team_id: UUID) -> None:
+async def hold_projects(connection: AsyncConnection, team_id: UUID) -> None:
     """Lock the team's projects: two sessions of a new project, or two projects of one name, come one at a time."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"projects {team_id}", 0))))
 
 
-async def _standing(connection: AsyncConnection, team_id: UUID, project_id: UUID) -> None:
+async def check_current(connection: AsyncConnection, team_id: UUID, project_id: UUID) -> None:
     ours = select(ProjectRow.id).where(ProjectRow.team_id == team_id, ProjectRow.id == project_id, ProjectRow.merged_into.is_(None))
     if await connection.scalar(ours) is None:
-        raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
+        raise no_project(project_id)
+
+
+def no_project(project_id: UUID) -> NotFound:
+    """Return the error for a project that isn't there for who asks."""
+    return NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
 
 
 async def _alike(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> Sequence[AnyRow]:
@@ -108,7 +135,7 @@ async def _make(connection: AsyncConnection, team_id: UUID, identity: ProjectIde
     for row in alike:
         if row.owner and row.name == row.base:
             name = await _free(connection, team_id, [f"{row.owner}/{row.base}"])
-            await connection.execute(update(ProjectRow).where(ProjectRow.id == row.id).values(name=name))
+            await _set_name(connection, row.id, name)
     wanted = [f"{identity.owner}/{identity.name}"] if identity.owner else []
     name = await _free(connection, team_id, wanted if alike and wanted else [identity.name, *wanted])
     values = {"team_id": team_id, "name": name, "identity": identity.key, "base": identity.name, "owner": identity.owner}

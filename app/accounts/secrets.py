@@ -19,9 +19,13 @@ DATABASE_MARKER = "postgres/PG_VERSION"
 """There once the embedded database has been made, which is later than the secret key."""
 _RECIPE = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _RESTORE = {
-    ADMIN_FILE: "Restore it from a backup; or move it away and start again: then a new admin key is made, and the old one opens nothing.",
-    SECRET_FILE: "Restore it from a backup: API keys are checked with it. Without one, put a new one there "
-    f"({_RECIPE} > {{file}}): then every developer needs a new API key (`cairn keys create`).",
+    ADMIN_FILE: (
+        "Restore it from a backup; or move it away and start again: then a new admin key is created, and the old one no longer works."
+    ),
+    SECRET_FILE: (
+        f"Restore it from a backup: API keys are verified with it. Without a backup, create a new one ({_RECIPE} > {{file}}): then "
+        "every developer needs a new API key (`cairn keys create`)."
+    ),
 }
 """Both are the truth: never made anew by themselves where they were made before."""
 
@@ -60,10 +64,10 @@ def _load(settings: Settings, given: SecretStr | None, file: Path, variable: str
         cure = _RESTORE[file.name].format(file=file)
     if key is None:
         raise ConfigurationError(
-            f"{variable} must be set beside CAIRN_DATABASE__URL, to the same value on every server. Make one: {_RECIPE}"
+            f"If CAIRN_DATABASE__URL is set, {variable} must be set too, to the same value on every server. Create one: {_RECIPE}"
         )
     if len(key) < MIN_CHARS or not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(f"{source} must be at least {MIN_CHARS} ASCII characters without a space. {cure}")
+        raise ConfigurationError(f"{source} must be at least {MIN_CHARS} ASCII characters long, without spaces. {cure}")
     return key, fresh
 
 
@@ -81,7 +85,7 @@ def _kept(file: Path) -> tuple[str, bool]:
         return file.read_text(encoding="utf-8", errors="replace").strip(), made
     except OSError as error:
         raise ConfigurationError(
-            f"{file} can't be read or written: {error.strerror}. It must be a file of the user who runs Cairn. "
+            f"{file} can't be read or written: {error.strerror}. The user who runs Cairn must own this file. "
             f"{_RESTORE[file.name].format(file=file)}"
         ) from error
 

@@ -1,4 +1,4 @@
-"""Sign-ins: what a browser shows instead of a key. Each is asked again with every page: a key revoked anywhere ends it at once.
+"""Sign-ins: what a browser shows instead of a key. Each is checked again with every page: a key that is revoked ends it at once.
 
 Knows no cookie: what it gives out is an id, which opens nothing by itself. Who signs it is the dashboard.
 """
@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import hmac
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.accounts.accounts import DEFAULT_TEAM, Accounts
+from app.accounts.accounts import DEFAULT_TEAM, Accounts, check_unexpired, disabled
+from app.accounts.key_lookups import models_of
 from app.accounts.keys import digest, public_id_of
+from app.accounts.membership import closed_to_developer
+from app.accounts.openid_accounts import OpenIdAccounts
 from app.accounts.requester import Requester
-from app.accounts.tables import ApiKeyRow, DeveloperRow, SignInRow, TeamRow
+from app.accounts.tables import ApiKeyRow, DeveloperRow, OpenIdAccountRow, SignInRow, TeamRow
 from app.errors import NotAuthenticated, NotPermitted
+from app.openid.claims import ExternalIdentity
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 
 OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign in again."
 
@@ -25,67 +32,96 @@ OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign
 class SignIns:
     """Begins, checks and ends sign-ins."""
 
-    def __init__(self, database: Database, accounts: Accounts, *, admin_key: str, secret_key: str) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, *, admin_key: str, secret_key: str, openid: OpenIdAccounts | None = None
+    ) -> None:
         self._database = database
         self._accounts = accounts
         self._admin = digest(secret_key, admin_key)
+        self._openid = openid or OpenIdAccounts(database, accounts.developers)
 
     async def begin(self, key: str, *, hours: float) -> UUID:
-        """Begin a sign-in with this key. NotAuthenticated for an unknown or revoked one."""
+        """Begin a sign-in with this key. NotAuthenticated as for `Accounts.authenticate`."""
         requester = await self._accounts.authenticate(key)
-        now = clock.now()
         async with self._database.begin() as connection:
             key_id = None
-            if not requester.is_admin:
+            if requester.key_id is not None:
                 live = (ApiKeyRow.lookup == public_id_of(key)) & ApiKeyRow.revoked_at.is_(None)
                 key_id = await connection.scalar(select(ApiKeyRow.id).where(live))
                 if key_id is None:
                     raise NotAuthenticated(OVER)
-            sign_in = uuid4()
-            values = {
-                "id": sign_in,
-                "key_id": key_id,
-                "admin_digest": self._admin if requester.is_admin else None,
-                "ends_at": now + timedelta(hours=hours),
-            }
-            await connection.execute(insert(SignInRow).values(values))
-            await connection.execute(delete(SignInRow).where(SignInRow.ends_at <= now))
+            admin_digest = self._admin if requester.key_id is None else None
+            return await _insert(connection, hours=hours, key_id=key_id, admin_digest=admin_digest)
+
+    async def begin_with(self, identity: ExternalIdentity, *, hours: float) -> UUID:
+        """Begin a sign-in of somebody whom the provider has identified. NotAuthenticated as for `OpenIdAccounts.recognize`."""
+        async with self._database.begin() as connection:
+            recognized = await self._openid.recognize(connection, identity)
+            sign_in = await _insert(connection, hours=hours, openid_account_id=recognized.account_id)
+        if recognized.role_changed:
+            self._accounts.developers.role_changed(recognized.developer_id)
         return sign_in
 
     async def who(self, sign_in: UUID, *, team: str | None = None) -> Requester:
-        """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: a developer asks for another `team` than their own."""
-        query = (
-            select(
-                SignInRow.key_id,
-                SignInRow.admin_digest,
-                ApiKeyRow.revoked_at,
-                TeamRow.id,
-                TeamRow.name,
-                DeveloperRow.id,
-                DeveloperRow.name,
-                DeveloperRow.role,
-            )
-            .outerjoin(ApiKeyRow, ApiKeyRow.id == SignInRow.key_id)
-            .outerjoin(DeveloperRow, DeveloperRow.id == ApiKeyRow.developer_id)
-            .outerjoin(TeamRow, TeamRow.id == DeveloperRow.team_id)
-            .where(SignInRow.id == sign_in, SignInRow.ends_at > clock.now())
-        )
+        """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: no admin asks for another `team` than their own."""
+        query = _WHO.where(SignInRow.id == sign_in, SignInRow.ends_at > clock.now())
         async with self._database.begin() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row: AnyRow | None = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotAuthenticated(OVER)
-        key_id, admin_digest, revoked_at, team_id, its_team, developer_id, developer, role = row
-        if key_id is None:
+        key_id, issuer, admin_digest, revoked_at, expires_at, disabled_at, *about = row
+        team_id, its_team, developer_id, developer, role, closed, models = about
+        if key_id is None and issuer is None:
             if admin_digest is None or not hmac.compare_digest(admin_digest, self._admin):
                 raise NotAuthenticated(OVER)
             return await self._accounts.acting_for(team or DEFAULT_TEAM)
-        if revoked_at is not None or developer_id is None:
+        if revoked_at is not None or developer_id is None or issuer not in {None, self._openid.issuer}:
             raise NotAuthenticated(OVER)
-        if team not in {None, its_team}:
-            raise NotPermitted("Only an admin can look at another team.")
-        return Requester(team_id, its_team, developer_id, developer, key_id, role)
+        check_unexpired(expires_at)
+        if disabled_at is not None:
+            raise disabled(developer)
+        if key_id is not None:
+            self._accounts.keys.record_use(key_id)
+        allowed = models_of(models)
+        requester = Requester(team_id, its_team, developer_id, developer, key_id, role, closed=frozenset(closed), models=allowed)
+        if team in {None, its_team}:
+            return requester
+        if not requester.is_admin:
+            raise NotPermitted("Only an admin can see another team.")
+        return await self._accounts.in_team(requester, team)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""
         async with self._database.begin() as connection:
             await connection.execute(delete(SignInRow).where(SignInRow.id == sign_in))
+
+
+async def _insert(connection: AsyncConnection, *, hours: float, **begun_with: UUID | bytes | None) -> UUID:
+    """Store a sign-in, and delete those that are over."""
+    now, sign_in = clock.now(), uuid4()
+    await connection.execute(insert(SignInRow).values(id=sign_in, ends_at=now + timedelta(hours=hours), **begun_with))
+    await connection.execute(delete(SignInRow).where(SignInRow.ends_at <= now))
+    return sign_in
+
+
+_WHO: Select[*tuple[Any, ...]] = (  # outer joins: any column may be null
+    select(
+        SignInRow.key_id,
+        OpenIdAccountRow.issuer,
+        SignInRow.admin_digest,
+        ApiKeyRow.revoked_at,
+        ApiKeyRow.expires_at,
+        DeveloperRow.disabled_at,
+        TeamRow.id,
+        TeamRow.name,
+        DeveloperRow.id,
+        DeveloperRow.name,
+        DeveloperRow.role,
+        closed_to_developer().label("closed"),
+        ApiKeyRow.models,
+    )
+    .outerjoin(ApiKeyRow, ApiKeyRow.id == SignInRow.key_id)
+    .outerjoin(OpenIdAccountRow, OpenIdAccountRow.id == SignInRow.openid_account_id)
+    .outerjoin(DeveloperRow, DeveloperRow.id == func.coalesce(ApiKeyRow.developer_id, OpenIdAccountRow.developer_id))
+    .outerjoin(TeamRow, TeamRow.id == DeveloperRow.team_id)
+)

@@ -104,10 +104,11 @@ class BudgetFacts:
         return BudgetChanges([_state(row) for row in moved.values()], charges)
 
     async def this_month(self) -> BudgetChanges:
-        """Read every balance of this month, with the changes that a process recorded and did not hand over before it died."""
+        """Read every balance of this month but the keys', with the changes that a process recorded and did not hand over before it died."""
         start = self._calendar.month_of(clock.now()).start
         async with self._database.begin() as connection:
-            rows = (await connection.execute(select(BalanceRow.__table__).where(BalanceRow.period_start == start))).mappings().all()
+            mine = select(BalanceRow.__table__).where(BalanceRow.period_start == start, BalanceRow.subject != "key")
+            rows = (await connection.execute(mine)).mappings().all()
         return BudgetChanges([_state(dict(row)) for row in rows])
 
     async def tokens_today(self, subjects: Sequence[UUID]) -> tuple[date, dict[UUID, int]]:

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, literal, or_, select, union, union_all
 
 from app import clock
 from app.budget.alerting import AlertReader
-from app.budget.forecast import extrapolate
+from app.budget.forecast import extrapolate, too_early
+from app.budget.holds import Subject
 from app.budget.limits import Account
 from app.budget.periods import BudgetPeriod, Calendar
-from app.budget.tables import BalanceRow, HoldRow, MovementRow
-from app.budget.views import Budget, DeveloperSpending, Difference, MovementEntry
+from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
+from app.budget.views import ALL_MOVEMENTS, Budget, MovementEntry, MovementFilter
+from app.clock import in_utc
 from app.storage.database import Database, rows_of
 
 PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DeveloperSpending:
+    """A developer's month so far; the limit includes its top-ups. `ends`: the end of the month."""
+
+    developer_id: UUID
+    limit: int | None
+    spent: int
+    held: int
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A balance that differs from the sum of its rows: (stored, recomputed), in nano-dollars and in tokens."""
+
+    subject: Subject
+    subject_id: UUID
+    period_start: datetime
+    spent: tuple[int, int]
+    held: tuple[int, int]
+    spent_tokens: tuple[int, int]
+    held_tokens: tuple[int, int]
 
 
 class BalanceReader:
@@ -28,11 +56,11 @@ class BalanceReader:
         self._calendar = calendar
         self._read_alerts = read_alerts
 
-    async def read_budgets(self, accounts: Sequence[Account]) -> dict[UUID, Budget | None]:
-        """Read this month's budget of each account; None where its month isn't open yet."""
-        period = self._calendar.month_of(clock.now())
+    async def read_budgets(self, accounts: Sequence[Account], period: BudgetPeriod | None = None) -> dict[UUID, Budget | None]:
+        """Read the budget of each account in a month, by default this one; None where it wasn't opened (yet)."""
+        period = period or self._calendar.month_of(clock.now())
         ids = [account.id for account in accounts]
-        balances = select(BalanceRow.__table__).where(BalanceRow.subject_id.in_(ids), BalanceRow.period_start == period.start)
+        balances = _balances(ids, period)
         async with self._database.begin() as connection:
             rows = {row.subject_id: row for row in await connection.execute(balances)}
             alerts: dict[UUID, list[str]] = {}
@@ -40,7 +68,9 @@ class BalanceReader:
                 alerts.setdefault(alert.subject_id, []).append(alert.rule)
             unreconciled = {row.subject_id: int(row.nanousd) for row in await connection.execute(_unreconciled(ids, period))}
         found: dict[UUID, Budget | None] = dict.fromkeys(ids)
+        now = clock.now()
         for subject_id, row in rows.items():
+            began = self._calendar.beginning_of(row.first_day, period)
             found[subject_id] = Budget(
                 period=period,
                 limit=row.limit_nanousd,
@@ -48,18 +78,23 @@ class BalanceReader:
                 spent=row.spent_nanousd,
                 held=row.held_nanousd,
                 unreconciled=unreconciled.get(subject_id, 0),
-                forecast=extrapolate(row.spent_nanousd, period, clock.now()),
+                forecast=extrapolate(row.spent_nanousd, period, now, began),
                 limit_tokens=row.limit_tokens,
                 spent_tokens=row.spent_tokens,
                 held_tokens=row.held_tokens,
                 alerts=tuple(alerts.get(subject_id, ())),
+                began=began,
+                too_early_to_tell=too_early(began, now),
             )
         return found
 
-    def empty_budget(self, limit: int) -> Budget:
-        """Return a developer's budget for a month that isn't open yet: nothing is spent."""
-        period = self._calendar.month_of(clock.now())
-        return Budget(period, limit, 0, 0, 0, 0, 0, limit_tokens=None, spent_tokens=0, held_tokens=0, alerts=())
+    def empty_budget(self, limit: int | None, period: BudgetPeriod | None = None) -> Budget:
+        """Return a budget for a month that isn't open yet, or never was: nothing is spent."""
+        now = clock.now()
+        period = period or self._calendar.month_of(now)
+        early = too_early(period.start, now)
+        nothing = dict.fromkeys(("added", "spent", "held", "unreconciled", "forecast", "spent_tokens", "held_tokens"), 0)
+        return Budget(period, limit, **nothing, limit_tokens=None, alerts=(), began=period.start, too_early_to_tell=early)
 
     async def read_spending(self) -> list[DeveloperSpending]:
         """Return the balances of all developers with a request this month, the highest spending first."""
@@ -79,21 +114,30 @@ class BalanceReader:
             for row in rows
         ]
 
-    async def read_movements(self, account: Account, *, before: int | None = None, limit: int = 50) -> list[MovementEntry]:
-        """Read a page of movements, the newest first. `before`: the last id of the page before."""
+    async def read_movements(
+        self, account: Account, wanted: MovementFilter = ALL_MOVEMENTS, *, after: int | None = None, limit: int = 50
+    ) -> list[MovementEntry]:
+        """Read a page of movements, the newest first unless `wanted` says otherwise. `after`: the last id of the page before."""
         mine = MovementRow.developer_id == account.id if account.subject == "developer" else MovementRow.team_id == account.id
-        query = select(*_ENTRY).where(mine).order_by(MovementRow.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(MovementRow.id < before)
+        query = select(*_ENTRY).where(mine).limit(limit)
+        query = query.order_by(MovementRow.id if wanted.oldest_first else MovementRow.id.desc())
+        if after is not None:
+            query = query.where(MovementRow.id > after if wanted.oldest_first else MovementRow.id < after)
+        if wanted.kind is not None:
+            query = query.where(MovementRow.kind == wanted.kind)
+        if wanted.since is not None:
+            query = query.where(MovementRow.at >= in_utc(wanted.since, "since"))
+        if wanted.until is not None:
+            query = query.where(MovementRow.at < in_utc(wanted.until, "until"))
         return [MovementEntry(*row) for row in await self._database.read(rows_of(query))]
 
     async def iterate_movements(self, account: Account) -> AsyncGenerator[MovementEntry]:
         """Read all movements page by page: an export never holds them at once."""
-        before: int | None = None
-        while page := await self.read_movements(account, before=before, limit=PAGE):
+        after: int | None = None
+        while page := await self.read_movements(account, after=after, limit=PAGE):
             for entry in page:
                 yield entry
-            before = page[-1].id
+            after = page[-1].id
 
     async def find_unreconciled(self, account: Account, *, among: Sequence[UUID] | None = None, limit: int = 1000) -> list[UUID]:
         """Find holds whose outcome is unknown, the oldest first; `among`: only among these."""
@@ -125,6 +169,13 @@ class BalanceReader:
             )
             for row in rows
         ]
+
+
+def _balances(ids: Sequence[UUID], period: BudgetPeriod) -> Select[*tuple[object, ...]]:
+    """Select the month's balances, each with the first day on which its subject ever spent (one look-up by the primary key)."""
+    first_day = select(func.min(DayRow.day)).where(DayRow.subject_id == BalanceRow.subject_id).scalar_subquery().label("first_day")
+    wanted = (BalanceRow.subject_id.in_(ids), BalanceRow.period_start == period.start)
+    return select(*BalanceRow.__table__.c, first_day).where(*wanted)
 
 
 def _unreconciled_of(account: Account, among: Sequence[UUID] | None) -> list[ColumnElement[bool]]:
@@ -176,7 +227,7 @@ def _recount() -> Select[*tuple[object, ...]]:
 
 
 def _summed(table: type[MovementRow] | type[HoldRow]) -> Subquery:
-    each = []
+    each = [_summed_keys(table)]
     for subject, column in (("developer", table.developer_id), ("team", table.team_id)):
         named = select(literal(subject).label("subject"), column.label("subject_id"), table.period_start, table.nanousd, table.tokens)
         query = named.where(column.is_not(None))
@@ -184,6 +235,17 @@ def _summed(table: type[MovementRow] | type[HoldRow]) -> Subquery:
     both = union_all(*each).subquery()
     of = (both.c.subject, both.c.subject_id, both.c.period_start)
     return select(*of, func.sum(both.c.nanousd).label("nanousd"), func.sum(both.c.tokens).label("tokens")).group_by(*of).subquery()
+
+
+def _summed_keys(table: type[MovementRow] | type[HoldRow]) -> Select[*tuple[Any, ...]]:
+    """Select the rows of keys that are counted: in the months in which they have a balance."""
+    amounts = (table.period_start, table.nanousd, table.tokens)
+    query = select(literal("key").label("subject"), HoldRow.key_id.label("subject_id"), *amounts).select_from(HoldRow)
+    if table is MovementRow:
+        query = query.join(MovementRow, MovementRow.hold_id == HoldRow.id)
+    else:
+        query = query.where(HoldRow.state == "held")
+    return query.join(BalanceRow, and_(BalanceRow.subject_id == HoldRow.key_id, BalanceRow.period_start == table.period_start))
 
 
 _ENTRY = [getattr(MovementRow, each.name) for each in fields(MovementEntry)]

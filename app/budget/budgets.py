@@ -12,15 +12,17 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.accounts.views import DeveloperView
-from app.budget.balances import BalanceReader
+from app.budget.balances import BalanceReader, DeveloperSpending, Difference
 from app.budget.corrections import Corrections
 from app.budget.holds import Unit
 from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
-from app.budget.views import Budget, DeveloperSpending, Difference, MovementEntry, MovementPage, NamedBudget
+from app.budget.periods import BudgetPeriod
+from app.budget.views import ALL_MOVEMENTS, Budget, MovementEntry, MovementFilter, NamedBudget
 from app.errors import InvalidInput, NotFound, NotPermitted
 from app.money import to_usd
 from app.redaction.labels import free_text
+from app.storage.pages import EntryPage, PageWanted
 
 RECONCILE_BATCH = 1000
 
@@ -49,28 +51,38 @@ class Budgets:
         requester.check("read_team_budget")
         return await self._named(developer, team_id=_readable_team(requester))
 
-    async def list_all(self, requester: Requester) -> list[NamedBudget]:
-        """List every developer's budget, by name; for a lead or auditor those of their team. Opens the month of those who have none yet."""
+    async def list_page(self, requester: Requester, wanted: PageWanted) -> EntryPage[NamedBudget]:
+        """List a page of developers' budgets; for a lead or auditor those of their team. Opens no month: see `get_many`."""
         requester.check("read_team_budget")
-        developers = await self._accounts.list_developers(team_id=_readable_team(requester))
+        page = await self._accounts.developers.page_of_all(wanted, team_id=_readable_team(requester))
         await self._ledger.flush()
-        accounts = {each.id: Account("developer", each.id, each.team_id) for each in developers}
-        found = await self._balances.read_budgets(list(accounts.values()))
-        for subject_id in [subject_id for subject_id, budget in found.items() if budget is None]:
-            found[subject_id] = await self._state(accounts[subject_id])
-        return [NamedBudget(each.name, each.team, budget) for each in developers if (budget := found[each.id]) is not None]
+        found = await self.get_many(page.entries)
+        named = [NamedBudget(each.name, each.team, found[each.id]) for each in page.entries]
+        return EntryPage(named, page.next)
 
-    async def get_many(self, developers: Sequence[DeveloperView]) -> dict[UUID, Budget]:
-        """Return the budgets of these developers. Opens no month: an unopened one is shown as it will open."""
-        found = await self._balances.read_budgets([Account("developer", each.id, each.team_id) for each in developers])
-        return {each.id: found[each.id] or self._balances.empty_budget(each.monthly_limit_nanousd) for each in developers}
+    async def get_many(self, developers: Sequence[DeveloperView], period: BudgetPeriod | None = None) -> dict[UUID, Budget]:
+        """Return the budgets of these developers, of this month or an earlier one. Opens no month: this one is shown as it will open.
+
+        A developer who had no budget in an earlier month is shown without a limit.
+        """
+        found = await self._balances.read_budgets([Account("developer", each.id, each.team_id) for each in developers], period)
+        return {
+            each.id: found[each.id] or self._balances.empty_budget(each.monthly_limit_nanousd if period is None else None, period)
+            for each in developers
+        }
 
     async def get_team(self, requester: Requester, team: str) -> Budget:
         """Return a team's own budget, on which all of its developers draw. NotFound for an unknown team, NotPermitted for another's."""
         requester.check("read_team_budget")
         if team != requester.team and not requester.is_admin:
-            raise NotPermitted("Only an admin can read another team's budget: ask for your own team's.")
+            raise NotPermitted("Only an admin can read another team's budget. Name your own team.")
         return await self._state(await self._team(team))
+
+    async def get_team_month(self, requester: Requester, period: BudgetPeriod) -> Budget:
+        """Return the budget of the requester's team in an earlier month, with the limit as it was then."""
+        requester.check("read_team_budget")
+        account = Account("team", requester.team_id, requester.team_id)
+        return (await self._balances.read_budgets([account], period))[account.id] or self._balances.empty_budget(None, period)
 
     async def list_spending(self) -> list[tuple[str, DeveloperSpending]]:
         """List the spending of all developers with a request this month, the highest spending first. One query; opens no month."""
@@ -78,36 +90,44 @@ class Budgets:
         names = await self._accounts.names([each.developer_id for each in found])
         return [(names[each.developer_id], each) for each in found if each.developer_id in names]
 
-    async def set_limit(self, requester: Requester, developer: str, nanousd: int, *, note: str | None = None) -> NamedBudget:
-        """Set a developer's monthly limit from now on, this month included."""
+    async def set_limit(
+        self, requester: Requester, developer: str, nanousd: int, *, note: str | None = None, revision: str | None = None
+    ) -> NamedBudget:
+        """Set a developer's monthly limit from now on, this month included. NotFound for an unknown one, Conflict for a removed one.
+
+        ChangedMeanwhile where their limits and top-ups are not at `revision`.
+        """
         requester.check("administer")
-        account, _ = await self._account(developer)
-        await self._limits.set(account, "nanousd", nanousd, actor=requester.name, note=_note(note))
+        account = await self._account_to_fund(developer)
+        await self._limits.set_all(account, {"nanousd": nanousd}, actor=requester.name, note=_note(note), revision=revision)
         return await self._named(developer)
 
-    async def set_team_limits(self, requester: Requester, team: str, limits: dict[Unit, int | None]) -> Budget:
-        """Set a team's limits in those units that are named; None: no limit. NotFound for an unknown team."""
+    async def set_team_limits(
+        self, requester: Requester, team: str, limits: dict[Unit, int | None], *, revision: str | None = None
+    ) -> Budget:
+        """Set a team's limits in those units that are named; None: no limit. NotFound for an unknown team; ChangedMeanwhile as above."""
         requester.check("administer")
         account = await self._team(team)
-        for unit, amount in limits.items():
-            await self._limits.set(account, unit, amount, actor=requester.name)
+        await self._limits.set_all(account, limits, actor=requester.name, revision=revision)
         return await self._state(account)
 
     async def top_up(self, requester: Requester, developer: str, nanousd: int, *, note: str | None) -> NamedBudget:
-        """Add to this month's limit, once."""
+        """Add to this month's limit, once. Errors as for `set_limit`."""
         requester.check("administer")
-        account, _ = await self._account(developer)
+        account = await self._account_to_fund(developer)
         await self._limits.top_up(account, nanousd, actor=requester.name, note=_note(note))
         return await self._named(developer)
 
-    async def list_movements(self, requester: Requester, developer: str, *, before: int | None, limit: int) -> MovementPage:
-        """List one page of a budget's movements, the newest first."""
+    async def list_movements(
+        self, requester: Requester, developer: str, wanted: MovementFilter = ALL_MOVEMENTS, *, after: int | None, limit: int
+    ) -> EntryPage[MovementEntry]:
+        """List one page of a budget's movements. `after`: the last id of the page before."""
         requester.check("read_team_budget")
         account, _ = await self._account(developer, team_id=_readable_team(requester))
         await self._ledger.flush()
-        found = await self._balances.read_movements(account, before=before, limit=limit + 1)
+        found = await self._balances.read_movements(account, wanted, after=after, limit=limit + 1)
         page = found[:limit]
-        return MovementPage(page, page[-1].id if len(found) > limit else None)
+        return EntryPage(page, str(page[-1].id) if len(found) > limit else None)
 
     async def export_movements(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
         """Read every movement of a budget, the newest first. Errors are raised before the first entry."""
@@ -169,7 +189,7 @@ class Budgets:
         short = None if nanousd is None else await self._balances.find_below(account, nanousd, among=among)
         if short is not None:
             covered = f"Hold {short[0]} covered ${to_usd(short[1]):.6f}: close it at that amount or less."
-            raise InvalidInput(f"{covered} Charge the rest as a correction afterwards, within the limit.", param="amount_usd")
+            raise InvalidInput(f"{covered} Then charge the rest as a correction, within the limit.", param="amount_usd")
 
     async def _state(self, account: Account) -> Budget:
         found = (await self._balances.read_budgets([account]))[account.id]
@@ -182,6 +202,11 @@ class Budgets:
     async def _account(self, developer: str, *, team_id: UUID | None = None) -> tuple[Account, str]:
         found = await self._accounts.find_developer(developer, team_id=team_id)
         return Account("developer", found.id, found.team_id), found.team
+
+    async def _account_to_fund(self, developer: str) -> Account:
+        """Return the account of a developer who can still spend. What a removed one was charged is still corrected and reconciled."""
+        found = await self._accounts.find_present_developer(developer)
+        return Account("developer", found.id, found.team_id)
 
     async def _team(self, team: str) -> Account:
         team_id = await self._accounts.team_id(team)

@@ -1,19 +1,23 @@
 """Corrections of a charge, by a movement against it. The ledger is append-only: what was written stays.
 
-Holds and settlements lock holds, then balances by subject; a correction locks only the balances, in the same order.
+Holds and settlements lock holds, then balances by subject; a correction locks only the balances, in the same order. Before that it takes
+the same advisory lock as they do (`key_limits.LOCK`).
 """
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.budget.limits import MAX_AMOUNT, Account
+from app.budget.key_limits import LOCK, MAX_AMOUNT
+from app.budget.limits import Account
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
 from app.errors import Conflict, InvalidInput, NotFound
+from app.idempotency.keys import is_first_effect
 from app.money import to_usd
 from app.storage.database import Database
 from app.storage.tables import AnyRow
@@ -21,7 +25,7 @@ from app.storage.tables import AnyRow
 CHARGES = frozenset({"settle", "reconcile"})
 INSTEAD = {
     "unreconciled": "its outcome isn't known yet: close the hold with `cairn budget reconcile` or POST /v1/budgets/{developer}/reconcile",
-    "correction": "it is a correction itself: correct the movement that it corrects",
+    "correction": "it is a correction itself: correct the movement it refers to",
     "limit": "it is a limit: set another with `cairn budget set` or PUT /v1/budgets/{developer}",
     "top_up": "it is a top-up: set another limit with `cairn budget set` or PUT /v1/budgets/{developer}",
 }
@@ -29,6 +33,7 @@ INSTEAD = {
 RAISE = {
     "developer": "`cairn budget set` or PUT /v1/budgets/{developer}",
     "team": "`cairn budget set-team` or PUT /v1/teams/{name}/budget",
+    "key": "`cairn keys limit` or PATCH /v1/keys/{key_id}",
 }
 
 
@@ -41,7 +46,7 @@ class Corrections:
     async def correct(self, account: Account, movement_id: int, *, nanousd: int, tokens: int | None = None, actor: str, note: str) -> int:
         """Set what a call of this developer is charged in all, in nano-dollars, and in tokens (None: as they are).
 
-        Returns by how many nano-dollars that changed what is spent.
+        Returns by how many nano-dollars that changed what is spent: 0 where an earlier attempt of this request did it.
 
         NotFound for another's movement; Conflict for one that is no charge, is charged at that already, or would pass a limit of the
         month that it belongs to. A repetition is the second of these: nothing is corrected twice.
@@ -51,12 +56,15 @@ class Corrections:
         if tokens is not None and not 0 <= tokens <= MAX_AMOUNT:
             raise InvalidInput(f"charged_tokens is out of range: name a number from 0 to {MAX_AMOUNT:,}.", param="charged_tokens")
         async with self._database.begin() as connection:
+            await connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))
             row = (await connection.execute(_movement(account, movement_id))).one_or_none()
             if row is None:
                 raise NotFound(
                     f"There is no movement {movement_id} in this budget. List them with `cairn budget history`"
                     f" or GET /v1/budgets/{{developer}}/movements."
                 )
+            if not await is_first_effect(connection):
+                return 0
             if row.kind not in CHARGES:
                 raise Conflict(f"Movement {movement_id} can't be corrected: {INSTEAD[row.kind]}.")
             balances = await _locked(connection, row)
@@ -73,15 +81,15 @@ class Corrections:
 def _movement(account: Account, movement_id: int) -> Select[*tuple[Any, ...]]:
     mine = (MovementRow.id == movement_id, MovementRow.developer_id == account.id)
     return (
-        select(MovementRow.__table__, HoldRow.day, HoldRow.tokens.label("held_tokens"))
+        select(MovementRow.__table__, HoldRow.day, HoldRow.tokens.label("held_tokens"), HoldRow.key_id)
         .outerjoin(HoldRow, HoldRow.id == MovementRow.hold_id)
         .where(*mine)
     )
 
 
 async def _locked(connection: AsyncConnection, row: AnyRow) -> list[AnyRow]:
-    """Lock the developer's and the team's balance of the movement's month, in the order in which everything locks them."""
-    subjects = BalanceRow.subject_id.in_([row.developer_id, row.team_id])
+    """Lock the balances of the movement's month, the developer's, the team's and the key's, in the order in which everything locks them."""
+    subjects = BalanceRow.subject_id.in_(_subjects(row))
     query = (
         select(BalanceRow.__table__)
         .where(subjects, BalanceRow.period_start == row.period_start)
@@ -107,8 +115,15 @@ def _check_room(balances: list[AnyRow], change: int, more_tokens: int) -> None:
         for more, left, written in ((change, dollars, _dollars), (more_tokens, tokens, _tokens)):
             if more > 0 and left is not None and more > left:
                 room = f"the {each.subject}'s limit of that month has {written(max(0, left))} left"
-                advice = f"Name a charge that fits, or raise the limit first ({RAISE[each.subject]}); that of a past month stays as it is."
+                advice = (
+                    f"Enter a charge that fits, or raise the limit first ({RAISE[each.subject]}); the limit of a past month can't be "
+                    "changed."
+                )
                 raise Conflict(f"This would charge {written(more)} more, and {room}. {advice}")
+
+
+def _subjects(row: AnyRow) -> list[UUID]:
+    return [each for each in (row.developer_id, row.team_id, row.key_id) if each is not None]
 
 
 def _dollars(nanousd: int) -> str:
@@ -120,17 +135,16 @@ def _tokens(count: int) -> str:
 
 
 async def _write(connection: AsyncConnection, row: AnyRow, change: int, more_tokens: int, *, actor: str, note: str) -> None:
-    """Write the movement, both balances and both days together."""
+    """Write the movement, the balances and the days together. A key has a balance only where it is counted, and no days."""
     taken = ("developer_id", "team_id", "period_start", "hold_id", "request_id", "attempt", "provider", "model")
     kept = {name: getattr(row, name) for name in taken}
     moved = {"nanousd": change, "tokens": more_tokens}
     made = insert(MovementRow).values(**kept, **moved, kind="correction", mark="corrected", corrects=row.id, actor=actor, note=note)
     await connection.execute(made)
-    subjects = [row.developer_id, row.team_id]
-    month = update(BalanceRow).where(BalanceRow.subject_id.in_(subjects), BalanceRow.period_start == row.period_start)
+    month = update(BalanceRow).where(BalanceRow.subject_id.in_(_subjects(row)), BalanceRow.period_start == row.period_start)
     spent = {"spent_nanousd": BalanceRow.spent_nanousd + change, "spent_tokens": BalanceRow.spent_tokens + more_tokens}
     await connection.execute(month.values(**spent))
     if row.day is not None:
-        day = upsert(DayRow).values([{"subject_id": each, "day": row.day, **moved} for each in sorted(subjects)])
+        day = upsert(DayRow).values([{"subject_id": each, "day": row.day, **moved} for each in sorted([row.developer_id, row.team_id])])
         added = {"nanousd": DayRow.nanousd + day.excluded.nanousd, "tokens": DayRow.tokens + day.excluded.tokens}
         await connection.execute(day.on_conflict_do_update(index_elements=["subject_id", "day"], set_=added))

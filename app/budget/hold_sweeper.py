@@ -48,7 +48,7 @@ class HoldSweeper:
                 pause=self._beat_seconds,
                 at_once=False,
                 max_backoff_seconds=self._beat_seconds,
-                meanwhile="Holds of dead processes stay open and charged, and ends that wait for PostgreSQL are not written.",
+                meanwhile="Reservations of dead processes stay open, and settlements that wait for PostgreSQL are not written.",
             ),
         )
 
@@ -56,14 +56,14 @@ class HoldSweeper:
         """Write the heartbeat and the postponed ends, release stray holds, sweep the holds of dead processes."""
         await self._beat()
         await self._ledger.catch_up()
-        await self._ledger.release_strays(await self._ours())
+        await self._ledger.release_strays(await self._own_open_holds())
         await self.sweep()
 
     async def sweep(self) -> int:
         """Leave the open holds of dead processes unreconciled: they stay charged until an admin closes them. Returns how many."""
         swept = 0
         while ids := await self._orphans():
-            await self._ledger.leave_all_unreconciled(ids, DIED)
+            await self._ledger.mark_all_unreconciled(ids, DIED)
             swept += len(ids)
         if swept:
             log.warning("budget.swept", holds=swept)
@@ -81,7 +81,7 @@ class HoldSweeper:
         async with self._database.begin() as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": func.now()}))
 
-    async def _ours(self) -> Sequence[UUID]:
+    async def _own_open_holds(self) -> Sequence[UUID]:
         """Find this process's open holds that are old enough for their answer to have arrived."""
         doubtful = func.now() - timedelta(seconds=self._stray_seconds)
         query = select(HoldRow.id).where(HoldRow.state == "held", HoldRow.process_id == self._process_id, HoldRow.created_at < doubtful)

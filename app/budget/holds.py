@@ -11,7 +11,7 @@ from app.budget.prices import Price, TokenBounds, TokenUsage
 
 Unit = Literal["nanousd", "tokens"]
 UNITS: tuple[Unit, ...] = ("nanousd", "tokens")
-Subject = Literal["developer", "team"]
+Subject = Literal["developer", "team", "key"]
 Mark = Literal["usage", "counted", "partial", "disputed"]
 """The source of a settlement's figures: the provider's usage, our own count, our count of what was produced until the caller left; or
 none: what the provider produced or reported can't be true, and the hold was charged."""
@@ -19,10 +19,14 @@ none: what the provider produced or reported can't be true, and the hold was cha
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """The developer and the team that are charged: both, or none."""
+    """The developer and the team that are charged: both, or none; and the key that the call came with, where it has a limit of its own.
+
+    `key_id` None: the admin key, which has none.
+    """
 
     developer_id: UUID
     team_id: UUID
+    key_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,23 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """The amount left in a payer's budgets: the smaller of the developer's and the team's. None: no limit."""
+    """The amount left in a payer's budgets: the smallest of the developer's, the team's and the key's. None: no limit."""
 
     nanousd: int | None
     tokens: int | None
 
     def covers(self, nanousd: int, tokens: int) -> bool:
         return (self.nanousd is None or nanousd <= self.nanousd) and (self.tokens is None or tokens <= self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMonth:
+    """A key's limit, and what its calls have spent and hold this month, in nano-dollars. Without a limit nothing is counted: None."""
+
+    limit: int | None
+    spent: int | None
+    held: int | None
+    renews_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Holds and settlements. A hold is granted only where spent + held + worst case ≤ limit, of the developer and of the team together.
+"""Holds and settlements. A hold is granted only where spent + held + worst case ≤ limit, of the developer, the team and the key together.
 
 It is durable before this returns, and ends once. Many in flight share statements, which weakens nothing: see sql/budget_hold.sql.
 Knows no provider and no HTTP.
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,13 +20,12 @@ import structlog
 
 from app import clock
 from app.budget.holds import Attempt, Estimate, Headroom, Hold, Payer, Settlement
-from app.budget.ledger_rows import end_row, hold_row, remaining
-from app.budget.limits import MAX_AMOUNT
+from app.budget.key_limits import MAX_AMOUNT
+from app.budget.ledger_rows import end_row, hold_row, payer_row, refusal, remaining
 from app.budget.periods import Calendar
 from app.budget.prices import Price
 from app.budget.shrink import shrink
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
-from app.money import to_usd
 from app.storage import statements
 from app.storage.direct import DedicatedConnection
 from app.storage.grouped import GroupCommit
@@ -84,34 +84,32 @@ class Ledger:
         self._unwritten: dict[UUID, _Ending] = {}
         """Endings that PostgreSQL couldn't take: written by `catch_up` once it is back. If we die before, the sweep finds their holds."""
         self._last_end: dict[UUID, asyncio.Future[int | None]] = {}
-        """By developer: the end that was submitted last and isn't written. Those before it are written before it."""
+        """By developer and by key: the end that was submitted last and isn't written. Those before it are written before it."""
 
     async def hold(self, payer: Payer, attempt: Attempt, estimate: Estimate) -> Hold:
         """Reserve the worst case of one attempt.
 
         BudgetExceeded says what is left; DatabaseUnavailable if it can't be made durable in time: then nothing may be sent.
         Conflict if the attempt has a hold already: no two calls share one, so request ids are the server's own.
-        A refusal is final only once the developer's ends that are being written are written: they free what they don't use.
+        A refusal is final only once the developer's and the key's ends that are being written are written: they free what they don't use.
         """
         if not (0 <= estimate.nanousd <= MAX_AMOUNT and 0 <= estimate.tokens <= MAX_AMOUNT):
-            raise InvalidInput(
-                f"A call of {estimate.tokens:,} tokens is beyond what the ledger can hold: lower max_tokens.", param="max_tokens"
-            )
+            raise InvalidInput(f"A call of {estimate.tokens:,} tokens is too large for the ledger: lower max_tokens.", param="max_tokens")
         try:
             with traces.span("budget hold"):
                 async with asyncio.timeout(self.timeout_seconds):
-                    under_way = self._last_end.get(payer.developer_id)
+                    under_way = [end for each in _ending_with(payer) if (end := self._last_end.get(each)) is not None]
                     try:
                         hold = await self._granted(payer, attempt, estimate)
                     except BudgetExceeded:
-                        if under_way is None:
+                        if not under_way:
                             raise
-                        await asyncio.wait([under_way])
+                        await asyncio.wait(under_way)
                         hold = await self._granted(payer, attempt, estimate)
         except TimeoutError:
             metrics.hold_asked("failed")
             raise DatabaseUnavailable(
-                "The database did not answer in time, so the call's cost could not be held: nothing was sent. Try again."
+                "The database did not answer in time, so the call's cost could not be reserved. Nothing was sent to a provider. Try again."
             ) from None
         except CairnError as error:
             metrics.hold_asked("refused" if isinstance(error, BudgetExceeded) else "failed")
@@ -144,7 +142,7 @@ class Ledger:
             period = self._calendar.month_of(clock.now())
             # Shielded: whoever leaves while it is asked must not end the connection that everybody's holds go over.
             found = await asyncio.shield(self._headrooms.submit((payer, period.start)))
-            if found["balances"] == 2:
+            if found["open"]:
                 return Headroom(found["nanousd"], found["tokens"])
             await self._ensure_open(payer, period.start)
 
@@ -174,11 +172,11 @@ class Ledger:
         """Release a hold without a charge: nothing was sent, or the provider answered with an error. Idempotent."""
         await self._end(hold, kind="release")
 
-    async def leave_unreconciled(self, hold: Hold, note: str) -> None:
+    async def mark_unreconciled(self, hold: Hold, note: str) -> None:
         """Leave a hold charged at its estimate until it is reconciled: its outcome is unknown (a timeout, a cut). Idempotent."""
         await self._end(hold, kind="unreconciled", note=note)
 
-    async def leave_all_unreconciled(self, holds: Sequence[UUID], note: str) -> None:
+    async def mark_all_unreconciled(self, holds: Sequence[UUID], note: str) -> None:
         """Leave holds of other processes charged until they are reconciled. DatabaseUnavailable if that could not be written."""
         rows = [end_row(hold, kind="unreconciled", note=note) for hold in holds]
         await self._endings.value(SETTLE, json.dumps(rows))
@@ -203,7 +201,7 @@ class Ledger:
 
     async def flush(self) -> None:
         """Wait until the ends that were submitted so far are written: a budget that is read then includes them."""
-        if under_way := list(self._last_end.values()):
+        if under_way := set(self._last_end.values()):
             await asyncio.wait(under_way)
 
     async def catch_up(self) -> int:
@@ -253,19 +251,22 @@ class Ledger:
 
     async def _end(self, hold: Hold, **fields: Any) -> int | None:
         """Submit an end and wait for it. It is written even if the caller is cancelled meanwhile."""
-        developer, end = hold.payer.developer_id, self._submit(hold.id, **fields)
-        self._last_end[developer] = end
-        end.add_done_callback(lambda done: self._last_end.get(developer) is done and self._last_end.pop(developer))
+        end = self._submit(hold.id, **fields)
+        for subject in _ending_with(hold.payer):
+            self._last_end[subject] = end
+        end.add_done_callback(partial(self._ended, hold.payer))
         return await asyncio.shield(end)
+
+    def _ended(self, payer: Payer, end: asyncio.Future[int | None]) -> None:
+        for subject in _ending_with(payer):
+            if self._last_end.get(subject) is end:
+                del self._last_end[subject]
 
     def _submit(self, hold_id: UUID, **fields: Any) -> asyncio.Future[int | None]:
         return self._ending.submit(_Ending(hold_id, end_row(hold_id, **fields)))
 
     async def _headroom_batch(self, asked: Sequence[tuple[Payer, datetime]]) -> Sequence[dict[str, Any]]:
-        rows = [
-            {"place": place, "developer_id": str(payer.developer_id), "team_id": str(payer.team_id), "period_start": start.isoformat()}
-            for place, (payer, start) in enumerate(asked)
-        ]
+        rows = [{"place": place, **payer_row(payer), "period_start": start.isoformat()} for place, (payer, start) in enumerate(asked)]
         found: list[dict[str, Any]] = json.loads(await self._holds.value(HEADROOM, json.dumps(rows)))
         return found
 
@@ -289,25 +290,14 @@ class Ledger:
 
     def _answered(self, wanted: Hold, granted: dict[str, int | None], refused: dict[str, Any]) -> Hold | Exception | None:
         if (no := refused.get(str(wanted.id))) is not None:
-            return None if no.get("missing") else self._refusal(wanted, no)
+            return None if no.get("missing") else refusal(wanted, no, resets_at=self._calendar.month_of(clock.now()).end)
         if str(wanted.id) in granted:
             self._open.add(wanted.id)
             return replace(wanted, left=granted[str(wanted.id)])
         return Conflict(
-            f"The money for attempt {wanted.attempt.number} of request {wanted.attempt.request_id} is reserved already, so it isn't"
-            " started twice: send the call again as a new request."
+            f"The money for attempt {wanted.attempt.number} of request {wanted.attempt.request_id} is already reserved, so the "
+            "attempt isn't started twice. Send the call again as a new request."
         )
-
-    def _refusal(self, wanted: Hold, no: dict[str, Any]) -> BudgetExceeded:
-        resets = self._calendar.month_of(clock.now()).end
-        when = f"The period resets at {resets:%Y-%m-%d %H:%M} UTC."
-        if no["nanousd"] is not None and no["nanousd"] < wanted.nanousd:
-            left = max(0, no["nanousd"])
-            message = f"The budget has ${to_usd(left):.6f} left, and this call may cost up to ${to_usd(wanted.nanousd):.6f}. {when}"
-            return BudgetExceeded(message, unit="nanousd", left=left, asked=wanted.nanousd, resets_at=resets)
-        left = max(0, no["tokens"])
-        message = f"The month has {left:,} tokens left, and this call may take up to {wanted.tokens:,}. {when}"
-        return BudgetExceeded(message, unit="tokens", left=left, asked=wanted.tokens, resets_at=resets)
 
     async def _settle_batch(self, endings: Sequence[_Ending]) -> Sequence[int | None]:
         rows = [each.row | {"place": place} for place, each in enumerate(endings)]
@@ -340,3 +330,8 @@ class Ledger:
         for each in endings:
             if (kept := self._unwritten.get(each.id)) is None or kept.row["kind"] == "unreconciled":
                 self._unwritten[each.id] = each
+
+
+def _ending_with(payer: Payer) -> tuple[UUID, ...]:
+    """Return whose refusals wait for this payer's ends: an admin's key may pay for several developers."""
+    return (payer.developer_id,) if payer.key_id is None else (payer.developer_id, payer.key_id)

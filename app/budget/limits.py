@@ -14,15 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.accounts import Accounts
 from app.budget.holds import Payer, Subject, Unit
+from app.budget.key_limits import MAX_AMOUNT, KeyLimits, check_amount
 from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.tables import BalanceRow, MovementRow, StandingLimitRow
 from app.errors import InvalidInput
+from app.idempotency.keys import is_first_effect
 from app.money import to_usd
 from app.settings import BudgetSettings as Settings
 from app.storage.database import Database
-
-MAX_AMOUNT = 2**62
-"""The largest amount: a sum of two still fits a bigint."""
+from app.storage.revisions import check_revision, revision_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,22 @@ class BudgetLimits:
     """Sets limits and opens months with the limits that stand."""
 
     def __init__(self, database: Database, accounts: Accounts, calendar: Calendar, settings: Settings) -> None:
+        self.keys = KeyLimits(database, calendar)
         self._database = database
         self._accounts = accounts
         self._calendar = calendar
         self._settings = settings
 
     async def open_period(self, payer: Payer, moment: datetime) -> None:
-        """Create the developer's and the team's balance of a month, with their standing limits; those that exist stay as they are."""
+        """Create the developer's and the team's balance of a month, with their standing limits; those that exist stay as they are.
+
+        Also that of the payer's key, where it has a limit.
+        """
         async with self._database.begin() as connection:
             for account in (Account("developer", payer.developer_id, payer.team_id), Account("team", payer.team_id, payer.team_id)):
                 await self._open(connection, account, self._calendar.month_of(moment))
+        if payer.key_id is not None:
+            await self.keys.open_period(payer.key_id, moment)
 
     async def open_one(self, account: Account, moment: datetime) -> None:
         """Create the balance of one account, so that its budget can be shown before anything was spent."""
@@ -55,29 +61,44 @@ class BudgetLimits:
             await self._open(connection, account, self._calendar.month_of(moment))
 
     async def set(self, account: Account, unit: Unit, amount: int | None, *, actor: str, note: str | None = None) -> None:
-        """Set a limit from now on, this month included. None: no limit. One below what is spent is kept: no more is granted."""
-        _check(amount, "monthly_limit_usd" if unit == "nanousd" else "monthly_limit_tokens")
+        """Set one limit: see `set_all`."""
+        await self.set_all(account, {unit: amount}, actor=actor, note=note)
+
+    async def set_all(
+        self, account: Account, amounts: Mapping[Unit, int | None], *, actor: str, note: str | None = None, revision: str | None = None
+    ) -> None:
+        """Set limits from now on, this month included, all or none. None: no limit. One below what is spent is kept: no more is granted.
+
+        ChangedMeanwhile where this month's limits and top-ups are not at `revision` (`Budget.revision`).
+        """
+        for unit, amount in amounts.items():
+            check_amount(amount, "monthly_limit_usd" if unit == "nanousd" else "monthly_limit_tokens")
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
-            await self._stand(connection, account, unit, amount)
+            for unit, amount in sorted(amounts.items()):
+                await self._stand(connection, account, unit, amount)
             await self._open(connection, account, period)
-            column = BalanceRow.limit_nanousd if unit == "nanousd" else BalanceRow.limit_tokens
-            await connection.execute(update(BalanceRow).where(_of(account, period)).values({column: amount}))
-            await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
+            await _check_revision(connection, account, period, revision)
+            for unit, amount in amounts.items():
+                column = BalanceRow.limit_nanousd if unit == "nanousd" else BalanceRow.limit_tokens
+                await connection.execute(update(BalanceRow).where(_of(account, period)).values({column: amount}))
+                await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
 
     async def top_up(self, account: Account, nanousd: int, *, actor: str, note: str | None = None) -> None:
-        """Add to this month's limit, once. InvalidInput unless it is above 0."""
+        """Add to this month's limit, once, however often a request with an idempotency key is sent. InvalidInput unless it is above 0."""
         if nanousd <= 0:
-            raise InvalidInput("amount_usd is not above 0: name the US dollars to add.", param="amount_usd")
-        _check(nanousd, "amount_usd")
+            raise InvalidInput("amount_usd must be above 0: send the US dollars to add.", param="amount_usd")
+        check_amount(nanousd, "amount_usd")
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
+            if not await is_first_effect(connection):
+                return
             await self._open(connection, account, period)
             raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MAX_AMOUNT - nanousd)
             done = await connection.execute(raised.values(added_nanousd=BalanceRow.added_nanousd + nanousd))
             if done.rowcount == 0:
                 raise InvalidInput(
-                    f"This month's top-ups would add up to more than ${to_usd(MAX_AMOUNT):,.0f}: name a smaller amount_usd.",
+                    f"The sum of this month's top-ups would be above ${to_usd(MAX_AMOUNT):,.0f}: send a smaller amount_usd.",
                     param="amount_usd",
                 )
             await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
@@ -87,10 +108,10 @@ class BudgetLimits:
         changed = {"amount": amount, "updated_at": func.now()}
         await connection.execute(row.on_conflict_do_update(index_elements=["subject_id", "unit"], set_=changed))
         if account.subject == "developer" and unit == "nanousd" and amount is not None:
-            await self._accounts.note_limit(connection, account.id, amount)
+            await self._accounts.store_monthly_limit(connection, account.id, amount)
 
     async def _open(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> None:
-        standing = await self._standing(connection, account, period)
+        standing = await self._standing_limits(connection, account, period)
         row = upsert(BalanceRow).values(
             subject_id=account.id,
             subject=account.subject,
@@ -101,11 +122,11 @@ class BudgetLimits:
         )
         await connection.execute(row.on_conflict_do_nothing())
 
-    async def _standing(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
+    async def _standing_limits(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
         """Read the standing limits: those that were set; else a developer's default, or a team's tokens a day times the month's days."""
         found: dict[Unit, int | None] = {"nanousd": None, "tokens": None}
         if account.subject == "developer":
-            found["nanousd"] = await self._accounts.noted_limit(connection, account.id)
+            found["nanousd"] = await self._accounts.read_monthly_limit(connection, account.id)
         elif self._settings.team_tokens_a_day is not None:
             found["tokens"] = self._settings.team_tokens_a_day * period.days
         rows = await connection.execute(
@@ -114,10 +135,12 @@ class BudgetLimits:
         return found | {row.unit: row.amount for row in rows}
 
 
-def _check(amount: int | None, param: str) -> None:
-    if amount is not None and not 0 <= amount <= MAX_AMOUNT:
-        highest = f"{MAX_AMOUNT:,}" if param.endswith("tokens") else f"{to_usd(MAX_AMOUNT):,.0f}"
-        raise InvalidInput(f"{param} is out of range: name an amount from 0 to {highest}.", param=param)
+async def _check_revision(connection: AsyncConnection, account: Account, period: BudgetPeriod, revision: str | None) -> None:
+    """Raise ChangedMeanwhile unless the month's limits, locked from here on, are at this revision. None: no check."""
+    if revision is not None:
+        columns = (BalanceRow.limit_nanousd, BalanceRow.added_nanousd, BalanceRow.limit_tokens)
+        row = (await connection.execute(select(*columns).where(_of(account, period)).with_for_update())).one()
+        check_revision(revision, revision_from(*row), "The budget")  # as `Budget.revision`
 
 
 def _of(account: Account, period: BudgetPeriod) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -13,8 +14,10 @@ from app.accounts.accounts import Accounts
 from app.budget.alerting import AlertReader, BudgetFacts
 from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
+from app.budget.calls import CallReports
 from app.budget.corrections import Corrections
 from app.budget.hold_sweeper import HoldSweeper
+from app.budget.key_limits import KeyLimits
 from app.budget.ledger import Ledger
 from app.budget.limits import BudgetLimits
 from app.budget.month_limits import MonthLimits
@@ -23,10 +26,12 @@ from app.budget.price_list import load as load_prices
 from app.budget.prices import Prices
 from app.budget.requests import RequestLog
 from app.budget.session_spending import SessionSpendings
+from app.budget.spend import SpendReports
+from app.budget.spend_rollup import roll_up
 from app.budget.spending import Spending
 from app.errors import Unavailable
 from app.money import to_usd
-from app.part import Loop, Opened, Part
+from app.part import Loop, Maintenance, Opened, Part
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
@@ -45,9 +50,12 @@ class BudgetServices:
     requests: RequestLog
     spending: Spending
     sessions: SessionSpendings
+    spend: SpendReports
+    calls: CallReports
     facts: BudgetFacts
     """Changed balances, for the alert engine."""
     month_limits: MonthLimits
+    key_limits: KeyLimits
 
 
 @asynccontextmanager
@@ -77,10 +85,13 @@ async def open_budget(
             requests=requests,
             spending=Spending(database, calendar, read_alerts),
             sessions=SessionSpendings(database),
+            spend=SpendReports(database, accounts, calendar),
+            calls=CallReports(database, accounts, calendar),
             facts=facts,
             month_limits=MonthLimits(budgets),
+            key_limits=limits.keys,
         )
-        yield services, _part(budgets, loops=tuple(sweeper.loops()))
+        yield services, _part(database, budgets, loops=tuple(sweeper.loops()))
 
 
 def _ledger(
@@ -102,7 +113,7 @@ def _ledger(
     )
 
 
-def _part(budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
+def _part(database: Database, budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
     async def spending() -> None:
         metrics.set_budgets(
             [
@@ -111,7 +122,8 @@ def _part(budgets: Budgets, *, loops: tuple[Loop, ...]) -> Part:
             ]
         )
 
-    return Part(name="budget", loops=loops, gauges=[spending])
+    rolling = Maintenance("movements_rolled_up", partial(roll_up, database), batched=True)
+    return Part(name="budget", loops=loops, gauges=[spending], maintenance=[rolling])
 
 
 async def _quietly(closing: Callable[[], Awaitable[None]]) -> None:

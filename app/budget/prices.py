@@ -120,6 +120,12 @@ class Price:
     tiers: tuple[PriceTier, ...] = ()
     tools: Mapping[str, int] = field(default_factory=dict, hash=False)
 
+    @property
+    def is_free(self) -> bool:
+        """Tell whether no part of it costs anything, as that of a local model."""
+        parts = (self.input, self.output, self.cached_input, self.cache_write, self.cache_write_1h, *self.tools.values())
+        return not any(parts) and not self.tiers
+
     @classmethod
     def from_parts(cls, parts: Mapping[str, int]) -> Price:
         """Build a price from its parts by name."""
@@ -200,7 +206,7 @@ def tiered(price: Price, tiers: Sequence[PriceTier]) -> Price:
         for part in PARTS:
             lower, own = getattr(before, part), getattr(tier.price, part)
             if (lower is None) != (own is None):
-                raise ValueError(f"the tier above {tier.above_tokens} tokens must name {part} if, and only if, the price below it does")
+                raise ValueError(f"the tier above {tier.above_tokens} tokens must set {part} exactly if the price below it does")
             if lower is not None and own < lower:
                 raise ValueError(f"{part} of the tier above {tier.above_tokens} tokens is below that of shorter prompts")
         before, above = tier.price, tier.above_tokens
@@ -271,8 +277,8 @@ class Prices:
         price = self.models.get(model) or self.models.get(model.rpartition("/")[2])
         if price is None:
             raise NotFound(
-                f"The model {model!r} has no price, so it can't be called. Name another, or ask an admin to add its"
-                " price to the price list (a local model may cost 0).",
+                f"The model {model!r} has no price, so it can't be called. Use another model, or ask an admin to add its price to the "
+                "price list (0 for a free local model).",
                 code="model_without_price",
                 param="model",
             )

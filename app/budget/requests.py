@@ -1,10 +1,11 @@
-"""The request log: one row a request, also where no hold was taken (a cache hit). Written in the background: no answer waits for it."""
+"""The request log: one row a request, also where no hold was taken (a cache hit). Kept for ever. No answer waits for its write."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import IntEnum
 from typing import Literal
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy import JSON, Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.budget.tables import RequestRow
+from app.budget.views import ReportDays, RequestSpending
 from app.errors import Unavailable
 from app.storage.database import Database
 from app.storage.grouped import GroupCommit
@@ -37,6 +39,7 @@ class RequestOutcome(IntEnum):
     NOT_PERMITTED = 403
     NOT_FOUND = 404
     CONFLICT = 409
+    CHANGED_MEANWHILE = 412
     TOO_LARGE = 413
     INVALID = 422
     RATE_LIMITED = 429
@@ -45,6 +48,87 @@ class RequestOutcome(IntEnum):
     PROVIDERS_FAILED = 502
     UNAVAILABLE = 503
     TIMED_OUT = 504
+
+
+CallEnd = Literal["answered", "refused", "failed", "cancelled"]
+"""The kinds of outcomes: refused before or by a provider, failed, or cancelled by the caller."""
+CALL_ENDS: Mapping[CallEnd, tuple[RequestOutcome, ...]] = {
+    "answered": (RequestOutcome.ANSWERED,),
+    "refused": tuple(each for each in RequestOutcome if 400 <= each < RequestOutcome.CALLER_LEFT),
+    "failed": tuple(each for each in RequestOutcome if each >= RequestOutcome.FAILED),
+    "cancelled": (RequestOutcome.CALLER_LEFT,),
+}
+CallDimension = Literal["developer", "model", "provider", "project", "purpose"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Conditions on calls. None: any; an empty text: calls that name none. `text`: part of the id of the request, session or agent.
+
+    `min_nanousd`: of the cost as the call ended. `team`: None for the requester's own.
+    """
+
+    days: ReportDays
+    team: str | None = None
+    developer: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    project: str | None = None
+    purpose: str | None = None
+    session: str | None = None
+    end: CallEnd | None = None
+    cached: bool | None = None
+    min_nanousd: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One call, without its prompt, which isn't kept. `developer` None: removed. `changed_nanousd`: by corrections since it ended."""
+
+    spending: RequestSpending
+    developer: str | None
+    session: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    changed_nanousd: int
+
+    @property
+    def nanousd(self) -> int:
+        """Return the charge of the call as it is now."""
+        return self.spending.nanousd + self.changed_nanousd
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """A page of calls, the latest first. `next`: the `before` of the following page; None: this is the last.
+
+    `searched_to`: where the search paused before it filled the page; None: it didn't.
+    """
+
+    calls: Sequence[CallView]
+    next: str | None
+    searched_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatistics:
+    """Figures of some calls. `key`: the value to filter by, empty where calls name none; None: of all calls.
+
+    `name`: None for a removed developer. Milliseconds are of calls that a model answered; None: there are none.
+    """
+
+    key: str | None
+    name: str | None
+    calls: int
+    answered: int
+    refused: int
+    failed: int
+    cancelled: int
+    cached: int
+    nanousd: int
+    milliseconds_p50: int | None
+    milliseconds_p95: int | None
 
 
 @dataclass(frozen=True, slots=True)

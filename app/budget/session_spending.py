@@ -5,13 +5,15 @@ A cost is what the calls were charged as they ended: what an admin reconciles or
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, or_, select, tuple_
 
 from app.budget.tables import RequestRow
-from app.budget.views import CallScope, CallTotals, SessionOrder, SessionShare, SessionSpending
+from app.budget.views import CallScope, CallTotals, SessionOrder, SessionShare, SessionSpending, SpendingPlace
 from app.storage.database import Database, rows_of
 
 
@@ -22,18 +24,31 @@ class SessionSpendings:
         self._database = database
 
     async def list_sessions(
-        self, scope: CallScope, *, order: SessionOrder = "recent", before: int | None = None, limit: int
+        self, scope: CallScope, *, order: SessionOrder = "recent", after: SpendingPlace | None = None, limit: int
     ) -> list[SessionSpending]:
-        """List sessions: those with the latest calls first, or the dearest. `before`: the `last_id` of the previous page's last one."""
+        """List sessions: those with the latest calls first, or the dearest. `after`: the place of the previous page's last one."""
         key = (RequestRow.team_id, RequestRow.developer_id, RequestRow.session)
-        last = func.max(RequestRow.id)
+        last, spent = func.max(RequestRow.id), func.coalesce(func.sum(RequestRow.nanousd), 0)
         others = (func.max(RequestRow.project), func.count(RequestRow.agent.distinct()), func.min(RequestRow.at), func.max(RequestRow.at))
         query = select(*key, *others, last, *_sums()).where(RequestRow.session.is_not(None), *_conditions(scope)).group_by(*key)
-        if before is not None:
-            query = query.having(last < before)
-        ordered = (last.desc(),) if order == "recent" else (func.sum(RequestRow.nanousd).desc(), last.desc())
+        if after is not None:
+            query = query.having(last < after.last_id if order == "recent" else tuple_(spent, last) < tuple_(after.nanousd, after.last_id))
+        ordered = (last.desc(),) if order == "recent" else (spent.desc(), last.desc())
         rows = await self._database.read(rows_of(query.order_by(*ordered).limit(limit)))
         return [SessionSpending(CallTotals(*row[8:]), *row[:8]) for row in rows]
+
+    async def read_totals(self, team_id: UUID, sessions: Collection[str], *, developer_id: UUID | None = None) -> dict[str, CallTotals]:
+        """Sum the calls of each of a team's sessions that has any, by the agent's own id; of one developer, or of all."""
+        if not sessions:
+            return {}
+        named = or_(RequestRow.session.in_(sessions), RequestRow.agent.in_(sessions))
+        query = select(RequestRow.session, RequestRow.agent, *_sums()).where(named, *_conditions(CallScope([team_id], developer_id)))
+        rows = await self._database.read(rows_of(query.group_by(RequestRow.session, RequestRow.agent)))
+        totals: dict[str, CallTotals] = {}
+        for row in rows:
+            for session in {row.session, row.agent} & set(sessions):  # as in `_conditions`: Codex's sub-agents are sessions there
+                totals[session] = totals.get(session, CallTotals()) + CallTotals(*row[2:])
+        return totals
 
     async def read_shares(self, scope: CallScope) -> list[SessionShare]:
         """Read the parts of what a scope selects, the dearest first."""

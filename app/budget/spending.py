@@ -6,9 +6,9 @@ Each figure is summed from the ledger's own rows, so the parts of a page add up 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from datetime import date, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,10 @@ from app import clock
 from app.budget.alerting import AlertReader, SentAlert
 from app.budget.forecast import forecast
 from app.budget.periods import BudgetPeriod, Calendar
+from app.budget.reporting import CLOSED_PROJECT
+from app.budget.requests import RequestOutcome
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestRow
-from app.budget.views import AttemptView, CacheSavings, Forecast, LimitChange, RequestSpending, SpendingSlice
+from app.budget.views import AttemptView, Budget, CacheSavings, Forecast, LimitChange, RequestSpending, SpendingSlice
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
@@ -40,19 +42,33 @@ class Spending:
         """Return the current month."""
         return self._calendar.month_of(clock.now())
 
+    async def read_months(self, subject_id: UUID) -> list[BudgetPeriod]:
+        """Read the months in which a developer or a team had a budget."""
+        query = select(BalanceRow.period_start, BalanceRow.period_end).where(BalanceRow.subject_id == subject_id)
+        async with self._database.begin() as connection:
+            return [self._calendar.stored(*row) for row in await connection.execute(query)]
+
+    async def read_refusals(self, team_id: UUID, period: BudgetPeriod, *, developer_id: UUID | None = None) -> dict[UUID, int]:
+        """Count the calls of a month that were refused over the budget, by developer: of one, or of the whole team."""
+        mine = RequestRow.team_id == team_id if developer_id is None else RequestRow.developer_id == developer_id
+        within = (mine, RequestRow.at >= period.start, RequestRow.at < period.end, RequestRow.status == int(RequestOutcome.OVER_BUDGET))
+        query = select(RequestRow.developer_id, func.count()).where(*within).group_by(RequestRow.developer_id)
+        async with self._database.begin() as connection:
+            return {row[0]: int(row[1]) for row in await connection.execute(query)}
+
     def days_of(self, period: BudgetPeriod) -> list[date]:
         """Return the days of a month, in order."""
-        first = self._calendar.day_of(period.start)
-        return [first + timedelta(days=number) for number in range(period.days)]
+        return self._calendar.days_of(period)
 
     def today(self) -> date:
         """Return the current day of the calendar's time zone."""
         return self._calendar.day_of(clock.now())
 
-    def forecast(self, spent: int, by_day: Mapping[date, int]) -> Forecast:
-        """Forecast this month's spending, given its amount so far and by day, in nano-dollars; a day that is absent cost nothing."""
-        period, today = self.month(), self.today()
-        return forecast(spent, [by_day.get(day, 0) for day in self.days_of(period) if day < today], period, clock.now())
+    def forecast(self, budget: Budget, by_day: Mapping[date, int]) -> Forecast:
+        """Forecast a budget's spending this month, given its nano-dollars by day; a day that is absent cost nothing."""
+        first, today = self._calendar.day_of(budget.began), self.today()
+        past = [by_day.get(day, 0) for day in self.days_of(budget.period) if first <= day < today]
+        return forecast(budget.spent, past, budget.period, clock.now(), budget.began)
 
     async def read_slices(self, developer_id: UUID, period: BudgetPeriod) -> list[SpendingSlice]:
         """Read a developer's spending of a month in parts, which add up to all of it."""
@@ -81,8 +97,8 @@ class Spending:
         async with self._database.begin() as connection:
             return [CacheSavings(row[0], int(row[1]), int(row[2])) for row in await connection.execute(query)]
 
-    async def read_requests(self, developer_id: UUID, *, limit: int) -> list[RequestSpending]:
-        """Read a developer's last requests, the newest first, each with its attempts."""
+    async def read_requests(self, developer_id: UUID, *, closed: Collection[str], limit: int) -> list[RequestSpending]:
+        """Read a developer's last requests, the newest first, each with its attempts. `closed`: projects that who asks may not see."""
         names = [each.name for each in fields(RequestSpending) if each.name not in {"attempts", "mark"}]
         query = select(*(getattr(RequestRow, name) for name in names)).where(RequestRow.developer_id == developer_id)
         async with self._database.begin() as connection:
@@ -90,14 +106,19 @@ class Spending:
             wanted = [row.request_id for row in rows]
             attempts = await _attempts(connection, wanted)
             marks = await _marks(connection, developer_id, wanted)
-        return [_call(row, attempts[row.request_id], marks.get(row.request_id)) for row in rows]
+        calls = [_call(row, attempts[row.request_id], marks.get(row.request_id)) for row in rows]
+        return [replace(each, project=CLOSED_PROJECT) if each.project in closed else each for each in calls]
 
-    async def read_limit_changes(self, team_id: UUID, *, developer_id: UUID | None = None, limit: int) -> list[LimitChange]:
-        """Read changes of limits with their authors, the newest first; of one developer, or of the whole team."""
+    async def read_limit_changes(
+        self, team_id: UUID, *, developer_id: UUID | None = None, until: datetime | None = None, limit: int
+    ) -> list[LimitChange]:
+        """Read changes of limits with their authors, the newest first; of one developer, or of the whole team; `until` before a moment."""
         query = select(*(getattr(MovementRow, each.name) for each in fields(LimitChange)))
         query = query.where(MovementRow.team_id == team_id, MovementRow.kind.in_(("limit", "top_up")))
         if developer_id is not None:
             query = query.where(MovementRow.developer_id == developer_id)
+        if until is not None:
+            query = query.where(MovementRow.at < until)
         async with self._database.begin() as connection:
             return [LimitChange(*row) for row in await connection.execute(query.order_by(MovementRow.id.desc()).limit(limit))]
 

@@ -31,11 +31,14 @@ class StandingLimitRow(Base):
 
 
 class BalanceRow(Base):
-    """A subject's month, in both units: the row that a hold locks. A limit of null: none. `added`: one-off top-ups."""
+    """A subject's month, in both units: the row that a hold locks. A limit of null: none. `added`: one-off top-ups.
+
+    A key has one in the months in which it has, or had, a limit of its own: then everything of that month is counted in it.
+    """
 
     __tablename__ = "budget_balances"
     __table_args__ = (
-        CheckConstraint("subject in ('developer', 'team')", name="subject_known"),
+        CheckConstraint("subject in ('developer', 'team', 'key')", name="subject_known"),
         CheckConstraint("held_nanousd >= 0 and held_tokens >= 0", name="held_not_negative"),
         {"postgresql_with": {"fillfactor": "50"}},
     )
@@ -54,7 +57,10 @@ class BalanceRow(Base):
 
 
 class HoldRow(Base):
-    """The worst case of one attempt, charged until its end is known. Ends once: settled, released, or unreconciled and then closed."""
+    """The worst case of one attempt, charged until its end is known. Ends once: settled, released, or unreconciled and then closed.
+
+    `key_id`: the key that the call came with; null: the admin key's, and holds from before that was recorded.
+    """
 
     __tablename__ = "budget_holds"
     __table_args__ = (
@@ -71,6 +77,7 @@ class HoldRow(Base):
     attempt: Mapped[int]
     developer_id: Mapped[uuid.UUID]
     team_id: Mapped[uuid.UUID]
+    key_id: Mapped[uuid.UUID | None]
     period_start: Mapped[datetime]
     day: Mapped[date]
     process_id: Mapped[uuid.UUID]
@@ -99,6 +106,7 @@ class MovementRow(Base):
         Index("ix_budget_movements_limits", "team_id", text("id desc"), postgresql_where=text("kind in ('limit', 'top_up')")),
         Index("ix_budget_movements_corrects", "corrects", postgresql_where=text("corrects is not null")),
         Index("ix_budget_movements_period", "period_start", "developer_id", postgresql_include=["nanousd", "tokens"]),
+        Index("ix_budget_movements_changed", "request_id", postgresql_where=text("kind in ('reconcile', 'correction')")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -137,6 +145,58 @@ class DayRow(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     nanousd: Mapped[int] = mapped_column(BigInteger)
     tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class SpendDayRow(Base):
+    """A roll-up of movements by all that spending is broken down by, up to the movement that `RollupRow` names. Empty text: not told.
+
+    The day is the hold's. `attempts`: charged attempts; what a correction or a reconciliation changes is in the amounts alone.
+    """
+
+    __tablename__ = "budget_spend_days"
+    __table_args__ = (Index("ix_budget_spend_days_developer", "developer_id", "day"),)
+
+    team_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    developer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(primary_key=True)
+    session: Mapped[str] = mapped_column(primary_key=True)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    nanousd: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_input_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class SpendPartRow(Base):
+    """The same sums by one dimension alone, which a team's whole year is read from. `provider`: of a model, else empty."""
+
+    __tablename__ = "budget_spend_parts"
+    __table_args__ = (CheckConstraint("dimension in ('model', 'provider', 'project', 'purpose', 'session')", name="dimension_known"),)
+
+    team_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    dimension: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    developer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    nanousd: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_input_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class RollupRow(Base):
+    """The id of the last movement that the roll-ups contain: they contain every movement up to it, and none beyond."""
+
+    __tablename__ = "budget_rollups"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    upto: Mapped[int] = mapped_column(BigInteger)
 
 
 class ProcessRow(Base):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime
-from operator import add, attrgetter
+from datetime import date, datetime, timedelta
+from operator import add, attrgetter, sub
 from typing import Any, Literal
 from uuid import UUID
 
-from app.budget.holds import Subject
-from app.budget.periods import BudgetPeriod
+from app.budget.periods import BudgetPeriod as BudgetPeriod  # noqa: PLC0414 - for other rooms, which import views alone
+from app.storage.revisions import revision_from
 
+MovementKind = Literal["settle", "unreconciled", "reconcile", "limit", "top_up", "correction"]
+SpendDimension = Literal["model", "provider", "project", "purpose", "developer", "session", "day"]
 SessionOrder = Literal["recent", "cost"]
 """Sessions in a list: those with the latest calls first, or the dearest."""
 
@@ -21,7 +23,7 @@ class Budget:
     """A developer's or a team's month: dollars, and the same in tokens. `added`: one-off top-ups.
 
     `unreconciled` is part of `spent`: charged at its estimate, its outcome unknown. `forecast`: the spending at the month's end, at
-    the pace so far.
+    the pace since `began`: the month's start, or the midnight before the first call; only what is spent while it is `too_early_to_tell`.
     """
 
     period: BudgetPeriod
@@ -35,10 +37,17 @@ class Budget:
     spent_tokens: int
     held_tokens: int
     alerts: tuple[str, ...]
+    began: datetime
+    too_early_to_tell: bool
 
     @property
     def remaining(self) -> int | None:
         return None if self.limit is None else max(0, self.limit + self.added - self.spent - self.held)
+
+    @property
+    def revision(self) -> str:
+        """Return the revision of what admins set: the limits and this month's top-ups, not what is spent."""
+        return revision_from(self.limit, self.added, self.limit_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +68,16 @@ class MonthLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class DeveloperSpending:
-    """A developer's month so far; the limit includes its top-ups. `ends`: the end of the month."""
-
-    developer_id: UUID
-    limit: int | None
-    spent: int
-    held: int
-    ends: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Forecast:
-    """The spending at the month's end: the middle, and the range that four months of five lie within. None: too early to say."""
+    """The spending at the month's end: the middle, and the range that four months of five lie within. None: no range is known.
+
+    `early`: it is too early to tell; then the middle is only what is spent.
+    """
 
     middle: int
     low: int | None = None
     high: int | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,16 @@ class MovementEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class MovementPage:
-    """A page of movements. `next`: the `before` of the following page; None: this is the last."""
+class MovementFilter:
+    """Conditions on the movements to list. `since`, `until`: half-open. `oldest_first`: the order, else newest first."""
 
-    movements: Sequence[MovementEntry]
-    next: int | None
+    kind: MovementKind | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+
+
+ALL_MOVEMENTS = MovementFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +135,6 @@ class LimitChange:
     amount: int | None
     actor: str | None
     note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A balance that differs from the sum of its rows: (stored, recomputed), in nano-dollars and in tokens."""
-
-    subject: Subject
-    subject_id: UUID
-    period_start: datetime
-    spent: tuple[int, int]
-    held: tuple[int, int]
-    spent_tokens: tuple[int, int]
-    held_tokens: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +210,14 @@ _amounts = attrgetter(*(each.name for each in fields(CallTotals)))
 
 
 @dataclass(frozen=True, slots=True)
+class SpendingPlace:
+    """The end of a page of sessions, in the order by time (`last_id`) and in that by cost (`nanousd`, then `last_id`)."""
+
+    nanousd: int
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSpending:
     """A developer's calls of one session. `project`: as the calls name it. `last_id`: the place in the list that is ordered by time."""
 
@@ -259,3 +261,85 @@ class CallScope:
     project_sessions: Collection[str] = ()
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDays:
+    """Days of the ledger's calendar, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def before(self) -> ReportDays:
+        """The range of the same length that ends the day before this one begins."""
+        return ReportDays(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class SpendQuery:
+    """The spending to break down. None: any; an empty text: calls that don't name one. `team`: None for the requester's own."""
+
+    days: ReportDays
+    by: SpendDimension = "model"
+    team: str | None = None
+    developer: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    project: str | None = None
+    purpose: str | None = None
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendTotals:
+    """Sums over charged attempts. `nanousd` includes what was corrected or reconciled since."""
+
+    attempts: int = 0
+    nanousd: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+
+    def __add__(self, other: SpendTotals) -> SpendTotals:
+        return SpendTotals(*map(add, _spent(self), _spent(other)))
+
+    def __sub__(self, other: SpendTotals) -> SpendTotals:
+        return SpendTotals(*map(sub, _spent(self), _spent(other)))
+
+
+_spent = attrgetter(*(each.name for each in fields(SpendTotals)))
+
+
+@dataclass(frozen=True, slots=True)
+class SpendPart:
+    """A part of a range's spending. `key`: the value to filter by, empty where calls name none, None for all parts beyond a list's end.
+
+    `name`: None for a removed developer. `provider`: of a model, else empty. `before`: nano-dollars of the range before.
+    """
+
+    key: str | None
+    name: str | None
+    provider: str
+    totals: SpendTotals
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendReport:
+    """A range's spending in parts, the dearest first, which add up to `totals`; `before`: the same of the range before it.
+
+    `by_day`: nano-dollars by name and day, or by name and month of a long range; of sessions all under one name.
+    """
+
+    query: SpendQuery
+    team: str
+    parts: Sequence[SpendPart]
+    totals: SpendTotals
+    before: SpendTotals
+    by_day: Mapping[str, Mapping[date, int]]
+    monthly: bool

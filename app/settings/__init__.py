@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,7 +24,7 @@ from pydantic_settings import (
 )
 
 from app.errors import ConfigurationError
-from app.settings.agents import HooksSettings, McpSettings
+from app.settings.agents import CliSettings, HooksSettings, McpSettings
 from app.settings.caches import (
     CacheSettings,
     CacheSizeSettings,
@@ -37,15 +37,15 @@ from app.settings.caches import (
     SemanticCacheSettings,
 )
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
+from app.settings.openid import OpenIdSettings, is_trusted_scheme
+from app.settings.pipeline import EmbeddingsSettings, KnowledgeSettings, SessionsSettings, VectorsSettings, WorkerSettings
 from app.settings.renamed import old_names, update_environment, update_file, withdrawn_settings
 from app.settings.sections import (
-    ROOT,
     AlertsSettings,
     BudgetSettings,
     DashboardSettings,
     DatabaseSettings,
-    EmbeddingsSettings,
-    KnowledgeSettings,
+    DiskSettings,
     LimitsSettings,
     LogSettings,
     MessagesSettings,
@@ -53,11 +53,9 @@ from app.settings.sections import (
     RedisSettings,
     Section,
     ServerSettings,
-    SessionsSettings,
     TelemetrySettings,
-    VectorsSettings,
-    WorkerSettings,
 )
+from app.settings.shipped import ROOT
 
 __all__ = [
     "ROOT",
@@ -68,9 +66,11 @@ __all__ = [
     "BudgetSettings",
     "CacheSettings",
     "CacheSizeSettings",
+    "CliSettings",
     "CompletionsCacheSettings",
     "DashboardSettings",
     "DatabaseSettings",
+    "DiskSettings",
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
     "EvictionPolicy",
@@ -82,6 +82,7 @@ __all__ = [
     "LogSettings",
     "McpSettings",
     "MessagesSettings",
+    "OpenIdSettings",
     "PrewarmSettings",
     "PriceTierSettings",
     "ProviderSettings",
@@ -99,6 +100,7 @@ __all__ = [
     "WorkerSettings",
     "load",
     "old_names",
+    "read_files",
     "secret_of",
     "unknown_variables",
     "withdrawn_settings",
@@ -107,7 +109,7 @@ __all__ = [
 SHIPPED = ROOT / "config" / "cairn.toml"
 SECRET_FIELDS = (
     *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "database.replica_urls", "redis.url"),
-    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers"),
+    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers", "openid.client_secret"),
 )
 
 
@@ -130,17 +132,25 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cairn",
-        description="folder of everything that Cairn keeps on this machine: the embedded servers' data, made keys, models",
+        description="folder for everything that Cairn stores on this machine: the embedded servers' data, generated keys, models",
     )
     admin_key: SecretStr | None = Field(
-        None, description="the administrator's key, at least 24 ASCII characters; required in server mode, embedded made at first start"
+        None,
+        description=(
+            "the administrator's key, at least 24 ASCII characters; required in server mode; in embedded mode it is generated at the "
+            "first start"
+        ),
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="keys the digests of API keys: another one voids them all; required in server mode, embedded made at first start",
+        description=(
+            "secret with which API keys are hashed: changing it invalidates all of them; required in server mode; in embedded mode "
+            "it is generated at the first start"
+        ),
     )
-    scrape_key: SecretStr | None = Field(None, description="reads /metrics and nothing else; the admin key does too")
+    scrape_key: SecretStr | None = Field(None, description="key that may read /metrics and nothing else; the admin key may read it too")
     server: ServerSettings = ServerSettings()
+    disk: DiskSettings = DiskSettings()
     database: DatabaseSettings = DatabaseSettings()
     qdrant: QdrantSettings = QdrantSettings()
     redis: RedisSettings = RedisSettings()
@@ -152,15 +162,26 @@ class Settings(BaseSettings):
     hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()
-    providers: dict[str, ProviderSettings] = Field({}, description="providers of models by name, one section [providers.NAME] each")
+    providers: dict[str, ProviderSettings] = Field({}, description="model providers by name, one section [providers.NAME] each")
     inference: InferenceSettings = InferenceSettings()
     cache: CacheSettings = CacheSettings()
     messages: MessagesSettings = MessagesSettings()
     limits: LimitsSettings = LimitsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    openid: OpenIdSettings = OpenIdSettings()
     mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
+    cli: CliSettings = CliSettings()
+
+    @model_validator(mode="after")
+    def _check_openid(self) -> Self:
+        """Refuse a redirect address that a request's own headers would decide: codes would go where its sender says."""
+        if self.openid.enabled and self.server.public_url is None:
+            raise ValueError("openid.issuer needs server.public_url, the address under which people reach this server")
+        if self.openid.enabled and not is_trusted_scheme(self.server.public_url or ""):
+            raise ValueError("openid.issuer needs a server.public_url with https; http only on this machine")
+        return self
 
     @cached_property
     def embedded(self) -> bool:
@@ -214,6 +235,17 @@ def secret_of(name: str, environment: Mapping[str, str] = os.environ) -> str | N
     None: neither is set. Raises ConfigurationError if both are, or the file can't be read. An empty file is an empty secret.
     """
     return _secret(name, environment.get(name), environment.get(f"{name}_FILE"))
+
+
+def read_files() -> list[Path]:
+    """Return the files that a server's settings and behaviour were read from: a change of one needs another start."""
+    named = [Path(value) for name, value in os.environ.items() if value and (name == "CAIRN_CONFIG" or _names_file(name))]
+    pulled = ROOT / ".git" / "logs" / "HEAD"  # a pull into a clone changes the code, and no version
+    return sorted({*SHIPPED.parent.glob("*.*"), *(each.absolute() for each in named), *([pulled] if pulled.exists() else [])})
+
+
+def _names_file(variable: str) -> bool:
+    return variable.startswith("CAIRN_") and variable.endswith("_FILE")
 
 
 def unknown_variables() -> list[str]:

@@ -1,4 +1,4 @@
-"""Sections of what coding agents and their IDEs ask: MCP and hooks."""
+"""Sections of what developers and their agents use on their machines: MCP, hooks, the command line."""
 
 from __future__ import annotations
 
@@ -20,22 +20,38 @@ class McpSettings(Section):
 
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)] = Field(
         ("localhost", "127.0.0.1", "[::1]"),
-        description="hosts under which /mcp is served, whatever the port, with white space between them; *.example.com: all below it, *:"
-        " every host; another is refused with 421, so that no web page reaches it under a name of its own",
+        description=(
+            "host names under which /mcp is served, on any port, separated by white space; *.example.com: all subdomains, *: every "
+            "host; others are refused with 421 (protection against DNS rebinding)"
+        ),
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)] = Field(
-        (), description="origins of web pages that may ask /mcp, such as https://app.example.com, beside those of the allowed hosts"
+        (),
+        description="origins of web pages that may call /mcp, such as https://app.example.com, in addition to those of the allowed hosts",
     )
 
 
 class HooksSettings(Section):
     """Bounds of what IDEs' hooks are given."""
 
-    min_score: float = Field(0.35, ge=0, le=1, description="score that the best passage must have for a prompt to be given anything")
+    min_score: float = Field(0.35, ge=0, le=1, description="minimum score of the best passage; below it nothing is added to a prompt")
     timeout_seconds: float = Field(
         1.5,
         gt=0,
         le=25,
-        description="seconds that a search for a prompt or a session's start may take; then nothing is given. Below the client's"
-        " `hooks.answer_ms`: what comes later is lost",
+        description=(
+            "maximum seconds of the search at a prompt or a session's start; after that nothing is added. Keep it below the client's "
+            "`hooks.answer_ms`: later answers are lost"
+        ),
+    )
+
+
+class CliSettings(Section):
+    """The `cairn` command on this machine."""
+
+    warm_minutes: float = Field(
+        10,
+        ge=0,
+        le=1440,
+        description="idle minutes after which a server started by a command stops; 0: it stops with the command",
     )

@@ -1,7 +1,7 @@
 """Supervises a child process: starts it, restarts it when it dies, stops it when its owner exits. Knows no command it runs.
 
 The child's standard input is a pipe that the owner never writes to: when the owner ends, even by SIGKILL, the child reads EOF
-(`owner_gone`) and exits. Unlike a parent-death signal this works on every Unix.
+(`owner_ended`) and exits. Unlike a parent-death signal this works on every Unix.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _modified_ns(file: Path) -> int | None:
         return None
 
 
-async def owner_gone() -> None:
+async def owner_ended() -> None:
     """Wait, in the child, until the process at the other end of standard input has ended."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

@@ -202,6 +202,12 @@ def _ended(_connection: Any, _cursor: Any, statement: str, _parameters: Any, con
         traces.past(verb, seconds, db__system__name="postgresql", db__operation__name=verb)
 
 
+DISK_FULL = (
+    "The server's disk is full: what was sent is not stored, and what is stored can still be read. Whoever runs the server must make room"
+    " on the disk of its PostgreSQL; then send it again."
+)
+
+
 def raise_unavailable(error: BaseException) -> NoReturn:
     """Raise DatabaseUnavailable if the error means that; re-raise it unchanged otherwise (a constraint, a bug)."""
     if isinstance(error, PoolTimeoutError):
@@ -212,10 +218,10 @@ def raise_unavailable(error: BaseException) -> NoReturn:
     if isinstance(cause, asyncpg.QueryCanceledError):
         raise DatabaseUnavailable("The database took too long: try again, or raise database.statement_timeout_seconds.") from error
     if isinstance(cause, asyncpg.DiskFullError):
-        raise DatabaseUnavailable("The database's disk is full: nothing can be stored until there is room again.") from error
+        raise DatabaseUnavailable(DISK_FULL) from error
     if isinstance(cause, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         raise DatabaseUnavailable(
-            "The database doesn't answer. An embedded one restarts by itself; for a team's own, check that it runs and that"
-            " CAIRN_DATABASE__URL is right."
+            "The database doesn't answer. An embedded one restarts by itself, unless the disk is full: `/readyz` and `cairn doctor` say so."
+            " For a team's own, check that it runs, that its disk has room, and that CAIRN_DATABASE__URL is right."
         ) from error
     raise error

@@ -45,9 +45,11 @@ class GroupCommit(Generic[Item, Answer]):
         return future
 
     async def finish(self) -> None:
-        """Wait until everything submitted has run."""
+        """Wait until everything submitted has run and the callbacks of its answers were called."""
+        await asyncio.sleep(0)  # the loop calls the callbacks of answers one turn after it set them; they may submit more
         while self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
+            await asyncio.sleep(0)
 
     async def _drain(self) -> None:
         while self._waiting:

@@ -54,9 +54,9 @@ class Invalidations:
         if self._notices is None:
             return ()
         meanwhile = "What other processes change is seen here only once a cache's own time to live is over."
-        return self._notices.loops("storage.invalidations", self._heard, meanwhile=meanwhile)
+        return self._notices.loops("storage.invalidations", self._received, meanwhile=meanwhile)
 
-    def _heard(self, words: str | None) -> None:
+    def _received(self, words: str | None) -> None:
         if words is not None:
             topic, _, what = words.partition(" ")
             self._forget(topic, what or None)

@@ -1,9 +1,8 @@
-"""Schema migrations: upgrade, and refusal to run on an outdated schema. Alembic's scripts are in `migrations/`."""
+"""Schema migrations: upgrade, and refusal to run on an outdated schema. Alembic's scripts ship with the code."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
@@ -12,13 +11,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import DatabaseUnavailable, SchemaOutdated
+from app.settings import ROOT
 from app.storage.database import AWAY, Database
 from app.storage.postgres_url import postgres_url
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
 LOCK = 0xCA1C_0000
 """Advisory lock: of several processes that start at once, one migrates; the others wait and find nothing to do."""
 

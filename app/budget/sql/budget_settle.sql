@@ -9,6 +9,7 @@ declare
     spent jsonb;
     balances jsonb;
 begin
+    perform pg_advisory_xact_lock_shared(3390832645);  -- as budget_hold takes it, against whoever opens a key's balance
     perform 1 from budget_holds h where h.id = any (array(select (e->>'id')::uuid from jsonb_array_elements(batch) e))
     order by h.id for update;
 
@@ -19,7 +20,7 @@ begin
             cached_input_tokens bigint, cache_write_tokens bigint, provider text, model text, price jsonb, actor text, note text, place int)
         order by x.id, x.kind = 'unreconciled', x.place
     ), ending as (
-        select g.*, h.state as was, h.developer_id, h.team_id, h.period_start, h.day, h.request_id, h.attempt,
+        select g.*, h.state as was, h.developer_id, h.team_id, h.key_id, h.period_start, h.day, h.request_id, h.attempt,
             h.provider as held_provider, h.model as held_model, h.nanousd as held_nanousd,
             case when h.state = 'held' then h.nanousd else 0 end as freed_nanousd,
             case when h.state = 'held' then h.tokens else 0 end as freed_tokens,
@@ -46,12 +47,16 @@ begin
     ), subjects as (
         select developer_id as subject_id, period_start, day, freed_nanousd, freed_tokens, spent_nanousd, spent_tokens from ending
         union all select team_id, period_start, day, freed_nanousd, freed_tokens, spent_nanousd, spent_tokens from ending
+        -- A key that has no balance is counted nowhere. It has no days either.
+        union all select key_id, period_start, null, freed_nanousd, freed_tokens, spent_nanousd, spent_tokens from ending
+            where key_id is not null
     ), changed as (
         select subject_id, period_start, sum(freed_nanousd) as freed_nanousd, sum(freed_tokens) as freed_tokens,
             sum(spent_nanousd) as spent_nanousd, sum(spent_tokens) as spent_tokens
         from subjects group by subject_id, period_start
     ), days as (
-        select subject_id, day, sum(spent_nanousd) as nanousd, sum(spent_tokens) as tokens from subjects group by subject_id, day
+        select subject_id, day, sum(spent_nanousd) as nanousd, sum(spent_tokens) as tokens
+        from subjects where day is not null group by subject_id, day
     )
     select
         (select jsonb_agg(jsonb_build_object('id', e.id, 'developer_id', e.developer_id, 'was', e.was, 'spent', e.spent_nanousd,
@@ -84,6 +89,6 @@ begin
         on conflict (subject_id, day) do update set
             nanousd = budget_days.nanousd + excluded.nanousd, tokens = budget_days.tokens + excluded.tokens
     )
-    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into balances from moved m;
+    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into balances from moved m where m.subject <> 'key';
     return jsonb_build_object('ended', ended, 'balances', balances);
 end $$

@@ -45,7 +45,7 @@ class Positions:
         self._timeout = timeout_seconds
         self._kept_ms = int(kept_seconds * 1000)
         self._ours: cachebox.TTLCache[str, int] = cachebox.TTLCache(MAX_NAMES, kept_seconds)
-        self._away_until = 0.0
+        self._unavailable_until = 0.0
         self._missed = False
         """Redis was away, so it may lack a write of this or another server."""
 
@@ -54,7 +54,7 @@ class Positions:
         ours = self._ours.get(name) or 0
         if self._client is None:
             return ours
-        if self._away_until > time.monotonic():
+        if self._unavailable_until > time.monotonic():
             return UNKNOWN
         try:
             async with asyncio.timeout(self._timeout):
@@ -68,7 +68,7 @@ class Positions:
         except Exception as error:  # noqa: BLE001 - whatever it is: the primary answers
             self._failed(error)
             return UNKNOWN
-        self._away_until = 0.0
+        self._unavailable_until = 0.0
         return UNKNOWN if young is not None else max(ours, position)
 
     def record_read(self, name: str, position: int) -> None:
@@ -80,7 +80,7 @@ class Positions:
         self.record_read(name, position)
         if self._client is None:
             return
-        if self._away_until > time.monotonic():
+        if self._unavailable_until > time.monotonic():
             self._missed = True
             return
         try:
@@ -113,10 +113,10 @@ class Positions:
         log.info("positions.begun_anew", seconds=self._kept_ms / 1000)
 
     def _failed(self, error: Exception) -> None:
-        if self._away_until == 0.0:
+        if self._unavailable_until == 0.0:
             log.warning("positions.not_shared", reason=type(error).__name__)
         self._missed = True
-        self._away_until = time.monotonic() + AWAY_SECONDS
+        self._unavailable_until = time.monotonic() + AWAY_SECONDS
 
 
 def _position(held: bytes | str | None) -> int | None:

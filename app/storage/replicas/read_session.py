@@ -32,7 +32,7 @@ class ReadSession:
     at_primary: bool = False
     used_primary: bool = False
 
-    def note_primary(self) -> None:
+    def mark_at_primary(self) -> None:
         """Note a transaction at the primary. Ignored before authentication: no requester is known yet."""
         if self.name is not None:
             self.at_primary = self.used_primary = True

@@ -60,7 +60,7 @@ class ReplicatedDatabase(Database):
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         if (reading := current_reading()) is not None:
-            reading.note_primary()
+            reading.mark_at_primary()
         async with super().begin() as connection:
             yield connection
 
@@ -76,7 +76,7 @@ class ReplicatedDatabase(Database):
             try:
                 found, replayed = await standby.read(work, min_position=reading.min_position)
             except PrimaryRequired:
-                reading.note_primary()  # it will have seen what the replica has yet to replay
+                reading.mark_at_primary()  # it will have seen what the replica has yet to replay
             else:
                 reading.min_position = max(reading.min_position, replayed)
                 self._positions.record_read(name, replayed)

@@ -19,7 +19,7 @@ from app.storage.vectors.frames import SparseParts, VectorQuery, WireHit, WirePe
 from app.storage.vectors.host import EdgeStaging, EngineHost
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import DENSE, SPARSE
-from app.storage.vectors.store import Hit, StoreStatus, Vector, VectorPoint, Where, Within
+from app.storage.vectors.store import NOTHING, Hit, StoreStatus, Vector, VectorPoint, Where, Within
 
 POINTS_A_FRAME = 32
 """About 3 ms of work on either side, so that no search waits longer."""
@@ -50,20 +50,47 @@ class EdgeStore:
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, vector=vector)
         return await self._search(
-            VectorQuery(_packed(vector), DENSE, None, _lists(where), limit, min_score, with_vectors, within=_period(within))
+            VectorQuery(
+                _packed(vector),
+                DENSE,
+                None,
+                _lists(where),
+                limit,
+                min_score,
+                with_vectors,
+                within=_period(within),
+                without=_lists(without),
+            )
         )
 
     async def lexical(
-        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+        self,
+        terms: SparseVector,
+        *,
+        where: Where,
+        limit: int,
+        within: Within | None = None,
+        corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, terms=terms)
         if not terms.indices:
             return []
         filtered = VectorQuery(
-            None, SPARSE, _parts(terms), _lists(where), limit, None, False, within=_period(within), corpus=_corpus(corpus)
+            None,
+            SPARSE,
+            _parts(terms),
+            _lists(where),
+            limit,
+            None,
+            False,
+            within=_period(within),
+            corpus=_corpus(corpus),
+            without=_lists(without),
         )
         return await self._search(filtered)
 
@@ -74,9 +101,9 @@ class EdgeStore:
         *,
         where: Where,
         limit: int,
-        with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, vector=vector, terms=terms)
         return await self._search(
@@ -87,9 +114,10 @@ class EdgeStore:
                 _lists(where),
                 limit,
                 None,
-                with_vectors,
+                False,
                 within=_period(within),
                 corpus=_corpus(corpus),
+                without=_lists(without),
             )
         )
 

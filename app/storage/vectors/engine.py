@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.storage.child import owner_gone
+from app.storage.child import owner_ended
 from app.storage.priority import session_priority
 from app.storage.vectors import frames
 from app.storage.vectors.damage import CANT_OPEN, FAILED, NOT_NOW, failure_of, opening_failure_of
@@ -60,7 +60,7 @@ class VectorEngine:
         # Ctrl-C reaches the whole process group, but the owner stops us: it still needs the engine while it shuts down.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         server = await asyncio.start_unix_server(self._connected, str(socket), backlog=256)
-        tasks = [asyncio.create_task(each) for each in (owner_gone(), stop.wait(), self._failed.wait())]
+        tasks = [asyncio.create_task(each) for each in (owner_ended(), stop.wait(), self._failed.wait())]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         server.close()
         for task in tasks:

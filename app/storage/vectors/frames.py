@@ -43,7 +43,7 @@ class VectorQuery(msgspec.Struct, array_like=True, frozen=True):
     """A search: by `vector` (cosine), by `sparse` (BM25), or by both, fused.
 
     `using`: the vector's name, ignored without a vector. `ef` None: as tuned. `corpus`: filter of the points whose document frequencies
-    count; None: all points.
+    count; None: all points. `without`: fields and values of which a point may have none.
     """
 
     vector: bytes | None
@@ -56,6 +56,7 @@ class VectorQuery(msgspec.Struct, array_like=True, frozen=True):
     ef: int | None = None
     within: WirePeriod | None = None
     corpus: dict[str, list[str]] | None = None
+    without: dict[str, list[str]] = {}
 
 
 class WireHit(msgspec.Struct, array_like=True, frozen=True):

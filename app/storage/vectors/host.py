@@ -203,7 +203,7 @@ class EngineHost:
             "--options": self._options,
         }
         words = [str(word) for pair in arguments.items() for word in pair]
-        return Child("vectors", [sys.executable, "-m", "app.storage.vectors.engine", *words], env={}, grace_seconds=10)
+        return Child("vectors", [sys.executable, "-P", "-m", "app.storage.vectors.engine", *words], env={}, grace_seconds=10)
 
     async def _supervise(self) -> None:
         """Keep a live engine running whatever happens to it or its folder."""

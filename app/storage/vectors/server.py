@@ -23,7 +23,7 @@ from app.storage.vectors.breadth import UNMEASURED
 from app.storage.vectors.collection import GREEN_SECONDS, Collections, asked
 from app.storage.vectors.lexical import SparseVector
 from app.storage.vectors.recipe import DENSE, EXACT_SHARE, RRF_K, SPARSE, candidates, is_of_several
-from app.storage.vectors.store import Hit, IndexSchema, StoreStatus, Vector, VectorPoint, Where, Within
+from app.storage.vectors.store import NOTHING, Hit, IndexSchema, StoreStatus, Vector, VectorPoint, Where, Within
 
 T = TypeVar("T")
 POINTS_A_REQUEST = 64
@@ -72,6 +72,7 @@ class ServerStore:
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, vector=vector)
         await self._prepare()
@@ -80,8 +81,8 @@ class ServerStore:
                 self._alias,
                 query=vector.tolist(),
                 using=DENSE,
-                query_filter=_filter(where, within),
-                search_params=self._params_of(where),
+                query_filter=_filter(where, within, without),
+                search_params=self._params_of(where, without),
                 limit=limit,
                 score_threshold=min_score,
                 with_payload=False,
@@ -91,7 +92,14 @@ class ServerStore:
         return _hits(found, DENSE)
 
     async def lexical(
-        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+        self,
+        terms: SparseVector,
+        *,
+        where: Where,
+        limit: int,
+        within: Within | None = None,
+        corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, terms=terms)
         if not terms.indices:
@@ -102,7 +110,7 @@ class ServerStore:
                 self._alias,
                 query=_sparse(terms),
                 using=SPARSE,
-                query_filter=_filter(where, within),
+                query_filter=_filter(where, within, without),
                 search_params=_rarity(corpus),
                 limit=limit,
                 with_payload=False,
@@ -117,14 +125,14 @@ class ServerStore:
         *,
         where: Where,
         limit: int,
-        with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         check_search(limit, within, vector=vector, terms=terms)
         await self._prepare()
-        wanted, most = _filter(where, within), candidates(limit)
-        prefetch = [models.Prefetch(query=vector.tolist(), using=DENSE, filter=wanted, params=self._params_of(where), limit=most)]
+        wanted, most = _filter(where, within, without), candidates(limit)
+        prefetch = [models.Prefetch(query=vector.tolist(), using=DENSE, filter=wanted, params=self._params_of(where, without), limit=most)]
         if terms.indices:
             prefetch.append(models.Prefetch(query=_sparse(terms), using=SPARSE, filter=wanted, params=_rarity(corpus), limit=most))
         found = await self._asked(
@@ -134,7 +142,6 @@ class ServerStore:
                 query=models.RrfQuery(rrf=models.Rrf(k=RRF_K)),
                 limit=limit,
                 with_payload=False,
-                with_vectors=[DENSE] if with_vectors else False,
             )
         )
         return _hits(found, DENSE)
@@ -176,9 +183,9 @@ class ServerStore:
         selector = models.PointIdsList(points=[str(each) for each in ids])
         await self._asked(lambda: self._client.delete(collection, selector, wait=True))
 
-    def _params_of(self, where: Where) -> models.SearchParams:
-        """Choose search parameters. For a filter by several values use ACORN, slower but as complete as exact search."""
-        if not is_of_several({key: _values(value) for key, value in where.items()}):
+    def _params_of(self, where: Where, without: Where) -> models.SearchParams:
+        """Choose search parameters. For a filter by several values, or without some, use ACORN, slower but as complete as exact search."""
+        if not without and not is_of_several({key: _values(value) for key, value in where.items()}):
             return self._params
         return self._params.model_copy(update={"acorn": models.AcornSearchParams(enable=True, max_selectivity=EXACT_SHARE)})
 
@@ -244,13 +251,15 @@ def _rarity(corpus: Where | None) -> models.SearchParams | None:
     return None if corpus is None else models.SearchParams(idf=models.IdfCorpusParams(corpus=_filter(corpus)))
 
 
-def _filter(where: Where, within: Within | None = None) -> models.Filter:
-    must: list[models.Condition] = [
-        models.FieldCondition(key=key, match=models.MatchAny(any=_values(value))) for key, value in where.items()
-    ]
+def _filter(where: Where, within: Within | None = None, without: Where = NOTHING) -> models.Filter:
+    must = _matches(where)
     if within is not None:
         must.append(models.FieldCondition(key=within.field, range=models.DatetimeRange(gte=_utc(within.since), lt=_utc(within.until))))
-    return models.Filter(must=must)
+    return models.Filter(must=must, must_not=_matches(without) or None)
+
+
+def _matches(where: Where) -> list[models.Condition]:
+    return [models.FieldCondition(key=key, match=models.MatchAny(any=_values(value))) for key, value in where.items()]
 
 
 def _values(value: str | Sequence[str]) -> list[str]:

@@ -124,11 +124,12 @@ class Shard:
         return edge.SearchParams(hnsw_ef=ef or self.ef, quantization=rescored)
 
     def _params_of(self, ask: VectorQuery, where: edge.Filter) -> edge.SearchParams:
-        if is_of_several(ask.where):
+        if ask.without or is_of_several(ask.where):
             matching = self._shard.count(edge.CountRequest(filter=where, exact=False))  # an estimate, in 0.03 ms
             if matching <= min(EXACT_MATCHES, EXACT_SHARE * self._shard.count(edge.CountRequest(exact=False))):
                 return edge.SearchParams(exact=True)
-        return self._params(ask.ef)
+        # Left-out points lead nowhere in the graph: a broader search makes up for most of that (docs/decisions/0058-project-members.md).
+        return self._params(2 * (ask.ef or self.ef)) if ask.without else self._params(ask.ef)
 
     def _request(self, ask: VectorQuery) -> edge.QueryRequest:
         where = _filter(ask)
@@ -231,7 +232,7 @@ def _filter(ask: VectorQuery) -> edge.Filter:
     conditions = _matches(ask.where)
     if (period := ask.within) is not None:
         conditions.append(edge.FieldCondition(period.field, range=edge.RangeDateTime(gte=period.since, lt=period.until)))
-    return edge.Filter(must=conditions)
+    return edge.Filter(must=conditions, must_not=_matches(ask.without)) if ask.without else edge.Filter(must=conditions)
 
 
 def _sparse(parts: SparseParts) -> edge.SparseVector:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -24,6 +25,8 @@ DIMS: Mapping[str, int] = {DENSE: 384}
 
 Where = Mapping[str, str | Sequence[str]]
 """Payload field → the value, or the values of which one must match. All fields must match."""
+NOTHING: Where = MappingProxyType({})
+"""No filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class VectorPoint:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A search result. `score`: cosine (`nearest`), raw BM25 (`lexical`) or RRF (`hybrid`). `vector`: the stored one, if requested."""
+    """A search result. `score`: cosine (`nearest`), raw BM25 (`lexical`) or RRF (`hybrid`). `vector`: the stored one, if asked for."""
 
     id: UUID
     score: float
@@ -103,11 +106,19 @@ class VectorStore(Protocol):
         min_score: float | None = None,
         with_vectors: bool = False,
         within: Within | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
-        """Search by cosine, best first; int8 candidates are rescored with the full vectors."""
+        """Search by cosine, best first; int8 candidates are rescored with the full vectors. `without`: leave out what matches a field."""
 
     async def lexical(
-        self, terms: SparseVector, *, where: Where, limit: int, within: Within | None = None, corpus: Where | None = None
+        self,
+        terms: SparseVector,
+        *,
+        where: Where,
+        limit: int,
+        within: Within | None = None,
+        corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         """Search by BM25, best first, among points that share a term. No terms find nothing.
 
@@ -122,9 +133,9 @@ class VectorStore(Protocol):
         *,
         where: Where,
         limit: int,
-        with_vectors: bool = False,
         within: Within | None = None,
         corpus: Where | None = None,
+        without: Where = NOTHING,
     ) -> list[Hit]:
         """Fuse dense and BM25 candidates (prefetch) by reciprocal rank in the engine, best first. Without terms: dense only."""
 

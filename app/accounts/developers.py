@@ -1,0 +1,254 @@
+"""Developers: made, given roles, disabled, removed. A removed one's row stays, under another name: money and sessions refer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.accounts.finding import askable, find_team_id, no_developer
+from app.accounts.names import MAX_CHARS, canonical, check_account_name
+from app.accounts.requester import DeveloperRole
+from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, TeamRow
+from app.accounts.views import DeveloperFilter, DeveloperPage, DeveloperView
+from app.errors import Conflict, InvalidInput
+from app.idempotency.keys import is_first_effect
+from app.storage.database import Database, rows_of
+from app.storage.pages import EntryPage, PageWanted, page_of, paged
+from app.storage.revisions import check_revision
+from app.storage.tables import AnyRow
+
+MAX_NANOUSD: Final = 2**63 - 1
+REMOVED_SUFFIX_CHARS: Final = len(" - removed 2026-11-30 0123abcd")
+Changed = Callable[[UUID], None]
+"""Called once a key or a developer was changed and that is committed: whatever was cached of them is out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedDeveloper:
+    """A developer who was removed just now. `name`: under which their row stays."""
+
+    id: UUID
+    team_id: UUID
+    name: str
+
+
+class Developers:
+    """Stores developers. `changed`: invalidates what is cached of their keys."""
+
+    def __init__(self, database: Database, *, default_limit_nanousd: int, changed: Changed) -> None:
+        self._database = database
+        self._default_limit = default_limit_nanousd
+        self._changed = changed
+
+    async def create(
+        self, name: str, *, team: str, monthly_limit_nanousd: int | None = None, role: DeveloperRole = "developer"
+    ) -> DeveloperView:
+        """Make a developer. InvalidInput for a bad name or limit, NotFound for an unknown team, Conflict for a taken name."""
+        async with self._database.begin() as connection:
+            first, made = await is_first_effect(connection), None
+            if first:
+                made = await self.insert(connection, name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
+                if made is None:  # raised within, so that this isn't recorded as an effect
+                    raise Conflict(f"A developer {name!r} exists already, in this team or another. Choose another name.", param="name")
+        return made or await self.find(name)
+
+    async def insert(
+        self, connection: AsyncConnection, name: str, *, team: str, monthly_limit_nanousd: int | None = None, role: DeveloperRole
+    ) -> DeveloperView | None:
+        """Make a developer in the caller's transaction; None: the name is taken. Errors as for `create`."""
+        name = canonical(name)
+        check_account_name(name)
+        limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
+        if not 0 <= limit <= MAX_NANOUSD:
+            raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
+        team_id = await find_team_id(connection, team)
+        row = upsert(DeveloperRow).values(name=name, team_id=team_id, monthly_limit_nanousd=limit, role=role)
+        returned = row.on_conflict_do_nothing().returning(DeveloperRow.id, DeveloperRow.created_at)
+        made = (await connection.execute(returned)).one_or_none()
+        return made and DeveloperView(made.id, name, team_id, team, limit, role, keys=0, created_at=made.created_at)
+
+    async def change(
+        self, name: str, *, role: DeveloperRole | None = None, disabled: bool | None = None, revision: str | None = None
+    ) -> None:
+        """Give a developer a role; refuse their keys and sign-ins (`disabled`) or no more. None: leave it. Keys obey from now on.
+
+        NotFound for an unknown one, Conflict for a removed one, ChangedMeanwhile where they are not at `revision`.
+        """
+        values: dict[str, Any] = {} if role is None else {"role": role}
+        if disabled is not None:
+            values["disabled_at"] = func.coalesce(DeveloperRow.disabled_at, func.now()) if disabled else None
+        async with self._database.begin() as connection:
+            found = await lock_developer(connection, name)
+            await _check_revision(connection, found.id, revision)
+            if values:
+                await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.id).values(values))
+        self._changed(found.id)
+
+    def role_changed(self, developer_id: UUID) -> None:
+        """Forget everywhere what is cached of a developer whose role another transaction has changed, once that is committed."""
+        self._changed(developer_id)
+
+    async def remove(
+        self, connection: AsyncConnection, name: str, *, erase_sessions: bool, revision: str | None = None
+    ) -> RemovedDeveloper:
+        """Remove a developer in the caller's transaction: keys and invitations are revoked, the name is free. Errors as for `change`.
+
+        Memberships of projects stay: what they sent before may still wait to be read. Call `removed` once it is committed.
+        """
+        found = await lock_developer(connection, name)
+        await _check_revision(connection, found.id, revision)
+        other = removed_name(name, found.id, clock.now())
+        values: dict[str, Any] = {"name": other, "removed_at": func.now(), "disabled_at": func.now(), "erase_sessions": erase_sessions}
+        await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.id).values(values))
+        for table in (ApiKeyRow, InvitationRow):
+            live = (table.developer_id == found.id) & table.revoked_at.is_(None)
+            await connection.execute(update(table).where(live).values(revoked_at=func.now()))
+        theirs = OpenIdAccountRow.developer_id == found.id
+        await connection.execute(delete(OpenIdAccountRow).where(theirs, OpenIdAccountRow.subject.is_(None)))
+        await connection.execute(update(OpenIdAccountRow).where(theirs).values(email=None))  # the rest stays, to refuse them by
+        return RemovedDeveloper(found.id, found.team_id, other)
+
+    def removed(self, developer: RemovedDeveloper) -> None:
+        """Forget everywhere what is cached of a removed developer's keys."""
+        self._changed(developer.id)
+
+    async def to_erase(self) -> Collection[UUID]:
+        """Return the removed developers whose sessions are erased, those that come late as well."""
+        query = select(DeveloperRow.id).where(DeveloperRow.removed_at.is_not(None), DeveloperRow.erase_sessions)
+        async with self._database.begin() as connection:
+            return (await connection.scalars(query)).all()
+
+    async def list_all(self, *, team_id: UUID | None = None, removed: bool = False) -> list[DeveloperView]:
+        """List all developers, or a team's, by name; with `removed` those who were removed too."""
+        return [DeveloperView(*row) for row in await self._database.read(rows_of(_listed(team_id=team_id, removed=removed)))]
+
+    async def page_of_all(self, wanted: PageWanted, *, team_id: UUID | None = None, removed: bool = False) -> EntryPage[DeveloperView]:
+        """List a page of what `list_all` lists."""
+        query = paged(_listed(team_id=team_id, removed=removed), DeveloperRow, wanted)
+        return page_of([DeveloperView(*row) for row in await self._database.read(rows_of(query))], wanted)
+
+    async def list_page(self, team_id: UUID, wanted: DeveloperFilter, *, after: str | None = None, limit: int) -> DeveloperPage:
+        """List one page of a team's developers, by name, those after a name."""
+        matching = (DeveloperRow.team_id == team_id, *_conditions(wanted))
+        page = select(DeveloperRow.id).where(*matching).order_by(DeveloperRow.name).limit(limit + 1)
+        if after is not None:
+            page = page.where(DeveloperRow.name > askable(after))
+        query, count = _developers().where(DeveloperRow.id.in_(page)), select(func.count(DeveloperRow.id)).where(*matching)
+
+        async def read(connection: AsyncConnection) -> DeveloperPage:
+            found = [DeveloperView(*row) for row in await connection.execute(query)]
+            shown = found[:limit]
+            return DeveloperPage(shown, await connection.scalar(count) or 0, shown[-1].name if len(found) > limit else None)
+
+        return await self._database.read(read)
+
+    async def find(self, name: str, *, team_id: UUID | None = None) -> DeveloperView:
+        """Find a developer, with `team_id` only among that team's. NotFound for an unknown one."""
+        query = _developers().where(DeveloperRow.name == askable(name))
+        if team_id is not None:
+            query = query.where(DeveloperRow.team_id == team_id)
+
+        async def read(connection: AsyncConnection) -> DeveloperView:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:  # said within: whose key was made just now isn't at a replica yet, but at the primary
+                raise no_developer(name)
+            return DeveloperView(*row)
+
+        return await self._database.read(read)
+
+
+async def lock_developer(connection: AsyncConnection, name: str) -> AnyRow:
+    """Lock a developer's row for the caller's transaction. NotFound for an unknown one, Conflict for one who was removed."""
+    columns = (DeveloperRow.id, DeveloperRow.team_id, DeveloperRow.role, DeveloperRow.disabled_at, DeveloperRow.removed_at)
+    query = select(*columns).where(DeveloperRow.name == askable(name)).with_for_update(key_share=True)
+    found = (await connection.execute(query)).one_or_none()
+    if found is None:
+        raise no_developer(name)
+    if found.removed_at is not None:
+        raise was_removed(name)
+    return found
+
+
+async def _check_revision(connection: AsyncConnection, developer_id: UUID, revision: str | None) -> None:
+    """Raise ChangedMeanwhile unless the developer, whom the transaction has locked, is at this revision. None: no check."""
+    if revision is not None:
+        found = DeveloperView(*(await connection.execute(_developers().where(DeveloperRow.id == developer_id))).one())
+        check_revision(revision, found.revision, f"The developer {found.name}")
+
+
+def was_removed(name: str) -> Conflict:
+    """Return the error for a change of a developer who was removed."""
+    return Conflict(f"{name} was removed, which can't be undone. Add a new developer instead: `cairn developers add NAME`.")
+
+
+def removed_name(name: str, developer_id: UUID, moment: datetime) -> str:
+    """Return the name under which a removed developer's row stays: readable, and free of a later developer's by the id in it."""
+    suffix = f" - removed {moment.astimezone(UTC):%Y-%m-%d} {developer_id.hex[:8]}"
+    return name[: MAX_CHARS - len(suffix)].rstrip() + suffix
+
+
+async def was_called(connection: AsyncConnection, name: str) -> bool:
+    """Tell whether a developer who was removed had this name, in either case. Their row has another one: see `removed_name`."""
+    length = REMOVED_SUFFIX_CHARS
+    shown = func.lower(func.left(DeveloperRow.name, -length))
+    former = askable(name)[: MAX_CHARS - length].rstrip()
+    found = select(DeveloperRow.id).where(DeveloperRow.removed_at.is_not(None), shown == func.lower(former)).limit(1)
+    return await connection.scalar(found) is not None
+
+
+def _listed(*, team_id: UUID | None, removed: bool) -> Select[*tuple[Any, ...]]:
+    query = _developers() if removed else _developers().where(DeveloperRow.removed_at.is_(None))
+    return query if team_id is None else query.where(DeveloperRow.team_id == team_id)
+
+
+def _conditions(wanted: DeveloperFilter) -> list[ColumnElement[bool]]:
+    found = []
+    if wanted.name:
+        found.append(DeveloperRow.name.icontains(askable(wanted.name), autoescape=True))
+    if wanted.role is not None:
+        found.append(DeveloperRow.role == wanted.role)
+    removed = DeveloperRow.removed_at.is_not(None)
+    match wanted.state:
+        case None:
+            found.append(~removed)
+        case "active":
+            found.append(~removed & DeveloperRow.disabled_at.is_(None))
+        case "disabled":
+            found.append(~removed & DeveloperRow.disabled_at.is_not(None))
+        case "removed":
+            found.append(removed)
+        case _:
+            assert_never(wanted.state)
+    return found
+
+
+def _developers() -> Select[*tuple[Any, ...]]:
+    unexpired = or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now())
+    live = func.count(ApiKeyRow.id).filter(ApiKeyRow.revoked_at.is_(None) & unexpired)
+    return (
+        select(
+            DeveloperRow.id,
+            DeveloperRow.name,
+            DeveloperRow.team_id,
+            TeamRow.name,
+            DeveloperRow.monthly_limit_nanousd,
+            DeveloperRow.role,
+            live,
+            DeveloperRow.created_at,
+            DeveloperRow.disabled_at,
+            DeveloperRow.removed_at,
+            func.max(ApiKeyRow.last_used_at),
+        )
+        .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
+        .outerjoin(ApiKeyRow, ApiKeyRow.developer_id == DeveloperRow.id)
+        .group_by(DeveloperRow.id, TeamRow.name)
+        .order_by(DeveloperRow.name)
+    )
