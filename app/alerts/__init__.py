@@ -1,1 +1,1 @@
-"""Keeps what was measured, by the minute, over all servers; evaluates rules about it and about budgets, and decides whom to notify."""
+"""Roll-ups of measures by the minute, over all servers, and the alert engine: rules about series and budgets, and their notices."""

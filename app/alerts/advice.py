@@ -1,4 +1,4 @@
-"""Recommendations: what a day of measurements suggests to change, each with its evidence. Pure but for one look at the roll-ups."""
+"""Recommends changes of settings from a day of roll-ups, each with its evidence. Pure, except that `advise` reads the roll-ups once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from app.alerts.rollups import Rollups, SeriesReading
 from app.settings import Settings
 
-LOOKED_AT = timedelta(days=1)
+PERIOD = timedelta(days=1)
 STEP = timedelta(minutes=10)
 MIN_MEASUREMENTS = 100
-"""With fewer nothing is recommended."""
+"""Lookups, calls or samples below which nothing is recommended: too little evidence."""
 VECTOR_BYTES = 1_600
-"""The size of an entry of the embeddings' cache: 384 floats and the book-keeping."""
+"""Memory of an entry of the embeddings' cache: 384 floats and the overhead."""
 SERIES = (
     *("cache.hits", "cache.lookups", "cache.evictions", "cache.bytes", "cache.asked_again"),
     *("pool.used", "database.wait", "queue.oldest", "inference.attempts", "inference.seconds"),
@@ -33,26 +33,26 @@ class Advice:
 
 async def advise(rollups: Rollups, settings: Settings, now: datetime) -> list[Advice]:
     """Recommend from the last 24 hours, or as much of them as was measured. Empty: nothing stands out."""
-    reading = await rollups.read(SERIES, since=now - LOOKED_AT, until=now, step=STEP)
+    reading = await rollups.read(SERIES, since=now - PERIOD, until=now, step=STEP)
     return [
         *_embeddings_cache(reading, settings),
         *_answers_cache(reading, settings),
         *_pool(reading, settings),
         *_queue(reading, settings),
-        *_providers(reading, settings),
-        *_loop(reading),
+        *_first_provider(reading, settings),
+        *_event_loop(reading),
     ]
 
 
 def _embeddings_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     labels = {"cache": "embeddings"}
-    again, asked = reading.whole("cache.asked_again", labels).sum, reading.whole("cache.lookups", labels).sum
-    if asked < MIN_MEASUREMENTS or again < 0.1 * asked:
+    again, lookups = reading.whole("cache.asked_again", labels).sum, reading.whole("cache.lookups", labels).sum
+    if lookups < MIN_MEASUREMENTS or again < 0.1 * lookups:
         return
     entries = max(1, settings.cache.embeddings.entries)
     yield Advice(
         "embeddings cache",
-        f"{again:,.0f} of {asked:,.0f} texts ({again / asked:.0%}) were embedded again though they had been within the hour before",
+        f"{again:,.0f} of {lookups:,.0f} texts ({again / lookups:.0%}) were embedded again within an hour: the cache had evicted them",
         f"[cache.embeddings] entries = {2 * entries:,} instead of {entries:,}: +{entries * VECTOR_BYTES / 2**20:.0f} MB a process",
     )
 
@@ -62,9 +62,9 @@ def _answers_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advic
         if name != "completions":
             continue
         labels = {"cache": name}
-        gone, asked = reading.whole("cache.evictions", labels).sum, reading.whole("cache.lookups", labels).sum
-        below = sum(reading.whole("cache.hits", {**labels, "tier": tier}).sum for tier in ("redis", "database"))
-        if asked < MIN_MEASUREMENTS or gone < MIN_MEASUREMENTS or below < 0.1 * asked:
+        evicted, lookups = reading.whole("cache.evictions", labels).sum, reading.whole("cache.lookups", labels).sum
+        lower_hits = sum(reading.whole("cache.hits", {**labels, "tier": tier}).sum for tier in ("redis", "database"))
+        if lookups < MIN_MEASUREMENTS or evicted < MIN_MEASUREMENTS or lower_hits < 0.1 * lookups:
             continue
         options, used_bytes = settings.cache.completions, reading.whole("cache.bytes", labels).max or 0
         full = used_bytes > 0.8 * options.max_bytes
@@ -72,7 +72,8 @@ def _answers_cache(reading: SeriesReading, settings: Settings) -> Iterator[Advic
         more = (options.max_bytes if full else used_bytes) / 2**20
         yield Advice(
             f"{name} cache",
-            f"a lower tier answered {below:,.0f} of {asked:,.0f} look-ups ({below / asked:.0%}), memory had pushed out {gone:,.0f} entries",
+            f"a lower tier answered {lower_hits:,.0f} of {lookups:,.0f} lookups ({lower_hits / lookups:.0%});"
+            f" memory had evicted {evicted:,.0f} entries",
             f"[cache.{name}] {change}: +{more:.0f} MB a process",
         )
 
@@ -96,24 +97,24 @@ def _queue(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
         return
     idle = cpu.mean is not None and cpu.mean < 0.7
     step = f"worker.concurrency = {settings.worker.concurrency + 1}" if idle else "another `cairn worker` on another machine"
-    busy = f"the machine was {cpu.mean:.0%} busy" if cpu.mean is not None else "how busy the machine was isn't known"
+    busy = f"the machine was {cpu.mean:.0%} busy" if cpu.mean is not None else "the machine's CPU use was not measured"
     yield Advice(
         "workers",
-        f"in {len(late)} spans of ten minutes a job waited more than a minute, the longest {oldest.max / 60:.0f} min; {busy}",
+        f"in {len(late)} intervals of ten minutes a job waited more than a minute, the longest {oldest.max / 60:.0f} min; {busy}",
         step,
     )
 
 
-def _providers(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
+def _first_provider(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
     chain = [name for name in settings.inference.chain if name in reading.values("inference.attempts", "provider")]
     for name in chain:
-        asked = reading.whole("inference.attempts", {"provider": name}).sum
-        failed = asked - reading.whole("inference.attempts", {"provider": name, "outcome": "ok"}).sum
-        if asked >= MIN_MEASUREMENTS and failed >= 0.2 * asked and name == chain[0] and len(chain) > 1:
+        calls = reading.whole("inference.attempts", {"provider": name}).sum
+        failed = calls - reading.whole("inference.attempts", {"provider": name, "outcome": "ok"}).sum
+        if calls >= MIN_MEASUREMENTS and failed >= 0.2 * calls and name == chain[0] and len(chain) > 1:
             yield Advice(
                 f"provider {name}",
-                f"{failed:,.0f} of its {asked:,.0f} calls ({failed / asked:.0%}) failed, and it is asked first",
-                "move it back in inference.chain, or see its errors in the log (provider.failed)",
+                f"{failed:,.0f} of its {calls:,.0f} calls ({failed / calls:.0%}) failed, and it comes first in the chain",
+                "move it towards the end of inference.chain, or see its errors in the log (provider.failed)",
             )
     slow = [(name, reading.whole("inference.seconds", {"provider": name})) for name in chain]
     known = [(name, point.p95) for name, point in slow if point.count >= MIN_MEASUREMENTS and point.p95 is not None]
@@ -127,7 +128,7 @@ def _providers(reading: SeriesReading, settings: Settings) -> Iterator[Advice]:
             )
 
 
-def _loop(reading: SeriesReading) -> Iterator[Advice]:
+def _event_loop(reading: SeriesReading) -> Iterator[Advice]:
     lag = reading.whole("loop.lag", {"role": "serve"})
     if lag.count >= MIN_MEASUREMENTS and lag.p99 is not None and lag.p99 > 0.1:
         yield Advice(

@@ -1,6 +1,6 @@
-"""Evaluates the rules about budgets as soon as one moves: each alert once a period and subject, whichever process sees it first.
+"""Evaluates the rules about budgets whenever a budget changes. An alert is raised once per period and subject, whichever process sees it.
 
-It is stored with its notice in one transaction; the unique constraint of `budget_alerts` decides between processes.
+An alert and its notice are stored in one transaction; the unique constraint of `budget_alerts` decides between processes.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ from app.storage.database import Database
 
 log = structlog.get_logger()
 
-MAX_PAUSE_SECONDS = 5.0
-"""Between two tries while PostgreSQL is away, at the longest."""
-STORED_AT_ONCE = 1000
+MAX_BACKOFF_SECONDS = 5.0
+"""Longest pause between two attempts while PostgreSQL is unavailable."""
+MAX_STORED_AT_ONCE = 1000
 MAX_REMEMBERED = 100_000
-"""Alerts that this process knows to be stored: asked about again they cost no query."""
+"""Stored alerts that this process remembers, so that meeting their rule again costs no query."""
 
 Names: TypeAlias = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, str]]]
+"""Returns the names of teams and developers."""
 
 
 async def announced_alerts(connection: AsyncConnection, subjects: Sequence[UUID], period_start: datetime) -> list[SentAlert]:
-    """Read the alerts announced about these subjects in a period, the oldest first: the budget room's `AlertReader`."""
+    """Read the alerts about these subjects in a period, the oldest first. Passed to the budget room as its `AlertReader`."""
     query = select(BudgetAlert.created_at, BudgetAlert.subject, BudgetAlert.subject_id, BudgetAlert.rule)
     theirs = query.where(BudgetAlert.subject_id.in_(subjects), BudgetAlert.period_start == period_start)
     return [SentAlert(*row) for row in await connection.execute(theirs.order_by(BudgetAlert.created_at))]
 
 
 class BudgetEvaluator:
-    """Evaluates rules about budgets. `daily_tokens`: tokens that a team may use in a day before an alert; None: no such figure is set."""
+    """Evaluates rules about budgets. `daily_tokens`: a team's tokens in a day above which `day_tokens` rules alert; None: no such limit."""
 
     def __init__(
         self,
@@ -68,7 +69,10 @@ class BudgetEvaluator:
         self._stored: cachebox.LRUCache[tuple[UUID, datetime, str], bool] = cachebox.LRUCache(MAX_REMEMBERED)
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the evaluation of whatever moves; first of this month's balances, which a process that died may not have come to."""
+        """Return the loop that evaluates changes.
+
+        It begins with all of this month's balances: a process may have died before it evaluated its last changes.
+        """
         self._facts.woken.set()
         return (
             Loop(
@@ -76,13 +80,13 @@ class BudgetEvaluator:
                 step=self._round,
                 pause=0.0,
                 wake=self._facts.woken,
-                max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile="No alert says that a budget nears its end; the limits themselves hold.",
+                max_backoff_seconds=MAX_BACKOFF_SECONDS,
+                meanwhile="No alerts about budgets are raised; the limits are still enforced.",
             ),
         )
 
     async def _round(self) -> None:
-        """Evaluate what moved. Unavailable: it is kept for the next round."""
+        """Evaluate what changed. Unavailable: the changes are kept for the next round."""
         try:
             if not self._begun:
                 self._waiting = await self._facts.this_month()
@@ -91,17 +95,17 @@ class BudgetEvaluator:
         except Unavailable:
             raise
         except Exception:
-            self._begun, self._waiting = True, BudgetChanges()  # what can't be judged must not keep the others waiting
+            self._begun, self._waiting = True, BudgetChanges()  # drop changes that can't be evaluated: they must not block later ones
             raise
 
     async def evaluate(self) -> list[Crossing]:
-        """Store and announce the crossings that are new, and return them. Unavailable: the changes wait for the next call."""
+        """Store and announce the alerts that are new, and return them. Unavailable: the changes are kept for the next call."""
         self._waiting = waiting = _merged(self._waiting, self._facts.take())
         found = list(crossed(self._rules, waiting, clock.now(), await self._today(waiting)))
         unknown = [each for each in found if each.key not in self._stored]
         announced: list[Crossing] = []
-        for start in range(0, len(unknown), STORED_AT_ONCE):
-            chunk = unknown[start : start + STORED_AT_ONCE]
+        for start in range(0, len(unknown), MAX_STORED_AT_ONCE):
+            chunk = unknown[start : start + MAX_STORED_AT_ONCE]
             new = await self._store(chunk)
             self._stored.update({each.key: True for each in chunk})
             for each in new:
@@ -111,6 +115,7 @@ class BudgetEvaluator:
         return announced
 
     async def _today(self, changes: BudgetChanges) -> DayUse | None:
+        """Read the tokens that the changed teams used today; None where no rule needs them."""
         teams = [each.subject_id for each in changes.balances if each.subject == "team"]
         if self._daily_tokens is None or not teams:
             return None
@@ -118,7 +123,7 @@ class BudgetEvaluator:
         return DayUse(day, tokens, self._daily_tokens)
 
     async def _store(self, found: Sequence[Crossing]) -> list[Crossing]:
-        """Store those that are new, with their notices, in one transaction. Returns the new ones."""
+        """Store the alerts that are new, with their notices, in one transaction. Returns the new ones."""
         names = await self._names({each.subject_id for each in found})
         values = [
             {
@@ -142,7 +147,7 @@ class BudgetEvaluator:
 
 
 def _merged(before: BudgetChanges, later: BudgetChanges) -> BudgetChanges:
-    """Merge two sets of changes: each balance once, in its newest state."""
+    """Merge two sets of changes: each balance once, in its latest state."""
     if before.empty:
         return later
     balances = {(each.subject_id, each.period_start): each for each in (*before.balances, *later.balances)}

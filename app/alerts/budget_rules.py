@@ -1,7 +1,7 @@
-"""Rules about budgets: each is met once a period and subject. Pure.
+"""Rules about budgets. Each alert is raised once per period and subject (a developer or a team). Pure.
 
-What an alert of a budget is called stands in `GET /v1/budget`, at the webhook and in `cairn_budget_alerts_total`: `50%` of the dollars,
-`90%-early` with days left, `tokens-80%`, `day-2026-11-21`, `overrun-<hold>`, `disputed-<hold>`.
+Names of alerts, as `GET /v1/budget`, the webhook and `cairn_budget_alerts_total` show them: `50%` (of the dollars), `90%-early` (with
+`days_left`), `tokens-80%`, `day-2026-11-21`, `overrun-<hold>`, `disputed-<hold>`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ BudgetFact = Literal["spent", "tokens", "day_tokens", "overrun", "disputed"]
 
 
 class BudgetRule(NamedRule):
-    """A rule about budgets. `shares`, in percent of the limit: of `spent` and `tokens`, each an alert of its own."""
+    """A rule about budgets. `shares`: percent of the limit, each an alert of its own; for `spent` and `tokens`.
+
+    `days_left`: alert only while more days than that are left in the month.
+    """
 
     budget: BudgetFact
     shares: tuple[int, ...] = Field((), max_length=20)
     days_left: int | None = Field(None, ge=1, le=27)
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check(self) -> Self:
         if (self.budget in ("spent", "tokens")) != bool(self.shares):
             raise ValueError('shares = [50, 80, …] belongs to budget = "spent" and budget = "tokens", and these need it')
         if any(not 1 <= share <= 100 for share in self.shares) or len(set(self.shares)) < len(self.shares):
@@ -40,7 +43,7 @@ class BudgetRule(NamedRule):
 
     @property
     def alerts(self) -> list[str]:
-        """Return the names of its alerts; for those that name a day or a hold, their beginning."""
+        """Return the names of its alerts; of those that contain a day or a hold, the prefix."""
         match self.budget:
             case "spent":
                 return [f"{share}%" if self.days_left is None else f"{share}%-early" for share in self.shares]
@@ -54,7 +57,7 @@ class BudgetRule(NamedRule):
 
 @dataclass(frozen=True, slots=True)
 class DayUse:
-    """Tokens of a day by team, beside the daily figure that a rule compares them with."""
+    """Tokens used in a day, by team, and how many are allowed without an alert."""
 
     day: date
     tokens: Mapping[UUID, int]
@@ -63,7 +66,7 @@ class DayUse:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A rule that a budget has met. `alert`: what it is called, once in its period and subject. `data`: the figures then."""
+    """A budget that crossed a rule's threshold. `alert`: its name, unique per period and subject. `data`: the amounts at that time."""
 
     rule: BudgetRule
     alert: str
@@ -78,7 +81,7 @@ class Crossing:
 
 
 def crossed(rules: Iterable[BudgetRule], changes: BudgetChanges, now: datetime, today: DayUse | None = None) -> Iterator[Crossing]:
-    """Compare what moved with the rules. `today` None: no daily figure is set."""
+    """Yield the thresholds that changed budgets have crossed. `today` None: no daily limit is set."""
     by_fact: dict[BudgetFact, list[BudgetRule]] = {}
     for rule in rules:
         by_fact.setdefault(rule.budget, []).append(rule)
@@ -111,7 +114,7 @@ def _tokens(rule: BudgetRule, balance: BalanceState) -> Iterator[Crossing]:
 
 
 def _reached(rule: BudgetRule, spent: int, limit: int) -> list[str]:
-    """Name the alerts whose share is reached. Of a limit of 0 each is, by whatever is spent."""
+    """Return the alerts whose share is reached. Any spending reaches every share of a limit of 0."""
     return [alert for share, alert in zip(rule.shares, rule.alerts, strict=True) if spent > 0 and spent * 100 >= limit * share]
 
 

@@ -1,6 +1,6 @@
-"""Evaluates the rules about series, one server at a time; a change and its notice are stored in one transaction, so it is announced once.
+"""Evaluates the rules about series, on one server at a time. A change is stored with its notice in one transaction: it is announced once.
 
-Alert states are kept in PostgreSQL: a server that starts, or takes over, goes on where the last one was.
+Alert states are kept in PostgreSQL: a server that starts or takes over continues from them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.alerts.alert_state import AlertState, next_state
-from app.alerts.notifications import Notifications, StateChange, summary
+from app.alerts.notifications import Notifications, StateChange, ending, firing_summary, resolved_summary, summary
 from app.alerts.rollups import Rollups, SeriesReading
 from app.alerts.rules import Rules
 from app.alerts.series import SERIES
@@ -32,16 +32,18 @@ log = structlog.get_logger()
 
 Labels: TypeAlias = Mapping[str, str]
 Probe: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+"""Reads a level that is not in the roll-ups (`series_rules.PROBES`): label values → value."""
 TURN = "rules"
-MAX_PENDING_GAP = 4
-"""Periods. After a longer gap without an evaluation nobody knows what was meanwhile: what was pending begins anew."""
+"""Name of the lock row in `alert_turns`."""
+MAX_GAP_PERIODS = 4
+"""After a longer gap between evaluations, pending alerts begin their duration anew: nobody knows the values meanwhile."""
 MAX_ALERTS_OF_A_RULE = 200
-"""Label sets that may be pending or firing at once: a label from outside must not fill the table."""
+"""Label sets of a rule that may be pending or firing at once: a label with values from outside must not fill the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The value of a rule for one set of labels, compared with its threshold. `value` None: too little was measured."""
+    """A rule's value for one set of labels, compared with its threshold. `value` None: too few measurements."""
 
     rule: str
     labels: Labels
@@ -50,6 +52,8 @@ class Evaluation:
 
 
 class Evaluator:
+    """Evaluates the enabled rules about series every `every_seconds`. `probes`: by their series, those of `series_rules.PROBES`."""
+
     def __init__(
         self,
         database: Database,
@@ -68,7 +72,7 @@ class Evaluator:
         self._probes = probes or {}
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the evaluation, once a period, half a period after the roll-ups are written."""
+        """Return the loop that evaluates once a period, half a period after the recorders have written."""
         seconds = self._every.total_seconds()
         return (
             Loop(
@@ -76,12 +80,12 @@ class Evaluator:
                 step=self.evaluate,
                 pause=lambda: seconds - (clock.now().timestamp() - seconds / 2) % seconds,
                 at_once=False,
-                meanwhile="No alert begins to fire or ends.",
+                meanwhile="Alerts about measured series neither start nor end.",
             ),
         )
 
     async def evaluate(self) -> list[StateChange]:
-        """Evaluate every rule, if it is this server's turn: empty where another has just done so. Returns what began to fire or is over."""
+        """Evaluate all rules, unless another server does or just did. Returns the alerts that began to fire or were resolved."""
         now = clock.now()
         async with self._database.begin() as connection:
             last = await connection.scalar(select(EvaluationTurn.at).where(EvaluationTurn.name == TURN))
@@ -91,14 +95,14 @@ class Evaluator:
         async with self._database.begin() as connection:
             if (last := await self._take_turn(connection, now)) is None:
                 return []
-            changes = await self._apply(connection, found, now, watched=now - last <= MAX_PENDING_GAP * self._every)
+            changes = await self._apply(connection, found, now, after_gap=now - last > MAX_GAP_PERIODS * self._every)
             await self._notifications.put_changes(connection, [(self._rules[each.rule], each) for each in changes], now)
         for each in changes:
             self._notifications.announce_change(each)
         return changes
 
     async def measure(self, now: datetime | None = None) -> list[Evaluation]:
-        """Compare each rule with its threshold now, whatever its duration. `cairn doctor` asks this too."""
+        """Compare all rules with their thresholds now, regardless of durations. `cairn doctor` shows this too."""
         moment, found = now or clock.now(), list[Evaluation]()
         rules = self._rules
         for window in sorted({rule.window_seconds for rule in rules.values()}):
@@ -107,7 +111,7 @@ class Evaluator:
             if names:
                 reading = await self._rollups.read(names, since=moment - timedelta(seconds=window), until=moment)
                 for name, rule in measured.items():
-                    found += _measured(name, rule, reading)
+                    found += _evaluations(name, rule, reading)
         for name, rule in rules.items():
             if rule.series in PROBES and (probe := self._probes.get(rule.series)) is not None:
                 values = await probe()
@@ -120,7 +124,7 @@ class Evaluator:
         return abs(now - last) < self._every * 0.8
 
     async def _take_turn(self, connection: AsyncConnection, now: datetime) -> datetime | None:
-        """Take the turn, until the transaction ends. Returns when the last one was; None: another server has it, or has just had it."""
+        """Lock the turn until the transaction ends. Returns when rules were last evaluated; None if another server does it or just did."""
         long_ago = now - timedelta(days=1)
         await connection.execute(upsert(EvaluationTurn).values(name=TURN, at=long_ago).on_conflict_do_nothing())
         last = await connection.scalar(select(EvaluationTurn.at).where(EvaluationTurn.name == TURN).with_for_update(skip_locked=True))
@@ -131,24 +135,28 @@ class Evaluator:
         )
         return last
 
-    async def _apply(self, connection: AsyncConnection, found: Sequence[Evaluation], now: datetime, *, watched: bool) -> list[StateChange]:
+    async def _apply(
+        self, connection: AsyncConnection, found: Sequence[Evaluation], now: datetime, *, after_gap: bool
+    ) -> list[StateChange]:
+        """Move every alert to its next state, and store it. Returns the alerts that began to fire or were resolved."""
         rows = {(row.rule, row.key): row for row in await connection.execute(select(AlertStateRow.__table__))}
-        said = _bounded(found, {(rule, key) for rule, key in rows})
+        current = _bounded(found, {(rule, key) for rule, key in rows})
         changes: list[StateChange] = []
-        for name, key in sorted(rows.keys() | said.keys()):
-            rule, row, each = self._rules.get(name), rows.get((name, key)), said.get((name, key))
+        for name, key in sorted(rows.keys() | current.keys()):
+            rule, row, each = self._rules.get(name), rows.get((name, key)), current.get((name, key))
             before = None if row is None else _state(row)
-            if rule is None:  # it is no longer in the file: nobody waits for its end
+            if rule is None:  # no longer in the file, or disabled: dropped without a notice
                 await connection.execute(delete(AlertStateRow).where(AlertStateRow.rule == name, AlertStateRow.key == key))
                 continue
             labels = each.labels if each is not None else row.labels if row is not None else {}
-            after = next_state(rule, before, each.value if each is not None else None, now, watched=watched)
+            after = next_state(rule, before, each.value if each is not None else None, now, after_gap=after_gap)
             if after != before:
                 changes += await _store(connection, (name, key), rule, labels, before, after, now=now)
         return changes
 
 
-def _measured(name: str, rule: SeriesRule, reading: SeriesReading) -> list[Evaluation]:
+def _evaluations(name: str, rule: SeriesRule, reading: SeriesReading) -> list[Evaluation]:
+    """Evaluate a rule for each combination of values of its labels `each`."""
     seen = product(*(reading.values(rule.series if rule.of is None else rule.of, label) for label in rule.each))
     sets = [dict(zip(rule.each, values, strict=True)) for values in seen] if rule.each else [{}]
     found = []
@@ -169,7 +177,7 @@ def _value(rule: SeriesRule, reading: SeriesReading, labels: Labels) -> float | 
 
 
 def _bounded(found: Sequence[Evaluation], known: set[tuple[str, str]]) -> dict[tuple[str, str], Evaluation]:
-    """Select what is stored, by rule and labels: alerts that have a state already, and of the others the first that are breached."""
+    """Select the evaluations to apply, by rule and labels: of alerts that are active already, and of breached rules up to the bound."""
     made: dict[tuple[str, str], Evaluation] = {}
     count: dict[str, int] = {}
     for each in sorted(found, key=lambda each: not each.breached):
@@ -181,7 +189,7 @@ def _bounded(found: Sequence[Evaluation], known: set[tuple[str, str]]) -> dict[t
 
 
 def _state(row: Row[*tuple[object, ...]]) -> AlertState:
-    return AlertState(row.state, row.since, row.value, row.quiet_since)
+    return AlertState(row.state, row.since, row.value, row.quiet_since, row.first, row.peak)
 
 
 async def _store(
@@ -194,27 +202,35 @@ async def _store(
     *,
     now: datetime,
 ) -> list[StateChange]:
+    """Store an alert's new state, and a resolved one in the history. Returns the change if it began to fire or was resolved."""
     name, key = place
-    value = after.value if after is not None else before.value if before is not None else 0.0
-    words = summary(rule, labels, value)
     if after is None:
         await connection.execute(delete(AlertStateRow).where(AlertStateRow.rule == name, AlertStateRow.key == key))
         if before is None or before.state == "pending":
             return []
-        past = {"rule": name, "labels": dict(labels), "severity": rule.severity, "summary": words, "fired_at": before.since}
-        await connection.execute(insert(AlertHistoryRow).values(**past, resolved_at=now))
-        return [StateChange(name, labels, "resolved", rule.severity, words, value)]
+        words = resolved_summary(rule, labels, before, now)
+        past = {"rule": name, "labels": dict(labels), "severity": rule.severity, "summary": words, "peak": before.peak}
+        await connection.execute(insert(AlertHistoryRow).values(**past, fired_at=before.since, resolved_at=now))
+        return [_change(name, rule, labels, "resolved", before, words)]
+    words = summary(rule, labels, after.value) if after.state == "pending" else firing_summary(rule, labels, after)
     values = {
         "labels": dict(labels),
         "state": after.state,
         "since": after.since,
         "quiet_since": after.quiet_since,
         "value": after.value,
+        "first": after.first,
+        "peak": after.peak,
         "severity": rule.severity,
         "summary": words,
+        "ends": ending(rule),
     }
     row = upsert(AlertStateRow).values(rule=name, key=key, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=["rule", "key"], set_=values))
     if after.state == "firing" and (before is None or before.state == "pending"):
-        return [StateChange(name, labels, "firing", rule.severity, words, value)]
+        return [_change(name, rule, labels, "firing", after, words)]
     return []
+
+
+def _change(name: str, rule: SeriesRule, labels: Labels, state: str, alert: AlertState, words: str) -> StateChange:
+    return StateChange(name, labels, state, rule.severity, words, alert.value, alert.since, alert.first, alert.peak, ending(rule))

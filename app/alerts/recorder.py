@@ -1,7 +1,7 @@
-"""Writes this process's minutes: what its measures counted since the minute began, and its sampled levels, whole, every 15 seconds.
+"""Records this process's measures: a row for each minute, with what timings and counters gained in it, and the levels sampled in it.
 
-A row is its process's own, so writing it again changes nothing, and a write whose answer was lost counts once. At a clean stop the
-running minute is written; at kill -9 the last 15 seconds are lost. While PostgreSQL is away, two hours of minutes wait.
+The current minute's row is overwritten whole every 15 seconds, so a repeated write counts once. A clean stop writes it a last time; a
+kill -9 loses up to 15 seconds. While PostgreSQL is unavailable, the rows of up to two hours wait in memory.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import clock
-from app.alerts import rollup
-from app.alerts.rollup import CounterSum, Key, Level, Measured
+from app.alerts import rollup_values
+from app.alerts.rollup_values import CounterSum, Key, Level, Measured
 from app.alerts.series import SERIES
 from app.alerts.tables import RollupMinute
 from app.errors import Unavailable
@@ -33,11 +33,13 @@ log = structlog.get_logger()
 WRITE_SECONDS = 15
 SAMPLE_SECONDS = 0.25
 MAX_WAITING = 120
-NOTHING: Key = ()
+"""Minutes that wait for PostgreSQL; beyond them the oldest are lost."""
+NO_LABELS: Key = ()
 
 Totals = Callable[[], Mapping[Key, float]]
+"""Returns a counter's totals since the process began, by label values."""
 Sampler = Callable[[], Awaitable[Mapping[str, Mapping[Key, float]]]]
-"""Series → labels → what stands there now."""
+"""Returns current levels: series → label values → value."""
 
 
 def _same(key: Key) -> Key:
@@ -45,7 +47,7 @@ def _same(key: Key) -> Key:
 
 
 class Recorder:
-    """Records a process's measures by the minute. What it records is added before `run`."""
+    """Records a process's measures by the minute. Measures are added before `loops` is called."""
 
     def __init__(self, database: Database, *, role: str, lag: Timing) -> None:
         self._database = database
@@ -55,48 +57,48 @@ class Recorder:
         self._timings: list[tuple[str, Timing, Relabel]] = []
         self._totals: list[tuple[str, Totals, Relabel]] = []
         self._samplers: list[Sampler] = []
-        self._quick: list[tuple[str, Callable[[], float]]] = []
+        self._fast_levels: list[tuple[str, Callable[[], float]]] = []
         self._minute = _minute(clock.now())
         self._before: dict[int, dict[Key, Any]] = {}
         self._levels: dict[str, dict[Key, Level]] = {}
         self._waiting: deque[tuple[datetime, bytes]] = deque(maxlen=MAX_WAITING)
         self._due: float | None = None
 
-    def declared(self, declarations: Iterable[Declaration]) -> None:
-        """Record every declared measure that has a source and is rolled up. Those without one are sampled: see `levels`."""
+    def add_declared(self, declarations: Iterable[Declaration]) -> None:
+        """Record the declared measures that are rolled up and have a source. Those without one are sampled: see `add_levels`."""
         for each in declarations:
             if each.roll_up is None or each.source is None:
                 continue
             relabel = each.roll_up.relabel or _same
             if isinstance(each.source, Timing) and not each.roll_up.summed:
-                self.timing(each.roll_up.series, each.source, relabel)
+                self.add_timing(each.roll_up.series, each.source, relabel)
             else:
-                self.counter(each.roll_up.series, each.totals, relabel)
+                self.add_counter(each.roll_up.series, each.totals, relabel)
 
-    def timing(self, series: str, timing: Timing, relabel: Relabel = _same) -> None:
-        self._timings.append((_known(series, "timing"), timing, relabel))
+    def add_timing(self, series: str, timing: Timing, relabel: Relabel = _same) -> None:
+        self._timings.append((_checked(series, "timing"), timing, relabel))
 
-    def counter(self, series: str, totals: Totals, relabel: Relabel = _same) -> None:
-        """Record a counter. `totals`: since the process began."""
-        self._totals.append((_known(series, "counter"), totals, relabel))
+    def add_counter(self, series: str, totals: Totals, relabel: Relabel = _same) -> None:
+        """Record a counter."""
+        self._totals.append((_checked(series, "counter"), totals, relabel))
 
-    def level(self, series: str, sample: Callable[[], float]) -> None:
-        """Sample a level four times a second: one that changes within moments, and costs nothing to read."""
-        self._quick.append((_known(series, "level"), sample))
+    def add_fast_level(self, series: str, sample: Callable[[], float]) -> None:
+        """Sample a level four times a second: one that changes fast and is cheap to read."""
+        self._fast_levels.append((_checked(series, "level"), sample))
 
-    def levels(self, sampler: Sampler) -> None:
-        """Sample several levels before each write."""
+    def add_levels(self, sampler: Sampler) -> None:
+        """Sample levels before each write."""
         self._samplers.append(sampler)
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the loops that sample and write. What was recorded before this is not counted.
+        """Return the loops that sample and write. What was counted before this call is left out.
 
-        Written at once, so that `cairn doctor` has something to judge; then on the quarters of the minute, as all servers do.
+        Writes at once, so that `cairn doctor` has values to check; then at each quarter of a minute, at the same time as all servers.
         """
-        self._fold(start_over=True)
-        meanwhile = "What is measured is not kept over time."
+        self._pack_minute(end=True)
+        meanwhile = "Measurements are not recorded: alerts about series, charts and recommendations miss them."
         return (
-            Loop(name="alerts.samples", step=self._sample_quick, pause=self._until_due, at_once=False, meanwhile=meanwhile),
+            Loop(name="alerts.samples", step=self._sample_fast, pause=self._until_due, at_once=False, meanwhile=meanwhile),
             Loop(
                 name="alerts.rollups",
                 step=self._sample_and_write,
@@ -106,12 +108,12 @@ class Recorder:
         )
 
     async def write(self, now: datetime | None = None) -> None:
-        """Write this minute's row, and first those before it that wait. Unavailable: they wait here for the next write."""
+        """Write the current minute's row, and the earlier ones that wait. Unavailable: they wait for the next write."""
         moment = now or clock.now()
-        if (minute := _minute(moment)) > self._minute:  # a clock that is set back opens no minute again: its row would be replaced
-            self._waiting.append((self._minute, self._fold(start_over=True)))
+        if (minute := _minute(moment)) > self._minute:  # not where the clock was set back: an earlier minute's row would be replaced
+            self._waiting.append((self._minute, self._pack_minute(end=True)))
             self._minute = minute
-        rows = [*self._waiting, (self._minute, self._fold(start_over=False))]
+        rows = [*self._waiting, (self._minute, self._pack_minute(end=False))]
         values = [{"minute": minute, "source": self._source, "role": self._role, "data": data} for minute, data in rows]
         row = upsert(RollupMinute)
         row = row.on_conflict_do_update(
@@ -122,23 +124,23 @@ class Recorder:
         self._waiting.clear()
 
     async def close(self) -> None:
-        """Write the running minute before it is over."""
+        """Write the current minute, before it ends."""
         await self.write()
 
     async def sample(self) -> None:
-        """Sample the levels of every part. One that is unavailable is left out."""
+        """Sample the levels of every part, except of one that is unavailable."""
         for sampler in self._samplers:
             try:
                 found = await sampler()
             except Unavailable:
                 continue
             for series, values in found.items():
-                _known(series, "level")
+                _checked(series, "level")
                 for key, value in values.items():
-                    self._see(series, key, value)
+                    self._observe(series, key, value)
 
-    def _see(self, series: str, key: Key, value: float) -> None:
-        self._levels.setdefault(series, {}).setdefault(key, Level()).see(value)
+    def _observe(self, series: str, key: Key, value: float) -> None:
+        self._levels.setdefault(series, {}).setdefault(key, Level()).observe(value)
 
     def _until_due(self) -> float:
         now = perf_counter()
@@ -146,21 +148,21 @@ class Recorder:
             self._due = now + SAMPLE_SECONDS
         return max(0.0, self._due - now)
 
-    async def _sample_quick(self) -> None:
-        """Measure the event loop's lag (how much later than asked it comes back), and sample the levels that change within moments."""
+    async def _sample_fast(self) -> None:
+        """Measure the event loop's lag (how late it runs this step), and sample the fast levels."""
         now = perf_counter()
         due = now if self._due is None else self._due
         self._lag.observe(max(0.0, now - due), (self._role,))
         self._due = max(due + SAMPLE_SECONDS, now)
-        for series, sample in self._quick:
-            self._see(series, NOTHING, sample())
+        for series, sample in self._fast_levels:
+            self._observe(series, NO_LABELS, sample())
 
     async def _sample_and_write(self) -> None:
         await self.sample()
         await self.write()
 
-    def _fold(self, *, start_over: bool) -> bytes:
-        """Pack what came since the minute began. `start_over`: the next minute begins here."""
+    def _pack_minute(self, *, end: bool) -> bytes:
+        """Pack what was measured in the current minute. `end`: begin the next one."""
         made: Measured = {}
         now: dict[int, dict[Key, Any]] = {}
         for place, (series, timing, relabel) in enumerate(self._timings):
@@ -173,18 +175,19 @@ class Recorder:
             for key, total in now[place].items():
                 _add(made, series, relabel(key), CounterSum(max(0.0, total - before.get(key, 0))))
         made |= {series: dict(levels) for series, levels in self._levels.items()}
-        if start_over:
+        if end:
             self._before, self._levels = now, {}
-        return rollup.packed(made)
+        return rollup_values.pack(made)
 
 
 def _add(made: Measured, series: str, key: Key | None, value: Sketch | CounterSum) -> None:
     if key is None or (not value.counts if isinstance(value, Sketch) else not value.sum):
         return
-    rollup.append(made, {series: {key: value}})
+    rollup_values.merge_later(made, {series: {key: value}})
 
 
-def _known(series: str, kind: str) -> str:
+def _checked(series: str, kind: str) -> str:
+    """Return the series' name. ValueError if it isn't declared, or is of another kind."""
     if series not in SERIES:
         raise ValueError(f"{series} is not declared: add it to app/telemetry/measures.py.")
     if SERIES[series].kind != kind:

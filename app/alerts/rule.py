@@ -1,4 +1,4 @@
-"""The fields that every rule has, whatever it watches."""
+"""The fields that all alert rules have in common."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.redaction.labels import looks_like_a_secret
 
 
 class NamedRule(BaseModel):
-    """A section of the rules' file. `what`: in a line, for people. `post`: also to the webhook."""
+    """A section of the file of rules. `what`: a one-line description for people. `post`: whether the webhook gets its alerts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -21,5 +21,5 @@ class NamedRule(BaseModel):
     @model_validator(mode="after")
     def _without_secrets(self) -> Self:
         if looks_like_a_secret(self.what):
-            raise ValueError("what looks like a secret, and is shown and posted: describe the rule without it")
+            raise ValueError("its description (what) looks like a secret, and descriptions are shown and posted: write it without that")
         return self

@@ -1,4 +1,4 @@
-"""Reads and checks the file of rules: those about series and those about budgets."""
+"""Loads and validates the file of alert rules, about series and about budgets: `config/alerts.toml`, or an operator's own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BUDGETS = TypeAdapter(dict[_Name, BudgetRule])
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Every rule by its name."""
+    """All rules, by name."""
 
     series: Mapping[str, SeriesRule]
     budgets: Mapping[str, BudgetRule] = field(default_factory=dict)
@@ -44,14 +44,18 @@ class Rules:
 
 
 def load(path: Path, *, shipped: Path = SHIPPED) -> Rules:
-    """Read a file of rules. ConfigurationError names the file, the rule and the field.
+    """Load a file of rules. ConfigurationError names the file, the rule and the field.
 
-    A file without any rule about budgets was written before there were such rules: it gets the shipped ones, and the log says so.
+    A file without any rule about budgets was written before such rules existed: it gets the shipped ones, with a warning in the log.
     """
     rules = _load(path)
     if rules.budgets or path == shipped:
         return rules
-    log.warning("alerts.rules.no_budgets", file=str(path), reason=f"it has no rules about budgets: those of {shipped} are used. Add yours.")
+    log.warning(
+        "alerts.rules.no_budgets",
+        file=str(path),
+        reason=f"it has no rules about budgets, so those of {shipped} are used: copy the ones you want into it.",
+    )
     return Rules(rules.series, _load(shipped).budgets)
 
 
@@ -62,7 +66,7 @@ def _load(path: Path) -> Rules:
     problems: list[str] = []
     series = _checked(_SERIES, about_series, problems)
     budgets = _checked(_BUDGETS, about_budgets, problems)
-    problems += _twice(budgets)
+    problems += _duplicates(budgets)
     if problems:
         raise ConfigurationError(f"{path} can't be used: {'; '.join(problems)}.")
     return Rules(series, budgets)
@@ -72,18 +76,18 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"The rules of alerts can't be read from {path}: {error.strerror}. Check CAIRN_ALERTS__RULES.") from error
+        raise ConfigurationError(f"The alert rules can't be read from {path}: {error.strerror}. Check CAIRN_ALERTS__RULES.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
     if (place := next((place for place, name in enumerate(content, start=1) if looks_like_a_secret(name)), None)) is not None:
         raise ConfigurationError(
-            f"{path} can't be used: the name of rule {place} looks like a secret, and names are shown. Choose another."
+            f"{path} can't be used: the name of rule {place} looks like a secret, and names are shown. Rename the rule."
         )
     return content
 
 
 def _renamed(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Give what is written in the words of an older version its newer ones, and say so: the next version won't read them."""
+    """Translate an older version's names to today's, each with a warning: the next version won't read them."""
     for name, rule in content.items():
         if not isinstance(rule, dict):
             continue
@@ -92,7 +96,7 @@ def _renamed(content: dict[str, Any], path: Path) -> dict[str, Any]:
             log.warning("alerts.rules.renamed", file=str(path), rule=name, old='take = "most"', new='take = "max"')
         if "least" in rule:
             if "min_count" in rule:
-                raise ConfigurationError(f"{path} can't be used: {name}: least is the older name of min_count: take least out.")
+                raise ConfigurationError(f"{path} can't be used: {name}: it has both min_count and its older name least: remove least.")
             rule["min_count"] = rule.pop("least")
             log.warning("alerts.rules.renamed", file=str(path), rule=name, old="least", new="min_count")
     return content
@@ -106,11 +110,11 @@ def _checked(rules: TypeAdapter[dict[str, Any]], content: Mapping[str, Any], pro
         return {}
 
 
-def _twice(budgets: Mapping[str, BudgetRule]) -> Iterator[str]:
-    """Yield a problem for each alert that two rules would send: it is sent once a period and subject, so the second rule never would."""
+def _duplicates(budgets: Mapping[str, BudgetRule]) -> Iterator[str]:
+    """Yield a problem for each alert of two rules: it is raised once per period and subject, so the second rule would never raise it."""
     rule_of: dict[str, str] = {}
     for name, rule in budgets.items():
         for alert in rule.alerts if rule.enabled else ():
             if alert in rule_of:
-                yield f"{name} tells the same as {rule_of[alert]} ({alert}): name it in one of them only"
+                yield f"{name} raises the same alert as {rule_of[alert]} ({alert}): keep it in one of them"
             rule_of.setdefault(alert, name)

@@ -1,4 +1,4 @@
-"""Every series of the roll-ups by name: the measures that have a roll-up (telemetry/measures.py). docs/reference/rollups.md lists them."""
+"""The series of the roll-ups: the measures that telemetry/measures.py declares with a roll-up. Listed in docs/reference/rollups.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.telemetry.registry import Declaration, Kind
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A measure that is kept by the minute: a timing (distribution), a counter or a level (gauge), for each set of labels."""
+    """A measure that is recorded by the minute, for each set of labels: a timing (distribution), a counter or a level (gauge)."""
 
     name: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""Rules about series: a threshold, how long it must be crossed, and where it is over. Pure."""
+"""Rules about series: a threshold, how long it must be crossed, and the value at which the alert ends. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from app.alerts.rule import NamedRule
 from app.alerts.series import SERIES
 
 Take = Literal["p50", "p95", "p99", "mean", "max", "last", "sum", "share"]
-KINDS: Mapping[str, frozenset[Take]] = {
+TAKES: Mapping[str, frozenset[Take]] = {
     "timing": frozenset({"p50", "p95", "p99", "mean", "max", "sum"}),
     "counter": frozenset({"sum", "share"}),
     "level": frozenset({"mean", "max", "last"}),
 }
+"""The statistics that a series of each kind has."""
 PROBES: Mapping[str, tuple[str, ...]] = {"budget.used_early": ("developer",)}
-"""Measures without a roll-up, which are read when the rules are evaluated, each with its labels."""
+"""Levels that are not recorded in roll-ups but read when rules are evaluated, each with its labels."""
 
 
 class SeriesRule(NamedRule):
-    """A rule about a series. Exactly one of `above` and `below`; `clear` is where it is over: beyond it, not at the threshold itself."""
+    """A rule about a series. `take`: which statistic of the last `window_seconds`; with `share`, `series` divided by the series `of`.
+
+    Exactly one of `above` and `below` is set: the threshold. The alert ends past `clear` (hysteresis). `each`: labels, for each of whose
+    values there is an alert of its own. `min_count`: with fewer measurements the rule has no value.
+    """
 
     series: str
     of: str | None = None
@@ -43,24 +48,26 @@ class SeriesRule(NamedRule):
         return found
 
     def breached(self, value: float) -> bool:
+        """Tell whether a value is past the threshold."""
         return value > self.threshold if self.above is not None else value < self.threshold
 
     def quiet(self, value: float) -> bool:
+        """Tell whether a value is back past `clear`, so that a firing alert may end."""
         return value <= self.clear if self.above is not None else value >= self.clear
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check(self) -> Self:
         if (self.above is None) == (self.below is None):
-            raise ValueError("needs either above or below")
+            raise ValueError("a rule needs either above or below")
         if self.breached(self.clear):
-            raise ValueError("clear must not lie beyond the threshold: it would never be over")
+            raise ValueError("clear must not lie beyond the threshold: set it to the threshold, or to a value on the normal side of it")
         labels, kind = PROBES.get(self.series), "level"
         if labels is None:
             if self.series not in SERIES:
                 raise ValueError(f"there is no series {self.series!r}: docs/reference/rollups.md lists them")
             labels, kind = SERIES[self.series].labels, SERIES[self.series].kind
-        if self.take not in KINDS[kind]:
-            raise ValueError(f"take = {self.take!r} doesn't fit {self.series}, a {kind}: {', '.join(sorted(KINDS[kind]))}")
+        if self.take not in TAKES[kind]:
+            raise ValueError(f"take = {self.take!r} doesn't fit {self.series}, a {kind}; it has: {', '.join(sorted(TAKES[kind]))}")
         if (self.of is not None) != (self.take == "share") or (self.of is not None and self.of not in SERIES):
             raise ValueError('take = "share" and of = "…", the name of a counter, belong together')
         if unknown := set(self.each) - set(labels):

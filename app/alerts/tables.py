@@ -1,4 +1,4 @@
-"""Rows of the roll-ups and of the alerts. Read and written only in this room."""
+"""Rows of roll-ups and alerts. Read and written only in this room."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class RollupMinute(Base):
-    """One process's minute. Written again by its process until the minute is over, each time whole.
+    """One process's measures in one minute. The process (`source`) rewrites the whole row until the minute ends.
 
-    `data`: see `rollup.packed`.
+    `data`: as `rollup_values.pack` encodes it.
     """
 
     __tablename__ = "rollup_minutes"
@@ -28,7 +28,7 @@ class RollupMinute(Base):
 
 
 class RollupSpan(Base):
-    """Ten minutes, or an hour, of all processes merged. Made from the minutes, and made again when one of them comes late."""
+    """All processes' measures in ten minutes or an hour, merged (`downsampling.py`); made again when a row below it changes."""
 
     __tablename__ = "rollup_spans"
 
@@ -39,7 +39,10 @@ class RollupSpan(Base):
 
 
 class AlertStateRow(Base):
-    """An alert that is pending or firing. `quiet_since`: firing, and back beyond `clear` since then."""
+    """An alert that is pending or firing. `key`: its labels as text. `quiet_since`: when a firing alert's value was back beyond `clear`.
+
+    `first`, `peak`: of a firing alert, the value when it began and the one farthest past the threshold. `ends`: what ends it, in words.
+    """
 
     __tablename__ = "alert_states"
     __table_args__ = (CheckConstraint("state in ('pending', 'firing')", name="state_known"),)
@@ -51,12 +54,15 @@ class AlertStateRow(Base):
     since: Mapped[datetime]
     quiet_since: Mapped[datetime | None]
     value: Mapped[float]
+    first: Mapped[float | None]
+    peak: Mapped[float | None]
     severity: Mapped[str]
     summary: Mapped[str]
+    ends: Mapped[str] = mapped_column(server_default="")
 
 
 class AlertHistoryRow(Base):
-    """An alert that is resolved."""
+    """A resolved alert. `peak`: its value farthest past the threshold; null: resolved before it was recorded."""
 
     __tablename__ = "alert_history"
     __table_args__ = (Index("ix_alert_history_resolved_at", text("resolved_at desc")),)
@@ -66,12 +72,13 @@ class AlertHistoryRow(Base):
     labels: Mapped[dict[str, Any]]
     severity: Mapped[str]
     summary: Mapped[str]
+    peak: Mapped[float | None]
     fired_at: Mapped[datetime]
     resolved_at: Mapped[datetime]
 
 
 class BudgetAlert(Base):
-    """An alert of a budget, sent once per subject, period and rule: the unique constraint decides between servers."""
+    """An alert about a budget, raised once per subject, period and rule: the unique constraint decides between processes."""
 
     __tablename__ = "budget_alerts"
     __table_args__ = (UniqueConstraint("subject_id", "period_start", "rule"),)
@@ -86,7 +93,7 @@ class BudgetAlert(Base):
 
 
 class EvaluationTurn(Base):
-    """The row that an evaluating server locks; `at`: when rules were last evaluated, by whichever server."""
+    """The lock by which one server at a time evaluates the rules; `at`: when any server last evaluated them."""
 
     __tablename__ = "alert_turns"
 

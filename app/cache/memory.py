@@ -106,7 +106,7 @@ class MemoryCache:
         entry = self._store.get(key)
         return None if entry is None or entry.ends <= self._now() else entry.value
 
-    def note_uses(self, *, max_keys: int) -> None:
+    def count_uses(self, *, max_keys: int) -> None:
         """Start counting hits per key, for at most `max_keys` keys."""
         self._uses, self._max_uses = self._uses or {}, max_keys
 

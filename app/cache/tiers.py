@@ -95,7 +95,7 @@ class TieredCache:
         self._lower = lower
         self._timeout = timeout_seconds
         self._now = now
-        self._away: dict[Name, float] = {}
+        self._unavailable_until: dict[Name, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     async def get(self, key: bytes) -> CacheHit | None:
@@ -156,7 +156,7 @@ class TieredCache:
 
     async def _ask(self, tier: CacheTier, key: bytes) -> TierValue | None:
         counts = self.counts[tier.name]
-        if self._away.get(tier.name, 0.0) > self._now():
+        if self._unavailable_until.get(tier.name, 0.0) > self._now():
             counts.skipped += 1
             return None
         try:
@@ -176,7 +176,7 @@ class TieredCache:
         return entry
 
     def _write_in_background(self, tier: CacheTier, key: bytes, value: bytes, ttl_seconds: float) -> None:
-        if self._away.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_PENDING_WRITES:
+        if self._unavailable_until.get(tier.name, 0.0) > self._now() or len(self._writing) >= MAX_PENDING_WRITES:
             self.counts[tier.name].skipped += 1
             return
         task = asyncio.create_task(self._guarded(tier, tier.set(key, value, ttl_seconds)), name=f"cache {tier.name}")
@@ -192,7 +192,7 @@ class TieredCache:
 
     def _failed(self, tier: CacheTier, error: Exception) -> None:
         self.counts[tier.name].errors += 1
-        self._away[tier.name] = self._now() + COOLDOWN_SECONDS
+        self._unavailable_until[tier.name] = self._now() + COOLDOWN_SECONDS
         reason = error.code if isinstance(error, Unavailable) else type(error).__name__
         log.warning("cache.tier_away", cache=self.name, tier=tier.name, reason=reason)
 

@@ -56,7 +56,7 @@ class CacheWarmup:
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loop that loads once, then writes usage periodically. Uses count from here on."""
-        self._memory.note_uses(max_keys=MAX_NOTED)
+        self._memory.count_uses(max_keys=MAX_NOTED)
         return (
             Loop(
                 name=f"cache.warmup.{self._name}",

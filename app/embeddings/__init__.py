@@ -1,4 +1,4 @@
-"""Turn text into vectors: 384 dims with all-MiniLM-L6-v2, 1536 for a long text. torch is needed only for the export and on a GPU."""
+"""Turns text into vectors: 384 dims with all-MiniLM-L6-v2, 1536 for a long text. torch is needed only for the export and on a GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.embedder import Embedder, Encoded, TokenEmbedder
 from app.embeddings.lazy import LazyEmbedder
 from app.embeddings.longform import LongForm, local_long_form
-from app.embeddings.model import NAME, exported
+from app.embeddings.model import NAME, ensure_exported
 from app.embeddings.supervision import EmbeddingProcess
 from app.settings import EmbeddingsSettings
 
@@ -28,6 +28,7 @@ __all__ = [
     "Encoded",
     "LongForm",
     "TokenEmbedder",
+    "ensure_exported",
     "is_vector",
     "local_long_form",
     "open_bulk",
@@ -40,7 +41,7 @@ SLICE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """The bulk lane's embedder, and the admission control in front of it."""
+    """The bulk lane: its embedder, and the admission control in front of it."""
 
     embedder: CachedEmbedder
     admission: BulkAdmission
@@ -56,10 +57,10 @@ async def open_embedder(
     in the background; `unavailable_reason` says why until then. Raises ConfigurationError only if the settings require a GPU that
     can't be used.
     """
-    on_gpu = await asyncio.to_thread(cuda.wanted, options, batches=batches)
+    on_gpu = await asyncio.to_thread(cuda.use_gpu, options, batches=batches)
 
     async def loaded() -> TokenEmbedder:
-        model = await exported(models)
+        model = await ensure_exported(models)
         if on_gpu:
             return await asyncio.to_thread(cuda.load, model, options)
         return await asyncio.to_thread(cpu.load, model, options, models / "compiled", lane="batches" if batches else "questions")

@@ -1,6 +1,7 @@
-"""Bulk lane: batches of many callers share one embedder, in time slices, round robin among callers. Knows no process and no HTTP.
+"""The bulk lane: many callers' batches share one embedder, in time slices, round robin among callers. Knows no process and no HTTP.
 
-Questions don't pass here (`runtime.py`). A slice is sized to take about `slice_seconds`, by the measured speed of earlier ones.
+Searches' questions don't wait here: they have an embedder of their own. A slice is sized to take about `slice_seconds`, by the measured
+speed of earlier slices.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ TEXT_COST = 32
 MAX_SLICE_TEXTS = 256
 FIRST_SLICE_COST = 4 * (MAX_READ_CHARS + TEXT_COST)
 MAX_RETRY_SECONDS = 60.0
+"""Upper bound of the `retry_after` that a refused caller is told."""
 MAX_QUESTION_TEXTS, MAX_QUESTION_CHARS = 4, 1_000
-"""A request up to this size goes with the questions, one per caller at a time."""
+"""Size up to which a request is embedded along with the questions, one per caller at a time."""
 
 _caller: ContextVar[Hashable] = ContextVar("bulk caller", default="unnamed")
 _until: ContextVar[float | None] = ContextVar("bulk deadline", default=None)
@@ -67,7 +69,7 @@ class BulkLane:
         self._queues: dict[Hashable, deque[_Request]] = {}
         self._turns: deque[Hashable] = deque()
         self._running: asyncio.Task[None] | None = None
-        self.seconds_a_cost = 0.0
+        self.seconds_per_cost = 0.0
         """Measured seconds per unit of cost; 0 before the first slice."""
 
     async def embed(self, texts: Sequence[str]) -> Floats:
@@ -111,6 +113,7 @@ class BulkLane:
                 request.future.set_exception(Unavailable("The server is stopping: try again.", code="embeddings_unavailable"))
 
     async def _drain(self) -> None:
+        """Embed slice after slice until no request waits."""
         while self._turns:
             caller = self._turns.popleft()
             queue = self._queues[caller]
@@ -123,6 +126,7 @@ class BulkLane:
                 del self._queues[caller]
 
     async def _run(self, request: _Request) -> None:
+        """Embed a request's next slice."""
         places, cost = self._slice(request)
         try:
             await self._inner.start()
@@ -132,14 +136,14 @@ class BulkLane:
             if not request.future.done():
                 request.future.set_exception(error)
             return
-        self._measured(cost, perf_counter() - began)
+        self._update_speed(cost, perf_counter() - began)
         request.done += len(places)
         if request.done == len(request.order) and not request.future.done():
             request.future.set_result(request.vectors)
 
     def _slice(self, request: _Request) -> tuple[list[int], int]:
         """Return the places of the next texts to embed (at least one) and their total cost."""
-        budget = self._slice_seconds / self.seconds_a_cost if self.seconds_a_cost else FIRST_SLICE_COST
+        budget = self._slice_seconds / self.seconds_per_cost if self.seconds_per_cost else FIRST_SLICE_COST
         places: list[int] = []
         total = 0
         for place in request.order[request.done : request.done + MAX_SLICE_TEXTS]:
@@ -150,12 +154,12 @@ class BulkLane:
             total += cost
         return places, total
 
-    def _measured(self, cost: int, seconds: float) -> None:
+    def _update_speed(self, cost: int, seconds: float) -> None:
         each = seconds / cost
-        self.seconds_a_cost = each if not self.seconds_a_cost else 0.8 * self.seconds_a_cost + 0.2 * each
+        self.seconds_per_cost = each if not self.seconds_per_cost else 0.8 * self.seconds_per_cost + 0.2 * each
 
     def _drop(self, caller: Hashable, request: _Request) -> None:
-        """Remove a request from its queue, however it ended."""
+        """Remove a request from its queue, if it is still there."""
         with suppress(KeyError, ValueError):
             self._queues[caller].remove(request)
 
@@ -214,7 +218,7 @@ class BulkAdmission:
 
     def _seconds(self, cost: int) -> float:
         """Estimate the seconds until a caller's texts are embedded, given the number of callers now waiting."""
-        return cost * self._lane.seconds_a_cost * max(1, len(self._waiting))
+        return cost * self._lane.seconds_per_cost * max(1, len(self._waiting))
 
     def _retry_after(self, cost: int) -> float:
         return min(MAX_RETRY_SECONDS, max(1.0, self._seconds(cost) / 2))

@@ -1,4 +1,4 @@
-"""Batching wrapper of an embedder: requests that come during a run go together in the next one."""
+"""Batching wrapper of an embedder: requests that arrive during a run are embedded together in the next one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.embeddings.embedder import DIMENSIONS, Encoded, Floats, Packed, TokenEm
 from app.embeddings.tokenizer import read_chars
 
 MAX_TEXTS, MAX_CHARS = 32, 8_192
-"""Limits of a run of small requests: more would make the first wait for the last. Characters: those that the model reads."""
+"""Bounds of a run of small requests: in a larger one the first would wait for the last. Characters: those that the model reads."""
 LARGE = 16
-"""A request with more texts than this, or more characters than a run holds, is a batch already and goes alone."""
+"""A request with more texts than this, or more characters than a run holds, is a batch already and runs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Request:
 class CoalescingEmbedder:
     """Batches without a timer: an idle embedder runs a request at once; a busy one collects requests for its next run.
 
-    Token vectors for some requests of a run cost the others nothing: it is the same run.
+    If a request of a run asks for token vectors, the run makes them for all: that costs the others nothing.
     """
 
     def __init__(self, inner: TokenEmbedder) -> None:
@@ -64,6 +64,7 @@ class CoalescingEmbedder:
         return await request.future
 
     async def _drain(self) -> None:
+        """Run after run, embed what waits, until nothing does."""
         while self._waiting:
             # Cancelled requests are not embedded.
             live = [each for each in self._waiting if not each.future.done()]
@@ -81,7 +82,7 @@ class CoalescingEmbedder:
 
     async def _run(self, taken: list[_Request]) -> None:
         try:
-            made = await self._of([text for request in taken for text in request.texts], tokens=any(request.tokens for request in taken))
+            made = await self._embed([text for request in taken for text in request.texts], tokens=any(request.tokens for request in taken))
         except Exception as error:  # noqa: BLE001 - raised to the waiters
             for request in taken:
                 if not request.future.done():
@@ -94,7 +95,7 @@ class CoalescingEmbedder:
                 request.future.set_result(_Made(made.vectors[part], made.encoded[part]))
             start = part.stop
 
-    async def _of(self, texts: list[str], *, tokens: bool) -> _Made:
+    async def _embed(self, texts: list[str], *, tokens: bool) -> _Made:
         if not tokens:
             return _Made(await self._inner.embed(texts), [])
         encoded = await self._inner.embed_tokens(texts)

@@ -1,6 +1,6 @@
-"""Verify OpenVINO's cache of compiled models by digest: it accepts a damaged file and returns NaN vectors (measured).
+"""Verifies OpenVINO's cache of compiled models by digest: OpenVINO itself loads a damaged file and returns NaN vectors (measured).
 
-Each `*.blob` has its digest beside it. A mismatch is quarantined, a blob without digest deleted: either is compiled again.
+Each `*.blob` has its digest in a file beside it. A blob that differs is quarantined, one without a digest deleted; both are compiled again.
 Every function does blocking I/O: call it in a thread.
 """
 
@@ -24,8 +24,8 @@ PART, STEM, SUFFIX = "embeddings", "compiled", ".sha256"
 
 
 @contextmanager
-def checked(cache: Path) -> Iterator[Path | None]:
-    """Yield the verified cache folder for a compilation, under a file lock; None if there can be none: compile without.
+def verified_cache(cache: Path) -> Iterator[Path | None]:
+    """Yield the cache folder, verified and locked, for a compilation; None if it can't be used: compile without a cache.
 
     The lock is needed because a blob that another process is writing has no digest yet.
     """
@@ -46,9 +46,9 @@ def checked(cache: Path) -> Iterator[Path | None]:
 
 
 def release_pages(cache: Path) -> None:
-    """Give back the memory of blobs that are mapped read-only. Linux only.
+    """Release the memory of blobs that are mapped read-only. Linux only.
 
-    Each is 90 MB, of which a model that was compiled and has run once reads 3 MB again (measured).
+    A blob takes 90 MB, of which a model that has been compiled and run once reads only 3 MB again (measured).
     """
     libc, folder = ctypes.CDLL(None), f"{cache.resolve()}/"
     with suppress(OSError, AttributeError):
@@ -63,12 +63,12 @@ def _remove_damaged(cache: Path) -> bool:
     """Remove damaged blobs; False if one can't be removed."""
     try:
         for blob in cache.glob("*.blob"):
-            noted = blob.with_suffix(SUFFIX)
-            if not noted.is_file() or not blob.is_file():
+            digest = blob.with_suffix(SUFFIX)
+            if not digest.is_file() or not blob.is_file():
                 ensure_file_slot(blob, part=PART).unlink(missing_ok=True)
-            elif _digest(blob) != noted.read_text(errors="replace"):
-                set_aside(blob, part=PART, reason="the compiled model is not what was written", stem=STEM)
-                noted.unlink()
+            elif _digest(blob) != digest.read_text(errors="replace"):
+                set_aside(blob, part=PART, reason="the compiled model differs from what was written", stem=STEM)
+                digest.unlink()
     except OSError as error:
         log.warning("embeddings.compiled_not_kept", reason=error.strerror)
         return False
@@ -77,9 +77,9 @@ def _remove_damaged(cache: Path) -> bool:
 
 def _write_digests(cache: Path) -> None:
     for blob in cache.glob("*.blob"):
-        noted = ensure_file_slot(blob.with_suffix(SUFFIX), part=PART)
-        if not noted.exists():
-            noted.write_text(_digest(blob))
+        digest = ensure_file_slot(blob.with_suffix(SUFFIX), part=PART)
+        if not digest.exists():
+            digest.write_text(_digest(blob))
 
 
 def _digest(file: Path) -> str:

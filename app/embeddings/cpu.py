@@ -1,4 +1,4 @@
-"""Load the model on the CPU, for OpenVINO or ONNX Runtime, in a precision in which a text's vector doesn't depend on its batch.
+"""Loads the model on the CPU, for OpenVINO or ONNX Runtime, in a precision in which a text's vector doesn't depend on its batch.
 
 The choice of runtime: docs/decisions/0002-embedding-runtime.md.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import structlog
 
-from app.embeddings.compiled import checked, release_pages
+from app.embeddings.compiled import release_pages, verified_cache
 from app.embeddings.embedder import Floats
 from app.embeddings.model import NAME, Model
 from app.embeddings.runtime import Ints, Run, RuntimeEmbedder, RunTokens
@@ -28,29 +28,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Lane = Literal["questions", "slices", "batches"]
-"""The kind of work a model is compiled for. `questions`: simultaneous ones share one thread, a single one takes all.
-`slices`: every run takes all threads. `batches`: one run per thread, which gives a fifth more texts/s beside the process's other work.
+"""The kind of work that a model is compiled for.
+
+`questions`, of a server: simultaneous ones share one thread, a single one takes all threads. `slices`, of the bulk process: each run takes
+all threads. `batches`, of a worker: one run per thread, which embeds a fifth more texts a second beside the worker's other tasks.
 """
 MAX_THREADS = 4
 MAX_PADDED_OF_MANY = 1024
-"""Padded tokens of a batch in bulk work: four long texts. Larger ones are hardly faster, and take more memory."""
+"""Padded tokens of a batch, except for questions: four long texts. Larger batches are hardly faster and take more memory."""
 SHARED_TEXTS, SHARED_TOKENS = 32, 64
-"""Shape up to which a run counts as several questions: it then takes one thread, since others need the cores.
+"""Shape (texts, tokens of the longest) up to which a run counts as several questions: it then takes one thread and leaves other cores free.
 
-Per question, one thread takes 1.75 ms of CPU; four take 3.2 ms (0.9 ms of wall time instead of 1.7). A long text's windows don't count.
+Per question, one thread takes 1.75 ms of CPU; four take 3.2 ms (0.9 ms of wall time instead of 1.7). The windows of a long text are longer,
+and take all threads.
 """
 KERNELS_OF_QUESTIONS, KERNELS_OF_BATCHES = 300, 50
-"""Kernels, compiled per batch shape, that are cached. For 2,000 batches' shapes 5,000 took 100 MB more than 50 and were no faster; none
-at all is 10 % slower.
+"""Kernels that OpenVINO caches; it compiles one per batch shape. Over 2,000 batches, 5,000 took 100 MB more than 50 and were no faster;
+without any, the batches took 10 % longer.
 """
 ONE_TOKEN = np.ones((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.int64)
-"""Ids and mask of a warm-up run of each OpenVINO request while loading: two threads whose first runs overlapped deadlocked while holding
-the GIL (3 of about 40 fresh processes froze).
+"""Ids and mask of the warm-up run that each OpenVINO request makes while loading: where the first runs of two threads overlapped, OpenVINO
+deadlocked holding the GIL (3 of about 40 fresh processes froze).
 """
 
 
 def load(model: Model, options: Options, cache: Path, *, lane: Lane = "questions") -> RuntimeEmbedder:
-    """Load the model. Blocking, up to a second."""
+    """Load the model. Blocks for up to a second."""
     runtime, precision = choose(options)
     threads = options.threads or min(MAX_THREADS, os.cpu_count() or 1)
     at_once = _runs_at_once(threads, lane)
@@ -97,7 +100,7 @@ def _multiplies_bf16() -> bool:
 
 
 class _OpenVino:
-    """The model compiled by OpenVINO: once for all threads, and on first use once more for one thread."""
+    """The model, compiled by OpenVINO for all threads, and on first use once more for one thread."""
 
     def __init__(self, model: Model, precision: str, threads: int, cache: Path, *, lane: Lane) -> None:
         import openvino
@@ -108,7 +111,7 @@ class _OpenVino:
         self._threads = threads
         self._cache = cache
         self._lane = lane
-        self._free_requests = functools.cache(self._compile)  # each takes 110 MB
+        self._free_requests = functools.cache(self._compile)  # by number of threads; each takes 110 MB
         self._free_requests(threads)
 
     def run(self, ids: Ints, mask: Ints) -> Floats:
@@ -135,9 +138,9 @@ class _OpenVino:
             "NUM_STREAMS": str(at_once),
             "CPU_RUNTIME_CACHE_CAPACITY": str(KERNELS_OF_QUESTIONS if self._lane == "questions" else KERNELS_OF_BATCHES),
         }
-        with checked(self._cache) as folder:
+        with verified_cache(self._cache) as folder:
             kept = {} if folder is None else {"CACHE_DIR": str(folder)}
-            # The graph's path is part of the cache's key: links to one folder would each add 90 MB.
+            # The graph's path is part of the cache's key: unresolved, each link to the same folder would add 90 MB.
             compiled = self._core.compile_model(str(self._graph.resolve()), "CPU", settings | kept)
         free: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(at_once):

@@ -1,4 +1,4 @@
-"""Run the model on an NVIDIA GPU, with sentence-transformers on torch, which is imported only once a GPU has been found."""
+"""Runs the model on an NVIDIA GPU, with sentence-transformers on torch, which is imported only after a GPU has been found."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SLICE = 8192
-"""Texts sorted by length together: enough for little padding, few enough that a run ends within seconds."""
+SORTED_TEXTS = 8192
+"""Texts that are sorted by length together: enough for little padding, few enough to be embedded within seconds."""
 BYTES_A_TOKEN = 65_536
 """GPU memory per padded token during a run, an upper bound."""
 MEMORY_SHARE = 0.5
+"""Share of the free GPU memory that a run may take: other processes use it too."""
 MAX_PADDED_TOKENS = 131_072
 """Larger batches are no faster: the GPU is saturated."""
 
 
-def wanted(options: Options, *, batches: bool) -> bool:
+def use_gpu(options: Options, *, batches: bool) -> bool:
     """Tell whether to embed on the GPU. Raises ConfigurationError if the settings require one that can't be used.
 
     `auto`: if there is one and the process embeds batches. A single question is faster on the CPU, without torch's six seconds and 500 MB.
     """
     if options.device == "cpu" or (options.device == "auto" and not batches):
         return False
-    missing = _missing()
-    if missing and options.device == "cuda":
-        raise ConfigurationError(f"CAIRN_EMBEDDINGS__DEVICE is cuda, but {missing} Or set it to auto.")
-    if missing and devices():
-        log.warning("embeddings.gpu_unused", reason=missing)
-    return not missing
+    problem = _problem()
+    if problem and options.device == "cuda":
+        raise ConfigurationError(f"CAIRN_EMBEDDINGS__DEVICE is cuda, but {problem} Or set it to auto.")
+    if problem and devices():
+        log.warning("embeddings.gpu_unused", reason=problem)
+    return not problem
 
 
 def devices() -> int:
@@ -60,7 +61,7 @@ def devices() -> int:
 def load(model: Model, options: Options, *, device: str = "cuda", weights: Path | None = None) -> RuntimeEmbedder:
     """Load the model: 6 seconds or more, mostly for torch. `weights`: another folder with the same weights, for measurements."""
     half = device != "cpu" and options.precision != "fp32"
-    loaded = _TorchModel(device, weights or _checked(), half=half)
+    loaded = _TorchModel(device, weights or _checked_weights(), half=half)
     padded = options.batch_padded_tokens if device == "cpu" else _padded_tokens()
     log.info("embeddings.loaded", model=NAME, runtime="torch", device=device, precision="fp16" if half else "fp32", padded_tokens=padded)
     return RuntimeEmbedder(
@@ -69,16 +70,16 @@ def load(model: Model, options: Options, *, device: str = "cuda", weights: Path 
         loaded.run_tokens,
         padded_tokens=padded,
         timeout_seconds=options.timeout_seconds,
-        texts_a_run=SLICE,
+        sorted_texts=SORTED_TEXTS,
     )
 
 
-def _missing() -> str:
-    """Return why the GPU can't be used, as a sentence; empty if it can."""
+def _problem() -> str:
+    """Return why the GPU can't be used and what to do, in sentences; empty if it can be used."""
     if not devices():
         return "NVIDIA's driver reports no GPU. Install the driver, or pass the GPU into the container."
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
-        return "torch is not installed: run `make install`."
+        return "torch is not installed: install Cairn with its extra `server` (docs/how-to/install.md)."
     import torch
 
     if not torch.cuda.is_available():
@@ -86,13 +87,15 @@ def _missing() -> str:
     return ""
 
 
-def _checked() -> Path:
+def _checked_weights() -> Path:
+    """Return the folder of the installed weights, verified."""
     folder = weights_folder()
     check_weights(folder)
     return folder
 
 
 def _padded_tokens() -> int:
+    """Return the padded tokens of a batch that fit the GPU's free memory."""
     import torch
 
     free, _ = torch.cuda.mem_get_info()
@@ -121,7 +124,7 @@ class _TorchModel:
         return vectors, states
 
     def _outputs(self, ids: Ints, mask: Ints, count: int) -> list[Floats]:
-        """Return the first `count` outputs, so that unneeded ones are not copied from the GPU. Halves the batch on out-of-memory."""
+        """Return the first `count` outputs: others are not copied from the GPU. Splits the batch in halves when memory runs out."""
         import torch
 
         try:

@@ -1,4 +1,4 @@
-"""The messages between the server and its bulk process over a pipe: each a length prefix and msgpack."""
+"""The messages that the server and its bulk process exchange over pipes: each a length prefix and msgpack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LENGTH = struct.Struct(">I")
 
 
 class SliceReply(msgspec.Struct, array_like=True, frozen=True):
-    """A reply. `vectors`: little-endian float32, text after text; `error`: instead of them. Both empty: the process is ready."""
+    """A reply: `vectors` (little-endian float32, text after text) or `error`. Both empty: the process is ready."""
 
     vectors: bytes = b""
     error: str = ""

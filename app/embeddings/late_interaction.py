@@ -1,7 +1,7 @@
-"""Score passages by late interaction (ColBERT's MaxSim): each question token against its best passage token. About 4 kB a passage.
+"""Scores passages by late interaction (ColBERT's MaxSim): each question token against its best passage token. About 4 kB a passage.
 
-A passage's token vectors are those that the model computes anyway before pooling. Stored: content tokens only, pooled POOL into one
-(token pooling, Clavié et al., 2024), projected to DIMS dimensions by a fixed matrix, as int8. Pure arithmetic: knows no database.
+A passage's token vectors are those that the model computes anyway before pooling. Packed: of content tokens only, every POOL similar ones
+merged into one (token pooling, Clavié et al., 2024), projected to DIMS dimensions by a fixed matrix, as int8. Pure: knows no database.
 
 The projection (`late_projection.npy`, 384 × 128, float16): the first right singular vectors of token vectors of this project's own
 documents, made by `tests/performance/make_projection.py`, never of questions or of sessions.
@@ -25,6 +25,7 @@ VERSION = 1
 """Version of the packed format and its projection: raise it when either changes, and passages are embedded again."""
 DIMS, POOL = 128, 2
 MAX_VECTORS = 64
+"""Vectors of a packed passage."""
 _HEAD = struct.Struct("<2sBH")
 _MAGIC = b"LI"
 _PROJECTION = Path(__file__).with_name("late_projection.npy")
@@ -38,11 +39,12 @@ def content(pieces: Sequence[str]) -> list[int]:
 
 @lru_cache(maxsize=32_768)  # the model's vocabulary: 30,522 pieces
 def is_content(piece: str) -> bool:
+    """Tell a content token from punctuation, stop words and the model's own tokens, such as `[UNK]`."""
     return any(map(str.isalnum, piece)) and piece not in STOP and not piece.startswith("[")
 
 
 def clusters(vectors: Floats, count: int) -> NDArray[np.int64]:
-    """Cluster unit vectors: farthest-first centres, each vector to its nearest. Returns each vector's cluster, below `count`."""
+    """Cluster unit vectors around farthest-first centres. Returns the number of each vector's cluster, from 0 to `count` - 1."""
     cosines = vectors @ vectors.T  # one product: one per centre would take ten times as long
     centres, nearest = [0], cosines[0].copy()
     while len(centres) < count:
@@ -122,10 +124,12 @@ def _count(packed: bytes) -> int:
 
 
 def unit(vectors: Floats) -> Floats:
+    """Scale vectors to unit length."""
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return np.asarray(vectors / lengths, dtype=np.float32)
 
 
 @cache
 def projection() -> Floats:
+    """Return the projection matrix, 384 × DIMS."""
     return np.asarray(np.load(_PROJECTION), dtype=np.float32)

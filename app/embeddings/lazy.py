@@ -1,6 +1,6 @@
-"""Wrapper of an embedder that may not be loaded yet: retries a failed load in the background, with exponential backoff.
+"""Wrapper of an embedder whose model may not be loaded yet: a failed load is retried in the background, with exponential backoff.
 
-Fail-open: without a model Cairn runs, searches by words only, and reports it. Knows no runtime.
+Without a model Cairn runs, searches by words only, and says so (fail-open). Knows no runtime.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ log = structlog.get_logger()
 
 CODE = "embeddings_unavailable"
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 10.0, 600.0
-"""Exponential backoff: an export takes two cores for up to half a minute."""
+"""Bounds of the backoff: an export takes two cores for up to half a minute."""
 
 Load = Callable[[], Awaitable[TokenEmbedder]]
 T = TypeVar("T")
 
 
 class LazyEmbedder:
-    """An embedder that is loaded later. `unavailable_reason`: why there is no model; None once there is one."""
+    """An embedder whose model is loaded by `load`. `unavailable_reason`: why there is no model yet; None once there is."""
 
     def __init__(self, load: Load, *, model: str) -> None:
         self.model = model

@@ -1,4 +1,4 @@
-"""Embed long texts in 1536 dims: the vectors of four windows, concatenated. A wrapper of an embedder.
+"""Embeds long texts in 1536 dims: the vectors of four windows, concatenated. A wrapper of an embedder.
 
 Two long texts are compared by the cosine of all 1536 numbers, a question with each window. Formula and alternatives:
 docs/decisions/0016-long-form.md.
@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 MODEL = f"{NAME}, four windows"
 DIMS = DIMENSIONS * PARTS
 HEAD_SHARE = 0.5
-"""Weight of the first 256 tokens in `closeness`; the rest is the best window's. A text's beginning says what it is about."""
+"""Weight of the first 256 tokens in `closeness`; the best window has the rest. A text's beginning says what it is about."""
 
 
 class LongForm(Protocol):
@@ -37,12 +37,12 @@ class LongForm(Protocol):
         """Return (1536,) float32 of unit length per text, in order; None for a text that the 384-dim model reads whole."""
 
 
-class WindowsEmbedder:
-    """Embeds windows through the questions' embedder, and so through its runtime, batches and cache."""
+class WindowedEmbedder:
+    """Embeds a text's windows through the given embedder, and so through its batching and cache."""
 
     model = MODEL
     short_bytes = MAX_TOKENS - 2
-    """No token is shorter than a byte, and two of those read are the model's own markers."""
+    """A token is at least a byte long, and two of the MAX_TOKENS that the model reads are its own markers."""
 
     def __init__(self, inner: Embedder, cutter: WindowCutter) -> None:
         self._inner = inner
@@ -59,7 +59,7 @@ class WindowsEmbedder:
 
 def local_long_form(embedder: Embedder, models: Path) -> LongForm:
     """Return this machine's long-form encoder: the same model, four times. `models`: the folder where `open_embedder` exports it."""
-    return WindowsEmbedder(embedder, WindowCutter(Model(models / FOLDER).tokenizer))
+    return WindowedEmbedder(embedder, WindowCutter(Model(models / FOLDER).tokenizer))
 
 
 def parts_of(head: Floats, long: Floats | None) -> Floats:
@@ -68,7 +68,7 @@ def parts_of(head: Floats, long: Floats | None) -> Floats:
 
 
 def agreement(one: Floats, other: Floats) -> float:
-    """Return the cosine of two texts' 1536 dims, given their windows; a short text counts as four equal windows."""
+    """Return the cosine of two texts' 1536 dims, given their windows' vectors; a short text counts as four equal windows."""
     return float((one * other).sum(axis=1).mean())
 
 

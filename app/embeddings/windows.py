@@ -1,4 +1,4 @@
-"""Split a text that is longer than the model reads into four equal windows of whole words. Knows no vectors."""
+"""Splits a text that is longer than the model reads into four equal windows of whole words. Knows no vectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = 4
 _READ = MAX_TOKENS - 2
 """Tokens of a text that the model reads at once, without its start and end markers."""
 _LONG_WORD = 8
-"""A word of more tokens may be split, so a window exceeds a quarter by at most this many."""
+"""A word of more tokens than this may be split, so that a window exceeds a quarter of the text by at most this many."""
 
 
 class WindowCutter:
@@ -28,7 +28,7 @@ class WindowCutter:
         self._tokenizer: RustTokenizer | None = None
 
     def cut(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return each text's windows, in order; none for a text that the model reads whole. Text after 984 tokens is not read.
+        """Return each text's windows, in order; none for a text that the model reads whole. Only the first 984 tokens are read.
 
         Raises Unavailable while the tokenizer's file is missing or unreadable.
         """
@@ -41,7 +41,7 @@ class WindowCutter:
         try:
             tokenizer = RustTokenizer.from_file(str(self._file))
         except Exception as error:  # the library raises plain Exception
-            raise Unavailable("Long texts can't be embedded before the model is exported. Try again later.", code=CODE) from error
+            raise Unavailable("Long texts can't be embedded until the model is exported. Try again later.", code=CODE) from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(PARTS * (_READ - _LONG_WORD))
         return tokenizer
@@ -56,10 +56,10 @@ def _windows(text: str, encoding: Encoding) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(marks)]
 
 
-def _word_start(words: Sequence[int | None], place: int) -> int:
+def _word_start(word_ids: Sequence[int | None], place: int) -> int:
     """Return the first token of the word at this place; for a very long word, the place itself."""
     earliest = max(0, place - _LONG_WORD)
     begin = place
-    while begin > earliest and words[begin - 1] == words[place]:
+    while begin > earliest and word_ids[begin - 1] == word_ids[place]:
         begin -= 1
-    return begin if begin == 0 or words[begin - 1] != words[place] else place
+    return begin if begin == 0 or word_ids[begin - 1] != word_ids[place] else place

@@ -142,7 +142,7 @@ def events_of(answer: WholeAnswer) -> Iterator[AnswerEvent]:
     yield AnswerStarted(answer.id, answer.model, answer.created)
     for index, choice in enumerate(answer.choices):
         for place, part in enumerate(choice.parts):
-            yield from _told(part, place, index)
+            yield from _part_events(part, place, index)
             yield PartEnded(place, index)
         yield ChoiceEnded(choice.reason, index, choice.stop_sequence, choice.own)
     if answer.usage is not None:
@@ -150,7 +150,7 @@ def events_of(answer: WholeAnswer) -> Iterator[AnswerEvent]:
     yield AnswerEnded()
 
 
-def _told(part: Part, place: int, choice: int) -> Iterator[AnswerEvent]:
+def _part_events(part: Part, place: int, choice: int) -> Iterator[AnswerEvent]:
     match part:
         case Text(text, citations=citations):
             yield PartStarted(place, "text", choice)

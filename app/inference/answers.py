@@ -12,7 +12,7 @@ from app.budget.prices import TokenUsage
 from app.inference import surrogates
 from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
-from app.inference.usage import TOOL_USES, reply_usage, split_writes, told_uses
+from app.inference.usage import TOOL_USES, anthropic_tool_uses, reply_usage, split_writes
 
 OUTPUT_FIELDS = (
     "tool_calls",
@@ -51,7 +51,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Chunk:
-    """One event of a stream. `raw`: its JSON; `said`: it holds generated output; `plain`: only text, of a single choice.
+    """One event of a stream. `raw`: its JSON; `has_output`: it holds generated output; `plain`: only text, of a single choice.
 
     `events`: the same, typed, where the provider speaks another dialect than Chat Completions. What only they can say has no JSON (b"").
     """
@@ -59,7 +59,7 @@ class Chunk:
     raw: bytes
     data: dict[str, Any]
     text: str = ""
-    said: bool = False
+    has_output: bool = False
     plain: bool = True
     finish: str | None = None
     finished: frozenset[int] = frozenset()
@@ -87,7 +87,7 @@ class Produced:
     """The output of a stream, accumulated so far."""
 
     texts: list[str] = field(default_factory=list)
-    said: bool = False
+    has_output: bool = False
     plain: bool = True
     finish: str | None = None
     finished: frozenset[int] = frozenset()
@@ -98,7 +98,7 @@ class Produced:
     def add(self, chunk: Chunk) -> None:
         if chunk.text:
             self.texts.append(chunk.text)
-        self.said = self.said or chunk.said
+        self.has_output = self.has_output or chunk.has_output
         self.plain = self.plain and chunk.plain
         self.finish = chunk.finish or self.finish
         self.finished |= chunk.finished
@@ -170,10 +170,10 @@ def chunk(data: object, raw: bytes) -> Chunk:
             content = delta.get("content")
             if isinstance(content, str) and content:
                 parsed.text += content
-                parsed.said = True
+                parsed.has_output = True
             if (content and not isinstance(content, str)) or any(delta.get(name) for name in OUTPUT_FIELDS):
                 parsed.text += _written(delta, without_content=isinstance(content, str))
-                parsed.said, parsed.plain = True, False
+                parsed.has_output, parsed.plain = True, False
         if choice.get("index", 0) != 0 or choice.get("logprobs"):
             parsed.plain = False
         if (reason := finish_reason(choice)) is not None:
@@ -264,7 +264,7 @@ def usage_object(found: TokenUsage) -> dict[str, Any]:
     written: dict[str, Any] = {"cache_write_tokens": found.cache_write} if found.cache_write else {}
     if found.cache_write and found.cache_write_1h is not None:
         written["cache_creation_token_details"] = split_writes(found)
-    tools = {TOOL_USES: told_uses(found)} if found.tool_uses else {}
+    tools = {TOOL_USES: anthropic_tool_uses(found)} if found.tool_uses else {}
     reasoning = {"completion_tokens_details": {"reasoning_tokens": found.reasoning}} if found.reasoning else {}
     return {
         "prompt_tokens": found.input,
@@ -307,4 +307,4 @@ def ending(chunk: Chunk, text: str, choices: Iterable[int]) -> Chunk:
     head = {name: value for name, value in chunk.data.items() if name not in {"choices", "usage"}}
     made = [{"index": index, "delta": {"content": text} if text else {}, "finish_reason": "length"} for index in choices]
     data = {**head, "choices": made}
-    return Chunk(msgspec.json.encode(data), data, text=text, said=bool(text), plain=chunk.plain, finish="length")
+    return Chunk(msgspec.json.encode(data), data, text=text, has_output=bool(text), plain=chunk.plain, finish="length")

@@ -15,7 +15,7 @@ import structlog
 
 from app.errors import BudgetExceeded
 from app.inference import chain
-from app.inference.breaker import Refusal, Ticket
+from app.inference.breaker import CircuitOpen, Ticket
 from app.inference.chain import AttemptLog, ChainProvider, Step
 from app.inference.provider_errors import ProviderError
 from app.inference.request import Receipt
@@ -28,7 +28,7 @@ RETRY_MARGIN_SECONDS = 0.01
 """Added to a provider's `retry-after`: clocks differ."""
 OPERATOR_FAULTS = frozenset({"key", "quota", "model"})
 """Kinds of fault that only an operator can fix: logged as errors."""
-Admit = Callable[[ChainProvider], Ticket | Refusal]
+Admit = Callable[[ChainProvider], Ticket | CircuitOpen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ChainWalk(Generic[Got]):
         self._log = AttemptLog()
 
     async def run(self, *, deadline: float) -> Got:
-        """Return the first result. Raises Refused, BudgetExceeded, RateLimited, AllProvidersFailed or DeadlineExceeded."""
+        """Return the first result. Raises ContentRejected, BudgetExceeded, RateLimited, AllProvidersFailed or DeadlineExceeded."""
         try:
             async with asyncio.timeout_at(deadline):
                 while self._left:
@@ -107,8 +107,8 @@ class ChainWalk(Generic[Got]):
     async def _try(self, candidate: ChainProvider, tries: int) -> Got | Step:
         """Make one attempt; return its result, or what follows its fault. Its ticket has ended on return."""
         ticket = self._admit(candidate)
-        if isinstance(ticket, Refusal):
-            self._log.refusals.append((candidate, ticket))
+        if isinstance(ticket, CircuitOpen):
+            self._log.open_circuits.append((candidate, ticket))
             return Step("next")
         self._receipt.attempts += 1
         number = self._receipt.attempts
@@ -125,7 +125,7 @@ class ChainWalk(Generic[Got]):
             ticket.dropped()  # no effect if it has ended already
 
     def _after(self, fault: ProviderError, candidate: ChainProvider, ticket: Ticket, tries: int) -> Step:
-        """End the ticket of a failed attempt, and decide what follows. Raises Refused if nothing does."""
+        """End the ticket of a failed attempt, and decide what follows. Raises ContentRejected if nothing does."""
         self._log.faults.append((candidate, fault))
         if candidate.profile.runs_here:
             ticket.dropped()  # the built-in model can't be down: a timeout means that one caller's batch is large
@@ -134,7 +134,7 @@ class ChainWalk(Generic[Got]):
         _report_fault(candidate, fault)
         step = chain.next_step(fault, retries_left=self._retries - tries)
         if step.to == "stop":
-            raise chain.refused(fault) from fault
+            raise chain.content_rejected(fault) from fault
         if fault.kind == "context_too_long":
             self._left[:] = chain.with_larger_context(self._left, candidate)
         return step

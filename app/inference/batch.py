@@ -22,9 +22,10 @@ async def infer_batch(
 
     async def one(place: int, request: ChatRequest) -> CompletionAnswer | CairnError:
         try:
-            request = catalog.resolve(request)
+            context = asker(place)
+            request = catalog.resolve(request, context.models)
             async with gates.setdefault(request.chain[0].name, asyncio.Semaphore(catalog.batch_concurrency)):
-                return await engine.complete(request, asker(place))
+                return await engine.complete(request, context)
         except CairnError as error:
             return error
 

@@ -7,6 +7,7 @@ the calls that have heard nothing either are called off: they needn't wait for t
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,12 +15,28 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from typing import Literal
 
-import pybreaker
 import structlog
 
 from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, ProviderError
 from app.settings import BreakerSettings as Options
 from app.telemetry import metrics
+
+
+@contextmanager
+def _absent(name: str) -> Iterator[None]:
+    """Let a library that nothing has imported yet look as if it were not installed, while the body imports what could do without it."""
+    unloaded = name not in sys.modules
+    if unloaded:
+        sys.modules[name] = None  # type: ignore[assignment]  # so Python refuses its import
+    try:
+        yield
+    finally:
+        if unloaded:
+            del sys.modules[name]
+
+
+with _absent("redis"):  # for a storage that isn't used here; redis-py brings cryptography and OpenTelemetry's SDK with it
+    import pybreaker
 
 log = structlog.get_logger()
 
@@ -35,7 +52,7 @@ _STATES: dict[str, State] = {pybreaker.STATE_CLOSED: "closed", pybreaker.STATE_O
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class CircuitOpen:
     """A rejected call; retry in `seconds`. `limited`: the provider limits the rate (429), rather than fails."""
 
     seconds: float
@@ -81,18 +98,18 @@ class CircuitBreaker:
         """The seconds until the provider's own `retry-after` has passed."""
         return max(0.0, self._not_before - self._now())
 
-    def admit(self) -> Ticket | Refusal:
+    def admit(self) -> Ticket | CircuitOpen:
         if (seconds := self.limited_seconds) > 0:
-            return Refusal(seconds, limited=self._rate_limited)
+            return CircuitOpen(seconds, limited=self._rate_limited)
         if self.state == "open":
             if (seconds := self.seconds_left) > 0:
-                return Refusal(seconds, limited=False)
+                return CircuitOpen(seconds, limited=False)
             self._machine.half_open()
             self._announce()
         ticket = Ticket(self, self._era)
         if self.state == "half-open":
             if self._probe is not None and self._now() < self._probed_at + MAX_PROBE_SECONDS:
-                return Refusal(1.0, limited=False)
+                return CircuitOpen(1.0, limited=False)
             self._probe, self._probed_at = ticket, self._now()
         return ticket
 

@@ -51,7 +51,7 @@ class BreakerSync:
                 pause=PERIOD_SECONDS,
                 at_once=False,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile="Each server finds out for itself which provider fails.",
+                meanwhile="Each server detects failing providers separately.",
             ),
         )
 
@@ -69,7 +69,7 @@ class BreakerSync:
     async def exchange(self, breakers: Mapping[str, CircuitBreaker]) -> None:
         """Publish local changes, then apply what the other processes published."""
         for name, what in sorted(self._changed):
-            await (self._tell_state if what == "state" else self._tell_limit)(breakers[name])
+            await (self._publish_state if what == "state" else self._publish_limit)(breakers[name])
             self._changed.discard((name, what))
         names = sorted(breakers)
         async with self._client.pipeline(transaction=False) as pipeline:
@@ -84,9 +84,9 @@ class BreakerSync:
             state, why = readable(state), readable(why)
             if why is not None:
                 _hold_off(breakers[name], max(0, int(limited_left)) / 1000, rate_limited=_text(why) == RATE)
-            await self._hear(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
+            await self._apply_state(breakers[name], None if state is None else _text(state), max(0, int(state_left)) / 1000)
 
-    async def _tell_state(self, breaker: CircuitBreaker) -> None:
+    async def _publish_state(self, breaker: CircuitBreaker) -> None:
         """Publish an open breaker with its remaining time, or a closed one as long as others may still hold it open; ignore half-open."""
         if breaker.state == "open":
             await self._client.set(STATE + breaker.name, "open", px=max(1, int(breaker.seconds_left * 1000)))
@@ -95,12 +95,12 @@ class BreakerSync:
             await self._client.set(STATE + breaker.name, "closed", px=int(CLOSED_SECONDS * 1000))
             await self._client.delete(PROBE + breaker.name)
 
-    async def _tell_limit(self, breaker: CircuitBreaker) -> None:
+    async def _publish_limit(self, breaker: CircuitBreaker) -> None:
         if breaker.limited_seconds >= MIN_SHARED_SECONDS:
             why = RATE if breaker.rate_limited else FAILING
             await self._client.set(LIMITED + breaker.name, why, px=int(breaker.limited_seconds * 1000))
 
-    async def _hear(self, breaker: CircuitBreaker, state: str | None, seconds: float) -> None:
+    async def _apply_state(self, breaker: CircuitBreaker, state: str | None, seconds: float) -> None:
         if state == "open" and breaker.state == "closed":
             breaker.open_until(seconds)
         elif state == "closed" and breaker.state == "open":

@@ -15,6 +15,7 @@ from time import perf_counter
 from app.budget.requests import RequestOutcome
 from app.cache.tiers import TieredCache
 from app.inference import cached_answer as answers
+from app.inference.allowed_models import AllowedModels
 from app.inference.cacheability import CachePlan, bypass_of, keepable, plan
 from app.inference.cached_answer import CachedAnswer
 from app.inference.catalog import Catalog
@@ -111,8 +112,8 @@ class CachedEngine:
     async def covers(self, request: ChatRequest, asker: CallContext) -> bool:
         return await self._engine.covers(request, asker)
 
-    async def input_tokens(self, request: ChatRequest) -> int:
-        return await self._engine.input_tokens(request)
+    async def input_tokens(self, request: ChatRequest, allowed: AllowedModels) -> int:
+        return await self._engine.input_tokens(request, allowed)
 
     async def prepare(self) -> None:
         await self._engine.prepare()
@@ -128,7 +129,7 @@ class CachedEngine:
 
     def _plan(self, request: ChatRequest, asker: CallContext) -> _Asked:
         """Plan the use of the cache for a request that may use it."""
-        request = self._catalog.resolve(request)
+        request = self._catalog.resolve(request, asker.models)
         return _Asked(request, asker, plan(request, asker, self._options, by_meaning=self.by_meaning is not None), perf_counter())
 
     async def _exact_hit(self, asked: _Asked) -> FoundAnswer | None:
@@ -161,7 +162,7 @@ class CachedEngine:
     async def _lead(self, asked: _Asked) -> CompletionAnswer:
         flight = self._start(asked, self._ask)
         try:
-            found = await asyncio.shield(flight.landed)
+            found = await asyncio.shield(flight.answer_ready)
         finally:
             await flight.leave()
         if flight.answer is not None:
@@ -178,7 +179,7 @@ class CachedEngine:
                 place = flight.leading
                 reading = StreamReading(flight, stream, stream.receipt, place, usage_asked=usage_asked, ended=lambda _, __: None)
                 return reading
-            found = await asyncio.shield(flight.landed)
+            found = await asyncio.shield(flight.answer_ready)
         finally:
             if reading is None:
                 flight.detach_leader()
@@ -192,7 +193,7 @@ class CachedEngine:
             return await self._engine.covers(asked.request, asked.asker)
         except BaseException as error:
             await flight.leave()
-            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.record(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _wait_for_end(self, asked: _Asked, flight: InFlightRequest) -> None:
@@ -202,7 +203,7 @@ class CachedEngine:
             await flight.leave()
             await flight.over()
         except asyncio.CancelledError as error:
-            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.record(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise
 
     async def _follow(self, asked: _Asked, flight: InFlightRequest) -> FoundAnswer | None:
@@ -224,13 +225,13 @@ class CachedEngine:
         reading = None
         try:
             stream = await asyncio.shield(flight.opened)
-            if stream is not None and not flight.private and not flight.landed.done():
+            if stream is not None and not flight.private and not flight.answer_ready.done():
                 receipt = self._follower(asked, stream)
                 reading = StreamReading(
                     flight, stream, receipt, ReaderPosition(), usage_asked=usage_asked, ended=partial(self._read, asked)
                 )
                 return reading
-            found = None if flight.private else await asyncio.shield(flight.landed)
+            found = None if flight.private else await asyncio.shield(flight.answer_ready)
         except BaseException as error:  # noqa: BLE001 - raised again, unless it concerned only another request
             self._retry_or_raise(asked, error)
             return None
@@ -246,7 +247,7 @@ class CachedEngine:
         """Raise the error if it concerns this request too, or if others' answers failed too often; else return, to ask again."""
         asked.followed += isinstance(error, BrokenStream)
         if shared(error) or asked.followed >= MAX_FOLLOWED or not isinstance(error, Exception):
-            self._recorder.note(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
+            self._recorder.record(asked.request, asked.asker, Receipt(), asked.began, outcome=outcome_of(error))
             raise error
 
     def _start(self, asked: _Asked, ask: Callable[[_Asked, InFlightRequest], Coroutine[object, object, None]]) -> InFlightRequest:
@@ -264,20 +265,20 @@ class CachedEngine:
     async def _ask(self, asked: _Asked, flight: InFlightRequest) -> None:
         """Ask the engine for a whole answer and land it."""
         if (near := await self._semantic_hit(asked.plan)) is not None:
-            flight.land(near)
+            flight.publish_answer(near)
             return
         began = perf_counter()
         answer = flight.answer = await self._engine.complete(asked.request, asked.asker)
         receipt = answer.receipt
         flight.private = receipt.shrunk_to is not None or receipt.disputed
         stored = CachedAnswer(answer.body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(FoundAnswer(stored, "memory"))
+        flight.publish_answer(FoundAnswer(stored, "memory"))
         await self._keep(asked.plan, flight, stored)
 
     async def _ask_streamed(self, asked: _Asked, flight: InFlightRequest) -> None:
         """Ask the engine for a stream and read it here, not in the first caller's task: a slow or leaving caller holds up nobody else."""
         if (near := await self._semantic_hit(asked.plan)) is not None:
-            flight.land(near)
+            flight.publish_answer(near)
             return
         began = perf_counter()
         stream = await self._engine.open_stream(asked.request, asked.asker, usage_asked=True)
@@ -287,7 +288,7 @@ class CachedEngine:
         flight.private = flight.private or receipt.disputed
         body = stream.whole()
         stored = None if body is None else CachedAnswer(body, receipt.provider, receipt.model, receipt.nanousd, perf_counter() - began)
-        flight.land(None if stored is None else FoundAnswer(stored, "memory"))
+        flight.publish_answer(None if stored is None else FoundAnswer(stored, "memory"))
         if stored is not None:
             await self._keep(asked.plan, flight, stored)
 
@@ -311,7 +312,7 @@ class CachedEngine:
         receipt.dropped = asked.request.lost
         receipt.upstream_seconds = seconds if waited else 0.0
         self._spared(receipt, max(0.0, stored.seconds - seconds))
-        self._recorder.note(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
+        self._recorder.record(asked.request, asked.asker, receipt, asked.began, outcome=RequestOutcome.ANSWERED)
         return receipt
 
     def _follower(self, asked: _Asked, stream: Stream) -> Receipt:
@@ -330,7 +331,7 @@ class CachedEngine:
 
     def _read(self, asked: _Asked, receipt: Receipt, outcome: RequestOutcome) -> None:
         self._spared(receipt, 0.0)  # no time was saved: it came at the provider's pace
-        self._recorder.note(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
+        self._recorder.record(asked.request, asked.asker, receipt, asked.began, outcome=outcome)
 
     def _spared(self, receipt: Receipt, seconds: float) -> None:
         saved = receipt.saved or 0

@@ -79,13 +79,13 @@ def chunks(whole: Mapping[str, Any]) -> Iterator[bytes]:
         content = message.get("content") or ""
         pieces = [content[start : start + REPLAY_CHUNK_CHARS] for start in range(0, len(content), REPLAY_CHUNK_CHARS)] or [""]
         for place, piece in enumerate(pieces):
-            yield said(head, piece, index=index, first=place == 0)
+            yield text_chunk(head, piece, index=index, first=place == 0)
         if calls := message.get("tool_calls"):
             yield _chunk(head, index, {"tool_calls": [{"index": place, **call} for place, call in enumerate(calls)]}, None)
         yield _chunk(head, index, {}, choice.get("finish_reason"))
 
 
-def said(head: Mapping[str, Any], text: str, *, index: int = 0, first: bool) -> bytes:
+def text_chunk(head: Mapping[str, Any], text: str, *, index: int = 0, first: bool) -> bytes:
     """Return a chunk with this text."""
     delta = {"content": text, "role": "assistant"} if first else {"content": text}
     return _chunk(head, index, delta, None)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.budget.prices import Price
-from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited, Refused
-from app.inference.breaker import Refusal
+from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, ContentRejected, DeadlineExceeded, RateLimited
+from app.inference.breaker import CircuitOpen
 from app.inference.profiles import Dialect, ProviderProfile
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import Wire
@@ -88,10 +88,10 @@ def with_larger_context(candidates: Sequence[ChainProvider], than: ChainProvider
 
 @dataclass(slots=True)
 class AttemptLog:
-    """The attempts of one request so far: faults, breaker refusals and providers that the budget doesn't cover."""
+    """The attempts of one request so far: faults, open circuits, and providers that the budget doesn't cover."""
 
     faults: list[tuple[ChainProvider, ProviderError]] = field(default_factory=list)
-    refusals: list[tuple[ChainProvider, Refusal]] = field(default_factory=list)
+    open_circuits: list[tuple[ChainProvider, CircuitOpen]] = field(default_factory=list)
     unaffordable: list[tuple[ChainProvider, BudgetExceeded]] = field(default_factory=list)
 
     @property
@@ -99,10 +99,10 @@ class AttemptLog:
         """The number of calls made."""
         return len(self.faults)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Describe each attempt for a person."""
         parts = [f"{candidate.name} ({candidate.model}): {_describe(fault)}" for candidate, fault in self.faults]
-        parts += [f"{candidate.name}: not asked, on hold for {refusal.seconds:.0f} s more" for candidate, refusal in self.refusals]
+        parts += [f"{candidate.name}: not tried, paused for {circuit.seconds:.0f} s more" for candidate, circuit in self.open_circuits]
         parts += [f"{candidate.name}: the budget doesn't cover it" for candidate, _ in self.unaffordable]
         return "; ".join(parts)
 
@@ -112,32 +112,32 @@ class AttemptLog:
             return min((error for _, error in self.unaffordable), key=lambda error: error.asked)
         kinds = {fault.kind for _, fault in self.faults}
         if kinds and kinds <= {"context_too_long", "unsupported"} and not self._larger_one_held_back():
-            return refused(self.faults[-1][1])
-        waits = [fault.retry_after for _, fault in self.faults] + [refusal.seconds for _, refusal in self.refusals]
+            return content_rejected(self.faults[-1][1])
+        waits = [fault.retry_after for _, fault in self.faults] + [circuit.seconds for _, circuit in self.open_circuits]
         soonest = min((wait for wait in waits if wait is not None), default=None)
-        if kinds <= {"rate_limited"} and all(refusal.limited for _, refusal in self.refusals) and not self.unaffordable:
-            message = f"Every provider limits the rate. Try again later. {self.told()}."
+        if kinds <= {"rate_limited"} and all(circuit.limited for _, circuit in self.open_circuits) and not self.unaffordable:
+            message = f"Every provider refused the call because of its rate limit. Try again later. {self.summary()}."
             return RateLimited(message, retry_after=soonest if soonest is not None else 1.0)
         when = "later" if soonest is None else f"in {max(1, math.ceil(soonest))} s"
         advice = f"Try again {when}; if it happens again, ask an admin to look at the providers."
-        return AllProvidersFailed(f"No provider answered. {self.told()}. {advice}", retry_after=soonest)
+        return AllProvidersFailed(f"No provider answered. {self.summary()}. {advice}", retry_after=soonest)
 
     def _larger_one_held_back(self) -> bool:
         """Tell whether a provider that its breaker held back has a larger context window than those that refused the prompt as too long."""
-        absent = [candidate for candidate, _ in self.refusals]
+        absent = [candidate for candidate, _ in self.open_circuits]
         for candidate, fault in self.faults:
             if fault.kind == "context_too_long":
                 absent = with_larger_context(absent, candidate)
         return bool(absent)
 
     def out_of_time(self) -> CairnError:
-        done = f" {self.told()}." if self.told() else ""
+        done = f" {self.summary()}." if self.summary() else ""
         return DeadlineExceeded(f"The request's deadline passed before any provider answered.{done} Try again later.")
 
 
-def refused(fault: ProviderError) -> Refused:
+def content_rejected(fault: ProviderError) -> ContentRejected:
     """Return a provider's refusal in its own words, with OpenAI's `code` and `param`."""
-    return Refused(fault.message, code=fault.code, param=fault.param)
+    return ContentRejected(fault.message, code=fault.code, param=fault.param)
 
 
 def _describe(fault: ProviderError) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from app.budget.prices import TokenUsage
+from app.inference.allowed_models import AllowedModels
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
 from app.inference.stream import StreamPiece
 
@@ -40,7 +41,7 @@ class ChatEngine(Protocol):
 
     async def covers(self, request: ChatRequest, asker: CallContext) -> bool: ...
 
-    async def input_tokens(self, request: ChatRequest) -> int: ...
+    async def input_tokens(self, request: ChatRequest, allowed: AllowedModels) -> int: ...
 
     async def prepare(self) -> None: ...
 

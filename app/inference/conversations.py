@@ -18,6 +18,7 @@ import msgspec
 from app.budget.prices import TokenUsage
 from app.errors import AllProvidersFailed, InvalidInput
 from app.inference.allowance import off_the_loop
+from app.inference.allowed_models import AllowedModels
 from app.inference.answer_events import AnswerEvent, WholeAnswer
 from app.inference.chat_engine import ChatEngine, ChunkStream
 from app.inference.conversation import Conversation
@@ -93,9 +94,15 @@ class ConversationEngine:
         sent = await self._written(conversation, size=size, cache=cache, original=original)
         return ConversationStream(await self._engine.open_stream(sent.request, context), PieceReader(sent.conversation), sent.undoing)
 
-    async def input_tokens(self, conversation: Conversation, *, size: int = 0, original: OriginalRequest | None = None) -> int:
-        """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent."""
-        return await self._engine.input_tokens((await self._written(conversation, size=size, cache="never", original=original)).request)
+    async def input_tokens(
+        self, conversation: Conversation, *, size: int = 0, original: OriginalRequest | None = None, allowed: AllowedModels = None
+    ) -> int:
+        """Return the most tokens that the prompt may have, by our own count. Costs nothing. InvalidInput for what can't be sent.
+
+        `allowed`: the models that the key may ask for; NotPermitted for any other.
+        """
+        sent = await self._written(conversation, size=size, cache="never", original=original)
+        return await self._engine.input_tokens(sent.request, allowed)
 
     async def _written(self, conversation: Conversation, *, size: int, cache: CacheMode, original: OriginalRequest | None = None) -> _Sent:
         return await off_the_loop(partial(_write, self._transforms, conversation, size=size, cache=cache, original=original), size)

@@ -18,11 +18,12 @@ import msgspec
 from app.budget.requests import RequestOutcome
 from app.inference import allowance, answers, provider_errors
 from app.inference.allowance import OutputCount
+from app.inference.allowed_models import AllowedModels
 from app.inference.answer_events import WholeAnswer
 from app.inference.answers import Completion
 from app.inference.assembly import Assembly
 from app.inference.attempts import ChainWalk, ProviderAttempt
-from app.inference.breaker import Refusal, Ticket
+from app.inference.breaker import CircuitOpen, Ticket
 from app.inference.catalog import Catalog
 from app.inference.chain import ChainProvider
 from app.inference.connections import ConnectionLimit, ProviderConnection
@@ -64,7 +65,7 @@ class InferenceEngine:
     async def complete(self, request: ChatRequest, asker: CallContext, *, receipt: Receipt | None = None) -> CompletionAnswer:
         """Return a whole answer.
 
-        Raises NotFound, Refused, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded or DatabaseUnavailable.
+        Raises NotFound, ContentRejected, BudgetExceeded, RateLimited, AllProvidersFailed, DeadlineExceeded or DatabaseUnavailable.
         """
         deadline = self._deadline()
 
@@ -81,7 +82,7 @@ class InferenceEngine:
                 return await self._complete_once(request, asker, made)
 
         with _span(request):
-            request = self._catalog.resolve(request)
+            request = self._catalog.resolve(request, asker.models)
             return await self._walk(list(request.chain), receipt or Receipt(), attempt, deadline=deadline)
 
     async def open_stream(
@@ -107,7 +108,7 @@ class InferenceEngine:
             return Opened(await self._walk(left, bill, attempt, deadline=deadline), left)
 
         with _span(request):
-            request = self._catalog.resolve(request)
+            request = self._catalog.resolve(request, asker.models)
             opened = await proceed(request, request.chain)
         return Stream(opened, request, bill, usage_asked=usage_asked, proceed=proceed if self._options.rescue else None, ended=ended)
 
@@ -118,19 +119,19 @@ class InferenceEngine:
             return await self._embeddings.attempt(request, asker, made)
 
         with traces.span("engine embeddings", gen_ai__operation__name="embeddings"):
-            candidate = self._catalog.embedder(request.model)
+            candidate = self._catalog.embedder(request.model, asker.models)
             return await self._walk([candidate], receipt or Receipt(), attempt, deadline=self._deadline())
 
     async def covers(self, request: ChatRequest, asker: CallContext) -> bool:
         """Tell whether the payer's budget covers an answer of any provider of the chain, without holding or calling anything."""
-        for candidate in self._catalog.resolve(request).chain:
+        for candidate in self._catalog.resolve(request, asker.models).chain:
             if await self._meter.covers(request, asker, candidate):
                 return True
         return False
 
-    async def input_tokens(self, request: ChatRequest) -> int:
-        """Return the most tokens that the prompt may have at any provider of its chain. Calls nothing, costs nothing."""
-        return max([await self._meter.input_tokens(request, each) for each in self._catalog.resolve(request).chain])
+    async def input_tokens(self, request: ChatRequest, allowed: AllowedModels) -> int:
+        """Return the most tokens that the prompt may have at any provider of its chain that is allowed. Calls nothing, costs nothing."""
+        return max([await self._meter.input_tokens(request, each) for each in self._catalog.resolve(request, allowed).chain])
 
     async def prepare(self) -> None:
         """Load tokenizers and libraries off the event loop, so that the first request needn't wait for them."""
@@ -147,7 +148,7 @@ class InferenceEngine:
         """Return the result of the first attempt that succeeds; `left` keeps the providers that weren't asked."""
         return await ChainWalk(left, receipt, attempt, admit=self._admit, retries=self._options.retries).run(deadline=deadline)
 
-    def _admit(self, candidate: ChainProvider) -> Ticket | Refusal:
+    def _admit(self, candidate: ChainProvider) -> Ticket | CircuitOpen:
         return self._catalog.breaker(candidate).admit()
 
     def _listens(self, attempt: ProviderAttempt) -> bool:
@@ -199,7 +200,7 @@ class InferenceEngine:
         raw, typed, limit = found.raw, found.answer, allowance.max_output(held.bounds)
         try:
             if await OutputCount(limit, model=candidate.model).passed(found.text):
-                reason = f"Its answer was longer than the {held.bounds.max_tokens:,} tokens that were asked for: it was truncated."
+                reason = f"Its answer was longer than the {held.bounds.max_tokens:,} tokens that the request allowed: it was truncated."
                 await held.dispute(reason, kind="output", model=found.model)
                 raw = await asyncio.to_thread(answers.shortened, raw, allowance.Truncator(limit, model=candidate.model).cut)
                 typed = None  # the shorter one is to be read

@@ -75,7 +75,7 @@ class Fanout:
         while self._ahead() > MAX_AHEAD_BYTES and not self._unpaced():
             await self._read.wait()
 
-    def look_again(self) -> None:
+    def recheck_backpressure(self) -> None:
         """Re-evaluate backpressure after a waiter for the whole answer came or left."""
         _wake(self._read)
 
@@ -89,7 +89,7 @@ class Fanout:
         self._over, self._error = True, error
         _wake(self._news)
 
-    def leave(self) -> None:
+    def detach_leader(self) -> None:
         """Detach the leader: it reads no more."""
         if self.leader is not None:
             self._readers.discard(self.leader)
@@ -117,7 +117,7 @@ class Fanout:
     def _next(self, place: ReaderPosition) -> StreamPiece:
         found, first = self._log[place.at], place.at == 0
         if found is None:
-            raise BrokenStream("Client too slow: the shared stream's buffer was discarded. Read faster, or ask again.")
+            raise BrokenStream("Client too slow: the shared stream's buffer was discarded. Read faster, or send the request again.")
         if isinstance(found, StreamPiece):
             place.at += 1
             return found
@@ -128,7 +128,7 @@ class Fanout:
             chars += len(text)
             place.at += 1
         text = "".join(texts)
-        return StreamPiece(answers.said(self._head(), text, first=first), text)
+        return StreamPiece(answers.text_chunk(self._head(), text, first=first), text)
 
 
 def _wake(event: asyncio.Event) -> None:

@@ -89,5 +89,5 @@ def _bounded(place: int, tool: Any, uses: int) -> Any:
         return {**tool, MAX_USES: uses}
     if not isinstance(given, int) or isinstance(given, bool) or given < 1:
         where = f"tools[{place}].{MAX_USES}"
-        raise InvalidInput(f"{where} must be a whole number, at least 1: it bounds what the call may cost.", param=where)
+        raise InvalidInput(f"{where} must be a whole number, at least 1: it limits the cost of the call.", param=where)
     return tool

@@ -36,14 +36,14 @@ class Stopped(Exception):
 class InFlightRequest:
     """A request in progress. Whoever wants its answer calls `join` and `leave` once; when the last one leaves, it is cancelled.
 
-    `opened`: the stream once its first token has come; None if the answer comes whole. `landed`: the whole answer; None if it can't be
-    given whole (broken off, or more than text). Both futures raise the error on failure.
+    `opened`: the stream once its first token has come; None if the answer comes whole. `answer_ready`: the whole answer; None if it
+    can't be given whole (broken off, or more than text). Both futures raise the error on failure.
     """
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[Stream | None] = loop.create_future()
-        self.landed: asyncio.Future[FoundAnswer | None] = loop.create_future()
+        self.answer_ready: asyncio.Future[FoundAnswer | None] = loop.create_future()
         self.fanout: Fanout | None = None
         self.answer: CompletionAnswer | None = None
         """The engine's own answer, for the first requester, if it came whole."""
@@ -59,8 +59,8 @@ class InFlightRequest:
         """True while others may join: an answer exists or will, and all of it can still be read."""
         if self.private:
             return False
-        if self.landed.done():
-            return self.landed.exception() is None and self.landed.result() is not None
+        if self.answer_ready.done():
+            return self.answer_ready.exception() is None and self.answer_ready.result() is not None
         return self._members > 0 and (self.fanout is None or self.fanout.whole)
 
     def begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -83,7 +83,7 @@ class InFlightRequest:
         """Wait for the whole answer; meanwhile a stream is read without backpressure."""
         self._wait(1)
         try:
-            return await asyncio.shield(self.landed)
+            return await asyncio.shield(self.answer_ready)
         finally:
             self._wait(-1)
 
@@ -95,12 +95,12 @@ class InFlightRequest:
     def _wait(self, count: int) -> None:
         self._waiting += count
         if self.fanout is not None:
-            self.fanout.look_again()
+            self.fanout.recheck_backpressure()
 
     async def leave(self) -> None:
         """Leave; the last one to leave cancels the work and waits for its end."""
         self._members -= 1
-        if self._members == 0 and not self.landed.done():
+        if self._members == 0 and not self.answer_ready.done():
             assert self._task is not None
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -109,23 +109,23 @@ class InFlightRequest:
         """Detach the first requester: backpressure no longer waits for it."""
         self._has_leader = False
         if self.fanout is not None:
-            self.fanout.leave()
+            self.fanout.detach_leader()
 
     async def stream(self, stream: Stream) -> None:
         """Publish a stream that has begun, and read it to its end."""
         self.fanout = Fanout(lambda: stream.head, unpaced=lambda: self._waiting > 0)
         if not self._has_leader:
-            self.fanout.leave()
+            self.fanout.detach_leader()
         self.opened.set_result(stream)
         async with aclosing(stream.pieces()) as pieces:
             async for piece in pieces:
                 await self.fanout.add(piece)
 
-    def land(self, found: FoundAnswer | None) -> None:
+    def publish_answer(self, found: FoundAnswer | None) -> None:
         """Publish the whole answer, or None, and close the fan-out."""
         if not self.opened.done():
             self.opened.set_result(None)
-        self.landed.set_result(found)
+        self.answer_ready.set_result(found)
         if self.fanout is not None:
             self.fanout.end()
 
@@ -139,9 +139,9 @@ class InFlightRequest:
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        if self.landed.done():
+        if self.answer_ready.done():
             return
-        for future in (self.opened, self.landed):
+        for future in (self.opened, self.answer_ready):
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # mark as retrieved: there may be no waiter

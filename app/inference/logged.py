@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from app.budget.requests import RequestLog, RequestOutcome, RequestRecord
+from app.inference.allowed_models import AllowedModels
 from app.inference.engine import InferenceEngine
 from app.inference.outcomes import outcome_of
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, EmbeddingRequest, Receipt, Vectors
@@ -24,7 +25,7 @@ class RequestRecorder:
     def __init__(self, requests: RequestLog) -> None:
         self._requests = requests
 
-    def note(
+    def record(
         self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt, began: float, *, outcome: RequestOutcome
     ) -> None:
         """Record a request's end; where its cost is still being settled, once that is known. `began`: by `perf_counter`."""
@@ -38,15 +39,15 @@ class RequestRecorder:
             receipt.settling.add_done_callback(lambda _: self._requests.add(_record(request, asker, receipt, seconds, outcome)))
 
     @contextmanager
-    def noted(self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt) -> Iterator[None]:
+    def recording(self, request: ChatRequest | EmbeddingRequest, asker: CallContext, receipt: Receipt) -> Iterator[None]:
         """Record a request as the block ends."""
         began = perf_counter()
         try:
             yield
         except BaseException as error:
-            self.note(request, asker, receipt, began, outcome=outcome_of(error))
+            self.record(request, asker, receipt, began, outcome=outcome_of(error))
             raise
-        self.note(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
+        self.record(request, asker, receipt, began, outcome=RequestOutcome.ANSWERED)
 
 
 def _record(
@@ -86,7 +87,7 @@ class LoggedEngine:
 
     async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer:
         receipt, began = Receipt(), perf_counter()
-        with self._recorder.noted(request, asker, receipt):
+        with self._recorder.recording(request, asker, receipt):
             answer = await self._engine.complete(request, asker, receipt=receipt)
             measures.answer_seconds.observe(perf_counter() - began, (receipt.provider,))
             return answer
@@ -100,7 +101,7 @@ class LoggedEngine:
             if outcome is RequestOutcome.ANSWERED and spoke is not None and receipt.charged.output > 1:
                 each = (perf_counter() - spoke) / (receipt.charged.output - 1)
                 measures.per_token_seconds.observe(each, ("chat", receipt.provider, receipt.asked_model))
-            self._recorder.note(request, asker, receipt, began, outcome=outcome)
+            self._recorder.record(request, asker, receipt, began, outcome=outcome)
 
         try:
             stream = await self._engine.open_stream(request, asker, usage_asked=usage_asked, receipt=receipt, ended=ended)
@@ -113,14 +114,14 @@ class LoggedEngine:
 
     async def embed(self, request: EmbeddingRequest, asker: CallContext) -> Vectors:
         receipt = Receipt()
-        with self._recorder.noted(request, asker, receipt):
+        with self._recorder.recording(request, asker, receipt):
             return await self._engine.embed(request, asker, receipt=receipt)
 
     async def covers(self, request: ChatRequest, asker: CallContext) -> bool:
         return await self._engine.covers(request, asker)
 
-    async def input_tokens(self, request: ChatRequest) -> int:
-        return await self._engine.input_tokens(request)
+    async def input_tokens(self, request: ChatRequest, allowed: AllowedModels) -> int:
+        return await self._engine.input_tokens(request, allowed)
 
     async def prepare(self) -> None:
         await self._engine.prepare()

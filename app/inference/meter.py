@@ -222,7 +222,7 @@ class OpenHold:
             return
         self._receipt.nanousd += self._hold.nanousd
         self._asker.used(self.bounds.total)
-        await self._meter.ledger.leave_unreconciled(self._hold, why)
+        await self._meter.ledger.mark_unreconciled(self._hold, why)
 
     async def _end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run an end to completion, even if the caller is cancelled meanwhile."""

@@ -26,7 +26,7 @@ def check_own(candidate: ChainProvider, request: ChatRequest) -> None:
         return
     for part in conversation.parts():
         if isinstance(part, Opaque) and part.dialect == candidate.dialect and _holds_file(part.data):
-            said = f"A {part.type} block holds a file, whose price there can't be bounded before the call: send its text."
+            said = f"A {part.type} block contains a file, whose highest price at this provider isn't known before the call: send its text."
             raise ProviderError("unsupported", said, 400, code="unsupported_part", param="messages")
 
 

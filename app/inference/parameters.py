@@ -35,7 +35,7 @@ def check(candidate: ChainProvider, request: ChatRequest) -> None:
         raise ProviderError("unsupported", "Send images inline, as data:image/… URLs.", code="unsupported_image", param="messages")
     for block, _ in documents(request.messages):
         if (source := _source(block["file"])) not in profile.documents:
-            said = f"It reads no documents {SOURCES[source]}: {_called(block['file'])}. Send its text, or its pages as images."
+            said = f"It accepts no documents {SOURCES[source]}: {_called(block['file'])}. Send its text, or its pages as images."
             raise ProviderError("unsupported", said, code="unsupported_document", param="messages")
     for place, tool in enumerate(() if request.conversation is None else request.conversation.tools):
         if isinstance(tool, HostedTool) and tool.dialect in SPOKEN and (reason := _unbounded(candidate, tool)) is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from app.inference.breaker_sync import BreakerSync
 
 NAME = "inference"
+TOKENIZER_SECONDS = 5.0
+"""For which the opening waits for the tokenizers, mostly 0.2 s. What others allocate while tokens are read lies between their memory, which
+then isn't given back: 16 MB.
+"""
 BREAKER_LEVELS = {"open": 1.0, "half-open": 0.5, "closed": 0.0}
 
 
@@ -73,6 +78,8 @@ async def open_inference(
         stack.push_async_callback(engine.close)
         if role == "serve":
             await stack.enter_async_context(background_task(engine.prepare(), name="prepare models"))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(catalog.tokenizers_loaded.wait(), TOKENIZER_SECONDS)
             warmup = warmup_of(completions, settings, storage)
             if warmup is not None:
                 stack.push_async_callback(warmup.close)

@@ -115,9 +115,14 @@ def of_status(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderE
             "context_too_long", text or "The prompt is too long.", status, code="context_length_exceeded", param="messages"
         )
     if any(each in searched for each in _WORDS.policy):
-        return ProviderError("content_policy", text or "The provider's content policy refuses it.", status, code="content_policy_violation")
+        return ProviderError(
+            "content_policy",
+            text or ("The provider refused the request under its content policy."),
+            status,
+            code="content_policy_violation",
+        )
     return ProviderError(
-        "caller", text or f"The provider refuses the request ({status}).", status, code=code or None, param=_text(param) or None
+        "caller", text or f"The provider refused the request ({status}).", status, code=code or None, param=_text(param) or None
     )
 
 

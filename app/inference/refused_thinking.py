@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from app.errors import Refused
+from app.errors import ContentRejected
 from app.inference.answer_events import WholeAnswer
 from app.inference.conversation import Conversation, Thinking, without_parts
 from app.inference.conversations import AnswerStream, ConversationEngine
@@ -38,7 +38,7 @@ class ThinkingRetryEngine(ConversationEngine):
     ) -> tuple[WholeAnswer, Receipt]:
         try:
             return await super().complete(conversation, context, size=size, cache=cache, original=original)
-        except Refused as refusal:
+        except ContentRejected as refusal:
             if not refuses_thinking(refusal, conversation):
                 raise
         bare, rewritten = without_thinking(conversation), original and original.rewritten()
@@ -57,7 +57,7 @@ class ThinkingRetryEngine(ConversationEngine):
     ) -> AnswerStream:
         try:
             return await super().open_stream(conversation, context, size=size, cache=cache, original=original)
-        except Refused as refusal:
+        except ContentRejected as refusal:
             if not refuses_thinking(refusal, conversation):
                 raise
         bare, rewritten = without_thinking(conversation), original and original.rewritten()
@@ -66,7 +66,7 @@ class ThinkingRetryEngine(ConversationEngine):
         return stream
 
 
-def refuses_thinking(refusal: Refused, conversation: Conversation) -> bool:
+def refuses_thinking(refusal: ContentRejected, conversation: Conversation) -> bool:
     """Tell whether a provider refused a request for the thinking in it, or for thinking that is missing where thinking is asked for."""
     said = refusal.message.lower()
     thinks = conversation.options.reasoning is not None or any(isinstance(part, Thinking) for part in conversation.parts())

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.budget.holds import Payer
 from app.budget.prices import TokenUsage
+from app.inference.allowed_models import AllowedModels
 from app.inference.answer_events import WholeAnswer
 from app.inference.chain import ChainProvider
 from app.inference.conversation import Conversation, DialectName, Text, Turn
@@ -36,7 +37,10 @@ class CallOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """The requester, who pays. `request_id`: the server's own, unique per hold. `used`: called with each attempt's charged tokens."""
+    """The requester, who pays. `request_id`: the server's own, unique per hold. `used`: called with each attempt's charged tokens.
+
+    `key_id`: the key that the call came with, which may have a limit of its own; `models`: what that key may ask for, None: every model.
+    """
 
     developer_id: UUID
     team_id: UUID
@@ -45,10 +49,12 @@ class CallContext:
     project: str | None = None
     used: Callable[[int], None] = field(default=uncounted, compare=False)
     origin: CallOrigin = CallOrigin()
+    key_id: UUID | None = None
+    models: AllowedModels = None
 
     @property
     def payer(self) -> Payer:
-        return Payer(self.developer_id, self.team_id)
+        return Payer(self.developer_id, self.team_id, self.key_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Upstream:
         async for chunk in self._source:
             self._first.append(chunk)
             self.produced.add(chunk)
-            if chunk.said or chunk.finish:
+            if chunk.has_output or chunk.finish:
                 return
             if len(self._first) > MAX_BEFORE_FIRST_TOKEN:
                 raise provider_errors.malformed(f"its stream sent {MAX_BEFORE_FIRST_TOKEN} chunks without a token")
@@ -128,7 +128,7 @@ class Upstream:
         """Count a chunk; tell whether the limit is passed. Output without text counts as a token; an unrequested choice is too much."""
         if any(index >= self._choices for index in chunk.indexes):
             return True
-        self._wordless += chunk.said and not chunk.text
+        self._wordless += chunk.has_output and not chunk.text
         too_many = self._wordless > self._output.limit or self.produced.bytes > self._max_bytes
         return await self._output.passed(chunk.text) or too_many
 
@@ -144,7 +144,7 @@ class Upstream:
         return last
 
     def _too_long(self) -> str:
-        return f"Its answer was longer than the {self._held.bounds.max_tokens:,} tokens that were asked for: it was cut off."
+        return f"Its answer was longer than the {self._held.bounds.max_tokens:,} tokens that the request allowed: it was cut off."
 
     async def _rest(self) -> AsyncGenerator[Chunk]:
         """Yield the chunks after the first token. After the finish only the usage is awaited, briefly, and errors are ignored."""

@@ -134,7 +134,7 @@ def split_writes(found: TokenUsage) -> dict[str, int]:
     return {"ephemeral_5m_input_tokens": found.cache_write - long, "ephemeral_1h_input_tokens": long}
 
 
-def told_uses(found: TokenUsage) -> dict[str, int]:
+def anthropic_tool_uses(found: TokenUsage) -> dict[str, int]:
     """Return the uses of tools that the vendor ran, in Anthropic's words."""
     return {f"{name}{USES_SUFFIX}": count for name, count in found.tool_uses.items()}
 

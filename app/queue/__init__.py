@@ -1,1 +1,1 @@
-"""Queue: durable jobs in PostgreSQL, the worker that runs them, and messages between agents."""
+"""Durable jobs in PostgreSQL and the worker that runs them, messages between agents, and the outbox of webhook notices."""

@@ -1,4 +1,4 @@
-"""Statements that choose the next job to claim, and that fail jobs whose worker died at each attempt.
+"""SQL that chooses the next job to claim, and that fails jobs whose worker died at each attempt.
 
 A job's `lane` is a concurrency key: jobs of one lane run one at a time. A smaller priority number is more urgent.
 """
@@ -19,7 +19,7 @@ QUEUED, RUNNING = literal_column("'queued'", Text), literal_column("'running'", 
 """Literals, not bound parameters: in a generic plan PostgreSQL can only then match the partial indexes."""
 WORKER_DIED = {
     "code": "worker_died",
-    "message": "The worker died at each attempt: the job may need more memory than there is. See the worker's log.",
+    "message": "The worker died during each attempt: the job may need more memory than the machine has. The worker's log says more.",
 }
 
 
@@ -73,3 +73,12 @@ def _older_is_due() -> ColumnElement[bool]:
     other = aliased(JobRow)
     older = tuple_(other.created_at, other.id) < tuple_(JobRow.created_at, JobRow.id)
     return exists().where(other.lane == JobRow.lane, other.state == QUEUED, other.run_at <= func.now(), older)
+
+
+ANYTHING_DUE = select(
+    or_(
+        exists(select(JobRow.id).where(JobRow.state == QUEUED, JobRow.run_at <= func.now())),
+        exists(select(JobRow.id).where(_lease_expired())),
+    )
+)
+"""Asks for a job to claim, or one to fail. Each claim asks this first, since mostly there is none."""

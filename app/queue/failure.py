@@ -17,7 +17,7 @@ _OURS = str(Path(__file__).resolve().parents[1])
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed attempt. `retryable`: another attempt may succeed. `unavailable`: a dependency was, so the attempt doesn't count."""
+    """A failed attempt. `retryable`: another may succeed. `unavailable`: a dependency was unavailable, so the attempt doesn't count."""
 
     code: str
     message: str

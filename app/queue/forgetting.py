@@ -1,4 +1,4 @@
-"""Removes purged subjects from jobs: names, places, reasons; numbers stay. Knows no kind of job."""
+"""Removes what jobs say of a purged subject, such as a session: its id, names and error messages; numbers stay. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.queue.jobs import Job, change
 from app.queue.tables import JobRow
 
 SUBJECTS = "subjects"
-"""Field of a job's payload with the ids it has worked on, so that a purge finds jobs without a result, running or failed."""
+"""Field of a job's payload with the ids that it has worked on, so that a purge also finds jobs without a result (running or failed)."""
 MARK = {"purged": True}
-"""Added to the payload of a job that mentioned a purged subject; if the job dies later, its input must be deleted at once."""
-PURGED = "What this job worked on was purged."
+"""Added to the payload of a job that mentioned a purged subject: should the job fail for good later, its input is deleted at once."""
+PURGED = "The data of this job was purged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def forget(
     `listed`: field of the result that lists subjects; `blank`: replacements for the result's other fields; `name`: another name of the
     subject, searched in results and errors; `also`: a payload field and its values, which select further jobs.
 
-    Safe against a job that ends concurrently: both update its row, so the second sees what the first wrote.
+    Safe against a job that ends concurrently: both update its row, so the later one sees what the earlier one wrote.
     """
     named = str(subject)
     field, values = also
@@ -64,12 +64,12 @@ async def forget(
     listed_without = func.jsonb_set(
         JobRow.result, [listed], func.coalesce(JobRow.result[listed], literal([], JSONB)).op("-")(literal(named, Text))
     )
-    values_ = {
+    cleared = {
         "payload": JobRow.payload.op("||")(literal(MARK, JSONB)),
         "result": case((_is_object(JobRow.result), listed_without.op("||")(literal(dict(blank), JSONB)))),
         "error": case((_is_object(JobRow.error), JobRow.error.op("||")(literal({"message": PURGED}, JSONB)))),
     }
-    changed = update(JobRow).where(and_(JobRow.team_id == team_id, mentions)).values(values_).returning(JobRow.payload, JobRow.state)
+    changed = update(JobRow).where(and_(JobRow.team_id == team_id, mentions)).values(cleared).returning(JobRow.payload, JobRow.state)
     return [AffectedJob(row.payload, row.state == "failed") for row in await connection.execute(changed)]
 
 

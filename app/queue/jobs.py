@@ -1,4 +1,4 @@
-"""Durable jobs in PostgreSQL: at least once, one at a time per lane, retaken when their worker dies. Knows no kind of job."""
+"""Durable jobs in PostgreSQL: run at least once, one at a time per lane, and again when their worker dies. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound
-from app.queue.claiming import QUEUED, RUNNING, fail_exhausted, next_job
+from app.queue.claiming import ANYTHING_DUE, QUEUED, RUNNING, fail_exhausted, next_job
 from app.queue.failure import Failure, backoff_seconds, outage_backoff_seconds
 from app.queue.tables import JobRow
+from app.redaction.stored_fields import without_invalid_chars
 from app.settings import WorkerSettings
 from app.storage.database import Database
 
@@ -28,7 +29,7 @@ State = Literal["queued", "running", "done", "failed"]
 Json: TypeAlias = dict[str, Any]
 FINISHED_KEPT = timedelta(days=7)
 """The time for which finished jobs are kept."""
-_CLAIM_LOCK = 0xCA1C_0002
+CLAIM_LOCK = 0xCA1C_0002
 _MAX_PROGRESS = 2**31 - 1
 LIVE, NORMAL, LOW = 0, 1, 2
 """Priorities: for a user who is waiting now; requested work; background work."""
@@ -60,7 +61,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Jobs due and waiting, the longest for `oldest_seconds`, and jobs running."""
+    """The numbers of jobs that wait although they are due and of jobs that run. `oldest_seconds`: how long the oldest has waited."""
 
     waiting: int
     running: int
@@ -85,7 +86,7 @@ Handler: TypeAlias = Callable[[Job, Progress], Awaitable[Done]]
 class NewJob:
     """A job to enqueue. Jobs of one `lane`, the concurrency key, run one at a time, oldest first. `run_at` None: now.
 
-    `idempotency_key`: of the jobs that wait with the same key, kind and team, one suffices.
+    `idempotency_key`: while a job with the same key, kind and team waits, no second one is added.
     """
 
     kind: str
@@ -100,7 +101,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class KeyedJob:
-    """A job for `enqueue_once`, which one waiting instance satisfies; `key` identifies it within its kind and team."""
+    """A job for `enqueue_once`: while one with its key waits, no second one is added. `key`: unique within kind and team."""
 
     key: str
     payload: Json
@@ -193,6 +194,18 @@ class Queue:
         waiting = same_keys.order_by(JobRow.idempotency_key).with_for_update()
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
+    async def cancel_of(self, connection: AsyncConnection, *, kind: str, developers: Collection[UUID]) -> None:
+        """Delete the waiting jobs of a kind that these developers asked for, in the caller's transaction."""
+        theirs = (JobRow.kind == kind, JobRow.developer_id.in_(list(developers)), JobRow.state == QUEUED)
+        waiting = select(JobRow.id).where(*theirs).order_by(JobRow.id).with_for_update(skip_locked=True)  # a locked one is being claimed
+        await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
+
+    async def count_of(self, *, kind: str, developer_id: UUID) -> int:
+        """Count the jobs of a kind that a developer asked for and that wait or run."""
+        theirs = (JobRow.kind == kind, JobRow.developer_id == developer_id, JobRow.state.in_([QUEUED, RUNNING]))
+        async with self._database.begin() as connection:
+            return await connection.scalar(select(func.count()).select_from(JobRow).where(*theirs)) or 0
+
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """Return a job. Raises NotFound for an unknown one or another team's. `team_id` None: of any team."""
         query = select(*_COLUMNS).where(JobRow.id == job_id)
@@ -201,14 +214,15 @@ class Queue:
         async with self._database.begin() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {job_id}. Finished jobs are kept for {FINISHED_KEPT.days} days.")
+            raise NotFound(no_job(job_id))
         return Job(*row)
 
     async def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
         """Claim the next due job: the oldest of the highest priority. None: nothing to do.
 
         An advisory lock serialises the claims of all processes (about 1 ms each): no lane runs on two workers. Every fourth claim of
-        a process takes the oldest job of any priority but LOW (aging), so that live sessions cannot starve uploads.
+        a process takes the oldest job of any priority but LOW (aging), so that live sessions cannot starve uploads. An idle worker asks
+        without the lock whether there is anything to claim: that is nearly all it does.
         """
         self._claims += 1
         values = {
@@ -219,14 +233,16 @@ class Queue:
             "idempotency_key": None,
         }
         async with self._database.begin() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK)))
+            if not await connection.scalar(ANYTHING_DUE):
+                return None
+            await connection.execute(select(func.pg_advisory_xact_lock(CLAIM_LOCK)))
             failed = (await connection.scalars(fail_exhausted())).all()
             chosen = await connection.scalar(next_job(kinds, ignore_priority_up_to=NORMAL)) if self._claims % AGING_EVERY == 0 else None
             chosen = chosen or await connection.scalar(next_job(kinds))
             taken = update(JobRow).where(JobRow.id == chosen).values(values).returning(*_COLUMNS)
             row = None if chosen is None else (await connection.execute(taken)).one()
         for job_id in failed:
-            log.error("job.buried", job=str(job_id))
+            log.error("job.worker_died", job=str(job_id))
         return None if row is None else Job(*row)
 
     async def extend(self, job: Job) -> None:
@@ -277,7 +293,7 @@ class Queue:
         return dict.fromkeys(get_args(State), 0) | dict(found)
 
     async def backlog(self) -> Backlog:
-        """Measure the jobs that wait, for how long, and those that run."""
+        """Count waiting and running jobs, and measure the longest wait."""
         due = and_(JobRow.state == QUEUED, JobRow.run_at <= func.now())
         oldest = func.extract("epoch", func.now() - func.min(JobRow.run_at).filter(due))
         query = select(func.count().filter(due), func.count().filter(JobRow.state == RUNNING), oldest)
@@ -316,7 +332,7 @@ def _storable(value: Any) -> Any:
     """Remove NUL and lone surrogates, which PostgreSQL's JSON refuses and a job's result may quote from a transcript."""
     match value:
         case str():
-            return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+            return without_invalid_chars(value)
         case dict():
             return {_storable(key): _storable(each) for key, each in value.items()}
         case list() | tuple():
@@ -326,3 +342,8 @@ def _storable(value: Any) -> Any:
 
 
 _COLUMNS = [getattr(JobRow, field.name) for field in fields(Job)]
+
+
+def no_job(job_id: UUID) -> str:
+    """Say that there is no such job."""
+    return f"There is no job {job_id}. Finished jobs are kept for {FINISHED_KEPT.days} days."

@@ -1,7 +1,7 @@
-"""Transactional outbox for one webhook: notices are written in the transaction they report, and posted as JSON until answered 2xx.
+"""Transactional outbox for one webhook. A notice is stored in the transaction that it reports, then posted as JSON until answered 2xx.
 
-Shared by all rooms. One process posts a notice at a time, with exponential backoff. The body's `text` is the field that Slack-compatible
-webhooks display.
+Shared by all rooms. Only one process at a time posts a notice, at most MAX_POSTS times, with exponential backoff. The body's `text` is the
+field that Slack-compatible webhooks display.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
 POST_SECONDS, MAX_POSTS = 10, 12
+"""Deadline of a post, and the number of posts after which a notice is given up."""
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 15, 3600
-"""Backoff bounds. The first exceeds POST_SECONDS, so that no other process posts the same notice meanwhile."""
-DELIVERED_AT_ONCE = 20
+"""Bounds of the backoff. The first pause exceeds POST_SECONDS, so that no other process posts the same notice meanwhile."""
+MAX_CONCURRENT_POSTS = 20
 KEPT = timedelta(days=30)
+"""Retention of a notice, once it is delivered or given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,24 @@ class Outbox:
         await connection.execute(insert(Row).values(values))
 
     def loops(self) -> tuple[Loop, ...]:
-        """Return the delivery; nothing without a webhook."""
+        """Return the loop that delivers notices; none without a webhook."""
         if self._url is None:
             return ()
-        return (Loop(name="queue.webhook", step=self.deliver, pause=POLL_SECONDS, meanwhile="Nothing is posted to the webhook."),)
+        return (
+            Loop(
+                name="queue.webhook",
+                step=self.deliver,
+                pause=POLL_SECONDS,
+                meanwhile=("Alerts are not posted to the webhook for now; they wait."),
+            ),
+        )
 
     async def deliver(self) -> int:
-        """Post the due notices, rescheduling refused ones with backoff. Returns the number delivered."""
+        """Post the due notices; reschedule those that fail, with backoff. Returns the number delivered."""
         if self._url is None:
             return 0
-        due = select(Row.__table__).where(Row.next_at <= func.now()).order_by(Row.next_at).limit(DELIVERED_AT_ONCE)
-        # Taken by moving its next time ahead: no transaction waits for the webhook, and no other process posts the same.
+        due = select(Row.__table__).where(Row.next_at <= func.now()).order_by(Row.next_at).limit(MAX_CONCURRENT_POSTS)
+        # A notice is taken by postponing its next post: no transaction waits for the webhook, and no other process posts it meanwhile.
         async with self._database.begin() as connection:
             rows = (await connection.execute(due.with_for_update(skip_locked=True))).all()
             for row in rows:

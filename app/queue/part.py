@@ -1,4 +1,4 @@
-"""Opens the room of queues: jobs, messages between agents, and the outbox of webhook notices."""
+"""Opens the job queue, the messages between agents, and the outbox of webhook notices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.telemetry import metrics
 
 @dataclass(frozen=True, slots=True)
 class QueueServices:
-    """The room's live objects."""
+    """The job queue, the exchange of messages between agents, and the outbox of webhook notices."""
 
     queue: Queue
     messages: MessageExchange
@@ -29,13 +29,13 @@ class QueueServices:
 
 @asynccontextmanager
 async def open_queue(settings: Settings, role: Role, *, storage: StorageServices) -> AsyncIterator[Opened[QueueServices]]:
-    """Open the queue, messages and the outbox. Every process posts webhooks; only a server has consumers that wait for messages."""
+    """Open the queue, messages and the outbox. Every process posts notices; only a server has consumers that wait for messages."""
     made = QueueServices(Queue(storage.database, settings.worker), _messages(settings, storage), Outbox(storage.database, settings.webhook))
     yield made, _part(made, role)
 
 
 def _messages(settings: Settings, storage: StorageServices) -> MessageExchange:
-    """Make the exchange, on Redis where there is one: only then is redis-py imported."""
+    """Make the exchange: on Redis if it is configured (only then is redis-py imported), else on PostgreSQL."""
     if storage.redis is None:
         notices = NotifyListener(settings.database, storage.url, name="cairn messages", channel=postgres_bus.CHANNEL)
         return MessageExchange(PostgresBus(storage.database, notices, settings.messages), settings.messages)

@@ -28,6 +28,7 @@ class JobRow(Base):
         Index("ix_jobs_ready", "run_at", postgresql_where=text("state in ('queued', 'running')")),
         Index("ix_jobs_priority", "priority", "run_at", postgresql_where=text("state in ('queued', 'running')")),
         Index("ix_jobs_lane", "lane", "created_at", postgresql_where=text("state in ('queued', 'running')")),
+        Index("ix_jobs_team_created", "team_id", "created_at", "id"),
         Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at is not null")),
     )
 
@@ -129,7 +130,7 @@ class DeadMessageRow(Base):
 
 
 class NoticeRow(Base):
-    """An outbox entry. `next_at`: time of its next post; null: none."""
+    """An outbox entry. `next_at`: when it is posted next; null: delivered, or given up."""
 
     __tablename__ = "notices"
     __table_args__ = (Index("ix_notices_due", "next_at", postgresql_where=text("next_at is not null")),)

@@ -1,4 +1,4 @@
-"""Runs jobs concurrently while their leases hold; on stop, finishes or hands them back. Knows no kind of job."""
+"""Runs jobs concurrently, each while its lease holds. When stopped, it finishes its jobs or hands them back. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ log = structlog.get_logger()
 AWAY_SECONDS = 1.0
 """Delay between attempts to reach PostgreSQL while it is unavailable."""
 PROGRESS_SECONDS = 0.25
+"""Shortest time between two records of a job's progress."""
 END_SECONDS = 5.0
-"""Time given to a cancelled handler to end."""
+"""Time that a cancelled handler has to end."""
 LEASE_TRUST = 0.8
 """Fraction of the lease for which it is trusted without renewal, so that work stops before another worker may take over."""
 
@@ -39,6 +40,7 @@ class Worker:
         self._handlers = handlers
         self._settings = settings
         self._stopping = asyncio.Event()
+        self._polling = asyncio.Lock()
         self._away = False
         self._stuck: set[asyncio.Task[None]] = set()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
@@ -54,13 +56,22 @@ class Worker:
                 slots.create_task(self._slot(), name=f"worker slot {number}")
 
     async def _slot(self) -> None:
+        """Claim and run one job after the other."""
+        while not self._stopping.is_set():
+            async with self._polling:  # one idle slot polls, however many there are; as it gets a job, the next one polls at once
+                job = await self._next()
+            if job is not None:
+                await self._attempt(job)
+
+    async def _next(self) -> Job | None:
+        """Wait for a job and claim it; None: the worker is stopping."""
         while not self._stopping.is_set():
             if (job := await self._claim()) is not None:
-                await self._attempt(job)
-                continue
+                return job
             with suppress(TimeoutError):
                 async with asyncio.timeout(AWAY_SECONDS if self._away else self._settings.poll_seconds):
                     await self._stopping.wait()
+        return None
 
     async def _claim(self) -> Job | None:
         """Claim the next job. None also while PostgreSQL is unavailable, which is logged once."""
@@ -68,11 +79,11 @@ class Worker:
             job = await self._queue.claim(self.name, self._handlers.keys())
         except Unavailable as error:
             if not self._away:
-                log.warning("worker.waits", code=error.code)
+                log.warning("worker.paused", code=error.code)
             self._away = True
             return None
         if self._away:
-            log.info("worker.goes_on")
+            log.info("worker.resumed")
         self._away = False
         return job
 
@@ -83,11 +94,11 @@ class Worker:
         try:
             await asyncio.wait([work, lease, stop], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            cut = not work.done()
+            unfinished = not work.done()
             for task in (work, lease, stop):
                 task.cancel()
             await asyncio.wait([work, lease, stop], timeout=END_SECONDS)
-            if cut:
+            if unfinished:
                 await self._hand_back(job, work)
         for task in (work, lease):
             if task.done() and not task.cancelled():
@@ -98,7 +109,7 @@ class Worker:
         if not work.done():
             self._stuck.add(work)
             work.add_done_callback(self._stuck.discard)
-            log.error("job.will_not_end", job=str(job.id), kind=job.kind)
+            log.error("job.cancellation_ignored", job=str(job.id), kind=job.kind)
         elif work.cancelled():
             with suppress(LeaseLost, Unavailable, TimeoutError):
                 async with asyncio.timeout(END_SECONDS):
@@ -106,6 +117,7 @@ class Worker:
                 log.info("job.handed_back", job=str(job.id), kind=job.kind)
 
     async def _time_to_stop(self) -> None:
+        """Return once the worker has been stopping for `stop_seconds`."""
         await self._stopping.wait()
         await asyncio.sleep(self._settings.stop_seconds)
 
@@ -128,6 +140,7 @@ class Worker:
                 return
 
     async def _work(self, job: Job) -> None:
+        """Call the job's handler; record its result or its failure."""
         with bound_contextvars(job=str(job.id), kind=job.kind, attempt=job.attempts):
             log.info("job.started")
             began = perf_counter()
@@ -160,7 +173,7 @@ class Worker:
             log.warning("job.failed", code=failure.code, unrecorded=away.code)
             return
         if state is None:
-            log.warning("job.lost")
+            log.warning("job.lease_lost")
             return
         # Stack frames, not the error's text, which may quote the job's data.
         where = [] if isinstance(error, CairnError) else stack_frames(error)

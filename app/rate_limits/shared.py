@@ -76,7 +76,7 @@ class SharedLimits:
                 pause=PAUSE_SECONDS,
                 wake=self._unavailable,
                 max_backoff_seconds=MAX_PAUSE_SECONDS,
-                meanwhile="Each server counts a key's requests for itself.",
+                meanwhile="Each server counts a key's requests separately.",
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Find and replace secrets in text. The journal redacts before it writes, so what is found here is never stored.
+"""Finds and replaces secrets in text. The journal redacts before it writes, so what is found here is never stored.
 
 Finds cloud and vendor keys, tokens, private keys and JWTs; passwords in URLs, headers, assignments, command lines, tables and
 sentences; also in base64 or with invisible characters inside. Prefers false positives; placeholders, SHAs, UUIDs, hashes and code

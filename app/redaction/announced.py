@@ -1,4 +1,4 @@
-"""Find passwords announced in prose: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
+"""Finds passwords announced in prose: `the password for the database is …`, `set it to …`, `use … as the password`, `from … to …`.
 
 In many languages (`languages.py`, `announced_words.py`), with what may stand between keyword and value: an owner, a sign, a verb, a
 line break. Assignments (`password=…`) belong to `assignments.py`.
@@ -136,6 +136,7 @@ def _within_a_word(text: str, at: int) -> bool:
 
 
 def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+    """Find a value after the keyword, joined to it by a sign, a verb, `to` or nothing."""
     within = at > 0 and _PART_OF_A_NAME.match(text, at - 1) is not None and text[at - 2 : at] != "**"
     link = _LINK.match(text, word.end())
     if within and not _compound(text, at, word, link):
@@ -147,7 +148,7 @@ def _after(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
             yield Finding("password", found.start("secret"), found.start("secret") + len(value))
             return
     if link is None and not within:
-        yield from _next_to_it(text, at, word)
+        yield from _next_to_keyword(text, at, word)
         yield from _in_cyrillic(text, word)
     yield from _from_to(text, word)
     yield from _beside_its_user(text, at, word)
@@ -169,64 +170,72 @@ def _of_code(text: str, word: re.Match[str], link: re.Match[str]) -> bool:
 
 
 def _accepted(text: str, word: re.Match[str], link: re.Match[str], value: str) -> bool:
+    """Tell whether a value is a password, by its keyword, the link between them and what follows the value."""
     quoted, end = link["open"] is not None, link.start("secret") + len(value)
     if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end):
         return False
     if "->" in link["join"]:
-        return _like_nothing_else(value)
+        return _can_only_be_password(value)
     if link["break"] and not (quoted or _LINE_ENDS.match(text, end)):
         return False
     said = word[0].lower()
     if (link["join"] == "e" or (said == "clave" and _OF_DATA.search(link["of"]))) and _WORD_AND_NUMBER.match(value):
         return False
     if said == "pass" and not link["of"] and link["join"].strip() not in {":", "="}:
-        return _like_nothing_else(value)  # `the first pass is mark2sweep`
-    return _looks_like_one(text, link, value, ambiguous=said in AMBIGUOUS_PASSWORDS)
+        return _can_only_be_password(value)  # `the first pass is mark2sweep`
+    return _looks_like_password(text, link, value, ambiguous=said in AMBIGUOUS_PASSWORDS)
 
 
-def _looks_like_one(text: str, link: re.Match[str], value: str, *, ambiguous: bool) -> bool:
+def _looks_like_password(text: str, link: re.Match[str], value: str, *, ambiguous: bool) -> bool:
     """Tell whether a value is a password; the looser the link between keyword and value, the stricter."""
     quoted, join = link["open"] is not None, link["join"].strip()
     asked = join.startswith("?")
-    if (ambiguous or asked) and not shape.no_name(value):
+    if (ambiguous or asked) and not shape.cannot_be_name(value):
         return False
     if value.isdigit():
-        return shape.digits(value) and (quoted or _ENDS_THERE.match(text, link.start("secret") + len(value)) is not None)
-    if not shape.password(value.rstrip("!?"), quoted=quoted) and not shape.passphrase(value):
+        return shape.may_be_numeric_password(value) and (quoted or _ENDS_THERE.match(text, link.start("secret") + len(value)) is not None)
+    if not shape.looks_like_password(value.rstrip("!?"), quoted=quoted) and not shape.is_passphrase(value):
         return False
     aside = link.re is _LINK and link["aside"] is not None
     plain = not (link["of"] or link["break"] or aside or asked) and join not in {"to", "in"} and " " not in join
-    return plain or not shape.identifier(value)
+    return plain or not shape.is_identifier(value)
 
 
-def _next_to_it(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
+def _next_to_keyword(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     """Find a value right after the keyword; it must look like a password, and like nothing else."""
     if not (bare := _BARE.match(text, word.end())):
         return
     value, begin = _value(text, word, bare), bare.start("secret")
     end = begin + len(value)
-    if text[end : end + 1] in {"(", "["} or "(" in value or _NO_VALUE_BEFORE.match(text, end) or not shape.password(value, quoted=False):
+    if (
+        text[end : end + 1] in {"(", "["}
+        or "(" in value
+        or _NO_VALUE_BEFORE.match(text, end)
+        or not shape.looks_like_password(value, quoted=False)
+    ):
         return
     quoted = bare["open"] is not None and text[end : end + 1] in _CLOSES.get(bare["open"][-1:], "»")
     turkish = text[end : end + 7] == " olarak" or _TURKISH.match(word[0]) is not None
-    typed = (quoted or turkish or _USER_BEFORE.search(text, max(0, at - 100), at)) and not shape.identifier(value)
-    if (typed or shape.unlike_words(value)) and not (bare["paren"] and text[end : end + 1] != ")"):
+    typed = (quoted or turkish or _USER_BEFORE.search(text, max(0, at - 100), at)) and not shape.is_identifier(value)
+    if (typed or shape.can_only_be_password(value)) and not (bare["paren"] and text[end : end + 1] != ")"):
         yield Finding("password", begin, end)
 
 
 def _in_cyrillic(text: str, word: re.Match[str]) -> Iterator[Finding]:
+    """Find a value in Latin letters after a Cyrillic keyword."""
     if word[0][0] >= "\u0400" and (match := _CYRILLIC.match(text, word.end())):
         value, begin = _value(text, word, match), match.start("secret")
-        if shape.no_name(value) and not shape.identifier(value):
+        if shape.cannot_be_name(value) and not shape.is_identifier(value):
             yield Finding("password", begin, begin + len(value))
 
 
 def _from_to(text: str, word: re.Match[str]) -> Iterator[Finding]:
+    """Find the old and the new password: `change the password from … to …`."""
     if not (match := _FROM.match(text, word.end())):
         return
     spans = [(match.start(name), match[name].rstrip(_FULL_STOP)) for name in ("old", "new")]
-    if any(shape.password(value, quoted=False) and not shape.identifier(value) for _, value in spans):
-        yield from (Finding("password", start, start + len(value)) for start, value in spans if shape.word_as_password(value))
+    if any(shape.looks_like_password(value, quoted=False) and not shape.is_identifier(value) for _, value in spans):
+        yield from (Finding("password", start, start + len(value)) for start, value in spans if shape.may_be_word_password(value))
 
 
 def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
@@ -255,6 +264,7 @@ def _before(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
 
 
 def _candidate(text: str, start: int, end: int, word: re.Match[str]) -> Iterator[Finding]:
+    """Find the password in a token before the keyword."""
     token = text[start:end]
     line = token.rfind("\n") + 1
     start, token = start + line, token[line:]
@@ -265,7 +275,7 @@ def _candidate(text: str, start: int, end: int, word: re.Match[str]) -> Iterator
 
 
 def _is_password(value: str, *, quoted: bool) -> bool:
-    return "(" not in value and shape.password(value, quoted=quoted) and not shape.identifier(value)
+    return "(" not in value and shape.looks_like_password(value, quoted=quoted) and not shape.is_identifier(value)
 
 
 def _value(text: str, word: re.Match[str], match: re.Match[str]) -> str:
@@ -277,8 +287,8 @@ def _value(text: str, word: re.Match[str], match: re.Match[str]) -> str:
     return (value if word["long"] else value.partition(",")[0]).rstrip(_FULL_STOP)
 
 
-def _like_nothing_else(value: str) -> bool:
-    return shape.password(value, quoted=False) and shape.unlike_words(value)
+def _can_only_be_password(value: str) -> bool:
+    return shape.looks_like_password(value, quoted=False) and shape.can_only_be_password(value)
 
 
 def _set_to(text: str, at: int, word: re.Match[str]) -> re.Match[str] | None:
@@ -290,7 +300,7 @@ def _set_to(text: str, at: int, word: re.Match[str]) -> re.Match[str] | None:
 def _beside_its_user(text: str, at: int, word: re.Match[str]) -> Iterator[Finding]:
     """Find `user: bob, pass: swordfish`: next to a user any word is a password, except in code."""
     match = _LABELLED.match(text, word.end())
-    if not match or text[at - 1 : at] == '"' or not shape.word_as_password(match["secret"]):
+    if not match or text[at - 1 : at] == '"' or not shape.may_be_word_password(match["secret"]):
         return
     start = max(0, at - 100)
     before = _USER_BEFORE.search(text, start, at)

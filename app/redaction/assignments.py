@@ -1,4 +1,4 @@
-"""Find secrets assigned to a telling name: `password=…`, `"api_key": "…"`, `export FOO_TOKEN=…`, `--password …`, a connection string.
+"""Finds secrets assigned to a telling name: `password=…`, `"api_key": "…"`, `export FOO_TOKEN=…`, `--password …`, a connection string.
 
 The name makes the value a candidate, its shape (`shape.py`) decides. Knows no headers and no URLs.
 """
@@ -86,7 +86,7 @@ def _find(text: str, at: int) -> Iterator[Finding]:
     called = not quoted and text[begin + len(value) : begin + len(value) + 1] in {"(", "["}
     if called or " " in value:
         return
-    attribute = match["attribute"] is not None and shape.unlike_words(value)
+    attribute = match["attribute"] is not None and shape.can_only_be_password(value)
     if attribute or _fits(name, value, quoted=quoted) or (quoted and _set_in_a_shell(text, match, start, name)):
         yield Finding(names.kind(name), begin, begin + len(value))
 
@@ -106,7 +106,7 @@ def _names_a_secret(name: str, match: re.Match[str]) -> bool:
         return match["raw"] is not None and _CONSTANT.match(name) is not None and _LONE_TOKEN.match(match["raw"]) is not None
     if name.lower() == "pass" and match["operator"] in {":", "is "}:
         # `PASS: …` is a test result; `the first pass is …` is prose, unless the value looks like a password
-        return name != "PASS" and (match["operator"] == ":" or shape.unlike_words(match["raw"] or match["quoted"] or ""))
+        return name != "PASS" and (match["operator"] == ":" or shape.can_only_be_password(match["raw"] or match["quoted"] or ""))
     if match["call"] is not None and "." in match["name"]:  # `password.encode("latin1")`
         return False
     return names.announces(name)
@@ -122,7 +122,7 @@ def _set_in_a_shell(text: str, match: re.Match[str], start: int, name: str) -> b
         return False
     if not _ENV_BEFORE.search(text[max(0, start - 20) : start]) or not _ENV_END.match(text, match.end("quoted")):
         return False
-    return shape.word_as_password(match["quoted"])
+    return shape.may_be_word_password(match["quoted"])
 
 
 def _unquoted(text: str, match: re.Match[str], start: int) -> str:

@@ -1,4 +1,4 @@
-"""Find private key blocks (PEM, OpenSSH, PGP): multi-line, with literal `\\n`, numbered, quoted, or truncated."""
+"""Finds private key blocks (PEM, OpenSSH, PGP): multi-line, with literal `\\n`, numbered, quoted, or truncated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find secrets in pieces: string literals that code concatenates (`"ab" + "cd"`, `.join`, adjacent lines), and continued lines.
+"""Finds secrets in pieces: string literals that code concatenates (`"ab" + "cd"`, `.join`, adjacent lines), and continued lines.
 
 Joins the pieces, runs the other rules on the result, and maps findings back to each piece.
 """

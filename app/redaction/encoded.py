@@ -1,4 +1,4 @@
-"""Find well-known keys inside base64: a run that shows a key prefix's encoding is decoded and scanned.
+"""Finds well-known keys inside base64: a run that shows a key prefix's encoding is decoded and scanned.
 
 Knows only the keys of `vendor_keys.py` and `blocks.py`.
 """

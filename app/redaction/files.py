@@ -1,4 +1,4 @@
-"""Find secrets in well-known files: netrc, `.pgpass`, `htpasswd`, `shadow`, and one-time-password URLs and seeds.
+"""Finds secrets in well-known files: netrc, `.pgpass`, `htpasswd`, `shadow`, and one-time-password URLs and seeds.
 
 Each is recognized by its line's format, not by a name before an equals sign.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.finding import Finding
 from app.redaction.gate import RedactionRule
-from app.redaction.typed import one, typed
+from app.redaction.typed import may_be_password, secret_at
 
 _NETRC = re.compile(r"machine\s{1,20}\S{1,200}\s{1,20}login\s{1,20}\S{1,200}\s{1,20}password\s{1,20}(?P<secret>\S{1,200})")
 _PG_HOST = re.compile(r"(?:^|[\n'\"`]|\\n)[ \t]{0,12}(?:[A-Za-z0-9.-]{1,100}|\*)\Z")
@@ -26,7 +26,11 @@ _SEED = re.compile(
 
 
 def _pgpass(text: str, at: int) -> Iterator[Finding]:
-    if (line := _PG_REST.match(text, at)) and _PG_HOST.search(text[max(0, at - 120) : at]) and shape.password(line["secret"], quoted=True):
+    if (
+        (line := _PG_REST.match(text, at))
+        and _PG_HOST.search(text[max(0, at - 120) : at])
+        and shape.looks_like_password(line["secret"], quoted=True)
+    ):
         yield Finding("password", *line.span("secret"))
 
 
@@ -38,13 +42,13 @@ def _hashed(text: str, at: int) -> Iterator[Finding]:
 
 def _base32(value: str) -> bool:
     bare = value.replace(" ", "").replace("-", "")
-    return len(set(bare)) >= 6 and not shape.placeholder(value) and (any(map(str.isdigit, bare)) or shape.wordiness(bare) < 0.5)
+    return len(set(bare)) >= 6 and not shape.is_placeholder(value) and (any(map(str.isdigit, bare)) or shape.wordiness(bare) < 0.5)
 
 
 RULES = (
-    RedactionRule(("machine ",), one("password", _NETRC, typed)),
+    RedactionRule(("machine ",), secret_at("password", _NETRC, may_be_password)),
     RedactionRule((":5432:", ":5433:", ":6432:", ":*:"), _pgpass),
     RedactionRule(("$apr1$", "$$apr1$$", "$$2y$$", "$$2a$$", "$2a$", "$2b$", "$2x$", "$2y$", "$1$", "$5$", "$6$", "$y$", "{sha}"), _hashed),
-    RedactionRule(("otpauth",), one("totp-secret", _ONE_TIME, _base32)),
-    RedactionRule(("totp", "otp secret", "otp_secret", "2fa", "mfa", "authenticator"), one("totp-secret", _SEED, _base32)),
+    RedactionRule(("otpauth",), secret_at("totp-secret", _ONE_TIME, _base32)),
+    RedactionRule(("totp", "otp secret", "otp_secret", "2fa", "mfa", "authenticator"), secret_at("totp-secret", _SEED, _base32)),
 )

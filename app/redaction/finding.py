@@ -32,6 +32,7 @@ class Redacted:
 
 
 def placeholder(kind: str) -> str:
+    """Return the text that replaces a secret."""
     return f"[REDACTED:{kind}]"
 
 

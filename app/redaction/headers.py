@@ -1,4 +1,4 @@
-"""Find secrets in HTTP: authorization and cookie headers, passwords and keys in URLs, Azure's signatures.
+"""Finds secrets in HTTP: authorization and cookie headers, passwords and keys in URLs, Azure's signatures.
 
 Each is recognized by the words around it. Knows no vendors' keys, no assignments and no command lines.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from app.redaction import shape
 from app.redaction.finding import Finding
 from app.redaction.gate import RedactionRule
-from app.redaction.typed import one, typed
+from app.redaction.typed import may_be_password, secret_at
 
 _VALUE = r"[^\s\"'`<>\\,;]"
 _AUTHORIZATION = re.compile(
@@ -40,7 +40,7 @@ _SESSION_NAME = re.compile(r"sess|sid\b|auth|token|jwt|login|remember|csrf|xsrf|
 
 def _credential(value: str) -> bool:
     """Tell whether a value may be a credential. Lenient, since the header says so: no placeholder, expression or word."""
-    if shape.placeholder(value) or _EXPRESSION.search(value):
+    if shape.is_placeholder(value) or _EXPRESSION.search(value):
         return False
     return shape.looks_like_secret(value, minimum=8) or (len(value) >= 8 and any(map(str.isdigit, value)) and shape.wordiness(value) < 0.8)
 
@@ -73,7 +73,7 @@ def _cookies(text: str, at: int) -> Iterator[Finding]:
         return
     for pair in _PAIR.finditer(text, *header.span("pairs")):
         value = pair["secret"]
-        if shape.placeholder(value) or _EXPRESSION.search(value):
+        if shape.is_placeholder(value) or _EXPRESSION.search(value):
             continue
         named = _SESSION_NAME.search(pair["name"] or "") is not None
         if shape.looks_like_secret(value, minimum=12) or (named and len(value) >= 8 and any(map(str.isdigit, value))):
@@ -81,14 +81,14 @@ def _cookies(text: str, at: int) -> Iterator[Finding]:
 
 
 RULES = (
-    RedactionRule(("authorization",), one("authorization", _AUTHORIZATION, _credential)),
-    RedactionRule(("bearer ",), one("authorization", _BEARER, shape.looks_like_secret)),
-    RedactionRule(("basic ",), one("authorization", _BASIC, _user_and_password)),
-    RedactionRule(('"auth',), one("docker-auth", _DOCKER_AUTH, _user_and_password)),
-    RedactionRule(("://",), one("url-password", _ADDRESS, typed)),
+    RedactionRule(("authorization",), secret_at("authorization", _AUTHORIZATION, _credential)),
+    RedactionRule(("bearer ",), secret_at("authorization", _BEARER, shape.looks_like_secret)),
+    RedactionRule(("basic ",), secret_at("authorization", _BASIC, _user_and_password)),
+    RedactionRule(('"auth',), secret_at("docker-auth", _DOCKER_AUTH, _user_and_password)),
+    RedactionRule(("://",), secret_at("url-password", _ADDRESS, may_be_password)),
     RedactionRule(("://",), _keyed_address),
-    RedactionRule(("sig=",), one("azure-sas-signature", _SIGNATURE, _long_random)),
-    RedactionRule(("accountkey=", "sharedaccesskey="), one("azure-account-key", _ACCOUNT_KEY, _long_random)),
-    RedactionRule(("akia", "asia"), one("aws-secret-access-key", _AFTER_KEY_ID, _long_random)),
+    RedactionRule(("sig=",), secret_at("azure-sas-signature", _SIGNATURE, _long_random)),
+    RedactionRule(("accountkey=", "sharedaccesskey="), secret_at("azure-account-key", _ACCOUNT_KEY, _long_random)),
+    RedactionRule(("akia", "asia"), secret_at("aws-secret-access-key", _AFTER_KEY_ID, _long_random)),
     RedactionRule(("cookie",), _cookies),
 )

@@ -1,4 +1,4 @@
-"""Remove invisible characters: a zero-width space inside a key must not hide it from the rules.
+"""Removes invisible characters: a zero-width space inside a key must not hide it from the rules.
 
 Returns the bare text, and maps offsets in it back. Knows no secrets.
 """

@@ -1,4 +1,4 @@
-"""Recognize keys by their format: a vendor's prefix (or an infix), then a number of characters of an alphabet.
+"""Recognizes keys by their format: a vendor's prefix (or an infix), then a number of characters of an alphabet.
 
 Also finds keys that a line break or a table's border cut. The vendors' formats are rows in `vendor_keys.py`.
 """
@@ -17,18 +17,20 @@ HEX = "0-9a-f"
 BASE62 = "A-Za-z0-9"
 URLSAFE = r"A-Za-z0-9_\-"
 _APART = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{2}m))"
-"""The key must not be part of a longer word. Letters of an escape before it (`\\n`, `%20`, a terminal's colour) don't count.
-For prefixes that words can end in.
+"""Requires that the key isn't part of a longer word, for prefixes that words can end in. Letters of an escape before it (`\\n`, `%20`, a
+terminal's colour) are no part of a word.
 """
 _MAX_PIECE_CHARS = 400
 """Longest piece of a cut key: no terminal is wider."""
 
 
 def characters(minimum: int, maximum: int = 400, alphabet: str = URLSAFE) -> str:
+    """Build a regex of so many characters of an alphabet."""
     return f"[{alphabet}]{{{minimum},{maximum}}}+"
 
 
 def hexadecimal(minimum: int, maximum: int | None = None) -> str:
+    """Build a regex of so many hex digits, exactly `minimum` without a maximum, and a word's end."""
     return f"[{HEX}]{{{minimum},{maximum or minimum}}}{DONE}"
 
 
@@ -101,7 +103,7 @@ class Key:
         return spans[:taken]
 
     def _accepts(self, key: str, prefix: int) -> bool:
-        if shape.stand_in(key if self.behind else key[prefix:]):
+        if shape.is_stand_in(key if self.behind else key[prefix:]):
             return False
         return not self.words or shape.looks_like_secret(key[prefix:], minimum=12)
 

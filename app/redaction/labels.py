@@ -1,4 +1,4 @@
-"""Check labels that callers choose (names, purposes, notes): they are stored, shown and logged, so none may hold a secret.
+"""Checks labels that callers choose (names, purposes, notes): they are stored, shown and logged, so none may hold a secret.
 
 Identifiers that look like one are rejected; free text is redacted. docs/reference/data-folder.md lists which label is which.
 """

@@ -1,4 +1,4 @@
-"""Find secrets that layout ties to a name: the next cell of a row, the column below, the line below a heading.
+"""Finds secrets that layout ties to a name: the next cell of a row, the column below, the line below a heading.
 
 The name must fill its cell or line. `names.py` decides what the value must look like.
 """
@@ -58,7 +58,7 @@ def _beside(text: str, end: int, name: str) -> Iterator[Finding]:
 def _next_line(text: str, end: int, name: str, *, heading: bool) -> Iterator[Finding]:
     if not (line := _BELOW.match(text, end)) or not names.fits(name, line["secret"], quoted=False):
         return
-    if heading or line["ruler"] or line["colon"] or shape.unlike_words(line["secret"]):
+    if heading or line["ruler"] or line["colon"] or shape.can_only_be_password(line["secret"]):
         yield Finding(names.kind(name), *line.span("secret"))
 
 
@@ -107,7 +107,7 @@ def _in_csv(text: str, at: int) -> Iterator[Finding]:
         ):
             return
         value = row[column].strip(" \"'")
-        if value and " " not in value and names.fits(cells[column], value, quoted=False) and not shape.identifier(value):
+        if value and " " not in value and names.fits(cells[column], value, quoted=False) and not shape.is_identifier(value):
             begin = place + len(separator.join(row[:column])) + (column > 0) + row[column].index(value)
             yield Finding(names.kind(cells[column]), begin, begin + len(value))
         place += len(line) + 1

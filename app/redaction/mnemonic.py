@@ -1,4 +1,4 @@
-"""Find wallets' seed phrases: 12, 15, 18, 21 or 24 short words in a row, after a word that announces one.
+"""Finds wallets' seed phrases: 12, 15, 18, 21 or 24 short words in a row, after a word that announces one.
 
 Judged by the announcement and BIP-39's shape; its word lists are not used.
 """

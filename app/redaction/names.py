@@ -1,4 +1,4 @@
-"""Judge a name: whether it announces a secret, of which kind, and what its value must look like.
+"""Judges a name: whether it announces a secret, of which kind, and what its value must look like.
 
 Knows names in English identifiers, and not where name and value stand.
 """
@@ -45,10 +45,12 @@ def fits(name: str, value: str, *, quoted: bool) -> bool:
     """Tell whether the value may be the secret that the name announces."""
     lowered = name.lower()
     if "pass" in lowered or "pwd" in lowered:
-        return shape.password(value, quoted=quoted) or (_SAYS_NO_MORE.search(name) is not None and shape.digits(value))
-    if shape.hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
+        return shape.looks_like_password(value, quoted=quoted) or (
+            _SAYS_NO_MORE.search(name) is not None and shape.may_be_numeric_password(value)
+        )
+    if shape.is_hexadecimal(value) and lowered in {"token", "secret", "credential"} and "-" in value:
         return False  # a UUID under a vague name
-    return shape.looks_like_secret(value) or (len(value) >= 12 and shape.joined_words(value, quoted=quoted, minimum=4))
+    return shape.looks_like_secret(value) or (len(value) >= 12 and shape.is_joined_words(value, quoted=quoted, minimum=4))
 
 
 def kind(name: str) -> str:

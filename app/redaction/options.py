@@ -1,4 +1,4 @@
-"""Find passwords among a command's arguments: an option's value, or a positional argument (`net user bob …`).
+"""Finds passwords among a command's arguments: an option's value, or a positional argument (`net user bob …`).
 
 Each rule names programs and where their password stands; `-p` of other programs is ignored. `commands.py` has the programs whose
 password is piped in, or attached to an option that others use too.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.redaction import names
 from app.redaction.finding import Finding
 from app.redaction.gate import Find, RedactionRule
-from app.redaction.typed import one, stated, typed_with_digit
+from app.redaction.typed import is_clearly_password, may_be_password_argument, secret_at
 
 _MAX_LINE = 300
 _MAX_ARGUMENTS = 24
@@ -55,7 +55,7 @@ def arguments(text: str, place: int) -> Iterator[Argument]:
         place = match.end()
 
 
-def option(*spelled: str, accepts: Accepts = stated, attached: bool = False, split: str = "") -> Find:
+def option(*spelled: str, accepts: Accepts = may_be_password_argument, attached: bool = False, split: str = "") -> Find:
     """Build a matcher for an option's value: the next argument, or what follows `=` or `:` (`attached`: directly after the option).
 
     `split`: the password is the part of the value after this separator, as in `bob%…`.
@@ -82,7 +82,7 @@ def option(*spelled: str, accepts: Accepts = stated, attached: bool = False, spl
     return find
 
 
-def positional(*before: str, number: int, accepts: Accepts = stated) -> Find:
+def positional(*before: str, number: int, accepts: Accepts = may_be_password_argument) -> Find:
     """Build a matcher for the positional argument `number` (from 0) after the words of `before`; options don't count."""
 
     def find(text: str, at: int) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def _htpasswd(text: str, at: int) -> Iterator[Finding]:
         return
     plain = [each for each in found if not each.whole.startswith("-") and not each.whole.isdigit()]
     place = 1 if any("n" in each for each in options) else 2
-    if len(plain) > place and stated(plain[place].whole):
+    if len(plain) > place and may_be_password_argument(plain[place].whole):
         yield Finding("password", plain[place].begin, plain[place].start + len(plain[place].value))
 
 
@@ -139,7 +139,7 @@ def _net_user(text: str, at: int) -> Iterator[Finding]:
         return
     for each in plain[2 if plain[0].value.lower() == "user" else 1 :]:
         network = "\\" in each.whole or each.whole.endswith(":") or each.name
-        if not network and (stated if plain[0].value.lower() == "user" else typed_with_digit)(each.value):
+        if not network and (may_be_password_argument if plain[0].value.lower() == "user" else is_clearly_password)(each.value):
             yield Finding("password", each.start, each.start + len(each.value))
             return
 
@@ -171,13 +171,13 @@ def _secure_string(text: str, at: int) -> Iterator[Finding]:
     match = _SECURE_STRING.match(text, at) or _INTO_SECURE_STRING.search(text, max(0, at - 250), at)
     if match:
         name = "secret" if match["secret"] is not None else "bare"
-        if stated(match[name]):
+        if may_be_password_argument(match[name]):
             yield Finding("password", *match.span(name))
 
 
 def _sent(text: str, at: int) -> Iterator[Finding]:
     """Find what an `expect` script sends after a password prompt."""
-    if "assword" in text[max(0, at - 250) : at].lower() and (match := _SENT.match(text, at)) and stated(match["secret"]):
+    if "assword" in text[max(0, at - 250) : at].lower() and (match := _SENT.match(text, at)) and may_be_password_argument(match["secret"]):
         yield Finding("password", *match.span("secret"))
 
 
@@ -185,7 +185,7 @@ def _oracle(text: str, at: int) -> Iterator[Finding]:
     if not (begin := _after_program(text, at)):
         return
     for each in arguments(text, begin):
-        if each.in_one and (match := _TARGET.match(each.whole)) and stated(match["secret"]):
+        if each.in_one and (match := _TARGET.match(each.whole)) and may_be_password_argument(match["secret"]):
             start = each.begin + match.start("secret")
             yield Finding("password", start, start + len(match["secret"]))
 
@@ -212,39 +212,39 @@ RULES = (
     RedactionRule(("htpasswd ",), _htpasswd),
     RedactionRule(_LDAP, option("-w", "-s")),
     RedactionRule(_SMB, option("-U", "--user", "-N", split="%")),
-    RedactionRule(_PENTEST, option("-p", accepts=typed_with_digit)),
-    RedactionRule(("impacket-", "exec.py ", "secretsdump.py "), one("password", _IMPACKET, stated)),
-    RedactionRule(("az login",), option("-p", "--password", accepts=typed_with_digit)),
-    RedactionRule(("skopeo ", "buildah login", "crane auth"), option("-p", "--password", accepts=typed_with_digit)),
+    RedactionRule(_PENTEST, option("-p", accepts=is_clearly_password)),
+    RedactionRule(("impacket-", "exec.py ", "secretsdump.py "), secret_at("password", _IMPACKET, may_be_password_argument)),
+    RedactionRule(("az login",), option("-p", "--password", accepts=is_clearly_password)),
+    RedactionRule(("skopeo ", "buildah login", "crane auth"), option("-p", "--password", accepts=is_clearly_password)),
     RedactionRule(("skopeo ", "buildah "), option("--creds", "--src-creds", "--dest-creds", split=":")),
-    RedactionRule(("zip ", "unzip ", "ipmitool ", "sqlcmd ", "bcp ", "ssh-keygen "), option("-P", "-N", accepts=typed_with_digit)),
+    RedactionRule(("zip ", "unzip ", "ipmitool ", "sqlcmd ", "bcp ", "ssh-keygen "), option("-P", "-N", accepts=is_clearly_password)),
     RedactionRule(
-        ("mosquitto_pub ", "mosquitto_sub ", "snmpget ", "snmpwalk ", "snmpset "), option("-P", "-A", "-X", accepts=typed_with_digit)
+        ("mosquitto_pub ", "mosquitto_sub ", "snmpget ", "snmpwalk ", "snmpset "), option("-P", "-A", "-X", accepts=is_clearly_password)
     ),
-    RedactionRule(("7z ", "7za ", "7zz ", "unrar ", "rar "), option("-p", "-hp", accepts=typed_with_digit, attached=True)),
+    RedactionRule(("7z ", "7za ", "7zz ", "unrar ", "rar "), option("-p", "-hp", accepts=is_clearly_password, attached=True)),
     RedactionRule(("useradd ", "usermod "), option("-p", "--password")),
     RedactionRule(("plink ", "pscp ", "psftp ", "putty ", "plink.exe ", "pscp.exe "), option("-pw")),
     RedactionRule(("winrs ",), option("-p", "-password", "/p")),
     RedactionRule(("xfreerdp ", "wlfreerdp ", "mstsc "), option("/p")),
     RedactionRule(("cmdkey ",), option("/pass", "/p")),
     RedactionRule(("schtasks ",), option("/rp", "/p", "/RP", "/P")),
-    RedactionRule(("lftp ",), option("-u", "--user", split=",", accepts=typed_with_digit)),
-    RedactionRule(("http ", "https ", "xh "), option("-a", "--auth", split=":", accepts=typed_with_digit)),
+    RedactionRule(("lftp ",), option("-u", "--user", split=",", accepts=is_clearly_password)),
+    RedactionRule(("http ", "https ", "xh "), option("-a", "--auth", split=":", accepts=is_clearly_password)),
     RedactionRule(("rabbitmqctl ",), positional("add_user", number=1)),
     RedactionRule(("rabbitmqctl ",), positional("change_password", number=1)),
     RedactionRule(("wpa_passphrase ",), positional(number=1)),
-    RedactionRule(("mc alias",), positional("alias", "set", number=3, accepts=typed_with_digit)),
+    RedactionRule(("mc alias",), positional("alias", "set", number=3, accepts=is_clearly_password)),
     RedactionRule(("mysqladmin ", "nmcli "), positional("password", number=0)),
     RedactionRule(("net user ", "net use ", "net.exe user ", "net1 user "), _net_user),
     RedactionRule(("setx ",), _variable),
     RedactionRule(("sqlplus ", "impdp ", "expdp ", "rman ", "sqlldr "), _oracle),
     RedactionRule(("convertto-securestring",), _secure_string),
-    RedactionRule(("pscredential", "networkcredential"), one("password", _CREDENTIAL, stated)),
-    RedactionRule(("identified by", "identified with", "identified as"), one("password", _IDENTIFIED, stated)),
-    RedactionRule(("mysql_native_password", "caching_sha2_password"), one("password", _NATIVE, stated)),
+    RedactionRule(("pscredential", "networkcredential"), secret_at("password", _CREDENTIAL, may_be_password_argument)),
+    RedactionRule(("identified by", "identified with", "identified as"), secret_at("password", _IDENTIFIED, may_be_password_argument)),
+    RedactionRule(("mysql_native_password", "caching_sha2_password"), secret_at("password", _NATIVE, may_be_password_argument)),
     RedactionRule(('send "', 'send \\"', 'send -- "'), _sent),
     RedactionRule(
         ("input_pw ", "owner_pw ", "user_pw "),
-        one("password", re.compile(r"\w{4,5}_pw[ ][\"']?(?P<secret>[^\s\"']{3,100})", re.IGNORECASE), stated),
+        secret_at("password", re.compile(r"\w{4,5}_pw[ ][\"']?(?P<secret>[^\s\"']{3,100})", re.IGNORECASE), may_be_password_argument),
     ),
 )

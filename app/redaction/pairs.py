@@ -1,4 +1,4 @@
-"""Find user–password pairs: `credentials: admin / …`, `log in with bob:…`, `Zugangsdaten: …`, or on two lines below such a heading.
+"""Finds user–password pairs: `credentials: admin / …`, `log in with bob:…`, `Zugangsdaten: …`, or on two lines below such a heading.
 
 The words (`languages.py`) announce a pair; the separator decides how strictly the second part is judged. Labelled values
 (`user: …, password: …`) belong to `announced.py` and `assignments.py`.
@@ -115,7 +115,7 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
         return False
     named = match["both"] is not None or _CREDENTIALS.match(match["word"]) is not None
     glue = match["glue"].strip()
-    unsigned = match["join"] == " " and glue == "/" and not (match["word"].lower() == "login" and shape.no_name(value))
+    unsigned = match["join"] == " " and glue == "/" and not (match["word"].lower() == "login" and shape.cannot_be_name(value))
     if unsigned or (match["join"] == ":" and not named):  # `user:a/b2` of code
         return False
     if _PASSWORD.fullmatch(match["word"]) and glue not in {"/", ":", "|", "／"}:
@@ -123,10 +123,10 @@ def _is_password(text: str, match: re.Match[str], value: str, end: int) -> bool:
     signed = match["join"].strip()[:1] in {":", "=", _COLON, "-"}
     if not glue and not _ENDS.match(text, end):
         return False
-    if not shape.password(value.rstrip("!?"), quoted=match["open"] is not None) or shape.identifier(value):
+    if not shape.looks_like_password(value.rstrip("!?"), quoted=match["open"] is not None) or shape.is_identifier(value):
         well_known = match["user"].lower() in _WELL_KNOWN and glue in {"/", ":", "|"} and named and signed
-        return (well_known and shape.word_as_password(value)) or (named and signed and shape.passphrase(value))
-    if shape.unlike_words(value) or (named and glue != "" and (signed or match["join"].strip().lower() in _ARE)):
+        return (well_known and shape.may_be_word_password(value)) or (named and signed and shape.is_passphrase(value))
+    if shape.can_only_be_password(value) or (named and glue != "" and (signed or match["join"].strip().lower() in _ARE)):
         return True
     if glue in {"/", ":", "|", "／"}:
         return named or glue == ":" or glue != match["glue"] or match["word"].lower() == "login"  # `account: repo/image2` is not a pair
@@ -137,7 +137,7 @@ def _using(text: str, at: int) -> Iterator[Finding]:
     """Find `use bob:… to log in`."""
     start = max(0, at - 120)
     match = _USING.search(text, text.rfind("\n", start, at) + 1 or start, at)
-    if match and shape.password(match["secret"], quoted=False) and not shape.identifier(match["secret"]):
+    if match and shape.looks_like_password(match["secret"], quoted=False) and not shape.is_identifier(match["secret"]):
         yield Finding("password", *match.span("secret"))
 
 

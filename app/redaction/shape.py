@@ -1,4 +1,4 @@
-"""Judge whether a value looks like a secret: random characters do; placeholders, words, identifiers, paths and expressions don't.
+"""Judges whether a value looks like a secret: random characters do; placeholders, words, identifiers, paths and expressions don't.
 
 Judges a value by itself. Knows no vendors, and not where the value stood.
 """
@@ -79,13 +79,13 @@ _JUDGED = 96
 """Characters of a value that are judged: enough to classify it, and a bound on the cost per anchor."""
 
 
-def stand_in(value: str) -> bool:
+def is_stand_in(value: str) -> bool:
     """Tell whether a key in a vendor's format is an obvious placeholder. A documented sample key is not, so it is redacted."""
     value = value[:_JUDGED]
     return len(set(value)) < 4 or _STAND_IN.search(value) is not None
 
 
-def placeholder(value: str) -> bool:
+def is_placeholder(value: str) -> bool:
     """Tell whether a value is a placeholder: `your-api-key-here`, `xxxx`, `<TOKEN>`, `${TOKEN}`, `$TOKEN`, `****`, `changeme` …"""
     value = value[:_JUDGED]
     return len(set(value)) < 4 or _VARIABLE.match(value) is not None or _PLACEHOLDER_WORDS.search(value) is not None
@@ -122,7 +122,7 @@ def _wordlike(hump: str, *, minimum: int) -> bool:
 
 def looks_like_secret(value: str, *, minimum: int = 16) -> bool:
     """Tell whether a value looks like a key or token: long, mixed, not words. Accepts UUIDs and hex, so use only with a telling name."""
-    if len(value) < minimum or not value.isascii() or not any(map(str.isalpha, value[:_JUDGED])) or placeholder(value):
+    if len(value) < minimum or not value.isascii() or not any(map(str.isalpha, value[:_JUDGED])) or is_placeholder(value):
         return False
     value = value[:_JUDGED]
     if _UUID.match(value) or _HEX.match(value):
@@ -132,44 +132,44 @@ def looks_like_secret(value: str, *, minimum: int = 16) -> bool:
     return wordiness(value) < 0.6 or any(len(_TURN.findall(piece)) >= 4 for piece in _PIECES.findall(value))
 
 
-def hexadecimal(value: str) -> bool:
+def is_hexadecimal(value: str) -> bool:
     """Tell whether a value is a UUID or hex, which may be a digest."""
     return _UUID.match(value) is not None or _HEX.match(value) is not None
 
 
-def password(value: str, *, quoted: bool) -> bool:
+def looks_like_password(value: str, *, quoted: bool) -> bool:
     """Tell whether a value looks like a typed password: six characters with letter and digit (quoted: or a special one), not code."""
-    if not 6 <= len(value) <= 200 or not value.isascii() or placeholder(value) or not any(map(str.isalpha, value)):
+    if not 6 <= len(value) <= 200 or not value.isascii() or is_placeholder(value) or not any(map(str.isalpha, value)):
         return False
     special = _SPECIAL.search(value) is not None
     if not any(map(str.isdigit, value)) and not (quoted and special and len(value) >= 8):
-        return gibberish(value)
+        return is_gibberish(value)
     if _something_else(value):
         return False
     if word := _WORD_AND_NUMBER.match(value):
         return word[1].lower() not in _NO_PASSWORDS and not _PASSWORD_VARIABLE.match(value)
     if value.isalnum() or _LEET.search(value):  # `hunter2x`, `S3cure_x`, but not `oauth2Token`
         return not any(len(hump) > 3 and hump.lower() in _NO_PASSWORDS for hump in _HUMPS.findall(value))
-    return special or wordiness(value) < 0.7 or joined_words(value, quoted=quoted)
+    return special or wordiness(value) < 0.7 or is_joined_words(value, quoted=quoted)
 
 
-def digits(value: str) -> bool:
+def may_be_numeric_password(value: str) -> bool:
     """Tell whether a value may be a numeric password, six digits at least; only for places where nothing else can stand."""
-    return value.isascii() and value.isdigit() and 6 <= len(value) <= 32 and not placeholder(value)
+    return value.isascii() and value.isdigit() and 6 <= len(value) <= 32 and not is_placeholder(value)
 
 
-def passphrase(value: str) -> bool:
+def is_passphrase(value: str) -> bool:
     """Tell whether a value is a passphrase of four or more joined words: `correct-horse-battery-staple`."""
     return _PASSPHRASE.match(value) is not None and _NO_PASSPHRASE.search(value) is None
 
 
-def joined_words(value: str, *, quoted: bool, minimum: int = 3) -> bool:
+def is_joined_words(value: str, *, quoted: bool, minimum: int = 3) -> bool:
     """Tell whether a value is words joined by `-` or `_`, with a digit or an inner capital: `Trolley-Anvil-77-Quince`, `qx7-vun-taal-9`.
 
     Rejects names: `db-password-1`, `us-east-1`, `catalog-2031-04`, `MAX_AGE_30` and, unquoted, `row_3_cell`.
     `minimum`: least number of pieces in lower case.
     """
-    if not _JOINED_WORDS.match(value) or placeholder(value) or _DATE.search(value) or _NO_PASSPHRASE.search(value) or _UUID.match(value):
+    if not _JOINED_WORDS.match(value) or is_placeholder(value) or _DATE.search(value) or _NO_PASSPHRASE.search(value) or _UUID.match(value):
         return False
     pieces = re.split(r"[-_]", value)
     words = [hump.lower() for piece in pieces for hump in _HUMPS.findall(piece)]
@@ -187,20 +187,20 @@ def joined_words(value: str, *, quoted: bool, minimum: int = 3) -> bool:
     return quoted or "_" not in value or (len(pieces) >= 4 and any(map(str.isdigit, pieces)))
 
 
-def identifier(value: str) -> bool:
+def is_identifier(value: str) -> bool:
     """Tell whether a value is a name from code that holds a digit: `user_v2`, `db-password-1`, `auth.v2`, `newPassword2`; not `x_9Kq2`."""
-    return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5 and not joined_words(value, quoted=False)
+    return _IDENTIFIER.match(value) is not None and wordiness(value) >= 0.5 and not is_joined_words(value, quoted=False)
 
 
-def word_as_password(value: str) -> bool:
+def may_be_word_password(value: str) -> bool:
     """Tell whether a plain word may be a password where nothing else can stand; not `password`, `none`, `test` or a variable."""
-    if not 4 <= len(value) <= 200 or not value.isascii() or placeholder(value) or _something_else(value):
+    if not 4 <= len(value) <= 200 or not value.isascii() or is_placeholder(value) or _something_else(value):
         return False
     humps = [hump.lower() for hump in _HUMPS.findall(value)]
     return any(map(str.isalpha, value)) and not any(hump in _NO_PASSWORDS for hump in humps)
 
 
-def gibberish(value: str) -> bool:
+def is_gibberish(value: str) -> bool:
     """Tell whether letters alone form no word of any language: hardly any vowels, or scattered capitals."""
     if not value.isalpha() or not value.isascii() or value.isupper() or not 8 <= len(value) <= 64:
         return False
@@ -215,19 +215,19 @@ def looks_random(value: str, *, minimum: int = 8) -> bool:
     return len(value) >= minimum and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and wordiness(value) < 0.5
 
 
-def unlike_words(value: str) -> bool:
+def can_only_be_password(value: str) -> bool:
     """Tell whether a value can only be a password: random, or eight characters with a digit, a letter and an inner special one."""
-    if looks_random(value) or gibberish(value):
+    if looks_random(value) or is_gibberish(value):
         return True
     return len(value) >= 8 and _INNER_SPECIAL.search(value) is not None and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
-def no_name(value: str) -> bool:
+def cannot_be_name(value: str) -> bool:
     """Tell whether a value can't be a name, where one might stand: `lantern58x`, `Winter2031!`, but not `step2` or a path."""
-    if "/" in value or not password(value, quoted=False):
+    if "/" in value or not looks_like_password(value, quoted=False):
         return False
     mixed = value.isalnum() and _LEET.search(value) is not None
-    return mixed or unlike_words(value) or value[-1] in "!#$%&*+" or joined_words(value, quoted=False)
+    return mixed or can_only_be_password(value) or value[-1] in "!#$%&*+" or is_joined_words(value, quoted=False)
 
 
 def _something_else(value: str) -> bool:

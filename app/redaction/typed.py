@@ -1,6 +1,6 @@
-"""Judge values in places where only a password can stand, and build rules for such places.
+"""Judges values in places where little but a password can stand, and builds matchers for such places.
 
-Knows no such places; `headers.py`, `commands.py` and `files.py` name them.
+Knows no such places; `headers.py`, `commands.py`, `options.py` and `files.py` name them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STANDS_FOR_ONE = re.compile(
 )
 
 
-def one(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> Find:
+def secret_at(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> Find:
     """Build a matcher for one secret at the place that a pattern describes."""
 
     def find(text: str, at: int) -> Iterator[Finding]:
@@ -30,22 +30,24 @@ def one(kind: str, pattern: re.Pattern[str], accepts: Callable[[str], bool]) -> 
     return find
 
 
-def typed(value: str) -> bool:
-    """Tell whether a value is accepted as a password in a place for nothing else."""
+def may_be_password(value: str) -> bool:
+    """Tell whether a value is accepted as a password in a place where nothing else can stand."""
     if value.lower() in _NO_PASSWORDS or (value.isalpha() and value.isupper()):
         return False
-    return not value.startswith("$") and not (len(value) > 3 and shape.placeholder(value))
+    return not value.startswith("$") and not (len(value) > 3 and shape.is_placeholder(value))
 
 
-def stated(value: str) -> bool:
+def may_be_password_argument(value: str) -> bool:
     """Tell whether a command's argument is accepted as a password: any word, except placeholders and variables."""
-    return len(value) >= 4 and typed(value) and not _STANDS_FOR_ONE.match(value) and value[0] not in "$%<{[*-/" and "(" not in value
+    return (
+        len(value) >= 4 and may_be_password(value) and not _STANDS_FOR_ONE.match(value) and value[0] not in "$%<{[*-/" and "(" not in value
+    )
 
 
-def typed_with_digit(value: str) -> bool:
-    """Like `typed`, for places where something else could stand: no word, number or path."""
-    if not typed(value) or not any(map(str.isalpha, value)):
+def is_clearly_password(value: str) -> bool:
+    """Tell whether a value is accepted as a password in a place where something else could stand: no word, number or path."""
+    if not may_be_password(value) or not any(map(str.isalpha, value)):
         return False
     if "/" in value:
         return value[0] not in "/.~" and shape.looks_random(value, minimum=12)
-    return not value.isalpha() or shape.gibberish(value)
+    return not value.isalpha() or shape.is_gibberish(value)

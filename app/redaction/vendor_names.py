@@ -1,4 +1,4 @@
-"""Find secrets announced only by a vendor's name: `STRIPE=…`, `twilio auth …`, a Twilio account SID with its token.
+"""Finds secrets announced only by a vendor's name: `STRIPE=…`, `twilio auth …`, a Twilio account SID with its token.
 
 A vendor's name is a weaker hint than `password`, so the value is judged more strictly. Names of secrets belong to `assignments.py`.
 """
@@ -52,7 +52,7 @@ def _assigned_to_vendor(text: str, at: int) -> Iterator[Finding]:
 
 def _twilio(text: str, at: int) -> Iterator[Finding]:
     pattern = _TWILIO if text[at] in "tT" else _ACCOUNT_SID
-    if (match := pattern.match(text, at)) and not shape.placeholder(match["secret"]):
+    if (match := pattern.match(text, at)) and not shape.is_placeholder(match["secret"]):
         yield Finding("twilio-token", *match.span("secret"))
 
 

@@ -1,4 +1,4 @@
-"""Find the pieces of a key that a line break cut, in a narrow table cell or a terminal.
+"""Finds the pieces of a key that a line break cut, in a narrow table cell or a terminal.
 
 The rule of that key decides whether the pieces form one.
 """

@@ -86,7 +86,7 @@ attempts = _fast_counter(
 )  # fmt: skip
 disputes = _fast_counter(
     "cairn_provider_disputes",
-    "Answers that cannot be true and were charged at their hold, by kind: output (longer than asked for), usage (too many tokens).",
+    "Answers that can't be true and were charged at the reserved amount, by kind: output (longer than allowed), usage (too many tokens).",
     "provider", "kind", roll_up=RollUp("inference.disputes", "answers"),
 )  # fmt: skip
 charged = _fast_counter(
@@ -117,7 +117,12 @@ holds = _fast_counter(
     "cairn_budget_holds", "Holds requested before a model call, by outcome: granted, refused (the budget is spent), failed.", "outcome",
     roll_up=RollUp("budget.holds", "holds"),
 )  # fmt: skip
-budget_alerts = _counter("cairn_budget_alerts", "Alerts of budgets raised by this process, by subject and rule.", "subject", "rule")
+budget_alerts = _counter(
+    "cairn_budget_alerts",
+    "Alerts about budgets raised by this process, by subject (developer, team) and rule (the alert's name, such as 50%).",
+    "subject",
+    "rule",
+)
 budget_usd = _gauge(
     "cairn_budget_usd",
     "Budgets of this month in US dollars: spent, held, limit. The 50 developers who spent most; the others together as `other`.",
@@ -136,14 +141,15 @@ search_seconds = _timing(
     "cairn_knowledge_search_seconds", "Duration of knowledge queries.", buckets=BUCKETS, roll_up=RollUp("search.seconds", "seconds")
 )
 query_results = _counter("cairn_query_results", "Results returned to knowledge queries.")
-contexts = _counter("cairn_contexts", "Contexts of sessions told, by outcome: filled, empty.", "outcome")
-context_tokens = _counter("cairn_context_tokens", "Tokens of the contexts told.")
+contexts = _counter("cairn_contexts", "Session contexts returned, by outcome: filled, empty.", "outcome")
+context_tokens = _counter("cairn_context_tokens", "Tokens of the session contexts returned.")
 tool_calls = _counter("cairn_mcp_calls", "Calls of MCP tools, by tool and outcome: answered, refused, failed.", "tool", "outcome")
 live_events = _counter("cairn_live_events", "Session events received live, by outcome: accepted, duplicate.", "outcome")
 hooks = _counter("cairn_hooks", "IDEs' hooks received, by IDE and event; events that Cairn doesn't know: other.", "ide", "event")
 hook_prompts = _counter(
     "cairn_hook_prompts",
-    "Prompts that hooks told, by what they were given: given, nothing_relevant, nothing_asked, failed (the search failed or was too slow).",
+    "Prompts received by hooks, by result: given (knowledge was added), nothing_relevant, nothing_asked, failed (the search failed "
+    "or was too slow).",
     "outcome",
 )
 unknown_records = _counter(
@@ -178,7 +184,7 @@ embedding_cache = _fast_counter(
     "outcome",
     roll_up=RollUp(
         "cache.asked_again", "entries", ("cache",), lambda key: ("embeddings",) if key == ("evicted",) else None,
-        "Lookups that missed what was cached within the last hour: embeddings only.",
+        "Lookups of entries that had been looked up within the last hour and were evicted since: embeddings only.",
     ),
 )  # fmt: skip
 
@@ -186,7 +192,9 @@ embedding_cache = _fast_counter(
 # PostgreSQL
 
 database_seconds = _timing(
-    "cairn_database_statement_seconds", "Duration of SQL statements, by connection: house (the shared pool), ledger (its own).", "by",
+    "cairn_database_statement_seconds", (
+        "Duration of SQL statements, by connection: house (the shared pool), ledger (the ledger's own)."
+    ), "by",
     buckets=BUCKETS, roll_up=RollUp("database.seconds", "seconds"),
 )  # fmt: skip
 database_wait = _timing(
@@ -202,7 +210,7 @@ _series("pool.used", "level", "Connections of the shared pool in use, as a share
 database_reads = _counter(
     "cairn_database_reads", "Reads that may be slightly stale, by target: primary, or a replica. Only counted with replicas.", "target"
 )
-replica_up = _gauge("cairn_replica_up", "State of a read replica: 1 in use, 0 left alone.", "replica")
+replica_up = _gauge("cairn_replica_up", "State of a read replica: 1 in use, 0 not used (it fails or lags).", "replica")
 replica_lag_seconds = _gauge("cairn_replica_lag_seconds", "Replication lag in seconds, at the last probe.", "replica")
 replica_lag_bytes = _gauge("cairn_replica_lag_bytes", "Replication lag in bytes of write-ahead log, at the last probe.", "replica")
 
@@ -226,7 +234,7 @@ cache_entries = _gauge(
 )
 cache_troubles = _gauge(
     "cairn_cache_troubles",
-    "Troubles at a tier since this process started: evictions, errors, skipped (not asked while it was unavailable).",
+    "Problems of a tier since this process started: evictions, errors, skipped (not used while unavailable).",
     "cache",
     "tier",
     "kind",
@@ -259,14 +267,18 @@ queue_oldest = _gauge(
 )
 _series("queue.waiting", "level", "Jobs ready to run that no worker has taken.", unit="jobs")
 _series("queue.running", "level", "Jobs being run.", unit="jobs")
-messages = _counter("cairn_messages", "Messages between agents, by outcome: published, delivered, acknowledged, dead.", "outcome")
+messages = _counter(
+    "cairn_messages",
+    "Messages between agents, by outcome: published, delivered, acknowledged, dead (given up after too many deliveries).",
+    "outcome",
+)
 _series("messages.waiting", "level", "Messages between agents not yet acknowledged.", unit="messages")
 
 
 # Processes and machines
 
 loop_lag = _timing(
-    "cairn_event_loop_lag_seconds", "Event loop lag: how late a process's loop runs what is due.", "role", buckets=BUCKETS,
+    "cairn_event_loop_lag_seconds", "Event loop lag: delay of a process's event loop, in seconds.", "role", buckets=BUCKETS,
     roll_up=RollUp("loop.lag", "seconds"),
 )  # fmt: skip
 _series("process.cpu", "level", "CPU that a process uses, in cores.", "role", unit="cores")
@@ -280,5 +292,12 @@ loop_restarts = _counter(
 loop_up = _gauge("cairn_loop_up", "State of a background loop: 1 running, 0 its last round failed and is repeated.", "loop")
 up = _gauge("cairn_up", "State of a dependency: 1 ok, 0.5 degraded, 0 down.", "dependency")
 set_aside = _counter("cairn_set_aside", "Damaged parts that were set aside to be rebuilt, by part: vectors, embeddings, files.", "part")
-alerts_firing = _gauge("cairn_alerts_firing", "Alerts that are firing, over all servers, by rule and severity.", "rule", "severity")
-alert_changes = _fast_counter("cairn_alert_changes", "Alerts that this process saw begin to fire or resolve.", "rule", "state")
+alerts_firing = _gauge(
+    "cairn_alerts_firing", "Alerts about series that are firing, over all servers, by rule and severity.", "rule", "severity"
+)
+alert_changes = _fast_counter(
+    "cairn_alert_changes",
+    "Alerts about series that began to fire or were resolved, as evaluated by this process, by rule and state.",
+    "rule",
+    "state",
+)

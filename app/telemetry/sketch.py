@@ -68,12 +68,21 @@ class Sketch:
 
     def quantile(self, share: float) -> float | None:
         """The value that so large a share lies at or below; None: nothing was seen."""
-        rank, seen = max(1, ceil(share * self.count)), 0
-        for at in sorted(self.counts):
-            seen += self.counts[at]
-            if seen >= rank:
-                return _middle(at)
-        return None
+        return self.quantiles((share,))[0]
+
+    def quantiles(self, shares: Sequence[float]) -> list[float | None]:
+        """Return the values that these shares lie at or below, smaller shares first, in one pass; None: nothing was seen."""
+        total, seen, at = self.count, 0, 0
+        if not total:
+            return [None] * len(shares)
+        found, buckets = list[float | None](), iter(sorted(self.counts.items()))
+        for share in shares:
+            rank = max(1, ceil(share * total))
+            while seen < rank:
+                at, count = next(buckets)
+                seen += count
+            found.append(_middle(at))
+        return found
 
     def at_most(self, edges: tuple[float, ...]) -> list[int]:
         """For each edge, how many lie at or below it: exact where the edges are on the grid, as a histogram's must be."""

@@ -123,7 +123,7 @@ class Fields:
     def wrong(self, name: str, reason: str) -> InvalidInput:
         return wrong(self.at(name), reason)
 
-    def refused(self, reason: str) -> InvalidInput:
+    def invalid(self, reason: str) -> InvalidInput:
         """Return the refusal of the object itself."""
         return wrong(self.path, reason)
 

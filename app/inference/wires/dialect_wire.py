@@ -123,13 +123,15 @@ class DialectWire:
         try:
             raw = msgspec.json.encode(body)
         except (UnicodeEncodeError, OverflowError, RecursionError) as error:
-            raise ProviderError("caller", "The request holds a number or character that JSON can't carry: take it out.", 400) from error
+            raise ProviderError(
+                "caller", ("The request contains a number or character that JSON can't represent: remove it."), 400
+            ) from error
         return self._pool.posted(self._vendor.url(self._base, call.model, stream=stream), raw, written.headers)
 
 
 def no_embeddings(vendor: str) -> ProviderError:
     """Return the refusal of a vendor without embedding models."""
-    message = f"{vendor} has no embedding models: name another one."
+    message = f"{vendor} has no embedding models: use another provider."
     return ProviderError("caller", message, 400, code="model_not_supported", param="model")
 
 

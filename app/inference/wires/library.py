@@ -25,6 +25,8 @@ CALLBACKS = (
     "callbacks", "input_callback", "success_callback", "failure_callback", "service_callback",
     "_async_input_callback", "_async_success_callback", "_async_failure_callback",
 )  # fmt: skip
+DOWNLOADERS = ("litellm.litellm_core_utils.prompt_templates.image_handling", "litellm.litellm_core_utils.token_counter")
+"""litellm's modules that would fetch a URL of a message. They read `MAX_IMAGE_URL_DOWNLOAD_SIZE_MB` when they are imported."""
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 NO_LIMIT_SECONDS = 3600.0
 """Effectively none: the engine's own timeouts are shorter, and cancel."""
@@ -81,6 +83,9 @@ def _library() -> Any:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(logging.CRITICAL)
+    for name in DOWNLOADERS:
+        downloader: Any = importlib.import_module(name)
+        downloader.MAX_IMAGE_URL_DOWNLOAD_SIZE_MB = 0  # also where litellm was imported before us
     logging_class = importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging
     for name, instead in STUBBED_METHODS.items():
         setattr(logging_class, name, instead)
@@ -115,12 +120,12 @@ def _client_class() -> Any:
         def __init__(self, exchange: LitellmTransport, *, kind: str, model: str, api_base: str | None, api_key: str | None) -> None:
             self.client = httpx.AsyncClient(transport=exchange, trust_env=False, timeout=NO_LIMIT_SECONDS)
             self.timeout = NO_LIMIT_SECONDS
-            self._told = (kind, model, api_base, api_key)
+            self._options = (kind, model, api_base, api_key)
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("__") or name == "_told":
+            if name.startswith("__") or name == "_options":
                 raise AttributeError(name)
-            kind, model, api_base, api_key = self._told
+            kind, model, api_base, api_key = self._options
             _, _, key, base = litellm.get_llm_provider(model, custom_llm_provider=kind, api_base=api_base, api_key=api_key)
             self.__dict__["_sdk"] = found = self.__dict__.get("_sdk") or sdk(
                 api_key=key or api_key or "none", base_url=base or api_base, http_client=self.client, max_retries=0

@@ -45,7 +45,7 @@ class LitellmWire:
 
     def __init__(self, *, kind: str, api_base: str | None, api_key: str | None, connect_seconds: float, connections: int) -> None:
         if (instead := profile_of(kind).replaced_by) is not None:
-            raise ConfigurationError(f"A section [providers.…] has kind {kind!r}, which Cairn doesn't take: write {instead}.")
+            raise ConfigurationError(f"A section [providers.…] has kind {kind!r}, which Cairn doesn't support: write {instead}.")
         if kind not in library.providers():
             raise ConfigurationError(
                 f"A section [providers.…] has kind {kind!r}, which litellm doesn't know. For an OpenAI-compatible"
@@ -226,6 +226,6 @@ def _unsent(error: Exception, *, past_us: bool) -> ProviderError:
         return fault
     return ProviderError(
         "caller",
-        said or "litellm can't translate this request for this provider's API. Leave out unusual fields, or name another model.",
+        said or "This request can't be translated to this provider's API. Leave out unusual fields, or use another model.",
         400,
     )

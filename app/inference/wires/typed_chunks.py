@@ -83,7 +83,7 @@ class TypedChunks:
         events = self._taken()
         opaque = [each.opaque for each in events if isinstance(each, PartStarted) and each.opaque is not None]
         text = "".join(msgspec.json.encode(given).decode() for each in opaque if (given := each.data.get("input")))
-        return Chunk(b"", {"choices": []}, text=text, said=bool(opaque), plain=not opaque, events=events, more_bytes=size)
+        return Chunk(b"", {"choices": []}, text=text, has_output=bool(opaque), plain=not opaque, events=events, more_bytes=size)
 
 
 def _chunk(data: Mapping[str, Any], events: tuple[AnswerEvent, ...]) -> Chunk:

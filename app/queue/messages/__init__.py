@@ -1,1 +1,1 @@
-"""Messages between the agents of a team: channels, consumer groups, at-least-once delivery. The exchange fronts two buses."""
+"""Messages between a team's agents: channels, consumer groups, at-least-once delivery. The exchange stores them on one of two buses."""

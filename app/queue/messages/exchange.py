@@ -1,4 +1,4 @@
-"""The entry to messages: checks names, redacts and bounds payloads, and lets consumers wait. Doesn't know which bus stores messages."""
+"""Publishes and receives messages: checks names, redacts and bounds payloads, lets consumers wait. Doesn't know which bus stores them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ import structlog
 from app.errors import TooLarge
 from app.part import Loop
 from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken, check_channel, check_name
-from app.queue.messages.redacted import as_text, redacted
+from app.queue.messages.redacted import redact_payload, to_json
 from app.queue.messages.waiters import Waiters
 from app.settings import MessagesSettings as Options
+from app.storage.pages import EntryPage, PageWanted
 from app.telemetry import metrics
 
 log = structlog.get_logger()
 
 COUNT_SECONDS = 60.0
-CHARS_IN_THE_LOOP = 8_000
-"""Payloads above this size are redacted in a thread."""
+"""Shortest time between two counts of the unacknowledged messages."""
+MAX_CHARS_IN_LOOP = 8_000
+"""Size of a payload up to which it is redacted on the event loop; larger ones are, in a thread."""
 
 OnPublished = Callable[[Channel | None], None]
 """Called with a channel to which another process has published; None: notifications may have been missed."""
 LISTENING = "queue.messages.listen"
-"""The name of the loop that listens, on either bus."""
-WITHOUT_LISTENER = "Messages of other processes reach waiting consumers within `messages.poll_seconds`, not at once."
+"""Name of the loop that listens for notifications, on either bus."""
+WITHOUT_LISTENER = "Messages from other processes may reach waiting consumers up to `messages.poll_seconds` late."
 
 
 class Bus(Protocol):
@@ -47,8 +49,8 @@ class Bus(Protocol):
     async def acknowledge(self, channel: Channel, group: str, ids: Sequence[str]) -> int:
         """Acknowledge messages; return how many were unacknowledged. Raises NotFound for an unknown group."""
 
-    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
-        """Return dead letters, latest first."""
+    async def dead_letters(self, channel: Channel, wanted: PageWanted) -> EntryPage[DeadLetter]:
+        """Return a page of dead letters, the newest or the oldest first. Raises InvalidInput for a place of another bus."""
 
     async def sweep(self) -> int:
         """Delete messages over the age or number limit, and abandoned consumers. Returns the number of messages deleted, if known."""
@@ -62,7 +64,7 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published message. `redactions`: secrets removed from the payload, by kind."""
+    """A published message. `redactions`: how many secrets were removed from its payload, by kind."""
 
     id: str
     redactions: Counter[str]
@@ -87,15 +89,15 @@ class MessageExchange:
         check_name(kind, param="type")
         if to is not None:
             check_name(to, param="to")
-        given = as_text(payload)
-        most = self._options.max_payload_bytes
-        if len(given.encode("utf-8", "replace")) > most:
-            raise TooLarge(f"The payload is larger than {most:,} bytes. Store it elsewhere and send where it is.", param="payload")
-        clean = redacted(payload) if len(given) <= CHARS_IN_THE_LOOP else await asyncio.to_thread(redacted, payload)
-        made = await self._bus.publish(target, MessageDraft(sender, kind, clean[0], to))
+        given = to_json(payload)
+        limit = self._options.max_payload_bytes
+        if len(given.encode("utf-8", "replace")) > limit:
+            raise TooLarge(f"The payload is larger than {limit:,} bytes. Store it elsewhere and send a reference to it.", param="payload")
+        clean, redactions = redact_payload(payload) if len(given) <= MAX_CHARS_IN_LOOP else await asyncio.to_thread(redact_payload, payload)
+        made = await self._bus.publish(target, MessageDraft(sender, kind, clean, to))
         self._waiters.wake(target)
         metrics.messages("published", 1)
-        return Published(made, clean[1])
+        return Published(made, redactions)
 
     async def receive(
         self, team_id: UUID, channel: str, *, group: str, consumer: str, limit: int = 10, wait_seconds: float = 0
@@ -130,11 +132,12 @@ class MessageExchange:
         metrics.messages("acknowledged", done)
         return done
 
-    async def dead_letters(self, team_id: UUID, channel: str, *, limit: int = 100) -> list[DeadLetter]:
-        """Return the channel's dead letters of all groups, latest first."""
-        return await self._bus.dead_letters(_channel(team_id, channel), limit)
+    async def dead_letters(self, team_id: UUID, channel: str, wanted: PageWanted) -> EntryPage[DeadLetter]:
+        """Return a page of the channel's dead letters of all groups (`Bus.dead_letters`)."""
+        return await self._bus.dead_letters(_channel(team_id, channel), wanted)
 
     async def sweep(self) -> int:
+        """Delete what is past its limits (`Bus.sweep`)."""
         return await self._bus.sweep()
 
     async def waiting(self) -> int:
@@ -149,7 +152,7 @@ class MessageExchange:
         return (*self._bus.loops(self._on_published), *self._waiters.loops(self._options.poll_seconds))
 
     def stop(self) -> None:
-        """Let all waiters return what there is: the server is stopping."""
+        """Let all waiting consumers return with the messages that there are: the server is stopping."""
         self._stopping = True
         self._waiters.wake_all()
 

@@ -57,6 +57,11 @@ class DeadLetter:
     died_at: datetime
 
 
+def foreign_place() -> InvalidInput:
+    """Return the error for a place in the dead letters that isn't one of this bus, which was changed since."""
+    return InvalidInput("This cursor is of another store of messages than the present one: leave it out to begin anew.", param="cursor")
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """The result of one take. `more`: further messages may be available. `dead`: messages moved to the dead letters."""

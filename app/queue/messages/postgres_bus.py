@@ -1,4 +1,4 @@
-"""The bus in PostgreSQL, for the embedded size: one row per message, and one per group that has yet to acknowledge it."""
+"""The bus in PostgreSQL, used without Redis: one row per message, and one per group that has yet to acknowledge it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from app.errors import InvalidInput, NotFound
 from app.part import Loop
 from app.queue.messages import statements as sql
 from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
-from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
+from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken, foreign_place
 from app.settings import MessagesSettings as Options
 from app.storage.database import Database
 from app.storage.notify_listener import NotifyListener
+from app.storage.pages import EntryPage, PageWanted
 
 CHANNEL = "cairn_messages"
-"""The channel of LISTEN and NOTIFY."""
-AT_ONCE = 8
+"""PostgreSQL's own channel, of LISTEN and NOTIFY."""
+MAX_CONCURRENT = 8
 """Concurrent transactions: many waiters woken together must not exhaust the shared connection pool."""
-COUNTED_CHANNELS = 10_000
+MAX_COUNTED_CHANNELS = 10_000
+"""Channels whose messages since the last trim are counted."""
 MAX_ID = 2**63 - 1
 
 
 class PostgresBus:
-    """A `Bus` in PostgreSQL. `notices` informs other processes; should a notice be lost, they find the message by polling."""
+    """A `Bus` in PostgreSQL. `notices` notifies other processes; if a notification is lost, they find the message by polling."""
 
     def __init__(self, database: Database, notices: NotifyListener, options: Options) -> None:
         self._database = database
         self._notices = notices
         self._options = options
-        self._limiter = asyncio.Semaphore(AT_ONCE)
-        self._put: cachebox.LRUCache[Channel, int] = cachebox.LRUCache(COUNTED_CHANNELS)
+        self._limiter = asyncio.Semaphore(MAX_CONCURRENT)
+        self._since_trim: cachebox.LRUCache[Channel, int] = cachebox.LRUCache(MAX_COUNTED_CHANNELS)
         self._age = timedelta(hours=options.max_age_hours)
         self._dead_age = timedelta(hours=options.dead_letter_hours)
         self._trim_every = max(1, options.max_messages // 10)
@@ -44,9 +46,9 @@ class PostgresBus:
         values = {**_parameters(channel), "sender": draft.sender, "type": draft.type, "recipient": draft.to, "payload": draft.payload}
         async with self._limiter:
             async with self._database.begin() as connection:
-                await connection.execute(sql.SHARE, _lock(channel))
+                await connection.execute(sql.LOCK_SHARED, _lock(channel))
                 made = (await connection.execute(sql.PUBLISH, values)).scalar_one()
-            await self._count(channel)
+            await self._trim(channel)
         self._notices.notify(f"{channel.team_id} {channel.name}")
         return str(made)
 
@@ -55,8 +57,8 @@ class PostgresBus:
             "consumer": consumer,
             "limit": limit,
             "visibility": timedelta(seconds=self._options.visibility_seconds),
-            "most": self._options.max_deliveries,
-            "fresh": min(timedelta(hours=1), self._age / 4),
+            "max": self._options.max_deliveries,
+            "seen_every": min(timedelta(hours=1), self._age / 4),
         }
         async with self._limiter:
             async with self._database.begin() as connection:
@@ -75,18 +77,24 @@ class PostgresBus:
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, channel: Channel, wanted: PageWanted) -> EntryPage[DeadLetter]:
+        if wanted.after is not None and not wanted.after.isdecimal():
+            raise foreign_place()
+        after = None if wanted.after is None else int(wanted.after)
+        asked = {**_parameters(channel), "limit": wanted.limit + 1, "after": after, "since": wanted.since, "until": wanted.until}
         async with self._database.begin() as connection:
-            rows = (await connection.execute(sql.DEAD_LETTERS, {**_parameters(channel), "limit": limit})).all()
-        return [DeadLetter(_message(channel, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
+            found = (await connection.execute(sql.DEAD_LETTERS[wanted.order], asked)).all()
+        rows = found[: wanted.limit]
+        letters = [DeadLetter(_message(channel, row, row.message_id), row.group_name, row.consumer, row.died_at) for row in rows]
+        return EntryPage(letters, str(rows[-1].id) if len(found) > wanted.limit else None)
 
     async def sweep(self) -> int:
-        most = self._options.max_messages
+        limit = self._options.max_messages
         async with self._database.begin() as connection:
             gone = (await connection.execute(sql.SWEEP_OLD, {"age": self._age})).rowcount
-            gone += (await connection.execute(sql.SWEEP_CHANNELS, {"most": most})).rowcount
+            gone += (await connection.execute(sql.SWEEP_CHANNELS, {"max": limit})).rowcount
             await connection.execute(sql.SWEEP_GROUPS, {"age": self._age})
-            await connection.execute(sql.SWEEP_DEAD, {"age": self._dead_age, "most": most})
+            await connection.execute(sql.SWEEP_DEAD, {"age": self._dead_age, "max": limit})
         return gone
 
     async def waiting(self) -> int:
@@ -106,22 +114,22 @@ class PostgresBus:
                 return False
             await connection.execute(sql.LOCK, _lock(channel))
             if (await connection.execute(sql.COUNT_GROUPS, values)).scalar_one() >= self._options.max_groups:
-                most = self._options.max_groups
                 raise InvalidInput(
-                    f"The channel has {most:,} groups already: use one of them, or raise messages.max_groups.", param="group"
+                    f"The channel has {self._options.max_groups:,} groups already: use one of them, or raise messages.max_groups.",
+                    param="group",
                 )
             made = (await connection.execute(sql.ADD_GROUP, values)).scalar_one_or_none()
             if made is not None:
-                await connection.execute(sql.BEGIN_GROUP, {**values, "group": made})
+                await connection.execute(sql.FILL_GROUP, {**values, "group": made})
         return True
 
-    async def _count(self, channel: Channel) -> None:
-        """Trim the channel after every tenth of its limit; the sweep trims messages that other processes published."""
-        put = self._put.get(channel, 0) + 1
-        self._put[channel] = put % self._trim_every
-        if put >= self._trim_every:
+    async def _trim(self, channel: Channel) -> None:
+        """Count a published message; trim the channel after every tenth of its limit. The sweep trims what other processes published."""
+        published = self._since_trim.get(channel, 0) + 1
+        self._since_trim[channel] = published % self._trim_every
+        if published >= self._trim_every:
             async with self._database.begin() as connection:
-                await connection.execute(sql.TRIM, {**_parameters(channel), "most": self._options.max_messages})
+                await connection.execute(sql.TRIM, {**_parameters(channel), "max": self._options.max_messages})
 
 
 def _parameters(channel: Channel, group: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Redacts payloads: every string, including secrets recognisable only by their field's name. Pure CPU work."""
+"""Redacts payloads of messages: every string, also by the name of its field. Pure CPU work."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import TypeAlias
 
 from app.errors import InvalidInput
 from app.redaction import redact
+from app.redaction.stored_fields import without_invalid_chars
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH = 100
 
 
-def redacted(payload: object) -> tuple[str, Counter[str]]:
+def redact_payload(payload: object) -> tuple[str, Counter[str]]:
     """Return the payload as redacted JSON text, and the secrets removed, by kind. Raises InvalidInput if it is not JSON."""
     secrets: Counter[str] = Counter()
-    return as_text(_clean(payload, "", secrets, 0)), secrets
+    return to_json(_clean(payload, "", secrets, 0)), secrets
 
 
-def as_text(payload: object) -> str:
+def to_json(payload: object) -> str:
     """Encode as compact JSON. Raises InvalidInput for values that JSON lacks: NaN, infinities."""
     try:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError):
-        raise InvalidInput("payload must be JSON: no NaN, no infinity, not nested too deeply.", param="payload") from None
+        raise InvalidInput("payload must be valid JSON, without NaN or infinity, and not nested too deeply.", param="payload") from None
 
 
 def _clean(value: object, key: str, secrets: Counter[str], depth: int) -> Json:
@@ -35,10 +36,10 @@ def _clean(value: object, key: str, secrets: Counter[str], depth: int) -> Json:
         raise InvalidInput(f"payload is nested deeper than {MAX_DEPTH} levels: flatten it.", param="payload")
     match value:
         case str():
-            return _text(_without_invalid_chars(value), key, secrets)
+            return _text(without_invalid_chars(value), key, secrets)
         case dict():
             return {
-                _text(_without_invalid_chars(str(name)), "", secrets): _clean(each, _without_invalid_chars(str(name)), secrets, depth + 1)
+                _text(without_invalid_chars(str(name)), "", secrets): _clean(each, without_invalid_chars(str(name)), secrets, depth + 1)
                 for name, each in value.items()
             }
         case list():
@@ -50,7 +51,7 @@ def _clean(value: object, key: str, secrets: Counter[str], depth: int) -> Json:
         case None | bool() | int() | float():
             return value
         case _:
-            raise InvalidInput("payload must be JSON.", param="payload")
+            raise InvalidInput("payload must be JSON: objects, arrays, strings, numbers, true, false and null.", param="payload")
 
 
 def _text(text: str, key: str, secrets: Counter[str]) -> str:
@@ -83,8 +84,3 @@ def _in_place(before: str, text: str, secrets: Counter[str]) -> str:
         shift += len(hidden) - (last - first)
         secrets[finding.kind] += 1
     return current
-
-
-def _without_invalid_chars(text: str) -> str:
-    """Remove NUL and lone surrogates, which PostgreSQL refuses. Done before redaction, since either could split a secret."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

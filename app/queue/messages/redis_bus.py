@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +18,10 @@ import structlog
 from app.errors import InvalidInput, NotFound, Unavailable
 from app.part import Loop
 from app.queue.messages.exchange import LISTENING, WITHOUT_LISTENER, OnPublished
-from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken
-from app.queue.messages.scripts import NO_ROOM, SWEEP, TAKE
+from app.queue.messages.message import Channel, DeadLetter, Message, MessageDraft, Taken, foreign_place
+from app.queue.messages.scripts import SWEEP, TAKE, TOO_MANY_GROUPS
 from app.settings import MessagesSettings as Options
+from app.storage.pages import EntryPage, PageWanted
 from app.supervision import cancelled
 
 if TYPE_CHECKING:
@@ -39,16 +41,16 @@ AWAY = (
 )
 ANSWER_SECONDS = 3.0
 """Deadline for all attempts of one command; the client's own timeout applies to each attempt."""
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 """Concurrent commands: many waiters woken together must not exhaust the connections shared with the caches."""
 PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 5.0
-"""Before it subscribes again: after the first failure, and at the longest."""
-QUIET_SECONDS = 15.0
-"""Silence after which the connection is pinged."""
+"""Bounds of the backoff before subscribing again."""
+PING_SECONDS = 15.0
+"""The connection is pinged when it has received nothing for this long."""
 MAX_COUNTED_CHANNELS = 1000
-"""Channels in which waiting messages are counted; more would keep Redis busy."""
+"""Channels whose waiting messages are counted; counting more would keep Redis busy."""
 IDLE_MS = 3_600_000
-"""A consumer idle this long with nothing pending is deleted."""
+"""Idle time after which a consumer with nothing pending is deleted."""
 
 
 class RedisBus:
@@ -60,7 +62,7 @@ class RedisBus:
         self._answer_seconds = answer_seconds
         self._take = client.register_script(TAKE)
         self._sweep = client.register_script(SWEEP)
-        self._limiter = asyncio.Semaphore(AT_ONCE)
+        self._limiter = asyncio.Semaphore(MAX_CONCURRENT)
         self._process_id = uuid4().hex
         self._age_ms = max(1, int(options.max_age_hours * 3_600_000))
         self._dead_ms = max(1, int(options.dead_letter_hours * 3_600_000))
@@ -81,14 +83,14 @@ class RedisBus:
     async def take(self, channel: Channel, group: str, consumer: str, limit: int) -> Taken:
         options = self._options
         keys = [_stream(channel), _dead(channel), f"{_stream(channel)}:looked:{group}"]
-        look_ms = max(1, min(1000, self._visible_ms // 4))
-        arguments: list[str | int] = [group, consumer, limit, self._visible_ms, options.max_deliveries, look_ms]
+        scan_ms = max(1, min(1000, self._visible_ms // 4))
+        arguments: list[str | int] = [group, consumer, limit, self._visible_ms, options.max_deliveries, scan_ms]
         arguments += [self._oldest(), options.max_groups, options.max_messages, self._dead_ms]
         try:
             async with self._command():
                 more, dead, found = await self._take(keys=keys, args=arguments)
         except redis.exceptions.ResponseError as error:
-            if NO_ROOM not in str(error):
+            if TOO_MANY_GROUPS not in str(error):
                 raise
             raise InvalidInput(
                 f"The channel has {options.max_groups:,} groups already: use one of them, or raise messages.max_groups.", param="group"
@@ -104,12 +106,27 @@ class RedisBus:
                 raise NotFound(f"The group {group!r} has received nothing from this channel. Check that it is the group you receive with.")
         return done
 
-    async def dead_letters(self, channel: Channel, limit: int) -> list[DeadLetter]:
-        oldest = f"{int(time.time() * 1000) - self._dead_ms}-0"
+    async def dead_letters(self, channel: Channel, wanted: PageWanted) -> EntryPage[DeadLetter]:
+        if wanted.after is not None and not _is_id(wanted.after):
+            raise foreign_place()
+        begin, end = self._dead_range(wanted)
+        asked = self._client.xrange if wanted.order == "oldest" else self._client.xrevrange
         async with self._command():
-            found = await self._client.xrevrange(_dead(channel), min=oldest, count=limit)
-        letters = (_readable_letter(channel, entry, fields) for entry, fields in found or () if entry and fields)
-        return [each for each in letters if each is not None]
+            read = await asked(_dead(channel), min=begin, max=end, count=wanted.limit + 1)
+        found = [(entry, fields) for entry, fields in read or () if entry and fields]
+        page = found[: wanted.limit]
+        letters = (_readable_letter(channel, entry, fields) for entry, fields in page)
+        place = _decoded(page[-1][0]) if len(found) > wanted.limit else None
+        return EntryPage([each for each in letters if each is not None], place)
+
+    def _dead_range(self, wanted: PageWanted) -> tuple[str, str]:
+        """Return the first and the last entry of a page of dead letters; `(`: without that one."""
+        oldest = int(time.time() * 1000) - self._dead_ms
+        begin = f"{oldest if wanted.since is None else max(oldest, _milliseconds(wanted.since))}-0"
+        end = "+" if wanted.until is None else f"({_milliseconds(wanted.until)}-0"
+        if wanted.after is None:
+            return begin, end
+        return (f"({wanted.after}", end) if wanted.order == "oldest" else (begin, f"({wanted.after}")
 
     async def sweep(self) -> int:
         trimmed = 0
@@ -152,17 +169,17 @@ class RedisBus:
                 await subscription.subscribe(NOTIFICATIONS)
                 on_published(None)
                 while not cancelled():
-                    said = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+                    said = await subscription.get_message(ignore_subscribe_messages=True, timeout=PING_SECONDS)
                     if said is None:
                         await subscription.ping()
                     elif said["type"] == "message":
                         self._pass_on(said["data"], on_published)
         except AWAY as error:
             on_published(None)  # waiters try again, and get Unavailable if Redis is away
-            raise Unavailable(f"Redis can't be listened to ({type(error).__name__}).", code=CODE) from error
+            raise Unavailable(f"The subscription to Redis broke ({type(error).__name__}): check CAIRN_REDIS__URL.", code=CODE) from error
 
     def _pass_on(self, data: bytes | str, on_published: OnPublished) -> None:
-        """Report a notification. If it can't be parsed (another version's), wake every channel."""
+        """Report a notification. If it can't be parsed (another version sent it), wake every channel."""
         try:
             by, team, name = _decoded(data).split(" ", 2)
             channel = Channel(UUID(team), name)
@@ -213,9 +230,9 @@ def _dead(channel: Channel) -> str:
 
 
 def _readable(channel: Channel, entry: bytes | str, times: object, fields: Sequence[bytes]) -> Message | None:
-    """Parse an entry. None if it isn't ours or is another version's: never acknowledged, it becomes a dead letter."""
+    """Parse an entry. None if another program or version wrote it: never acknowledged, it becomes a dead letter."""
     try:
-        return _message(channel, _decoded(entry), int(str(times)), _named(fields))
+        return _message(channel, _decoded(entry), int(str(times)), _fields(fields))
     except (LookupError, ValueError):
         log.warning("messages.unreadable", channel=channel.name, entry=repr(entry))
         return None
@@ -242,13 +259,17 @@ def _texts(fields: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
     return {_decoded(name): _decoded(value) for name, value in fields.items()}
 
 
-def _named(flat: Sequence[bytes]) -> dict[str, str]:
+def _fields(flat: Sequence[bytes]) -> dict[str, str]:
     return {_decoded(flat[index]): _decoded(flat[index + 1]) for index in range(0, len(flat), 2)}
 
 
 def _order(entry: str) -> tuple[int, int]:
     milliseconds, number = entry.split("-")
     return int(milliseconds), int(number)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return math.ceil(moment.timestamp() * 1000)
 
 
 def _at(entry: str) -> datetime:

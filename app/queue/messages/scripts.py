@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-NO_ROOM = "CAIRN_NO_ROOM"
+TOO_MANY_GROUPS = "CAIRN_TOO_MANY_GROUPS"
+"""Error of TAKE: the channel has as many groups as it may."""
 
 TAKE = """
-local stream, dead, looked = KEYS[1], KEYS[2], KEYS[3]
+local stream, dead, scanned = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local visibility, most, look_ms = ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local oldest, groups, dead_most, dead_ms = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
-local LOOK, SEEN = 100, 1000
+local visibility, max_deliveries, scan_ms = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local oldest, max_groups, max_dead, dead_ms = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local MAX_SCANNED, MAX_READ = 100, 1000
 
 local function value(fields, name)
   for place = 1, #fields, 2 do
@@ -21,24 +22,24 @@ redis.call('XTRIM', stream, 'MINID', oldest)
 if redis.call('EXISTS', stream) == 0 then return {0, 0, {}} end
 local joined = redis.pcall('XGROUP', 'CREATECONSUMER', stream, group, consumer)
 if type(joined) == 'table' and joined.err then
-  if #redis.call('XINFO', 'GROUPS', stream) >= groups then return redis.error_reply('CAIRN_NO_ROOM') end
+  if #redis.call('XINFO', 'GROUPS', stream) >= max_groups then return redis.error_reply('CAIRN_TOO_MANY_GROUPS') end
   redis.call('XGROUP', 'CREATE', stream, group, '0')
   redis.call('XGROUP', 'CREATECONSUMER', stream, group, consumer)
 end
 
-local taken, buried = {}, 0
--- All that is pending is read to find the silent: so once in a while is enough, whoever takes.
-if redis.call('SET', looked, '1', 'NX', 'PX', look_ms) then
-  local silent = redis.call('XPENDING', stream, group, 'IDLE', visibility, '-', '+', LOOK)
-  for _, each in ipairs(silent) do
+local taken, dead_count = {}, 0
+-- Finding expired leases reads all pending entries, so it is done once per scan_ms, by whichever consumer takes next.
+if redis.call('SET', scanned, '1', 'NX', 'PX', scan_ms) then
+  local expired = redis.call('XPENDING', stream, group, 'IDLE', visibility, '-', '+', MAX_SCANNED)
+  for _, each in ipairs(expired) do
     local id, times = each[1], each[4]
-    if times >= most then
+    if times >= max_deliveries then
       local found = redis.call('XRANGE', stream, id, id)
       if found[1] then
-        redis.call('XADD', dead, 'MAXLEN', dead_most, '*', 'of', id, 'group', group, 'consumer', each[2], 'deliveries', times,
+        redis.call('XADD', dead, 'MAXLEN', max_dead, '*', 'of', id, 'group', group, 'consumer', each[2], 'deliveries', times,
                    unpack(found[1][2]))
         redis.call('PEXPIRE', dead, dead_ms)
-        buried = buried + 1
+        dead_count = dead_count + 1
       end
       redis.call('XACK', stream, group, id)
     elseif #taken < limit then
@@ -50,17 +51,17 @@ if redis.call('SET', looked, '1', 'NX', 'PX', look_ms) then
       end
     end
   end
-  if #silent == LOOK or #taken == limit then redis.call('DEL', looked) end
+  if #expired == MAX_SCANNED or #taken == limit then redis.call('DEL', scanned) end
 end
 
-local seen = 0
-while #taken < limit and seen < SEEN do
+local read = 0
+while #taken < limit and read < MAX_READ do
   local wanted = limit - #taken
   local found = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', wanted, 'STREAMS', stream, '>')
   if not found then break end
   local entries = found[1][2]
   for _, each in ipairs(entries) do
-    seen = seen + 1
+    read = read + 1
     local to = value(each[2], 'to')
     if to and to ~= group then
       redis.call('XACK', stream, group, each[1])
@@ -71,8 +72,8 @@ while #taken < limit and seen < SEEN do
   if #entries < wanted then break end
 end
 local more = 0
-if #taken >= limit or seen >= SEEN then more = 1 end
-return {more, buried, taken}
+if #taken >= limit or read >= MAX_READ then more = 1 end
+return {more, dead_count, taken}
 """
 
 SWEEP = """
@@ -94,7 +95,7 @@ for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     if not latest or member.idle < latest.idle then latest = member end
   end
   if not latest or latest.idle > gone_ms then
-    -- Whatever is kept is younger than its last visit: coming back, it begins with the same messages.
+    -- Every kept message is younger than the group's last visit, so a returning group starts with the same messages.
     redis.call('XGROUP', 'DESTROY', stream, group)
   else
     for _, member in ipairs(members) do

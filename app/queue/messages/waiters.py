@@ -1,4 +1,4 @@
-"""Waiters of this process, by channel and group. A message wakes one waiter of each group, who wakes the next if more may be there."""
+"""Waiting consumers of this process. A message wakes one waiter of each group of its channel, which wakes the next if there may be more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from app.part import Loop
 from app.queue.messages.message import Channel
 
 SLICES = 20
+"""Parts of a poll period: groups are woken in turn, not all at the same moment."""
 
 _Queue: TypeAlias = "OrderedDict[Waiter, None]"
 
@@ -44,6 +45,7 @@ class Waiter:
         return True
 
     def leave(self) -> None:
+        """Leave the queue."""
         self._queue.pop(self, None)
 
 
@@ -80,6 +82,7 @@ class Waiters:
             _wake_one(queue)
 
     def wake_group(self, channel: Channel, group: str) -> None:
+        """Wake the group's first waiter: there may be more messages."""
         queue, _ = self._groups.get(channel, {}).get(group, (OrderedDict(), None))
         _wake_one(queue)
 
@@ -91,18 +94,18 @@ class Waiters:
                     waiter.wake()
 
     def loops(self, seconds: float) -> tuple[Loop, ...]:
-        """Return the loop that wakes the first waiter of each group once in that time: no notification tells of expired leases."""
+        """Return the loop that wakes each group's first waiter once per `seconds`: an expired lease causes no notification."""
         return (
             Loop(
                 name="queue.messages.poll",
                 step=self._wake_slice,
                 pause=seconds / SLICES,
-                meanwhile="Messages of a consumer that fell silent wait until another message comes.",
+                meanwhile="Unacknowledged messages are redelivered only when another message arrives.",
             ),
         )
 
     async def _wake_slice(self) -> None:
-        """Wake the first of each group in the next slice of those that waited when the first slice was cut."""
+        """Wake the first waiter of each group in the next slice. The groups are listed anew with each first slice."""
         if self._slice == 0:
             self._polled = [(channel, group) for channel, groups in self._groups.items() for group in groups]
         for channel, group in self._polled[self._slice :: SLICES]:

@@ -58,7 +58,7 @@ class MessageWriter:
         found = [message for place, turn in enumerate(self._turns) for message in self._turn(place, turn)]
         if not found:
             raise InvalidInput(
-                "The request holds no part that a provider could be sent: add a message of the user's with text in it.", param="messages"
+                "The request contains nothing that can be sent to a provider: add a user message with text.", param="messages"
             )
         return found
 
@@ -73,8 +73,8 @@ class MessageWriter:
                 elif isinstance(part, ToolResult):
                     where = self._where(place, index)
                     if part.call_id not in callers:
-                        reason = f"is the result of the tool call {part.call_id!r}, which no earlier turn of the assistant's makes"
-                        raise refused(where, f"{reason}: send the call too, or leave out its result")
+                        reason = f"is the result of the tool call {part.call_id!r}, which no earlier assistant message contains"
+                        raise invalid_part(where, f"{reason}: send the call too, or leave out its result")
                     self._results.setdefault(callers[part.call_id], []).append((where, part))
 
     def _turn(self, place: int, turn: Turn) -> Iterator[Json]:
@@ -154,9 +154,11 @@ class MessageWriter:
             case Document() if _is_text(part) or role in {"user", "tool"}:
                 yield self._document(where, part)
             case Audio():
-                raise refused(where, "is a recording, whose price can't be bounded before the call: send its transcript as text")
+                raise invalid_part(where, "is a recording, whose highest price isn't known before the call: send its transcript as text")
             case Opaque("chat", kind):
-                raise refused(where, f"is of type {kind!r}, whose price can't be bounded before the call: leave it out, or send its text")
+                raise invalid_part(
+                    where, f"is of type {kind!r}, whose highest price isn't known before the call: leave it out, or send its text"
+                )
             case Opaque(_, kind):
                 self._dropped.add(f"{role}.{kind}")
             case RefusalText(text):
@@ -171,10 +173,14 @@ class MessageWriter:
         elif source.url is not None and source.url.startswith("https://"):
             url = source.url
         elif source.data is not None:
-            named = "without a media type" if image.media_type is None else f"of the media type {image.media_type!r}, which is no image's"
-            raise refused(where, f"is an image {named}: name its own, such as image/png")
+            named = (
+                "without a media type"
+                if image.media_type is None
+                else (f"of the media type {image.media_type!r}, which is not an image type")
+            )
+            raise invalid_part(where, f"is an image {named}: send its exact media type, such as image/png")
         else:
-            raise refused(where, "is an image with neither data in base64 nor a URL that begins with https://: give one of the two")
+            raise invalid_part(where, "is an image without content: give base64 data or a URL that begins with https://")
         picture = {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
         return {"type": "image_url", "image_url": picture, **cache_control(image.cache)}
 
@@ -188,7 +194,7 @@ class MessageWriter:
         try:
             text = base64.b64decode(document.source.data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise refused(where, f"is a document{called} of {kind} that is no UTF-8 text in base64: encode it again") from None
+            raise invalid_part(where, f"is a document{called} of {kind} that is not base64-encoded UTF-8 text: encode it again") from None
         name = f' name="{document.name}"' if document.name else ""
         return {"type": "text", "text": f"<document{name}>\n{text}\n</document>", **cache_control(document.cache)}
 
@@ -203,7 +209,7 @@ class MessageWriter:
             file = {"file_id": source.file_id}
         else:
             reason = f"is a document{called} of {kind}, whose price can't be bounded before the call"
-            raise refused(where, f"{reason}: send it as a PDF, its text, or its pages as images")
+            raise invalid_part(where, f"{reason}: send it as a PDF, its text, or its pages as images")
         return {"type": "file", "file": file, **cache_control(document.cache)}
 
     def _where(self, place: int, index: int) -> str:
@@ -241,7 +247,7 @@ def _is_picture(part: Part) -> bool:
     return isinstance(part, Image) or (isinstance(part, Document) and not _is_text(part))
 
 
-def refused(where: str, reason: str) -> InvalidInput:
+def invalid_part(where: str, reason: str) -> InvalidInput:
     return InvalidInput(f"{where} {reason}.", param=where)
 
 

@@ -112,7 +112,7 @@ def _tool(tool: Fields) -> ToolDefinition:
             return ToolDefinition(
                 _name(inner), inner.text("description"), kind="custom", format=_grammar(inner.mapping("format")), cache=cache_mark(tool)
             )
-    raise tool.wrong("type", "must be function or custom: other tools have a price per use that can't be held beforehand")
+    raise tool.wrong("type", "must be function or custom: other tools have a price per use, which can't be reserved before the call")
 
 
 def _function(function: Fields, *, cache: Fields | None) -> ToolDefinition:

@@ -31,7 +31,7 @@ from app.inference.dialects.wrapped_tools import Unwrapper, custom_names
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import reply_usage
 
-SayingKind = Literal["text", "thinking", "refusal"]
+TextKind = Literal["text", "thinking", "refusal"]
 
 
 @dataclass(slots=True)
@@ -57,51 +57,51 @@ class _Call:
 
 @dataclass(slots=True)
 class _Choice:
-    """The state of one choice. `saying`: the open part of text, thinking or refusal, and its words so far."""
+    """The state of one choice. `open_part`: the part under way, of text, thinking or refusal, and its words so far."""
 
     index: int
     answer: str
     custom: frozenset[str]
     parts: int = 0
-    saying: tuple[SayingKind, int] | None = None
+    open_part: tuple[TextKind, int] | None = None
     words: list[str] = field(default_factory=list)
     signed: bool = False
     calls: list[_Call] = field(default_factory=list)
     at: dict[object, _Call] = field(default_factory=dict)
     finish: str | None = None
 
-    def say(self, kind: SayingKind, text: str) -> Iterator[AnswerEvent]:
+    def add_text(self, kind: TextKind, text: str) -> Iterator[AnswerEvent]:
         """Add words to the open part of this kind; begin it first if another is open, or none."""
         if not text:
             return
         yield from self._opened(kind)
-        assert self.saying is not None
+        assert self.open_part is not None
         self.words.append(text)
-        yield TextDelta(self.saying[1], text, self.index)
+        yield TextDelta(self.open_part[1], text, self.index)
 
-    def sign(self, text: str, *, signature: str | None = None, sealed: str | None = None) -> Iterator[AnswerEvent]:
+    def add_signature(self, text: str, *, signature: str | None = None, sealed: str | None = None) -> Iterator[AnswerEvent]:
         """Add thinking with its maker's proof. litellm repeats the whole thought beside the proof: what was said isn't said again."""
-        said = "".join(self.words) if self.saying is not None and self.saying[0] == "thinking" and not self.signed else ""
+        said = "".join(self.words) if self.open_part is not None and self.open_part[0] == "thinking" and not self.signed else ""
         if sealed is not None or (said and text and not text.startswith(said)):
-            yield from self.hush()
+            yield from self.end_open_part()
             said = ""
-        yield from self.say("thinking", text.removeprefix(said))
+        yield from self.add_text("thinking", text.removeprefix(said))
         yield from self._opened("thinking")
-        assert self.saying is not None
-        yield SignatureDelta(self.saying[1], signature, sealed, self.index)
+        assert self.open_part is not None
+        yield SignatureDelta(self.open_part[1], signature, sealed, self.index)
         self.signed = True
 
-    def hush(self) -> Iterator[AnswerEvent]:
+    def end_open_part(self) -> Iterator[AnswerEvent]:
         """End the open part of text, thinking or refusal."""
-        if self.saying is not None:
-            yield PartEnded(self.saying[1], self.index)
-        self.saying, self.words, self.signed = None, [], False
+        if self.open_part is not None:
+            yield PartEnded(self.open_part[1], self.index)
+        self.open_part, self.words, self.signed = None, [], False
 
-    def _opened(self, kind: SayingKind) -> Iterator[AnswerEvent]:
-        if self.saying is not None and self.saying[0] == kind and not self.signed:
+    def _opened(self, kind: TextKind) -> Iterator[AnswerEvent]:
+        if self.open_part is not None and self.open_part[0] == kind and not self.signed:
             return
-        yield from self.hush()
-        self.saying = (kind, self.parts)
+        yield from self.end_open_part()
+        self.open_part = (kind, self.parts)
         yield PartStarted(self.parts, kind, self.index)
         self.parts += 1
 
@@ -126,7 +126,7 @@ class _Choice:
             yield from self._add(call, text)
 
     def _begin(self, call: _Call) -> Iterator[AnswerEvent]:
-        yield from self.hush()
+        yield from self.end_open_part()
         for each in self.calls:
             if each is not call and each.part is not None and not each.ended and each.tool == "function" and each.whole:
                 yield from self._close(each)
@@ -164,7 +164,7 @@ class _Choice:
 
     def end(self) -> Iterator[AnswerEvent]:
         """End the choice and all its parts."""
-        yield from self.hush()
+        yield from self.end_open_part()
         for call in self.calls:
             if not call.ended:
                 yield from self._close(call)
@@ -225,9 +225,9 @@ class ChatEventReader:
     def _delta(self, choice: _Choice, delta: Mapping[str, Any]) -> Iterator[AnswerEvent]:
         yield from _thinking(choice, delta)
         for kind, text in pieces(delta.get("content")):
-            yield from choice.say("thinking" if kind == "thinking" else "text", text)
+            yield from choice.add_text("thinking" if kind == "thinking" else "text", text)
         if isinstance(refusal := delta.get("refusal"), str):
-            yield from choice.say("refusal", refusal)
+            yield from choice.add_text("refusal", refusal)
         calls = delta.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, Mapping):
@@ -243,9 +243,9 @@ def _thinking(choice: _Choice, delta: Mapping[str, Any]) -> Iterator[AnswerEvent
     found = [thought for each in blocks if (thought := thought_of(each)) is not None] if isinstance(blocks, list) else []
     for thought in found:
         if thought.sealed is not None or thought.signature is not None:
-            yield from choice.sign(thought.text, signature=thought.signature, sealed=thought.sealed)
+            yield from choice.add_signature(thought.text, signature=thought.signature, sealed=thought.sealed)
         else:
-            yield from choice.say("thinking", thought.text)
+            yield from choice.add_text("thinking", thought.text)
     if not found:
         text = delta.get("reasoning_content") or delta.get("reasoning")
-        yield from choice.say("thinking", text if isinstance(text, str) else "")
+        yield from choice.add_text("thinking", text if isinstance(text, str) else "")

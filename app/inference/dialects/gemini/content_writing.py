@@ -74,7 +74,7 @@ class ContentWriter:
             found, self.system = ([{"role": "user", "parts": self.system}] if self.system else []), []
         if not found:
             raise InvalidInput(
-                "The request holds no part that a provider could be sent: add a message of the user's with text in it.", param="messages"
+                "The request contains nothing that can be sent to a provider: add a user message with text.", param="messages"
             )
         return found
 
@@ -89,7 +89,7 @@ class ContentWriter:
                 elif isinstance(part, ToolResult):
                     where = self._where(place, index)
                     if part.call_id not in callers:
-                        reason = f"is the result of the tool call {part.call_id!r}, which no earlier turn of the assistant's makes"
+                        reason = f"is the result of the tool call {part.call_id!r}, which no earlier assistant message contains"
                         raise _refused(where, f"{reason}: send the call too, or leave out its result")
                     self._results.setdefault(callers[part.call_id], []).append((where, part))
         for place, results in self._results.items():
@@ -199,15 +199,17 @@ def _args(call: ToolInvocation) -> Json:
 def _image(where: str, image: Image) -> Json:
     written = _inline(where, image.source, image.media_type or "")
     if image.media_type is None or not image.media_type.startswith("image/"):
-        named = "without a media type" if image.media_type is None else f"of the media type {image.media_type!r}, which is no image's"
-        raise _refused(where, f"is an image {named}: name its own, such as image/png")
+        named = (
+            "without a media type" if image.media_type is None else (f"of the media type {image.media_type!r}, which is not an image type")
+        )
+        raise _refused(where, f"is an image {named}: send its exact media type, such as image/png")
     return written
 
 
 def _inline(where: str, source: ContentSource, media_type: str) -> Json:
     """Return a file inline. What the provider would have to fetch has no price that could be bounded before the call."""
     if source.data is None:
-        raise _refused(where, "is a file that this provider would have to fetch, at a price that can't be bounded: send its content inline")
+        raise _refused(where, "is a file that this provider would have to fetch, at an unknown price: send its content inline")
     return {"inlineData": {"mimeType": media_type, "data": source.data}}
 
 
@@ -221,7 +223,7 @@ def _document(where: str, document: Document) -> Json:
     try:
         text = base64.b64decode(document.source.data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise _refused(where, f"is a document of {kind} that is no UTF-8 text in base64: encode it again") from None
+        raise _refused(where, f"is a document of {kind} that is not base64-encoded UTF-8 text: encode it again") from None
     name = f' name="{document.name}"' if document.name else ""
     return {"text": f"<document{name}>\n{text}\n</document>"}
 

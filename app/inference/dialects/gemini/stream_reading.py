@@ -31,12 +31,12 @@ from app.inference.provider_errors import ProviderError
 
 @dataclass(slots=True)
 class _Candidate:
-    """The state of one choice. `saying`: the kind of the open part, which is the last one."""
+    """The state of one choice. `open_part`: the kind of the open part, which is the last one."""
 
     index: int
     parts: int = 0
     calls: int = 0
-    saying: Literal["text", "thinking"] | None = None
+    open_part: Literal["text", "thinking"] | None = None
     ended: bool = False
 
     def add(self, part: Part) -> Iterator[AnswerEvent]:
@@ -67,15 +67,15 @@ class _Candidate:
 
     def close(self) -> Iterator[AnswerEvent]:
         """End the open part."""
-        if self.saying is not None:
-            self.saying = None
+        if self.open_part is not None:
+            self.open_part = None
             yield PartEnded(self.parts - 1, self.index)
 
     def _open(self, kind: Literal["text", "thinking"]) -> Iterator[AnswerEvent]:
-        if self.saying == kind:
+        if self.open_part == kind:
             return
         yield from self.close()
-        self.saying = kind
+        self.open_part = kind
         yield PartStarted(self.parts, kind, self.index)
         self.parts += 1
 

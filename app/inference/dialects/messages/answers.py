@@ -33,7 +33,7 @@ def read_answer(body: Mapping[str, Any], asked: Conversation | None = None) -> W
     parts = tuple(part for block in content for part in _read(block, custom))
     sequence = body.get("stop_sequence")
     stopped = sequence if isinstance(sequence, str) else None
-    choice = AnswerChoice(parts, told_reason(reason, calls=has(parts, ToolInvocation)), stopped, own_of(body))
+    choice = AnswerChoice(parts, stop_reason_of(reason, calls=has(parts, ToolInvocation)), stopped, own_of(body))
     name = body.get("id")
     return WholeAnswer((choice,), name if isinstance(name, str) and name else None, answers.model(body), None, usage)
 
@@ -51,7 +51,7 @@ def write_answer(answer: WholeAnswer, *, extra: Mapping[str, Any]) -> Json:
         "stop_reason": stop_reason(choice.reason, calls=has(choice.parts, ToolInvocation), refused=refused),
         "stop_sequence": choice.stop_sequence,
         "usage": {**({} if answer.usage is None else usage_object(answer.usage)), **extra},
-        **told_alone(choice.own),
+        **own_fields(choice.own),
     }
 
 
@@ -72,12 +72,12 @@ def own_of(fields: Mapping[str, Any]) -> Opaque | None:
     return Opaque("messages", "end", more) if more else None
 
 
-def told_alone(own: Opaque | None) -> Mapping[str, Any]:
+def own_fields(own: Opaque | None) -> Mapping[str, Any]:
     """Return the fields of `own_of`, if they are this dialect's."""
     return own.data if own is not None and own.dialect == "messages" else {}
 
 
-def told_reason(word: str, *, calls: bool) -> StopReason:
+def stop_reason_of(word: str, *, calls: bool) -> StopReason:
     """Return the reason of a word; an unknown one means the model's own end. Whether it calls tools decides what the answer holds."""
     reason = REASONS.get(word, "end")
     if reason in {"end", "tool_calls"}:

@@ -65,7 +65,7 @@ class BlockTurnReader:
             self._check_results(message)
         parts = tuple(self._contents(message, role))
         if not parts and role == "user":
-            raise message.wrong("content", "is empty: say something, or leave the message out")
+            raise message.wrong("content", "is empty: send a text, or leave the message out")
         self._role = role
         if parts:
             self.turns.append(Turn(role, parts))
@@ -73,14 +73,14 @@ class BlockTurnReader:
     def end(self, messages: Fields) -> None:
         """Check the whole. Raises InvalidInput if the last turn leaves a call without its result, or if nothing was said."""
         if not self.turns:
-            raise messages.wrong("messages", "holds nothing: give at least one message of the user's")
+            raise messages.wrong("messages", "contains no user message: give at least one")
         if self._role != "assistant":
             self._check_results(None)
 
     def _check_results(self, message: Fields | None) -> None:
         for call, place in self._open.items():
             where = "before the end" if message is None else f"before {message.path}"
-            raise Fields({}, place).refused(f"is the tool call {call!r}, which has no result {where}: add its tool_result, or leave it out")
+            raise Fields({}, place).invalid(f"is the tool call {call!r}, which has no result {where}: add its tool_result, or leave it out")
 
     def _contents(self, message: Fields, role: Role) -> Iterator[Part]:
         """Yield a message's parts. A text without anything in it is no part."""
@@ -95,7 +95,9 @@ class BlockTurnReader:
             kind = block.value("type")
             allowed = ONLY.get(kind, (role,)) if isinstance(kind, str) else (role,)
             if role not in allowed:
-                raise block.refused(f"is a {kind} block in a message of the role {role}: it belongs to one of the role {allowed[0]}")
+                raise block.invalid(
+                    f"is a {kind} block in a message of the role {role}: it is allowed only in a message of the role {allowed[0]}"
+                )
             yield from self._block(block, kind)
 
     def _block(self, block: Fields, kind: object) -> Iterator[Part]:
@@ -152,7 +154,7 @@ class BlockTurnReader:
             case "search_result":
                 yield _search_result(block)
             case "tool_use" | "tool_result" | "thinking" | "redacted_thinking" as kind:
-                raise block.refused(f"is a {kind} block within a tool's result: give text, image or document")
+                raise block.invalid(f"is a {kind} block within a tool's result: give text, image or document")
             case str(kind) if kind:
                 yield Opaque("messages", kind, block.whole)
             case _:

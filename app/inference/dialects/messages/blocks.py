@@ -12,7 +12,7 @@ from app.budget.prices import TokenUsage
 from app.inference.answer_events import StopReason
 from app.inference.conversation import Audio, Document, Image, Opaque, Part, RefusalText, Text, Thinking, ToolInvocation, ToolResult
 from app.inference.dialects.wrapped_tools import wrapped_text
-from app.inference.usage import TOOL_USES, split_writes, told_uses
+from app.inference.usage import TOOL_USES, anthropic_tool_uses, split_writes
 
 Json = dict[str, Any]
 RAW = "_raw"
@@ -93,7 +93,7 @@ def stop_reason(reason: StopReason, *, calls: bool, refused: bool) -> str:
 def usage_object(usage: TokenUsage) -> Json:
     """Return a usage in this dialect, whose input excludes what the prompt cache read or wrote."""
     split = {"cache_creation": split_writes(usage)} if usage.cache_write and usage.cache_write_1h is not None else {}
-    tools = {TOOL_USES: told_uses(usage)} if usage.tool_uses else {}
+    tools = {TOOL_USES: anthropic_tool_uses(usage)} if usage.tool_uses else {}
     return {
         "input_tokens": max(0, usage.input - usage.cached_input - usage.cache_write),
         "cache_creation_input_tokens": usage.cache_write,

@@ -30,9 +30,9 @@ def read_request(body: Mapping[str, Any], *, counted: bool = False) -> Conversat
     model = request.needed_text("model", max_chars=MAX_MODEL_CHARS)
     max_tokens = request.integer("max_tokens", minimum=1, maximum=MAX_TOKENS)
     if max_tokens is None and not counted:
-        raise request.wrong("max_tokens", "is missing: give the most tokens that the answer may have")
+        raise request.wrong("max_tokens", "is missing: give the maximum number of tokens of the answer")
     if request.value("thread") is not None:
-        said = "thread: no conversation is kept here. Send it whole, without `thread`."
+        said = "thread: Cairn stores no conversations. Send the whole conversation, without `thread`."
         raise InvalidInput(said, code=UNSUPPORTED_THREAD, param="thread")
     request.value("stream")
     reader = BlockTurnReader()
@@ -83,7 +83,7 @@ def _tools(request: Fields, other: dict[str, Any]) -> tuple[ToolDefinition | Hos
             continue
         made = _tool(tool)
         if made.name in names:
-            raise tool.wrong("name", f"is {made.name!r} a second time: tools need names of their own")
+            raise tool.wrong("name", f"is {made.name!r}, a name that another tool has already: give each tool its own name")
         names.add(made.name)
         found.append(made)
         for name in MORE_OF_TOOLS:
@@ -95,7 +95,7 @@ def _tools(request: Fields, other: dict[str, Any]) -> tuple[ToolDefinition | Hos
 def _tool(tool: Fields) -> ToolDefinition:
     name = tool.needed_text("name", max_chars=128)
     if not TOOL_NAME.fullmatch(name):
-        raise tool.wrong("name", "may hold letters, digits, _, - and . only")
+        raise tool.wrong("name", "may contain only letters, digits, _, - and .")
     schema = tool.mapping("input_schema")
     if schema is None:
         raise tool.wrong("input_schema", 'is missing: give a JSON schema, {"type": "object"} for a tool without arguments')
@@ -113,7 +113,7 @@ def _tool_choice(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]
     alone = choice.flag("disable_parallel_tool_use")
     parallel = None if alone is None else not alone
     if kind in {"any", "tool"} and not tools:
-        raise choice.refused("demands a tool call, but the request has no tools: define them, or leave it out")
+        raise choice.invalid("requires a tool call, but the request has no tools: define some, or leave it out")
     match kind:
         case "auto":
             return ToolChoice("auto"), parallel

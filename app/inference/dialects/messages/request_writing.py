@@ -89,7 +89,7 @@ class _TurnWriter:
             message["content"].sort(key=lambda block: block["type"] != "tool_result")  # results must come first
         if not found:
             raise InvalidInput(
-                "The request holds no part that a provider could be sent: add a message of the user's with text in it.", param="messages"
+                "The request contains nothing that can be sent to a provider: add a user message with text.", param="messages"
             )
         return found
 
@@ -127,7 +127,7 @@ class _TurnWriter:
             case Document() if turn.role == "user":
                 yield _document(where, part)
             case Audio():
-                raise _refused(where, "is a recording, which this provider can't hear: send its transcript as text")
+                raise _refused(where, "is an audio recording, which this provider doesn't accept: send its transcript as text")
             case Opaque("messages", _, data):
                 yield dict(data)
             case Opaque():
@@ -162,7 +162,7 @@ def _document(where: str, document: Document) -> Json:
         try:
             text = base64.b64decode(source.data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise _refused(where, f"is a document of {kind} that is no UTF-8 text in base64: encode it again") from None
+            raise _refused(where, f"is a document of {kind} that is not base64-encoded UTF-8 text: encode it again") from None
         made: Json = {"type": "text", "media_type": "text/plain", "data": text}
     elif source.data is not None:
         made = {"type": "base64", "media_type": kind, "data": source.data}

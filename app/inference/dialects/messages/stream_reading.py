@@ -25,7 +25,7 @@ from app.inference.answer_events import (
     UsageReported,
 )
 from app.inference.conversation import Conversation, Opaque, ToolKind
-from app.inference.dialects.messages.answers import call_of, error_object, finish_of, own_of, told_reason
+from app.inference.dialects.messages.answers import call_of, error_object, finish_of, own_of, stop_reason_of
 from app.inference.dialects.wrapped_tools import Unwrapper, custom_names
 from app.inference.provider_errors import ProviderError, malformed, of_error_object
 from app.inference.usage import parse_usage
@@ -60,7 +60,7 @@ class MessagesEventReader:
         self._begun = False
         self._usage: dict[str, Any] = {}
         self._finish: tuple[str, str | None, Opaque | None] | None = None
-        self._told = self._ended = False
+        self._finish_sent = self._ended = False
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[AnswerEvent]:
         """Yield the typed events of one event. Raises ProviderError for an error event, or one that doesn't fit what came before."""
@@ -179,14 +179,14 @@ class MessagesEventReader:
             sequence = delta.get("stop_sequence")
             self._finish = reason, sequence if isinstance(sequence, str) else None, own_of({**event, **delta})
         yield from self._report(event.get("usage"))
-        if self._finish is not None and not self._told:
+        if self._finish is not None and not self._finish_sent:
             yield from self._end_choice(*self._finish)
 
     def _end_choice(self, word: str, sequence: str | None, own: Opaque | None) -> Iterator[AnswerEvent]:
         for index in list(self._open):
             yield from self._stop_block(index)
-        self._told = True
-        yield ChoiceEnded(told_reason(word, calls=self._called), stop_sequence=sequence, own=own)
+        self._finish_sent = True
+        yield ChoiceEnded(stop_reason_of(word, calls=self._called), stop_sequence=sequence, own=own)
 
     def _report(self, usage: object) -> Iterator[AnswerEvent]:
         """Yield the usage so far. Counts are cumulative, and some servers tell a part as 0 later on: the larger one stands."""

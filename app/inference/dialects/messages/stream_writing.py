@@ -15,7 +15,7 @@ import msgspec
 from app.budget.prices import TokenUsage
 from app.inference.answer_events import AnswerStarted, ArgumentsDelta, CitationDelta, Delta, PartStarted, SignatureDelta, TextDelta
 from app.inference.conversation import Opaque
-from app.inference.dialects.messages.answers import answer_id, told_alone
+from app.inference.dialects.messages.answers import answer_id, own_fields
 from app.inference.dialects.messages.blocks import Json, id_of, stop_reason, usage_object
 from app.inference.dialects.ordered_writing import OrderedEventWriter, OrderedPart
 from app.inference.dialects.wrapped_tools import wrapped_text
@@ -45,7 +45,7 @@ class MessagesEventWriter(OrderedEventWriter[_Part]):
         """Yield the end, with the usage that was charged. Raises ProviderError if the choice never ended: no end is made up."""
         ended = self._ended()
         reason = stop_reason(ended.reason, calls=self._calls, refused=self._refused)
-        own = told_alone(ended.own)
+        own = own_fields(ended.own)
         delta = {name: own[name] for name in OF_DELTA if name in own} | {"stop_reason": reason, "stop_sequence": ended.stop_sequence}
         yield sse(
             "message_delta",

@@ -63,7 +63,7 @@ class ItemReader:
             case "reasoning":
                 self._add("answer", "assistant", reasoning(item), item.path)
             case "item_reference":
-                raise item.refused("refers to a stored item, and nothing is stored here: send the item itself")
+                raise item.invalid("refers to a stored item, but Cairn stores none: send the item itself")
             case str():
                 made = Opaque("responses", kind, item.whole)
                 self._add(*(("output", "user") if kind.endswith("_output") else ("answer", "assistant")), made, item.path)
@@ -75,7 +75,7 @@ class ItemReader:
         if not self.turns:
             raise request.wrong("input", "is missing: give a string, or a list of items with at least one message of the user's")
         for call, (place, kind) in self._open.items():
-            raise Fields({}, place).refused(f"is the call {call!r}, which has no output: add its {kind}_output, or leave the call out")
+            raise Fields({}, place).invalid(f"is the call {call!r}, which has no output: add its {kind}_output, or leave the call out")
 
     def _message(self, item: Fields) -> None:
         told = item.choice("role", ROLES)
@@ -84,7 +84,7 @@ class ItemReader:
         role = ROLES[told]
         parts = tuple(contents(item, "content"))
         if not parts and role == "user":
-            raise item.wrong("content", "is empty: say something, or leave the message out")
+            raise item.wrong("content", "is empty: send a text, or leave the message out")
         if role != "assistant":
             self._last = ""
         for part, path in parts:

@@ -47,7 +47,7 @@ class ItemWriter:
         skipped = len(self._turns) - len(turns)
         found = [item for place, turn in enumerate(turns, skipped) for item in self._turn(place, turn)]
         if not found:
-            raise InvalidInput("The request holds nothing that can be sent: add a message of the user's.", param="input")
+            raise InvalidInput("The request contains nothing that can be sent to a provider: add a user message.", param="input")
         return found
 
     def _turn(self, place: int, turn: Turn) -> Iterator[Json]:

@@ -62,10 +62,10 @@ def read_request(body: Mapping[str, Any]) -> Conversation:
 def _refuse_stored(request: Fields) -> None:
     for name, instead in STORED.items():
         if request.value(name) is not None:
-            raise request.wrong(name, f"names something stored, and nothing is stored here: {instead}")
+            raise request.wrong(name, f"refers to stored data, but Cairn stores none: {instead}")
     for name, instead in NO_STORE.items():
         if request.flag(name):
-            raise request.wrong(name, f"is true, but nothing is stored here: {instead}")
+            raise request.wrong(name, f"is true, but Cairn stores no conversations: {instead}")
 
 
 def _options(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]) -> Options:
@@ -130,7 +130,7 @@ def _tools(request: Fields) -> tuple[ToolDefinition | HostedTool, ...]:
             found.append(made)
             if isinstance(made, ToolDefinition):
                 if made.name in names:
-                    raise tool.wrong("name", f"is {made.name!r} a second time: tools need names of their own")
+                    raise tool.wrong("name", f"is {made.name!r}, a name that another tool has already: give each tool its own name")
                 names.add(made.name)
     return tuple(found)
 
@@ -174,7 +174,7 @@ def _tool_choice(request: Fields, tools: tuple[ToolDefinition | HostedTool, ...]
         case None:
             return None
         case "required" if not tools:
-            raise request.wrong("tool_choice", "demands a tool call, but the request has no tools: define them, or leave it out")
+            raise request.wrong("tool_choice", "requires a tool call, but the request has no tools: define some, or leave it out")
         case ("auto" | "none" | "required") as mode:
             return ToolChoice(mode)
         case {"type": "function" | "custom"} as given:

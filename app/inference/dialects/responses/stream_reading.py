@@ -39,7 +39,7 @@ class _Slot:
 
     kind: PartKind
     part: int | None = None
-    told: str = ""
+    emitted: str = ""
     heading: int = 0
     """The index of the summary's part that is being read; only for thinking."""
     source: str = ""
@@ -109,12 +109,12 @@ class ResponsesEventReader:
         index = _index(event)
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
-                told: PartKind = "refusal" if "refusal" in kind else "text"
+                text_kind: PartKind = "refusal" if "refusal" in kind else "text"
                 place = event.get("content_index")
-                yield from self._say(self._slot(index, place if isinstance(place, int) else 0, told), delta)
+                yield from self._emit(self._slot(index, place if isinstance(place, int) else 0, text_kind), delta)
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 slot = self._slot(index, 0, "tool_call")
-                slot.told += delta
+                slot.emitted += delta
                 if slot.part is not None:
                     yield ArgumentsDelta(slot.part, delta)
             case _ if kind.startswith(REASONING):
@@ -128,10 +128,10 @@ class ResponsesEventReader:
         heading = place if isinstance(place, int) else 0
         if slot.source != source:
             return
-        if heading != slot.heading and slot.told:
-            yield from self._say(slot, "\n\n")
+        if heading != slot.heading and slot.emitted:
+            yield from self._emit(slot, "\n\n")
         slot.heading = heading
-        yield from self._say(slot, delta)
+        yield from self._emit(slot, delta)
 
     def _done(self, index: int, item: Json) -> Iterator[AnswerEvent]:
         """Tell what is still untold of a finished item, and end its parts."""
@@ -174,9 +174,9 @@ class ResponsesEventReader:
         if slot.part is None:
             return
         whole = call_of(item).arguments
-        rest = whole.removeprefix(slot.told) if whole.startswith(slot.told) else ""
-        if rest and not (slot.told and whole == "{}"):
-            slot.told += rest
+        rest = whole.removeprefix(slot.emitted) if whole.startswith(slot.emitted) else ""
+        if rest and not (slot.emitted and whole == "{}"):
+            slot.emitted += rest
             yield ArgumentsDelta(slot.part, rest)
 
     def _begin_call(self, slot: _Slot, item: Json) -> Iterator[AnswerEvent]:
@@ -186,21 +186,21 @@ class ResponsesEventReader:
         call = call_of(item)
         slot.part = self._next_part()
         yield PartStarted(slot.part, "tool_call", call_id=call.id, name=call.name, tool=call.kind)
-        if slot.told:
-            yield ArgumentsDelta(slot.part, slot.told)
+        if slot.emitted:
+            yield ArgumentsDelta(slot.part, slot.emitted)
 
     def _complete(self, slot: _Slot, whole: str) -> Iterator[AnswerEvent]:
         """Tell the rest of a text, where what was told is its beginning."""
-        if whole.startswith(slot.told):
-            yield from self._say(slot, whole[len(slot.told) :])
+        if whole.startswith(slot.emitted):
+            yield from self._emit(slot, whole[len(slot.emitted) :])
 
-    def _say(self, slot: _Slot, text: str) -> Iterator[AnswerEvent]:
+    def _emit(self, slot: _Slot, text: str) -> Iterator[AnswerEvent]:
         if not text:
             return
         if slot.part is None:
             slot.part = self._next_part()
             yield PartStarted(slot.part, slot.kind)
-        slot.told += text
+        slot.emitted += text
         yield TextDelta(slot.part, text)
 
     def _close(self, item: _Item) -> Iterator[AnswerEvent]:

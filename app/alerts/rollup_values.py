@@ -1,7 +1,7 @@
-"""Values of a minute or a longer span: how they merge, and how they are stored. No I/O.
+"""The values of a roll-up, of a minute or a longer span: how they merge, and how they are encoded. No I/O; `rollups.py` reads rows.
 
-A timing merges as a sketch, a counter is added. A level has been looked at several times in its minute: its mean and its highest
-merge over processes and time; its last is the highest of what the processes said last, of the latest minute.
+A timing is a sketch, of which percentiles can be merged; a counter is a sum. A level (a gauge) was sampled several times a minute: mean
+and max merge over processes and over time; `last` is the largest of the processes' last samples in the latest minute.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Key: TypeAlias = tuple[str, ...]
 
 @dataclass(slots=True)
 class Level:
-    """A level that was looked at `count` times."""
+    """A level (a gauge) that was sampled `count` times."""
 
     count: int = 0
     sum: float = 0.0
     max: float = float("-inf")
     last: float = float("-inf")
 
-    def see(self, value: float) -> None:
+    def observe(self, value: float) -> None:
         self.count += 1
         self.sum += value
         self.max = max(self.max, value)
@@ -39,13 +39,16 @@ class Level:
 
 @dataclass(slots=True)
 class CounterSum:
+    """A counter's increase."""
+
     sum: float = 0.0
 
 
 Value: TypeAlias = Sketch | Level | CounterSum
 Measured: TypeAlias = dict[str, dict[Key, Value]]
-"""Series → labels → what was measured."""
-_Stored: TypeAlias = list[tuple[list[str], list[int | float | list[int]]]]
+"""Series → label values → value."""
+_Encoded: TypeAlias = list[tuple[list[str], list[int | float | list[int]]]]
+"""A series as `pack` encodes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class SeriesPoint:
         return self.sum / self.count if self.count else None
 
 
-def point(at: datetime, value: Value | None) -> SeriesPoint:
+def to_point(at: datetime, value: Value | None) -> SeriesPoint:
     match value:
         case None:
             return SeriesPoint(at)
@@ -78,12 +81,12 @@ def point(at: datetime, value: Value | None) -> SeriesPoint:
         case Level():
             return SeriesPoint(at, value.count, value.sum, last=value.last, max=value.max)
         case Sketch():
-            p50, p95, p99, highest = (value.quantile(share) for share in (0.5, 0.95, 0.99, 1.0))
+            p50, p95, p99, highest = value.quantiles((0.5, 0.95, 0.99, 1.0))
             return SeriesPoint(at, value.count, value.sum, max=highest, p50=p50, p95=p95, p99=p99)
 
 
-def beside(values: Iterable[Value]) -> Value | None:
-    """Merge values of the same time: of several processes, or several sets of labels. None: there are none."""
+def merge_same_time(values: Iterable[Value]) -> Value | None:
+    """Merge values of the same time, of several processes or label sets. None if there are none."""
     made: Value | None = None
     for value in values:
         match made, value:
@@ -92,55 +95,57 @@ def beside(values: Iterable[Value]) -> Value | None:
             case CounterSum(), CounterSum():
                 made.sum += value.sum
             case Level(), Level():
-                _look_beside(made, value.count, value.sum, value.max, value.last)
+                _add_level(made, value.count, value.sum, value.max, value.last)
             case _:
                 made = _copy(value)
     return made
 
 
-def append(whole: Measured, later: Measured) -> None:
-    """Merge what came later into `whole`: the last value of a level is then the later one's."""
+def merge_later(whole: Measured, later: Measured) -> None:
+    """Merge values of a later time into `whole`: a level's `last` becomes the later one."""
     for name, values in later.items():
         values_by_key = whole.setdefault(name, {})
         for key, value in values.items():
             match before := values_by_key.get(key), value:
                 case Level(), Level():
-                    _look_beside(before, value.count, value.sum, value.max, value.last)  # type: ignore[arg-type]
+                    _add_level(before, value.count, value.sum, value.max, value.last)  # type: ignore[arg-type]
                     before.last = value.last  # type: ignore[union-attr]
                 case None, _:
                     values_by_key[key] = _copy(value)
                 case _, _:
                     assert before is not None
-                    values_by_key[key] = beside((before, value)) or value
+                    values_by_key[key] = merge_same_time((before, value)) or value
 
 
-def packed(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
-    """Write compressed JSON: series → [[labels, value], …]. A value: [layout, sum, buckets], [count, sum, max, last] or [sum]."""
+def pack(measured: Mapping[str, Mapping[Key, Value]]) -> bytes:
+    """Encode as compressed JSON: series → [[labels, value], …]; a timing as [layout, sum, buckets], a level as [count, sum, max, last], a
+    counter as [sum].
+    """
     document = {name: [(key, _numbers(value)) for key, value in values.items()] for name, values in measured.items()}
     return zstandard.compress(msgspec.json.encode(document), 3)
 
 
-class Reader:
-    """Reads the wanted series out of stored bytes; the others are not even decoded."""
+class RollupDecoder:
+    """Decodes the wanted series from packed bytes; other series are skipped undecoded."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [name for name in names if name in SERIES]
         fields: list[tuple[str, type, Any]] = [
-            (f"f{place}", _Stored, msgspec.field(default_factory=list, name=name)) for place, name in enumerate(self._names)
+            (f"f{place}", _Encoded, msgspec.field(default_factory=list, name=name)) for place, name in enumerate(self._names)
         ]
-        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Stored", fields))
+        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Encoded", fields))
 
-    def add(self, into: Measured, data: bytes) -> None:
-        """Merge what another process stored of the same time."""
+    def merge_into(self, measured: Measured, data: bytes) -> None:
+        """Merge packed values of the same time, such as another process's, into `measured`."""
         found = self._decoder.decode(zstandard.decompress(data))
         for place, name in enumerate(self._names):
-            stored: _Stored = getattr(found, f"f{place}")
-            if stored:
-                _take(into.setdefault(name, {}), SERIES[name].kind, stored)
+            encoded: _Encoded = getattr(found, f"f{place}")
+            if encoded:
+                _merge_encoded(measured.setdefault(name, {}), SERIES[name].kind, encoded)
 
 
-def _take(values_by_key: dict[Key, Value], kind: str, stored: _Stored) -> None:
-    for labels, numbers in stored:
+def _merge_encoded(values_by_key: dict[Key, Value], kind: str, encoded: _Encoded) -> None:
+    for labels, numbers in encoded:
         key = tuple(labels)
         match kind, numbers:
             case "timing", [sketch.LAYOUT, float() | int() as total, list() as counts]:
@@ -150,16 +155,16 @@ def _take(values_by_key: dict[Key, Value], kind: str, stored: _Stored) -> None:
             case "level", [int() as count, float() | int() as total, float() | int() as highest, float() | int() as last]:
                 level = values_by_key.setdefault(key, Level())
                 assert isinstance(level, Level)
-                _look_beside(level, count, total, highest, last)
+                _add_level(level, count, total, highest, last)
             case "counter", [float() | int() as total]:
                 counted = values_by_key.setdefault(key, CounterSum())
                 assert isinstance(counted, CounterSum)
                 counted.sum += total
             case _:
-                continue  # another version's: passed over
+                continue  # encoded by another version: ignored
 
 
-def _look_beside(level: Level, count: int, total: float, highest: float, last: float) -> None:
+def _add_level(level: Level, count: int, total: float, highest: float, last: float) -> None:
     level.count += count
     level.sum += total
     level.max = max(level.max, highest)

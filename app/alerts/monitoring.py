@@ -1,4 +1,4 @@
-"""Reads alerts for routes, pages and commands. Evaluates rules, but stores and announces nothing."""
+"""Reads roll-ups, alerts and recommendations for routes, pages and commands. Measures what rules say now; stores and announces nothing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from app import clock
 from app.accounts.requester import Requester
 from app.alerts.advice import Advice, advise
-from app.alerts.alarms import Alarms, FiringAlert, ResolvedAlert
 from app.alerts.budget_evaluator import BudgetEvaluator
 from app.alerts.evaluator import Evaluator
 from app.alerts.notifications import summary
 from app.alerts.rollups import Rollups
 from app.alerts.rules import Rules
+from app.alerts.series_alerts import FiringAlert, ResolvedAlert, SeriesAlerts
 from app.settings import Settings
+from app.storage.pages import EntryPage, PageWanted
 
 MAX_RESOLVED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
-    """A rule compared with its threshold now, whatever its duration. `value` None: too little was measured."""
+    """A rule's value for one set of labels, compared with its threshold now, without its duration. `value` None: too few measurements."""
 
     rule: str
     what: str
@@ -35,7 +36,7 @@ class RuleCheck:
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """Alerts that are firing and the last that were resolved, every rule compared with its threshold now, and recommendations."""
+    """Firing alerts, the last resolved ones, every rule compared with its threshold now, and recommendations."""
 
     firing: Sequence[FiringAlert]
     resolved: Sequence[ResolvedAlert]
@@ -44,21 +45,26 @@ class AlertReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """Reads what was measured over time, which alerts are firing, what each rule says now, what should be changed."""
+class Monitoring:
+    """The room's live objects, and the report that routes and commands show."""
 
     rollups: Rollups
-    alarms: Alarms
+    alerts: SeriesAlerts
     evaluator: Evaluator
     budgets: BudgetEvaluator
     rules: Rules
     settings: Settings
 
     async def report(self, requester: Requester) -> AlertReport:
-        """Tell which alerts are firing, the last that were resolved, what each rule says now, and what should be changed."""
+        """Report alerts, rules and recommendations. NotPermitted unless the requester may administer."""
         requester.check("administer")
         rules = await self._check_rules()
-        return AlertReport(await self.alarms.firing(), await self.alarms.over(limit=MAX_RESOLVED), rules, await self.advice())
+        return AlertReport(await self.alerts.firing(), await self.alerts.resolved(limit=MAX_RESOLVED), rules, await self.advice())
+
+    async def history(self, requester: Requester, wanted: PageWanted) -> EntryPage[ResolvedAlert]:
+        """List a page of the alerts that no longer fire. NotPermitted unless the requester may administer."""
+        requester.check("administer")
+        return await self.alerts.history(wanted)
 
     async def _check_rules(self) -> list[RuleCheck]:
         made = []
