@@ -9,8 +9,9 @@ CairnError
 ├── NotPermitted          the key is valid, but lacks this permission
 ├── NotFound              no such object, or another team's
 ├── Conflict              it exists already, or is in another state
+│   └── ChangedMeanwhile  it is not at the revision that the change is based on
 ├── BudgetExceeded        a hold was refused: says what is left, what was asked, when the period resets
-├── Refused               a provider rejects the request's content
+├── ContentRejected       a provider rejects the request's content
 ├── RateLimited           every provider is rate-limiting; retry after `retry_after` seconds
 │   └── RateLimitExceeded this key exceeded its own limit for the last minute
 ├── AllProvidersFailed    no provider of the chain answered
@@ -73,6 +74,12 @@ class Conflict(CairnError):
     code = "conflict"
 
 
+class ChangedMeanwhile(Conflict):
+    """A change is based on an older revision: somebody else was faster."""
+
+    code = "changed_meanwhile"
+
+
 class BudgetExceeded(CairnError):
     """A hold was refused. `left` and `asked` are in `unit`; the limit's period ends at `resets_at`."""
 
@@ -86,7 +93,7 @@ class BudgetExceeded(CairnError):
         self.resets_at = resets_at
 
 
-class Refused(CairnError):
+class ContentRejected(CairnError):
     """A provider rejects the request's content: sending it again unchanged would fail again."""
 
     code = "provider_refused"

@@ -90,13 +90,13 @@ async def answer_events(request: Request, answer: PendingAnswer, whole: Callable
                 else:
                     yield msgspec.json.encode({"sentence": {"text": part.text, "citations": part.citations}})
     finally:
-        note_bill(request, answer)
+        record_bill(request, answer)
 
 
-def note_bill(request: Request, answer: PendingAnswer) -> None:
+def record_bill(request: Request, answer: PendingAnswer) -> None:
     """Record the model and the cost of an answer for the access log."""
     if answer.receipt is not None:
-        access_log.note_receipt(request.scope, answer.receipt)
+        access_log.record_receipt(request.scope, answer.receipt)
 
 
 def _quote(quote: Extract) -> QuoteReply:

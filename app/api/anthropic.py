@@ -33,10 +33,11 @@ from app.inference.hosted_tools import bounded_tools
 from app.inference.request import OriginalRequest, Receipt
 from app.inference.stream import summary
 from app.web import budget_headers, request_ids
-from app.web.authenticated_route import AuthenticatedRoute
-from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.authenticated_route import VendorRoute
+from app.web.disconnects import unless_disconnected
 from app.web.error_shapes import MESSAGES_PATH
 from app.web.errors import anthropic_responses
+from app.web.event_streams import NamedFeed
 from app.web.requester import Payer, Reader, services_of
 
 HELLO_PATH = "/api/hello"
@@ -45,7 +46,7 @@ FORWARDED, USUAL_VERSION, MAX_HEADER_CHARS = ("anthropic-version", "anthropic-be
 PING_SECONDS = 15.0
 """Silence in a stream after which a ping is sent: Claude Code gives a stream up after 300 seconds without anything."""
 
-router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+router = APIRouter(tags=["models"], route_class=VendorRoute)
 # Half a character becomes U+FFFD, unlike in a completion's prompt: an agent's tool cuts its output anywhere, and the agent sends it
 # with every request from then on, so that refusing it would end the session.
 
@@ -65,9 +66,9 @@ ANTHROPIC: dict[int | str, dict[str, Any]] = {
     }
 }
 SHAPE = (
-    'Errors have Anthropic\'s shape, `{"type": "error", "error": {"type", "message", "details"}, "request_id"}`; an exhausted budget is 429'
-    " `billing_error` with `x-should-retry: false`. The `anthropic-ratelimit-unified-…` headers tell how much of the budget is used."
-    " What no provider of the chain can be asked for stands in `x-cairn-dropped`."
+    'Errors have Anthropic\'s shape, `{"type": "error", "error": {"type", "message", "details"}, "request_id"}`; an exhausted budget '
+    "is 429 `billing_error` with `x-should-retry: false`. The `anthropic-ratelimit-unified-…` headers tell how much of the budget is "
+    "used. `x-cairn-dropped` lists fields that no provider of the chain supports, which were left out."
 )
 
 
@@ -94,7 +95,7 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
         stream = await unless_disconnected(
             request, conversations.open_stream(conversation, context, size=size, cache=cache, original=original)
         )
-        headers = _headers(request, stream.receipt, limit)
+        headers = _headers(request, stream.receipt, limit, streams=True)
         events = written(stream, MESSAGES.event_writer(input_tokens=stream.receipt.input_tokens))
         return NamedFeed(events, headers, unread=stream.abandon, ping=PING, ping_seconds=PING_SECONDS)
     asking = conversations.complete(conversation, context, size=size, cache=cache, original=original)
@@ -109,12 +110,12 @@ async def create_message(request: Request, payer: Payer, body: Given, x_cairn_pr
     description="An upper bound over the providers of the model's chain, as a budget hold counts. Calls no provider, costs nothing.",
     responses=anthropic_responses(413),
 )
-async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:  # noqa: ARG001 - the key is what counts
+async def count_tokens(request: Request, caller: Reader, body: GivenToCount) -> TokenCount:
     size = request_bytes(request, await request.body())
     services, original = services_of(request), original_request(request, body)
     uses = services.settings.inference.hosted_tool_uses
     conversation = await off_the_loop(partial(read_conversation, body, uses=uses, counted=True), size)
-    counted = await services.inference.conversations.input_tokens(conversation, size=size, original=original)
+    counted = await services.inference.conversations.input_tokens(conversation, size=size, original=original, allowed=caller.models)
     return TokenCount(input_tokens=counted)
 
 
@@ -147,9 +148,9 @@ def original_request(request: Request, body: dict[str, Any]) -> OriginalRequest:
     return OriginalRequest("messages", body, headers)
 
 
-def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None) -> dict[str, str]:
+def _headers(request: Request, receipt: Receipt, limit: MonthLimit | None, *, streams: bool = False) -> dict[str, str]:
     """Return the headers of an answer, with the state of the payer's budget as Claude Code reads it."""
-    headers = {**receipt_headers(request, receipt), **request_ids.anthropic_header()}
+    headers = {**receipt_headers(request, receipt, streams=streams), **request_ids.anthropic_header()}
     if receipt.left is None or limit is None or limit.nanousd is None:
         return headers
     return headers | budget_headers.used(limit=limit.nanousd, left=receipt.left, resets_at=limit.resets_at)

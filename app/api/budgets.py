@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
-from app.api.schema import AccountName, Plain, RequestBody, ResponseBody
+from app.api.listing import NamedListing
+from app.api.schema import REVISION, AccountName, Plain, RequestBody, ResponseBody
 from app.budget.holds import Unit
-from app.budget.views import Budget, MovementEntry, NamedBudget
+from app.budget.views import Budget, NamedBudget
 from app.errors import InvalidInput
 from app.money import from_usd, to_usd
-from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
+from app.web.entity_tags import KnownRevision, revision_tag
 from app.web.errors import responses
-from app.web.fair_turns import exports_of
+from app.web.idempotent import ONCE
+from app.web.paging import NextCursor
 from app.web.requester import Admin, BudgetReader, Reader, TheServices
 
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
-Developer = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
+NamedDeveloper = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
+NamedTeam = Annotated[AccountName, Path(description="The team's name.")]
+LIMITS_REVISION = f"Changes with the limits and the month's top-ups, not with spending. {REVISION}"
 
 
 class PeriodReply(ResponseBody):
@@ -43,17 +46,22 @@ class BudgetReply(ResponseBody):
     limit_usd: float | None = Field(examples=[8.33])
     added_usd: float = Field(description="Sum of this month's top-ups, in addition to the limit.")
     spent_usd: float
-    held_usd: float = Field(description="Worst-case cost of the calls under way.")
+    held_usd: float = Field(description="Highest possible cost of the running calls, which is reserved.")
     remaining_usd: float | None
-    unreconciled_usd: float = Field(description="The part of `spent_usd` whose real cost is unknown: charged at its worst case.")
-    forecast_usd: float = Field(description="Forecast of `spent_usd` at the end of the month.")
+    unreconciled_usd: float = Field(
+        description=("The part of `spent_usd` whose real cost is unknown; it is charged at its highest possible cost.")
+    )
+    forecast_usd: float = Field(description="Forecast of `spent_usd` at the month's end; what is spent while it is `too_early_to_tell`.")
+    too_early_to_tell: bool = Field(description="Whether the month, or a new developer's first call, is less than three days ago.")
     limit_tokens: int | None
     spent_tokens: int
     alerts: list[str] = Field(description="Budget alerts that were raised this month.", examples=[["50%", "80%"]])
+    revision: str = Field(description=LIMITS_REVISION, examples=["1f3c9a22b0d54e77"])
 
 
 class BudgetList(ResponseBody):
     budgets: list[BudgetReply]
+    next_cursor: NextCursor
 
 
 class TeamBudgetReply(ResponseBody):
@@ -67,6 +75,7 @@ class TeamBudgetReply(ResponseBody):
     limit_tokens: int | None
     spent_tokens: int
     held_tokens: int
+    revision: str = Field(description=LIMITS_REVISION, examples=["1f3c9a22b0d54e77"])
 
 
 class LimitBody(RequestBody):
@@ -116,45 +125,10 @@ class ReconcileReply(ResponseBody):
     closed: int = Field(description="Number of holds that were closed.")
 
 
-class MovementReply(ResponseBody):
-    """One entry of a budget's history: a charge, a correction, a new limit or a top-up."""
-
-    id: int
-    at: datetime
-    kind: str = Field(description="`settle`, `unreconciled`, `reconcile`, `limit`, `top_up` or `correction`.", examples=["settle"])
-    mark: str | None = Field(
-        description="How the cost is known: `usage` (reported by the provider), `counted` (by Cairn), `partial` (the client disconnected),"
-        " `overrun` (above its hold), `disputed` (the report can't be true), `corrected` (by an admin).",
-        examples=["usage"],
-    )
-    hold_id: UUID | None = Field(description="Its hold: pass it to `reconcile` if it is unreconciled.")
-    request_id: str | None
-    attempt: int | None
-    provider: str | None
-    model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_input_tokens: int | None
-    cache_write_tokens: int | None
-    held_usd: float | None
-    usd: float = Field(description="Change of the spent sum.")
-    tokens: int = Field(description="Change of the spent tokens.")
-    unit: str | None = Field(description="Unit of `amount`: `nanousd` (then `amount` is in dollars) or `tokens`.")
-    amount: float | None = Field(description="The new limit or the top-up.")
-    actor: str | None = Field(description="Who made the change.")
-    note: str | None
-    corrects: int | None = Field(description="`id` of the movement that this one corrects.")
-
-
-class MovementList(ResponseBody):
-    movements: list[MovementReply]
-    next: int | None = Field(description="Pass as `before` for the next page; null on the last one.")
-
-
 class DifferenceReply(ResponseBody):
     """A balance that differs from the sum of its movements and holds. Each pair: stored, recomputed."""
 
-    subject: str = Field(description="`developer` or `team`.")
+    subject: str = Field(description="`developer`, `team` or `key`.")
     subject_id: UUID
     period_start: datetime
     spent_usd: tuple[float, float]
@@ -168,11 +142,13 @@ class VerifyReply(ResponseBody):
 
 
 @router.get("/budget", summary="Show your own budget", responses=responses())
-async def own(services: TheServices, caller: Reader) -> BudgetReply:
-    return _reply(await services.budget.budgets.get_own(caller))
+async def own(services: TheServices, caller: Reader, response: Response) -> BudgetReply:
+    return _tagged(response, _reply(await services.budget.budgets.get_own(caller)))
 
 
-@router.get("/budget/verify", summary="Recompute every balance from its movements and holds, and list differences", responses=responses())
+@router.get(
+    "/budget/verify", summary=("Recompute every balance from its movements and reservations, and list differences"), responses=responses()
+)
 async def verify(services: TheServices, admin: Admin) -> VerifyReply:
     found = await services.budget.budgets.verify(admin)
     return VerifyReply(
@@ -191,66 +167,50 @@ async def verify(services: TheServices, admin: Admin) -> VerifyReply:
     )
 
 
-@router.get("/budgets", summary="List every developer's budget", responses=responses())
-async def every(services: TheServices, reader: BudgetReader) -> BudgetList:
-    return BudgetList(budgets=[_reply(each) for each in await services.budget.budgets.list_all(reader)])
+@router.get(
+    "/budgets",
+    summary="List developers' budgets",
+    description="`since` and `until`: of developers who were made then.",
+    responses=responses(),
+)
+async def every(services: TheServices, reader: BudgetReader, listing: NamedListing) -> BudgetList:
+    page = await services.budget.budgets.list_page(reader, listing.wanted)
+    return BudgetList(budgets=[_reply(each) for each in page.entries], next_cursor=listing.next_cursor(page.next))
 
 
 @router.get("/budgets/{developer}", summary="Show a developer's budget", responses=responses())
-async def one(services: TheServices, reader: BudgetReader, developer: Developer) -> BudgetReply:
-    return _reply(await services.budget.budgets.get(reader, developer))
+async def one(services: TheServices, reader: BudgetReader, developer: NamedDeveloper, response: Response) -> BudgetReply:
+    return _tagged(response, _reply(await services.budget.budgets.get(reader, developer)))
 
 
-@router.put("/budgets/{developer}", summary="Set a developer's monthly limit, from this month on", responses=responses(400, 413))
-async def set_limit(services: TheServices, admin: Admin, developer: Developer, body: LimitBody) -> BudgetReply:
-    limit = _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
-    return _reply(await services.budget.budgets.set_limit(admin, developer, limit))
+@router.put("/budgets/{developer}", summary="Set a developer's monthly limit, from this month on", responses=responses(400, 409, 412, 413))
+async def set_limit(
+    services: TheServices, admin: Admin, developer: NamedDeveloper, body: LimitBody, known: KnownRevision, response: Response
+) -> BudgetReply:
+    limit = nanousd_of(body.monthly_limit_usd, "monthly_limit_usd")
+    return _tagged(response, _reply(await services.budget.budgets.set_limit(admin, developer, limit, revision=known)))
 
 
 @router.post(
     "/budgets/{developer}/top-ups",
     status_code=201,
     summary="Top up a developer's budget, for this month only",
-    responses=responses(400, 413),
+    description="Send an `idempotency-key`: a retry then never adds twice, whatever became of the first attempt.",
+    dependencies=[ONCE],
+    responses=responses(400, 409, 413),
 )
-async def top_up(services: TheServices, admin: Admin, developer: Developer, body: TopUpBody) -> BudgetReply:
-    amount = _nanousd(body.amount_usd, "amount_usd")
+async def top_up(services: TheServices, admin: Admin, developer: NamedDeveloper, body: TopUpBody) -> BudgetReply:
+    amount = nanousd_of(body.amount_usd, "amount_usd")
     return _reply(await services.budget.budgets.top_up(admin, developer, amount, note=body.note))
-
-
-@router.get("/budgets/{developer}/movements", summary="List a budget's movements, the newest first", responses=responses())
-async def movements(
-    services: TheServices,
-    reader: BudgetReader,
-    developer: Developer,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
-) -> MovementList:
-    page = await services.budget.budgets.list_movements(reader, developer, before=before, limit=limit)
-    return MovementList(movements=[_movement(each) for each in page.movements], next=page.next)
-
-
-@router.get(
-    "/budgets/{developer}/movements.csv",
-    summary="Export all movements of a budget as CSV",
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **responses()},
-    response_class=StreamingResponse,
-)
-async def export(request: Request, services: TheServices, reader: BudgetReader, developer: Developer) -> StreamingResponse:
-    entries = await services.budget.budgets.export_movements(reader, developer)
-    headers = {"content-disposition": 'attachment; filename="movements.csv"'}
-    names = list(MovementReply.model_fields)
-    lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post(
     "/budgets/{developer}/reconcile",
-    summary="Close unreconciled holds: those of calls whose real cost is unknown",
+    summary="Settle unconfirmed charges: calls whose real cost is unknown",
     responses=responses(400, 413),
 )
-async def reconcile(services: TheServices, admin: Admin, developer: Developer, body: ReconcileBody) -> ReconcileReply:
-    amount = None if body.amount_usd is None else _nanousd(body.amount_usd, "amount_usd")
+async def reconcile(services: TheServices, admin: Admin, developer: NamedDeveloper, body: ReconcileBody) -> ReconcileReply:
+    amount = None if body.amount_usd is None else nanousd_of(body.amount_usd, "amount_usd")
     closed = await services.budget.budgets.reconcile(admin, developer, nanousd=amount, hold_ids=body.holds, note=body.note)
     return ReconcileReply(closed=closed)
 
@@ -259,36 +219,43 @@ async def reconcile(services: TheServices, admin: Admin, developer: Developer, b
     "/budgets/{developer}/corrections",
     status_code=201,
     summary="Correct the charge of a call",
+    dependencies=[ONCE],
     description="The history keeps both movements, and who made the correction. A higher charge must fit the limit of its month.",
     responses=responses(400, 409, 413),
 )
-async def correct(services: TheServices, admin: Admin, developer: Developer, body: CorrectionBody) -> BudgetReply:
-    amount = _nanousd(body.charged_usd, "charged_usd")
+async def correct(services: TheServices, admin: Admin, developer: NamedDeveloper, body: CorrectionBody) -> BudgetReply:
+    amount = nanousd_of(body.charged_usd, "charged_usd")
     made = await services.budget.budgets.correct(
         admin, developer, body.movement, nanousd=amount, tokens=body.charged_tokens, note=body.note
     )
     return _reply(made)
 
 
-@router.get("/teams/{name}/budget", summary="Show a team's budget, on which all of its developers draw", responses=responses())
-async def one_team(
-    services: TheServices, reader: BudgetReader, name: Annotated[AccountName, Path(description="The team's name.")]
-) -> TeamBudgetReply:
-    return _team(name, await services.budget.budgets.get_team(reader, name))
+@router.get("/teams/{name}/budget", summary="Show a team's budget, which all of its developers share", responses=responses())
+async def one_team(services: TheServices, reader: BudgetReader, name: NamedTeam, response: Response) -> TeamBudgetReply:
+    return _tagged(response, _team(name, await services.budget.budgets.get_team(reader, name)))
 
 
-@router.put("/teams/{name}/budget", summary="Set a team's monthly limits, from this month on", responses=responses(400, 413))
+@router.put("/teams/{name}/budget", summary="Set a team's monthly limits, from this month on", responses=responses(400, 412, 413))
 async def set_team(
-    services: TheServices, admin: Admin, name: Annotated[AccountName, Path(description="The team's name.")], body: TeamLimitBody
+    services: TheServices, admin: Admin, name: NamedTeam, body: TeamLimitBody, known: KnownRevision, response: Response
 ) -> TeamBudgetReply:
     limits: dict[Unit, int | None] = {}
     if "monthly_limit_usd" in body.model_fields_set:
-        limits["nanousd"] = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd, "monthly_limit_usd")
+        limits["nanousd"] = None if body.monthly_limit_usd is None else nanousd_of(body.monthly_limit_usd, "monthly_limit_usd")
     if "monthly_limit_tokens" in body.model_fields_set:
         limits["tokens"] = body.monthly_limit_tokens
     if not limits:
         raise InvalidInput("No limit was sent: send monthly_limit_usd or monthly_limit_tokens (null: no limit).", param="monthly_limit_usd")
-    return _team(name, await services.budget.budgets.set_team_limits(admin, name, limits))
+    return _tagged(response, _team(name, await services.budget.budgets.set_team_limits(admin, name, limits, revision=known)))
+
+
+Shown = TypeVar("Shown", BudgetReply, TeamBudgetReply)
+
+
+def _tagged(response: Response, reply: Shown) -> Shown:
+    response.headers["etag"] = revision_tag(reply.revision)
+    return reply
 
 
 def _reply(named: NamedBudget) -> BudgetReply:
@@ -297,16 +264,18 @@ def _reply(named: NamedBudget) -> BudgetReply:
         developer=named.developer,
         team=named.team,
         period=PeriodReply(start=budget.period.start, end=budget.period.end),
-        limit_usd=_usd(budget.limit),
+        limit_usd=optional_usd(budget.limit),
         added_usd=to_usd(budget.added),
         spent_usd=to_usd(budget.spent),
         held_usd=to_usd(budget.held),
-        remaining_usd=_usd(budget.remaining),
+        remaining_usd=optional_usd(budget.remaining),
         unreconciled_usd=to_usd(budget.unreconciled),
         forecast_usd=to_usd(budget.forecast),
+        too_early_to_tell=budget.too_early_to_tell,
         limit_tokens=budget.limit_tokens,
         spent_tokens=budget.spent_tokens,
         alerts=list(budget.alerts),
+        revision=budget.revision,
     )
 
 
@@ -314,35 +283,22 @@ def _team(name: str, budget: Budget) -> TeamBudgetReply:
     return TeamBudgetReply(
         team=name,
         period=PeriodReply(start=budget.period.start, end=budget.period.end),
-        limit_usd=_usd(budget.limit),
+        limit_usd=optional_usd(budget.limit),
         spent_usd=to_usd(budget.spent),
         held_usd=to_usd(budget.held),
         limit_tokens=budget.limit_tokens,
         spent_tokens=budget.spent_tokens,
         held_tokens=budget.held_tokens,
+        revision=budget.revision,
     )
 
 
-def _movement(entry: MovementEntry) -> MovementReply:
-    amount = entry.amount if entry.unit == "tokens" or entry.amount is None else to_usd(entry.amount)
-    return MovementReply(
-        **{name: getattr(entry, name) for name in MovementReply.model_fields if name not in {"held_usd", "usd", "amount"}},
-        held_usd=_usd(entry.held_nanousd),
-        usd=to_usd(entry.nanousd),
-        amount=amount,
-    )
-
-
-def _csv_line(entry: MovementEntry) -> str:
-    row = _movement(entry).model_dump(mode="json")
-    return spreadsheet.line([row[name] for name in MovementReply.model_fields])
-
-
-def _usd(nanousd: int | None) -> float | None:
+def optional_usd(nanousd: int | None) -> float | None:
     return None if nanousd is None else to_usd(nanousd)
 
 
-def _nanousd(amount: float, param: str) -> int:
+def nanousd_of(amount: float, param: str) -> int:
+    """Convert a field's US dollars to nano-dollars. InvalidInput, with the field, for an amount that has none."""
     try:
         return from_usd(amount)
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,9 +9,7 @@ from pydantic import Field
 
 from app.api.schema import Label, ResponseBody
 from app.money import to_usd
-from app.part import Cache
-from app.services import Services
-from app.services.operations import empty_cache, list_caches
+from app.services.operations import ShownCache, empty_cache, list_caches
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
@@ -30,7 +27,7 @@ class TierReply(ResponseBody):
     bytes: int | None = None
     evictions: int | None = None
     errors: int = 0
-    skipped: int = Field(0, description="Reads and writes that left the tier out, because it had just failed.")
+    skipped: int = Field(0, description="Reads and writes that skipped the tier, because it had just failed.")
     guarded: int | None = Field(
         None, description="Semantic tier: similar prompts that were rejected because a word, name or number in them differed."
     )
@@ -53,7 +50,7 @@ class Flushed(ResponseBody):
 
 @router.get("/caches", summary="Show the caches' contents, hit counts and savings", responses=responses())
 async def caches(services: TheServices, admin: Admin) -> CacheList:
-    return CacheList(caches=[_reply(each, services) for each in list_caches(services, admin)])
+    return CacheList(caches=[_reply(each) for each in list_caches(services, admin)])
 
 
 @router.delete("/caches/{name}", summary="Empty a cache, in all its tiers, on all servers", responses=responses())
@@ -65,9 +62,6 @@ async def flush(
     return Flushed(entries=await empty_cache(services, admin, name))
 
 
-def _reply(tiers: Cache, services: Services) -> CacheReply:
-    shown = [TierReply.model_validate({"tier": name, **figures}) for name, figures in tiers.figures().items()]
-    semantic = services.inference.engine.by_meaning
-    if tiers.name == "completions" and semantic is not None:
-        shown.append(TierReply(tier="semantic", entries=len(semantic), bytes=semantic.size, **asdict(semantic.counts)))
-    return CacheReply(name=tiers.name, saved_usd=to_usd(tiers.saved_nanousd), saved_seconds=tiers.saved_seconds, tiers=shown)
+def _reply(cache: ShownCache) -> CacheReply:
+    tiers = [TierReply.model_validate({"tier": name, **figures}) for name, figures in cache.tiers.items()]
+    return CacheReply(name=cache.name, saved_usd=to_usd(cache.saved_nanousd), saved_seconds=cache.saved_seconds, tiers=tiers)

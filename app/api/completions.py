@@ -19,14 +19,14 @@ from app.api.schema import NO_NUL, Label, Plain, RequestBody, ResponseBody
 from app.errors import InvalidInput
 from app.inference.catalog import AUTO
 from app.inference.request import ChatRequest, EmbeddingRequest, Vectors
-from app.services.operations import list_providers
 from app.tokens import text_of
 from app.web import error_shapes
 from app.web.authenticated_route import VerbatimRoute
-from app.web.disconnects import EventStream, unless_disconnected
+from app.web.disconnects import unless_disconnected
 from app.web.errors import responses
+from app.web.event_streams import EventStream
 from app.web.fair_turns import FairTurns, exports_of
-from app.web.requester import Admin, Payer, Reader, TheServices, services_of
+from app.web.requester import Payer, Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=VerbatimRoute)
 
@@ -108,8 +108,10 @@ Part = Annotated[
     Discriminator(
         _kind,
         custom_error_type="kind_of_part",
-        custom_error_message=f"is of a type that isn't taken: {', '.join(KINDS)} are. The price of audio, a video or a file at the"
-        " provider can't be bounded before the call: send its text",
+        custom_error_message=(
+            f"is of a type that isn't supported; supported: {', '.join(KINDS)}. The highest price of audio, a video or a file at the "
+            "provider isn't known before the call: send its text"
+        ),
     ),
 ]
 
@@ -199,21 +201,6 @@ class ModelList(ResponseBody):
     data: list[ModelReply]
 
 
-class ProviderReply(ResponseBody):
-    """A provider and its circuit breaker on this server."""
-
-    name: str = Field(examples=["groq"])
-    model: str
-    standing: str = Field(description="`ready`, or why it is not used.", examples=["ready", "no_key"])
-    detail: str = Field(description="The same in words, with what to do.")
-    breaker: str | None = Field(description="`closed` (in use), `open` (left out) or `half-open` (tried).", examples=["closed"])
-    retry_in: float = Field(description="Seconds until it is tried again; 0: no wait.")
-
-
-class ProviderList(ResponseBody):
-    providers: list[ProviderReply]
-
-
 OPENAI: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "OpenAI's completion; with `stream`, server-sent events. Headers `x-cairn-…` name provider, model and cost.",
@@ -252,7 +239,7 @@ async def complete(request: Request, payer: Payer, body: ChatBody, x_cairn_proje
     if body.stream:
         usage_asked = body.stream_options is not None and body.stream_options.include_usage
         stream = await unless_disconnected(request, engine.open_stream(asked, context, usage_asked=usage_asked))
-        return EventStream(stream.events(), receipt_headers(request, stream.receipt), unread=stream.abandon)
+        return EventStream(stream.events(), receipt_headers(request, stream.receipt, streams=True), unread=stream.abandon)
     answer = await unless_disconnected(request, engine.complete(asked, context))
     return Response(answer.body, media_type="application/json", headers=receipt_headers(request, answer.receipt))
 
@@ -282,36 +269,19 @@ async def embed(
 
 @router.get(
     "/models",
-    summary="List the names that `model` may have",
+    summary="List the names that `model` may have, of those that the key may use",
     description="In Anthropic's shape, paged, where the request carries `anthropic-version`; else in OpenAI's.",
     responses=responses(),
 )
 async def models(
     services: TheServices,
-    caller: Reader,  # noqa: ARG001 - the key is what counts
+    caller: Reader,
     paging: Annotated[ModelPaging, Query()],
 ) -> ModelList | AnthropicModelPage:
-    names = services.inference.catalog.models()
+    names = services.inference.catalog.models(caller.models)
     if error_shapes.current() == "anthropic":
         return page_of(names, paging)
     return ModelList(data=[ModelReply(id=name) for name in names])
-
-
-@router.get("/providers", summary="List the providers, with the state of their circuit breakers", responses=responses())
-async def providers(services: TheServices, admin: Admin) -> ProviderList:
-    found = []
-    for each, breaker in list_providers(services, admin):
-        found.append(
-            ProviderReply(
-                name=each.name,
-                model=each.model,
-                standing=each.why,
-                detail=each.detail,
-                breaker=None if breaker is None else breaker.state,
-                retry_in=0 if breaker is None else round(max(breaker.seconds_left, breaker.limited_seconds), 1),
-            )
-        )
-    return ProviderList(providers=found)
 
 
 def _texts(given: str | list[str] | list[int] | list[list[int]]) -> list[str]:

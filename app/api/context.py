@@ -39,21 +39,21 @@ class ContextEntryReply(ResponseBody):
 
 class SessionContextReply(ResponseBody):
     text: str = Field(
-        description="The entries as a model is to be given them, in `<cairn-knowledge ids=…>`. Empty where nothing is worth telling.",
+        description="The entries as text for the model, in `<cairn-knowledge ids=…>`. Empty if there is nothing useful.",
         examples=[EXAMPLE],
     )
     items: list[ContextEntryReply] = Field(description="The same entries one by one, in the order of the text.")
     tokens: int = Field(description="Tokens of `text`.", examples=[93])
-    project: str | None = Field(description="The project that was asked for.", examples=["shop"])
+    project: str | None = Field(description="The requested project.", examples=["shop"])
 
 
 @router.get(
     "/session",
-    summary="Tell what a session should know at its start",
+    summary="Get what a session should know at its start",
     description=(
-        "Of one project, within `max_tokens`: what people recorded and corrected, then what was learnt in the last 30 days, commands that"
-        " were left failing, and how the last session ended, each with its citation. Without a project, and for one that the team doesn't"
-        " have, it is empty: a session of no known project is told nothing."
+        "Of one project, within `max_tokens`: what people recorded and corrected, then what was learnt in the last 30 days, commands "
+        "that were left failing, and how your own last session ended, each with its citation. It is empty without a project, and for a "
+        "project that the team doesn't have."
     ),
     responses=responses(),
 )
@@ -63,7 +63,7 @@ async def session_context(
     *,
     project: Annotated[ProjectName | None, Query(description="The session's project.", examples=["shop"])] = None,
     max_tokens: Annotated[
-        int, Query(ge=MIN_CONTEXT_TOKENS, le=MAX_CONTEXT_TOKENS, description="Maximum tokens of the text.")
+        int, Query(ge=MIN_CONTEXT_TOKENS, le=MAX_CONTEXT_TOKENS, description="Maximum length of the text, in tokens.")
     ] = DEFAULT_TOKENS,
 ) -> SessionContextReply:
     context = await services.assist.session_contexts.read(caller, project, max_tokens=max_tokens)

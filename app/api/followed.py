@@ -11,6 +11,7 @@ from app.api.schema import Plain, ProjectName, ResponseBody
 from app.sessions.event import GivenFormat, GivenPiece
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
+from app.web.paging import NextCursor, Page
 from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/sessions/transcript-lines", tags=["sessions"], route_class=AuthenticatedRoute)
@@ -56,13 +57,13 @@ class FollowedFileReply(ResponseBody):
 
 class FollowedFilesReply(ResponseBody):
     files: list[FollowedFileReply]
-    next: str | None = Field(description="Pass as `after` for the next page; null on the last one.")
+    next_cursor: NextCursor
 
 
 @router.post(
     "",
     status_code=202,
-    summary="Append the lines that a transcript has grown by",
+    summary="Append new lines to a followed transcript",
     description="The journal becomes what an upload of the whole file gives. Idempotent: where a reply was lost, send from the last known"
     " `offset` again. Claude Code's and Codex' transcripts are read on where they ended; files of other formats are sent whole each time,"
     " and are read at `end`.",
@@ -85,7 +86,10 @@ async def append_lines(
     ] = None,
     directory: Annotated[
         Plain | None,
-        Query(max_length=4000, description="Folder that its sessions worked in, where the transcript tells neither it nor a repository."),
+        Query(
+            max_length=4000,
+            description="Folder that its sessions worked in, of the repository where that is a worktree: it goes before the transcript's.",
+        ),
     ] = None,
     modified_at: Annotated[AwareDatetime | None, Query(description="Modification time of the file.")] = None,
 ) -> PieceReply:
@@ -94,14 +98,14 @@ async def append_lines(
     return PieceReply(offset=taken.offset, events=taken.new, resumed=taken.resumed)
 
 
-@router.get("", summary="List how far one's growing transcripts are read", responses=responses())
+@router.get("", summary="List how far your followed transcripts are read", responses=responses())
 async def list_followed(
     services: TheServices,
     caller: Reader,
     *,
-    after: Annotated[Plain, Query(max_length=200, description="`next` of the previous page.")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_FILES)] = MAX_FILES,
+    paging: Page,
 ) -> FollowedFilesReply:
-    found = await services.sessions.follower.followed(caller, after=after, limit=limit)
+    found = await services.sessions.follower.followed(caller, after=paging.after or "", limit=limit)
     files = [FollowedFileReply(source=each.source, offset=each.offset, tail=each.tail, ended=each.ended) for each in found]
-    return FollowedFilesReply(files=files, next=found[-1].source if len(found) == limit else None)
+    return FollowedFilesReply(files=files, next_cursor=paging.next_cursor(found[-1].source if len(found) == limit else None))

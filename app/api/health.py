@@ -35,17 +35,19 @@ class ReadinessReply(ResponseBody):
     status: State = Field(description="`down` if the database is; else `degraded` if any part is not `ok`.")
     database: State
     replicas: State | None = Field(
-        None, description="Degraded: at least one replica is not read, because it is away or too far behind. Absent without replicas."
+        None,
+        description=("Degraded: at least one replica is not used, because it is unavailable or too far behind. Absent without replicas."),
     )
-    vectors: State = Field(description="Degraded: the vector index is away or being rebuilt; searches are lexical only.")
-    embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches are lexical only.")
+    disk: State = Field(description="Degraded: the disk of the data folder is nearly full, or full; `reasons` says how much is left.")
+    vectors: State = Field(description="Degraded: the vector index is unavailable or being rebuilt; searches are by words only.")
+    embeddings: State = Field(description="Degraded: the embedding model can't be loaded yet; searches are by words only.")
     loops: State | None = Field(None, description="Degraded: background work fails repeatedly, see `reasons`. Absent otherwise.")
     redis: State | None = Field(None, description="Absent without Redis.")
     worker: State | None = Field(None, description="The embedded worker. Absent in server mode, where workers run on their own.")
     reasons: dict[str, str] | None = Field(None, description="Why a part is not `ok`, and what happens next, by its name.")
 
 
-@router.get("/healthz", summary="Tell that the server is alive")
+@router.get("/healthz", summary="Check that the server is alive")
 async def healthz() -> Health:
     return Health()
 

@@ -100,6 +100,14 @@ GivenBranch = Annotated[str | None, Header(max_length=MAX_HEADER_CHARS, descript
 GivenDirectory = Annotated[
     str | None, Header(max_length=MAX_HEADER_CHARS, description="Name of the folder that the session works in.", examples=["shop"])
 ]
+GivenMain = Annotated[
+    str | None,
+    Header(
+        max_length=MAX_HEADER_CHARS,
+        description="Folder of the repository, where the session works in a worktree of it.",
+        examples=["/home/ada/shop"],
+    ),
+]
 
 GivenInject = Annotated[
     Literal["on", "off"],
@@ -110,9 +118,11 @@ GivenInject = Annotated[
 @router.post(
     "/{ide}",
     summary="Receive an IDE's hook, and answer it",
-    description="What it tells of its session is journaled before the answer. The start of a session and a prompt are given what the team"
-    " knows, if the session's project is known: by `x-cairn-project`, or by the headers that came with an earlier hook of the session."
-    " An event that isn't known is answered with an empty object. Headers are percent-encoded where they aren't ASCII.",
+    description=(
+        "The event is stored before the reply. At a session's start and at each prompt, the reply contains what the team knows, if "
+        "the session's project is known: by `x-cairn-project`, or by the headers that came with an earlier hook of the session. For "
+        "an unknown event the reply is an empty object. Headers are percent-encoded where they aren't ASCII."
+    ),
     openapi_extra=BODY,
     responses=responses(400, 413),
 )
@@ -125,9 +135,10 @@ async def receive(
     x_cairn_repository: GivenRepository = None,
     x_cairn_branch: GivenBranch = None,
     x_cairn_directory_name: GivenDirectory = None,
+    x_cairn_directory: GivenMain = None,
     x_cairn_inject: GivenInject = "on",
 ) -> Response:
-    headers = (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name)
+    headers = (x_cairn_project, x_cairn_repository, x_cairn_branch, x_cairn_directory_name, x_cairn_directory)
     told = (unquote(each).strip() or None if each else None for each in headers)
     hook = read(ide, _parsed(await request.body()), clock.now())
     text = await services_of(request).assist.hooks.receive(caller, hook, GivenOrigin(*told), inject=x_cairn_inject == "on")

@@ -75,8 +75,8 @@ def _last(task: asyncio.Task[int]) -> bytes:
         return _line(
             errors.body_of(
                 CairnError(
-                    "The rebuild failed, and the old index stays. Try again; if it happens again, give an admin the"
-                    " request id: the server's log has the cause under it."
+                    "The rebuild failed, and the old index stays. Try again. If it happens again, give an admin the request id: with "
+                    "it they find the cause in the server's log."
                 )
             )
         )

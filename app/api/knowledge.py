@@ -15,8 +15,9 @@ from app.api.answers import (
     answer_events,
     bill_headers,
     composed_reply,
-    note_bill,
+    record_bill,
 )
+from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.composed import Composed
@@ -26,8 +27,9 @@ from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOK
 from app.services.answers import begin_answer
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
-from app.web.disconnects import EventStream, unless_disconnected
+from app.web.disconnects import unless_disconnected
 from app.web.errors import responses
+from app.web.event_streams import EventStream
 from app.web.requester import DEVELOPER_HEADER, Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
@@ -73,8 +75,8 @@ class QueryBody(RequestBody):
     files: list[Annotated[Plain, Field(min_length=1, max_length=MAX_FILE_CHARS)]] = Field(
         default_factory=list, max_length=MAX_FILES, description="Files that are open in the IDE: results that mention them rank higher."
     )
-    since: datetime | None = Field(None, description="Only what was said at this time or later. Without a time zone: UTC.")
-    until: datetime | None = Field(None, description="Only what was said before this time.")
+    since: Moment | None = Field(None, description="Only what was said at this time or later. Without a time zone: UTC.")
+    until: Moment | None = Field(None, description="Only what was said before this time.")
     limit: int = Field(
         10, strict=True, ge=1, le=1000, description="Maximum number of results; the setting `knowledge.max_limit` bounds it."
     )
@@ -93,6 +95,10 @@ class QueryBody(RequestBody):
     explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
+FRESHNESS = "`stale`: more people say so than find it helpful; else `fresh`. Not by age, which `age_days` tells."
+AGE = "Days since it was last learnt, recorded or corrected."
+
+
 class ResultReply(ResponseBody):
     id: UUID
     kind: Kind
@@ -103,11 +109,12 @@ class ResultReply(ResponseBody):
         description=(
             "0 to 1; compared with `min_score`. Of a passage: the probability that it answers the query. Of an item: its"
             " relevance, weighted"
-            " by confidence, freshness, feedback and project; an item that a person recorded counts a tenth more."
+            " by confidence, age, feedback and project; an item that a person recorded counts a tenth more."
         )
     )
     confidence: float = Field(description="Confidence that the item says what its session said. Of a passage: 1.")
-    freshness: Freshness = Field(description="By age; `aging` if the time is unknown, `stale` also by people's verdicts.")
+    freshness: Freshness = Field(description=FRESHNESS)
+    age_days: int | None = Field(None, description="Days since it was last said, learnt or corrected. Absent if unknown.")
     project: str
     source: Citation
     evidence_count: int = Field(description="Number of places where it was learnt or said.")
@@ -137,6 +144,13 @@ class FeedbackCounts(ResponseBody):
     stale: int
 
 
+class UseReply(ResponseBody):
+    """Number of sessions that were served it and did what it says. They weigh little in its rank, and never hide it."""
+
+    accepted: int = Field(description="The person continued with it.")
+    refused: int = Field(description="The person took it back.")
+
+
 class ItemReply(ResponseBody):
     id: UUID
     type: KnowledgeType
@@ -144,7 +158,8 @@ class ItemReply(ResponseBody):
     title: str
     text: str
     confidence: float
-    freshness: Freshness
+    freshness: Freshness = Field(description=FRESHNESS)
+    age_days: int = Field(description=AGE)
     project: str
     evidence_count: int
     created_at: datetime
@@ -152,12 +167,13 @@ class ItemReply(ResponseBody):
     origin: Origin
     paths: list[str] = Field(description="Files that it is about, as a person named them.")
     revision: str = Field(
-        description="Version of its wording, also the `etag`. Send it as `if-match` so that a correction fails if somebody"
-        " else was faster.",
+        description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
+        " somebody else was faster.",
         examples=["9b1c0e44d2a7f350"],
     )
     corrected_at: datetime | None = Field(description="When a person last corrected it; null: never.")
     feedback: FeedbackCounts
+    used: UseReply
     hidden: bool = Field(description="Whether two people or its author judged it wrong: then no search finds it.")
     mine: bool = Field(description="Whether this key may correct and delete it.")
     untrusted: Untrusted = True
@@ -174,6 +190,7 @@ class PassageReply(ResponseBody):
     text: str
     project: str
     evidence_count: int = Field(description="Number of places where it was said.")
+    used: UseReply
     untrusted: Untrusted = True
     evidence: list[Citation] = Field(description="Those places, the newest first, at most 100.")
 
@@ -189,6 +206,7 @@ class PassageReply(ResponseBody):
 async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
     if body.stream and body.mode != "answer":
         raise InvalidInput('stream needs mode "answer": send that, or leave stream out.', param="stream")
+    check_period(body.since, body.until)
     asked = Query(
         text=body.query,
         project=body.project,
@@ -214,7 +232,7 @@ async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
         events = answer_events(request, answer, lambda composed: _written(answer.found, composed))
         return EventStream(events, headers, unread=events.aclose)
     composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
-    note_bill(request, answer)
+    record_bill(request, answer)
     return Response(_written(answer.found, composed), media_type="application/json", headers=headers | bill_headers(composed.bill))
 
 
@@ -249,10 +267,12 @@ def item_reply(shown: ShownItem) -> ItemReply:
         | {
             "confidence": round(item.confidence, 3),
             "freshness": shown.freshness,
+            "age_days": shown.age_days,
             "project": shown.project,
             "paths": list(item.paths),
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
+            "used": UseReply(accepted=item.used, refused=item.refused),
             "mine": shown.can_delete,
             "evidence": [Citation.of(quote) for quote in item.evidence],
         }
@@ -282,6 +302,7 @@ def _passage(shown: ShownPassage) -> PassageReply:
         text=passage.text,
         project=shown.project,
         evidence_count=passage.places,
+        used=UseReply(accepted=passage.uses.used, refused=passage.uses.refused),
         evidence=[Citation.of(quote) for quote in passage.quotes],
     )
 

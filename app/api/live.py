@@ -13,14 +13,14 @@ from app.errors import InvalidInput, Unreadable
 from app.nesting import may_be_deep
 from app.sessions.event import GivenEvent, GivenToolCall, Role, too_many_events
 from app.web import json_body
-from app.web.errors import field, problem_of
+from app.web.field_problems import field, sentence_of
 
 
 class ToolCall(RequestBody):
     """A tool call with its result."""
 
     name: Plain = Field(min_length=1, max_length=200, examples=["bash"])
-    input: JsonValue = Field("", description="A string, or any JSON.", examples=["pytest -q"])
+    input: JsonValue = Field("", description="A string, or any JSON value.", examples=["pytest -q"])
     output: str = Field("", examples=["1 passed"])
     exit_code: int | None = Field(None, strict=True, ge=-(2**31), lt=2**31, examples=[0])
 
@@ -31,7 +31,7 @@ class GenericEvent(RequestBody):
     id: Plain = Field(min_length=1, max_length=500, examples=["e-17"])
     role: Role
     text: str = Field("", examples=["The tests fail with ECONNREFUSED: the broker isn't up when they start."])
-    speaker: Plain | None = Field(None, max_length=200, description="Who said it, where several people or agents take part.")
+    speaker: Plain | None = Field(None, max_length=200, description="Who said it, if several people or agents take part.")
     timestamp: datetime | None = None
     tool: ToolCall | None = None
 
@@ -80,7 +80,7 @@ def _event(number: int, line: bytes) -> GivenEvent:
         if problem["type"] == "json_invalid":
             raise Unreadable(f"Line {number} is not valid JSON in UTF-8. {SEND_AGAIN}") from None
         param = field(problem["loc"]) or "event"
-        raise InvalidInput(f"Line {number}: {param}: {problem_of(problem)}. {SEND_AGAIN}", param=param) from None
+        raise InvalidInput(f"Line {number}: {sentence_of(param, problem)} {SEND_AGAIN}", param=param) from None
     tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
     return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 

@@ -48,6 +48,8 @@ def call_context(
         project,
         token_counter(request),
         origin_of(request.scope, body),
+        payer.key_id,
+        payer.models,
     )
 
 
@@ -59,18 +61,22 @@ def cache_mode(request: Request, *, asked: bool | None = None) -> CacheMode:
     return "always" if asked and mode == "auto" else mode
 
 
-def receipt_headers(request: Request, receipt: Receipt) -> dict[str, str]:
-    """Return the response headers, with what is known at the first byte."""
-    access_log.note_receipt(request.scope, receipt)
+def receipt_headers(request: Request, receipt: Receipt, *, streams: bool = False) -> dict[str, str]:
+    """Return the response headers, with what is known at the first byte.
+
+    `streams`: the answer is a stream, whose cost is not known yet unless it comes from a cache: its last `usage` tells it.
+    """
+    access_log.record_receipt(request.scope, receipt)
     ours = perf_counter() - request.scope["cairn.began"] - receipt.upstream_seconds
     headers = {
         "x-cairn-provider": receipt.provider,
         "x-cairn-model": receipt.model,
         "x-cairn-attempts": str(receipt.attempts),
         "x-cairn-cache": receipt.cache,
-        "x-cairn-cost-usd": usd_text(receipt.nanousd),
         "x-cairn-overhead-ms": f"{max(0.0, ours) * 1000:.2f}",
     }
+    if not streams or receipt.cache != "miss":
+        headers["x-cairn-cost-usd"] = usd_text(receipt.nanousd)
     if receipt.left is not None:
         headers["x-cairn-budget-remaining-usd"] = usd_text(max(0, receipt.left))
     if receipt.bypass is not None:
@@ -95,7 +101,7 @@ def check_model(conversation: Conversation) -> None:
     """Check the name of the model that is asked for: it becomes a label, and a database knows no NUL."""
     check_label(conversation.model, param="model")
     if "\0" in conversation.model:
-        raise InvalidInput("model holds a NUL character: take that character out.", param="model")
+        raise InvalidInput("model contains a NUL character: remove it.", param="model")
 
 
 def refuse_hosted_tools(conversation: Conversation, body: Mapping[str, Any], *, left_out: tuple[str, ...] = (), instead: str) -> None:

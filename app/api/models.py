@@ -17,11 +17,11 @@ router = APIRouter(prefix="/v1", tags=["models"])
 Model = Annotated[ModelName, Path(description="A name of the list: `auto`, a profile, or a provider's model.")]
 
 
-@router.get("/models/{model:path}", summary="Show one model that may be asked for", responses=responses(404))
+@router.get("/models/{model:path}", summary="Show one model that can be used", responses=responses(404))
 async def show_model(
     services: TheServices,
-    caller: Reader,  # noqa: ARG001 - the key is what counts
+    caller: Reader,
     model: Model,
 ) -> ModelReply | AnthropicModel:
-    services.inference.catalog.require(model)
+    services.inference.catalog.require(model, caller.models)
     return shown(model) if error_shapes.current() == "anthropic" else ModelReply(id=model)

@@ -40,7 +40,7 @@ class ProjectionsReply(ResponseBody):
     parked: list[ParkedReply] = Field(description="This team's sessions that a projection failed on, the latest first.")
 
 
-@router.get("", summary="Show how far each projection has caught up with the sessions", responses=responses())
+@router.get("", summary="Show how far each projection has processed the sessions", responses=responses())
 async def projections(services: TheServices, caller: Reader) -> ProjectionsReply:
     report = await services.sessions.reader.projections(caller)
     return ProjectionsReply(

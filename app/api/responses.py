@@ -30,9 +30,10 @@ from app.inference.conversations import AnswerStream
 from app.inference.dialects.responses import PING, RESPONSES, ResponsesEventWriter
 from app.inference.stream import summary
 from app.web import errors
-from app.web.authenticated_route import AuthenticatedRoute
-from app.web.disconnects import NamedFeed, unless_disconnected
+from app.web.authenticated_route import VendorRoute
+from app.web.disconnects import unless_disconnected
 from app.web.error_shapes import RESPONSES_PATH as PATH
+from app.web.event_streams import NamedFeed
 from app.web.requester import Payer, Reader, services_of
 
 PING_SECONDS = 15.0
@@ -40,7 +41,7 @@ PING_SECONDS = 15.0
 LEFT_OUT: Final = ("web_search", "tool_search", "image_generation")
 """Beginnings of the names of tools that agents offer by themselves and can do without: left out, and named in `x-cairn-dropped`."""
 
-router = APIRouter(tags=["models"], route_class=AuthenticatedRoute)
+router = APIRouter(tags=["models"], route_class=VendorRoute)
 # Half a character becomes U+FFFD, as in Anthropic's messages: agents send again what their tools cut.
 
 EXAMPLE = {"model": "auto", "input": "Why is the sky blue?", "store": False}
@@ -63,10 +64,10 @@ OPENAI: dict[int | str, dict[str, Any]] = {
     }
 }
 SHAPE = (
-    "Nothing is stored: send the whole conversation in `input`. `previous_response_id`, `conversation`, `prompt`, `background` and"
-    " `store: true` are refused. Tools that OpenAI runs are refused, but for web_search, tool_search and image_generation, which agents"
-    " offer by themselves: those, and whatever else no provider of the chain can be asked for, stand in `x-cairn-dropped`. A stream that"
-    " can't be completed ends with `response.failed`."
+    "Nothing is stored: send the whole conversation in `input`. `previous_response_id`, `conversation`, `prompt`, `background` and "
+    "`store: true` are refused. Tools that OpenAI runs are refused, but for web_search, tool_search and image_generation, which "
+    "agents offer by themselves: those, and other fields that no provider of the chain supports, are left out and listed in "
+    "`x-cairn-dropped`. A stream that can't be completed ends with `response.failed`."
 )
 GONE = "Nothing is stored here: a response is only in the reply to its request. Keep it, and send the earlier items in `input`."
 
@@ -96,7 +97,7 @@ async def create_response(request: Request, payer: Payer, body: Given, x_cairn_p
     conversations, context = services_of(request).inference.conversations, call_context(request, payer, "chat", x_cairn_project, body)
     if stream_asked(body):
         stream = await unless_disconnected(request, conversations.open_stream(conversation, context, size=size, cache=cache))
-        return ResponsesFeed(stream, conversation, receipt_headers(request, stream.receipt))
+        return ResponsesFeed(stream, conversation, receipt_headers(request, stream.receipt, streams=True))
     answer, receipt = await unless_disconnected(request, conversations.complete(conversation, context, size=size, cache=cache))
     made = msgspec.json.encode(RESPONSES.write_answer(answer, asked=conversation, extra=summary(receipt)))
     return Response(made, media_type="application/json", headers=receipt_headers(request, receipt))

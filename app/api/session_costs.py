@@ -9,13 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from app.api.periods import Moment, check_period
 from app.api.schema import AccountName, Plain, ProjectFilter, ResponseBody
-from app.budget.views import CallTotals, SessionOrder
+from app.budget.views import CallTotals, SessionOrder, SpendingPlace
 from app.money import to_usd
 from app.services.session_costs import SessionCost, SessionCostDetails, SessionCostFilter, list_session_costs, show_session_cost
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.key_headers import MAX_ORIGIN_CHARS
+from app.web.paging import NextCursor, Page
 from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/budget/sessions", tags=["budget"], route_class=AuthenticatedRoute)
@@ -53,7 +55,7 @@ class SessionCostReply(CallTotalsReply):
 
 class SessionCostList(ResponseBody):
     sessions: list[SessionCostReply]
-    next: int | None = Field(description="Pass as `before` for the next page; null on the last one.")
+    next_cursor: NextCursor
 
 
 class AgentCostReply(CallTotalsReply):
@@ -87,17 +89,18 @@ async def list_costs(
     session: Annotated[AgentsOwnId | None, Query(description="Only this session, by its agent's own id.")] = None,
     agent: Annotated[AgentsOwnId | None, Query(description="Only calls of this agent and of those that it started.")] = None,
     developer: Annotated[AccountName | None, Query(description="Only this developer's calls.")] = None,
-    since: Annotated[datetime | None, Query(description="Only calls at this time or later. Without a time zone: UTC.")] = None,
-    until: Annotated[datetime | None, Query(description="Only calls before this time.")] = None,
-    order: Annotated[
-        SessionOrder, Query(description="`recent`: the latest calls first. `cost`: the dearest first, without further pages.")
-    ] = "recent",
+    since: Annotated[Moment | None, Query(description="Only calls at this time or later. Without a time zone: UTC.")] = None,
+    until: Annotated[Moment | None, Query(description="Only calls before this time.")] = None,
+    order: Annotated[SessionOrder, Query(description="`recent`: the latest calls first. `cost`: the most expensive first.")] = "recent",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
+    paging: Page,
 ) -> SessionCostList:
+    check_period(since, until)
+    after = None if paging.after is None else SpendingPlace(*map(int, paging.after.split(" ")))
     wanted = SessionCostFilter(session, agent, project, developer, since, until)
-    page = await list_session_costs(services, caller, wanted, order=order, before=before, limit=limit)
-    return SessionCostList(sessions=[_listed(each) for each in page.sessions], next=page.next)
+    page = await list_session_costs(services, caller, wanted, order=order, after=after, limit=limit)
+    last = None if page.next is None else f"{page.next.nanousd} {page.next.last_id}"
+    return SessionCostList(sessions=[_listed(each) for each in page.sessions], next_cursor=paging.next_cursor(last))
 
 
 @router.get("/{session}", summary="Show what a coding session cost, by agent and by model", responses=responses())

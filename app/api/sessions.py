@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -12,8 +12,10 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from app.api import live, multipart
-from app.api.schema import Plain, ProjectFilter, ProjectName, ResponseBody
+from app.api.periods import Moment, check_period
+from app.api.schema import AccountName, NewestOrder, Plain, ProjectFilter, ProjectName, ResponseBody
 from app.api.session_costs import SessionCostDetailsReply, cost_reply
+from app.services.browsing import SessionScope, list_team_sessions
 from app.services.session_costs import cost_of
 from app.sessions.event import GivenFormat, GivenTranscript
 from app.sessions.reader import ProjectionProgress, ShownSession
@@ -21,6 +23,7 @@ from app.sessions.session import FACTS, SessionFilter
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
+from app.web.paging import NextCursor, Page
 from app.web.requester import Reader, TheServices, services_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=AuthenticatedRoute)
@@ -70,6 +73,7 @@ class LiveReply(ResponseBody):
 class SessionReply(ResponseBody):
     id: UUID
     project: str
+    developer: str | None = Field(description="Who sent it first. Null: the admin key, or somebody who is gone.", examples=["ada"])
     provider: str = Field(examples=["claude-code"])
     external_id: str = Field(description="The session's id in the agent that recorded it.")
     title: str | None
@@ -113,7 +117,7 @@ class SessionDetails(SessionReply):
 
 class SessionList(ResponseBody):
     sessions: list[SessionReply]
-    next: UUID | None = Field(description="Pass as `before` for the next page; null on the last one.")
+    next_cursor: NextCursor
 
 
 class PurgeReply(ResponseBody):
@@ -173,30 +177,37 @@ async def append(request: Request, caller: Reader, session: SessionName, project
     return Response(LiveReply.model_validate(done).model_dump_json(), status_code=202, media_type="application/json")
 
 
-@router.get("", summary="List sessions, the latest first", responses=responses())
+@router.get("", summary="List sessions", responses=responses())
 async def list_sessions(
     services: TheServices,
     caller: Reader,
     *,
     project: ProjectFilter = None,
     provider: Annotated[Plain | None, Query(description="Only sessions of this agent.", max_length=100, examples=["claude-code"])] = None,
-    since: Annotated[
-        datetime | None, Query(description="Only sessions that began at this time or later. Without a time zone: UTC.")
-    ] = None,
-    until: Annotated[datetime | None, Query(description="Only sessions that began before this time.")] = None,
+    since: Annotated[Moment | None, Query(description="Only sessions that began at this time or later. Without a time zone: UTC.")] = None,
+    until: Annotated[Moment | None, Query(description="Only sessions that began before this time.")] = None,
     subject: Annotated[
-        Plain, Query(description="Only sessions with these words in title, file name or branch.", max_length=MAX_WORDS_CHARS)
+        Plain,
+        Query(
+            description="Only sessions with these words in title, file name or branch, or in one passage or item of theirs.",
+            max_length=MAX_WORDS_CHARS,
+        ),
     ] = "",
+    developer: Annotated[AccountName | None, Query(description="Only sessions that this developer of the team sent first.")] = None,
     own: Annotated[
-        bool, Query(description="Only sessions that came with a key of this developer, or with the admin key if this is it.")
+        bool,
+        Query(description="Only sessions that came with a key of this developer; for the admin key those of no developer that there is."),
     ] = False,
+    order: NewestOrder = "newest",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[UUID | None, Query(description="`next` of the previous page.")] = None,
+    paging: Page,
 ) -> SessionList:
-    sent_by: UUID | Literal["admin"] | None = (caller.developer_id or "admin") if own else None
-    wanted = SessionFilter(None, provider, since, until, subject, sent_by)
-    page = await services.sessions.reader.list(caller, wanted, project=project, before=before, limit=limit)
-    return SessionList(sessions=[_view(each) for each in page.sessions], next=page.next)
+    check_period(since, until)
+    wanted = SessionFilter(None, provider, since, until, subject, oldest_first=order == "oldest")
+    before = None if paging.after is None else UUID(paging.after)
+    scope = SessionScope(project, developer, own)
+    page = await list_team_sessions(services, caller, wanted, scope, before=before, limit=limit)
+    return SessionList(sessions=[_view(each) for each in page.sessions], next_cursor=paging.next_cursor(page.next))
 
 
 @router.get("/{session_id}", summary="Show a session, with how far each projection has read it, and what it cost", responses=responses())
@@ -211,8 +222,11 @@ async def show(services: TheServices, caller: Reader, session_id: UUID) -> Sessi
 
 @router.delete(
     "/{session_id}",
-    summary="Purge a session, with all that was learnt from it alone",
-    description="For its author, a lead or an admin. Its events, passages and items go in one transaction, shortly after from the index.",
+    summary="Purge a session, with all knowledge found only in it",
+    description=(
+        "For its author, a lead or an admin. Its events, passages and items are deleted in one transaction, and shortly after from "
+        "the index."
+    ),
     responses=responses(),
 )
 async def purge(services: TheServices, caller: Reader, session_id: UUID) -> PurgeReply:
@@ -250,6 +264,7 @@ def _view(shown: ShownSession) -> SessionReply:
     return SessionReply(
         id=session.id,
         project=shown.project,
+        developer=shown.developer,
         provider=session.provider,
         external_id=session.external_id,
         title=session.title,

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field
 
-from app.api.knowledge import FeedbackCounts, ItemReply, Origin, item_reply
-from app.api.schema import Citation, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
-from app.errors import InvalidInput
+from app.api.knowledge import AGE, FRESHNESS, FeedbackCounts, ItemReply, Origin, item_reply
+from app.api.periods import Moment, check_period
+from app.api.schema import Citation, NewestOrder, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.knowledge.edits import (
     MAX_NOTE_CHARS,
     MAX_PATH_CHARS,
@@ -21,11 +21,13 @@ from app.knowledge.edits import (
     ItemCorrection,
     ItemFields,
 )
-from app.knowledge.item import MAX_PAGE, Freshness, HistoryAction, ItemFilter, KnowledgeType, Verdict
+from app.knowledge.item import MAX_PAGE, Freshness, HistoryAction, ItemFilter, ItemState, KnowledgeType, Verdict
 from app.knowledge.reader import ShownEntry, ShownItem
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
+from app.web.entity_tags import KnownRevision, revision_tag
 from app.web.errors import responses
+from app.web.paging import NextCursor, Page
 from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
@@ -37,7 +39,11 @@ Paths = Annotated[
 Title = Annotated[Plain, Field(max_length=MAX_TITLE_CHARS)]
 Text = Annotated[
     Plain,
-    Field(min_length=1, max_length=MAX_TEXT_CHARS, description="The knowledge, in words that can be understood on their own. No secrets."),
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT_CHARS,
+        description="The knowledge, worded so that it can be understood without its context. No secrets.",
+    ),
 ]
 
 
@@ -88,7 +94,8 @@ class ListedItem(ResponseBody):
     project: str
     origin: Origin
     confidence: float
-    freshness: Freshness
+    freshness: Freshness = Field(description=FRESHNESS)
+    age_days: int = Field(description=AGE)
     evidence_count: int
     paths: list[str]
     revision: str
@@ -102,13 +109,16 @@ class ListedItem(ResponseBody):
 
 class KnowledgeList(ResponseBody):
     items: list[ListedItem]
-    next: str | None = Field(description="Pass as `cursor` for the next page; null on the last one.")
+    next_cursor: NextCursor
 
 
 class HistoryEntry(ResponseBody):
     """An event in an item's history, with what the session said or the person wrote."""
 
-    what: HistoryAction = Field(description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person.")
+    what: HistoryAction = Field(
+        description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person; `used` by a session that was"
+        " served it, whose person went on with that, or `refused`: took it back."
+    )
     at: datetime
     by: str | None = Field(description="The developer's name, or `admin`. Null: a session, or a developer who was removed.")
     type: KnowledgeType | None = None
@@ -140,11 +150,11 @@ async def record(services: TheServices, caller: Reader, body: RecordBody, respon
     recorded, new = await services.knowledge.writer.record(caller, body.project, words)
     response.status_code = 201 if new else 200
     response.headers["location"] = f"/v1/knowledge/{recorded.item.id}"
-    response.headers["etag"] = f'"{recorded.revision}"'
+    response.headers["etag"] = revision_tag(recorded.revision)
     return item_reply(recorded)
 
 
-@router.get("", summary="List items, the newest first", responses=responses())
+@router.get("", summary="List items", responses=responses())
 async def list_items(
     services: TheServices,
     caller: Reader,
@@ -152,29 +162,34 @@ async def list_items(
     project: ProjectFilter = None,
     type: Annotated[KnowledgeType | None, Query(description="Only items of this type.")] = None,  # noqa: A002 - the contract's word
     since: Annotated[
-        datetime | None, Query(description="Only items first said or recorded at this time or later. Without a time zone: UTC.")
+        Moment | None, Query(description="Only items first said or recorded at this time or later. Without a time zone: UTC.")
     ] = None,
-    until: Annotated[datetime | None, Query(description="Only items first said or recorded before this time.")] = None,
+    until: Annotated[Moment | None, Query(description="Only items first said or recorded before this time.")] = None,
     subject: Annotated[Plain, Query(description="Only items with these words in title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
     session: Annotated[UUID | None, Query(description="Only items that were learnt from this session.")] = None,
     hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
+    state: Annotated[
+        ItemState | None,
+        Query(description="`stale`: more people say out of date than find it helpful; `recorded`, `corrected`: by a person."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    cursor: Annotated[str | None, Query(description="`next` of the previous page.", max_length=200)] = None,
+    order: NewestOrder = "newest",
+    paging: Page,
 ) -> KnowledgeList:
-    wanted = ItemFilter(None, type, since, until, subject, session, hidden)
-    page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=cursor)
-    return KnowledgeList(items=[_listed(each) for each in page.items], next=page.next)
+    check_period(since, until)
+    wanted = ItemFilter(None, type, since, until, subject, session, hidden, state, oldest_first=order == "oldest")
+    page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=paging.after)
+    return KnowledgeList(items=[_listed(each) for each in page.items], next_cursor=paging.next_cursor(page.next))
 
 
 @router.patch(
     "/{item_id}",
     summary="Correct an item",
     description=(
-        "For its author, a lead or an admin. Sessions that are read again don't change it back. With `if-match` (the item's"
-        " `etag` or `revision`) the"
-        " correction is refused if somebody else has changed the item since; without, the last one wins. The history keeps both texts."
+        "For its author, a lead or an admin. The correction stays, even if the session is read again. With `if-match` the correction is"
+        " refused if somebody else has changed the item since; without, the last one wins. The history keeps both texts."
     ),
-    responses=responses(400, 409, 413),
+    responses=responses(400, 409, 412, 413),
 )
 async def correct(
     services: TheServices,
@@ -182,12 +197,12 @@ async def correct(
     item_id: UUID,
     body: CorrectBody,
     response: Response,
-    if_match: Annotated[str | None, Header(max_length=200, description="The item's `etag` or `revision`, as it was read.")] = None,
+    known: KnownRevision,
 ) -> ItemReply:
     paths = None if body.paths is None else tuple(body.paths)
-    change = ItemCorrection(body.type, body.title, body.text, paths, revision=_revision(if_match))
+    change = ItemCorrection(body.type, body.title, body.text, paths, revision=known)
     corrected = await services.knowledge.writer.correct(caller, item_id, change)
-    response.headers["etag"] = f'"{corrected.revision}"'
+    response.headers["etag"] = revision_tag(corrected.revision)
     return item_reply(corrected)
 
 
@@ -209,18 +224,6 @@ async def history(services: TheServices, caller: Reader, item_id: UUID) -> Histo
     return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
 
 
-def _revision(if_match: str | None) -> str | None:
-    """Return the revision in an `if-match`, weak or not; None for `*` or no header: any revision matches. InvalidInput for others."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = if_match.strip().removeprefix("W/").strip('"')
-    if not found.isalnum():
-        raise InvalidInput(
-            "if-match must be one revision: send the item's `etag` or `revision`, or leave the header out.", param="if-match"
-        )
-    return found
-
-
 def _listed(shown: ShownItem) -> ListedItem:
     row = shown.item
     plain = {name: getattr(row, name) for name in ListedItem.model_fields if hasattr(row, name)}
@@ -229,6 +232,7 @@ def _listed(shown: ShownItem) -> ListedItem:
         | {
             "project": shown.project,
             "freshness": shown.freshness,
+            "age_days": shown.age_days,
             "confidence": round(row.confidence, 3),
             "revision": shown.revision,
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.accounts.accounts import Accounts
-from app.assist.hooks.hooks import Hooks
+from app.assist.hooks.hooks import AppendEvents, Hooks
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
 from app.assist.session_context import SessionContexts
-from app.knowledge.part import KnowledgeServices
+from app.knowledge.reader import KnowledgeReader
 from app.part import Forget, Maintenance, Opened, Part
-from app.sessions.part import SessionServices
+from app.sessions.journal import Journal
+from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
 
@@ -28,17 +29,24 @@ class AssistServices:
 
 @asynccontextmanager
 async def open_assist(
-    settings: Settings, *, database: Database, accounts: Accounts, sessions: SessionServices, knowledge: KnowledgeServices
+    settings: Settings,
+    *,
+    database: Database,
+    accounts: Accounts,
+    journal: Journal,
+    sessions: SessionReader,
+    capture: AppendEvents,
+    knowledge: KnowledgeReader,
 ) -> AsyncIterator[Opened[AssistServices]]:
-    """Open the room over what knowledge and sessions tell of a project."""
-    contexts = SessionContexts(accounts=accounts, briefing=knowledge.briefing, endings=sessions.endings)
-    origins = Origins(database, accounts, sessions.journal)
+    """Open the room over what knowledge and sessions tell of a project. `capture`: where what a hook tells goes."""
+    contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions)
+    origins = Origins(database, accounts, journal)
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,
-        served=ServedKnowledge(database),
-        live=sessions.live,
-        knowledge=knowledge.reader,
+        served=ServedKnowledge(database, journal),
+        capture=capture,
+        knowledge=knowledge,
         contexts=contexts,
     )
     yield (

@@ -1,12 +1,13 @@
 """Tells what a session should know at its start, to a token budget, each entry cited. Knows no IDE and no HTTP.
 
-People's rules and corrections come first, then what was learnt lately, problems that were left open, and how the last session ended.
+People's rules and corrections come first, then what was learnt lately, problems that were left open, and how the
+requester's own last session ended: what was said in another's goes into nobody's model.
 Nothing is invented to fill it: where nothing is worth telling, it is empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -17,10 +18,11 @@ from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.assist.quoting import cite, headline, one_line, short_id, tokens_of, wrap
 from app.errors import InvalidInput
-from app.knowledge.briefing import BriefedItem, ProjectBriefing
-from app.knowledge.item import Quote
-from app.sessions.endings import SessionEnding, SessionEndings
+from app.knowledge.item import BriefedItem, Quote
+from app.knowledge.reader import KnowledgeReader
 from app.sessions.event import Event
+from app.sessions.reader import SessionReader
+from app.sessions.session import SessionEnding
 from app.telemetry import metrics
 
 Section = Literal["rules", "lately", "open_problems", "last_session"]
@@ -69,10 +71,10 @@ class SessionContext:
 class SessionContexts:
     """Composes the context of a session from a project's knowledge and its sessions."""
 
-    def __init__(self, *, accounts: Accounts, briefing: ProjectBriefing, endings: SessionEndings) -> None:
+    def __init__(self, *, accounts: Accounts, knowledge: KnowledgeReader, sessions: SessionReader) -> None:
         self._accounts = accounts
-        self._briefing = briefing
-        self._endings = endings
+        self._knowledge = knowledge
+        self._sessions = sessions
 
     async def read(self, requester: Requester, project: str | None, *, max_tokens: int = DEFAULT_TOKENS) -> SessionContext:
         """Return what a session of the project should know at its start. Empty for a project that the team doesn't have, and for none."""
@@ -80,26 +82,24 @@ class SessionContexts:
         if not MIN_CONTEXT_TOKENS <= max_tokens <= MAX_CONTEXT_TOKENS:
             said = f"max_tokens must be from {MIN_CONTEXT_TOKENS} to {MAX_CONTEXT_TOKENS:,}: {max_tokens} is not."
             raise InvalidInput(said, param="max_tokens")
-        project_id = None if project is None else await self._accounts.project_named(requester.team_id, project)
-        entries = [] if project_id is None else await self._entries(requester.team_id, project_id)
+        project_id = None if project is None else await self._accounts.project_named(requester.team_id, project, closed=requester.closed)
+        entries = [] if project_id is None else await self._entries(requester, project_id)
         context = _fitted(entries, max_tokens, project)
         metrics.context_served(entries=len(context.items), tokens=context.tokens)
         return context
 
-    async def _entries(self, team_id: UUID, project_id: UUID) -> list[ContextEntry]:
-        written = await self._briefing.written(team_id, project_id, limit=MAX_ITEMS)
-        learnt = await self._briefing.learnt(team_id, project_id, clock.now() - LATELY, limit=MAX_ITEMS)
-        endings = await self._endings.latest(team_id, project_id, limit=SESSIONS)
-        names = await self._accounts.names({each.author for each in written if each.author is not None})
+    async def _entries(self, requester: Requester, project_id: UUID) -> list[ContextEntry]:
+        known = await self._knowledge.briefing(requester, project_id, since=clock.now() - LATELY, limit=MAX_ITEMS)
+        endings = await self._sessions.endings(requester, project_id, limit=SESSIONS)
         return [
-            *(_item(each, "rules", RULE_CHARS, names) for each in written),
-            *(_item(each, "lately", LEARNT_CHARS, names) for each in learnt),
+            *(_item(each, "rules", RULE_CHARS, known.authors) for each in known.written),
+            *(_item(each, "lately", LEARNT_CHARS, known.authors) for each in known.learnt),
             *(_problem(each, each.failed) for each in endings if each.failed is not None),
             *(_last(each) for each in _ended(endings)[:1]),
         ]
 
 
-def _item(item: BriefedItem, section: Section, chars: int, names: dict[UUID, str]) -> ContextEntry:
+def _item(item: BriefedItem, section: Section, chars: int, names: Mapping[UUID, str]) -> ContextEntry:
     by = None if item.author is None else names.get(item.author)
     line = headline(item.title, item.text, chars)
     return ContextEntry(item.id, section, item.type, line, item.source, cite(item.source, by=by))

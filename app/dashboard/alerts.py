@@ -51,9 +51,9 @@ def _text(rule: str) -> str:
 def _together(prefix: str, several: Sequence[SentAlert], latest: SentAlert) -> str:
     calls, them = ("A call", "it") if len(several) == 1 else (f"{len(several)} calls", "them")
     if prefix == "overrun-":
-        return f"{calls} cost more than was held for {them}: the charge is capped at the hold"
+        return f"{calls} cost more than was reserved for {them}: only what was reserved was charged"
     if prefix == "disputed-":
-        return f"{calls}: what the provider reported can't be true, so what was held for {them} is charged"
+        return f"{calls}: the provider reported an impossible usage, so what was reserved for {them} was charged"
     last = formatting.day(date.fromisoformat(latest.rule.removeprefix(prefix)))
     more = "" if len(several) == 1 else f", and on {len(several) - 1} other days"
     return f"The team used more tokens than planned on {last}{more}"

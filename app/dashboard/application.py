@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
-
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.dashboard.budget import router as budget
+from app.dashboard.calls import router as calls
+from app.dashboard.invitation import router as invitation
 from app.dashboard.items import router as items
+from app.dashboard.keys import router as keys
 from app.dashboard.knowledge import router as knowledge
 from app.dashboard.live import router as live
+from app.dashboard.now import router as now
+from app.dashboard.openid import router as openid
 from app.dashboard.page_route import SIGN_IN, PageRoute, retry_after
+from app.dashboard.people import router as people
+from app.dashboard.person import router as person
+from app.dashboard.projects import router as projects
+from app.dashboard.prompts import router as prompts
 from app.dashboard.sessions import router as sessions
+from app.dashboard.sign_in_page import sign_in_page, wanted_page
+from app.dashboard.spending import router as spending
 from app.dashboard.state import DashboardState, state_of
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
-from app.dashboard.visitor import MAX_FIELDS, PATH, check_origin, delete_cookie, set_cookie, text_of, verified_form, visitor
+from app.dashboard.visitor import (
+    MAX_FIELDS,
+    PATH,
+    check_origin,
+    delete_cookie,
+    for_https_alone,
+    set_cookie,
+    text_of,
+    verified_form,
+    visitor,
+)
 from app.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited
 from app.settings import Settings
 from app.web import errors
 from app.web.connections import mark_keyed
 from app.web.forwarded import bucket
-from app.web.redirects import local_path
 from app.web.requester import services_of
 
 log = structlog.get_logger()
 
 MAX_KEY_CHARS = 200
 WRONG = "This key is not valid: it may be mistyped or revoked. An admin can create a new one."
+NO_GUESS = frozenset({"key_expired", "developer_disabled"})
+"""Codes of errors that only the holder of a real key meets: they are told as they are, and are no guesses."""
 
 router = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
 rest = APIRouter(prefix=PATH, route_class=PageRoute, include_in_schema=False)
@@ -39,7 +59,9 @@ def install(app: FastAPI, settings: Settings) -> None:
     """Add the pages to the application, unless they are disabled in the settings."""
     if settings.dashboard.enabled:
         app.state.dashboard = DashboardState(settings)
-        for each in (router, budget, team, knowledge, items, sessions, system, live, rest):
+        accounts = (openid, invitation, budget, team, people, person, keys, projects)
+        pages = (spending, calls, now, knowledge, items, sessions, prompts, system, live)
+        for each in (router, *accounts, *pages, rest):
             app.include_router(each)
 
 
@@ -52,7 +74,7 @@ async def home(request: Request) -> Response:
 
 @router.get("/sign-in")
 async def sign_in_form(request: Request) -> Response:
-    return await _sign_in_page(request)
+    return await sign_in_page(request)
 
 
 @router.post("/sign-in")
@@ -66,11 +88,11 @@ async def sign_in(request: Request) -> Response:
     except NotAuthenticated as error:
         return await _wrong_key(request, state, error)
     except InvalidInput as error:
-        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message)
+        return await sign_in_page(request, status=errors.status_of(error), problem=error.message)
     mark_keyed(request.scope)
     log.info("dashboard.signed_in", sign_in=str(begun)[:8])
-    answer = RedirectResponse(_wanted(request), status_code=303)
-    set_cookie(answer, services, begun, secure=request.url.scheme == "https")
+    answer = RedirectResponse(wanted_page(request), status_code=303)
+    set_cookie(answer, services, begun, secure=for_https_alone(request))
     return answer
 
 
@@ -96,28 +118,12 @@ async def nothing() -> Response:
 
 
 async def _wrong_key(request: Request, state: DashboardState, wrong: NotAuthenticated) -> Response:
+    if wrong.code in NO_GUESS:
+        return await sign_in_page(request, status=errors.status_of(wrong), problem=wrong.message)
     address = request.client.host if request.client else ""  # behind a trusted proxy: the client's own address (web/protocol.py)
     log.info("dashboard.refused", address=address)
     try:
-        state.throttle.failed(bucket(address))
+        state.wrong_keys.failed(bucket(address))
     except RateLimited as error:
-        return await _sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
-    return await _sign_in_page(request, status=errors.status_of(wrong), problem=WRONG)
-
-
-async def _sign_in_page(
-    request: Request, *, status: int = 200, problem: str | None = None, headers: dict[str, str] | None = None
-) -> Response:
-    ended = request.query_params.get("ended") == "1" and problem is None
-    wanted = _wanted(request)
-    return await state_of(request).renderer.page(
-        "sign_in.html", None, status=status, headers=headers, problem=problem, ended=ended, wanted="" if wanted == PATH else wanted
-    )
-
-
-def _wanted(request: Request) -> str:
-    """Return the page to open after the sign-in: always one of ours, whatever the address says."""
-    wanted = local_path(request.query_params.get("next", ""), otherwise=PATH)
-    path = unquote(urlsplit(wanted).path)
-    within = path == PATH or (path.startswith(f"{PATH}/") and "//" not in path and ".." not in path.split("/"))
-    return wanted if within else PATH
+        return await sign_in_page(request, status=errors.status_of(error), problem=error.message, headers=retry_after(error))
+    return await sign_in_page(request, status=errors.status_of(wrong), problem=WRONG)

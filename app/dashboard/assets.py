@@ -1,4 +1,4 @@
-"""Static scripts and styles: our own, and Chart.js from its installed package. URLs carry a content hash, so browsers cache them."""
+"""Static scripts and styles, all our own. URLs carry a content hash, so browsers cache them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import files
 from pathlib import Path
 
 from starlette.responses import Response
 
-from app.errors import ConfigurationError, NotFound
+from app.errors import NotFound
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-LIBRARY, PACKAGE, WITHIN = "chart.js", "chartkick", "chartkick/django/static/chartkick/Chart.bundle.js"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -28,11 +26,10 @@ class Asset:
 
 
 class Assets:
-    """All static files by name. ConfigurationError where the chart library isn't installed."""
+    """All static files by name."""
 
     def __init__(self) -> None:
-        found = {path.name: path for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
-        self._assets: Mapping[str, Asset] = {name: _asset(path) for name, path in (found | {LIBRARY: _library()}).items()}
+        self._assets: Mapping[str, Asset] = {path.name: _asset(path) for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
 
     def url(self, name: str) -> str:
         return f"/dashboard/assets/{self._assets[name].digest}/{name}"
@@ -53,11 +50,3 @@ def _asset(path: Path) -> Asset:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:16]
     return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[path.suffix], digest)
-
-
-def _library() -> Path:
-    """Locate Chart.js without importing its package, whose Python code is for other frameworks."""
-    for each in files(PACKAGE) or ():
-        if str(each) == WITHIN:
-            return Path(str(each.locate()))
-    raise ConfigurationError(f"The package {PACKAGE} lacks {WITHIN}: install Cairn again with its constraints.txt.")

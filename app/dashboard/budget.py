@@ -17,11 +17,13 @@ from app.budget.views import Budget, CacheSavings, Forecast, RequestSpending, Sp
 from app.dashboard import charts, formatting
 from app.dashboard.alerts import NoticeLine, notices
 from app.dashboard.cost_explanations import Reason, reasons
+from app.dashboard.filtering import address
 from app.dashboard.live import mark_of
+from app.dashboard.months import ChosenMonth, chosen_month
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
-from app.services import Services
+from app.services.administration import show_developer
 from app.services.session_costs import SessionCost, dearest_sessions
 
 LAST_CALLS = 25
@@ -64,6 +66,7 @@ class BudgetPage:
     sessions: Sequence[SessionCost]
     alerts: Sequence[NoticeLine]
     today: date
+    refused: int
 
     @property
     def allowance(self) -> int | None:
@@ -76,13 +79,15 @@ class BudgetPage:
 
     @property
     def state(self) -> str:
-        """The month's state: unlimited, over, near, ahead (the forecast exceeds the limit) or fine."""
+        """The month's state: unlimited, over, near, early (no pace can be told yet), ahead (the forecast exceeds the limit) or fine."""
         if self.allowance is None:
             return "unlimited"
         if self.budget.remaining == 0:
             return "over"
         if formatting.percent(self.budget.spent, self.allowance) >= 90:
             return "near"
+        if self.forecast.early:
+            return "early"
         return "ahead" if self.forecast.middle > self.allowance else "fine"
 
 
@@ -91,37 +96,46 @@ async def own(request: Request) -> Response:
     who = await visitor(request)
     if who.requester.developer is None:
         return RedirectResponse(f"{PATH}/team{who.team_query}", status_code=303)
-    view = await who.services.accounts.find_developer(who.requester.developer)
+    view = await show_developer(who.services, who.requester, who.requester.developer)
     return await shown(request, who, view)
 
 
-async def shown(
-    request: Request, who: Visitor, view: DeveloperView, *, new_key: str | None = None, problem: str | None = None, status: int = 200
-) -> Response:
-    """Render a developer's page; admins also get the forms for limits and keys."""
-    state, accounts = state_of(request), who.services.accounts
-    mark = await mark_of(who, "budget", view.name)
-    month = await load_budget(who.services, view, state.renderer.zone)
-    changes = await who.services.budget.spending.read_limit_changes(view.team_id, developer_id=view.id, limit=10)
-    keys = await accounts.keys_of(view.id) if who.requester.is_admin else []
+async def shown(request: Request, who: Visitor, view: DeveloperView) -> Response:
+    """Render a developer's page; admins also get the form for the limit."""
+    state = state_of(request)
+    chosen = await chosen_month(who.services, request, view.id)
+    mark = await mark_of(who, "budget", developer=view.name)
+    month = await load_budget(who, view, state.renderer.zone, chosen)
+    until = chosen.period.end if chosen.past else None
+    changes = await who.services.budget.spending.read_limit_changes(view.team_id, developer_id=view.id, until=until, limit=10)
+    last = min(chosen.last, month.today)
     return await state.renderer.page(
-        "budget.html", who, status=status, month=month, view=view, keys=keys, changes=changes, mark=mark, new_key=new_key, problem=problem
+        "budget.html",
+        who,
+        month=month,
+        changes=changes,
+        mark=mark,
+        chosen=chosen,
+        all_calls=address(who, f"{PATH}/calls", developer=view.name, **{"from": str(chosen.first), "to": str(last)}),
     )
 
 
-async def load_budget(services: Services, view: DeveloperView, zone: ZoneInfo) -> BudgetPage:
+async def load_budget(who: Visitor, view: DeveloperView, zone: ZoneInfo, chosen: ChosenMonth) -> BudgetPage:
     """Load all that the page shows, one query after the other: a page holds one database connection at a time."""
+    services = who.services
     spending = services.budget.spending
-    period, today, now = spending.month(), spending.today(), clock.now()
-    budget = (await services.budget.budgets.get_many([view]))[view.id]
+    period, today, now = chosen.period, spending.today(), clock.now()
+    budget = (await services.budget.budgets.get_many([view], period if chosen.past else None))[view.id]
     slices = await spending.read_slices(view.id, period)
     days = spending.days_of(period)
     per_day = dict.fromkeys(days, 0)
     for each in slices:
         per_day[each.day] += each.nanousd
-    ahead = spending.forecast(budget.spent, per_day)
+    ahead = Forecast(budget.spent) if chosen.past else spending.forecast(budget, per_day)
     resets = period.end.astimezone(zone).date()
-    calls = await spending.read_requests(view.id, limit=LAST_CALLS)
+    closed = await services.accounts.closed_names(view.team_id, who.requester.closed)
+    calls = [] if chosen.past else await spending.read_requests(view.id, closed=closed, limit=LAST_CALLS)
+    refusals = await spending.read_refusals(view.team_id, period, developer_id=view.id) if chosen.past else {}
     return BudgetPage(
         developer=view.name,
         team=view.team,
@@ -129,16 +143,17 @@ async def load_budget(services: Services, view: DeveloperView, zone: ZoneInfo) -
         forecast=ahead,
         days_left=(resets - today).days,
         resets=resets,
-        empty_on=_empty_on(budget, ahead, period.start, now, zone),
+        empty_on=_empty_on(budget, ahead, now, zone),
         by_day=_by_day(slices, days, today),
         models=_parts(slices, lambda each: (each.model, each.provider)),
         purposes=_parts(slices, lambda each: (each.purpose or NO_PURPOSE, "")),
         tokens=next(iter(_parts(slices, lambda _: ("all", ""))), SpendingShare("all", "", 0, 0, 0, 0, 0, 0)),
         saved=await spending.read_savings(view.id, period),
         calls=[(call, reasons(call)) for call in calls],
-        sessions=await dearest_sessions(services, view, since=period.start, until=period.end),
+        sessions=await dearest_sessions(services, who.requester, view, since=period.start, until=period.end),
         alerts=notices(await spending.read_alerts([view.id, view.team_id], period)),
         today=today,
+        refused=refusals.get(view.id, 0),
     )
 
 
@@ -165,10 +180,9 @@ def _parts(slices: Sequence[SpendingSlice], key: Callable[[SpendingSlice], tuple
     return sorted(parts, key=lambda part: (-part.nanousd, part.name))
 
 
-def _empty_on(budget: Budget, ahead: Forecast, start: datetime, now: datetime, zone: ZoneInfo) -> date | None:
+def _empty_on(budget: Budget, ahead: Forecast, now: datetime, zone: ZoneInfo) -> date | None:
     """Forecast the day on which the limit is reached; None: not this month."""
     if budget.limit is None or budget.spent <= 0 or ahead.middle <= budget.limit + budget.added or not budget.remaining:
         return None
-    elapsed = max(now - start, timedelta(days=1))
-    left = elapsed * ((budget.limit + budget.added - budget.spent) / budget.spent)
+    left = (budget.period.end - now) * ((budget.limit + budget.added - budget.spent) / (ahead.middle - budget.spent))
     return min((now + left), budget.period.end - timedelta(seconds=1)).astimezone(zone).date()

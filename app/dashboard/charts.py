@@ -42,8 +42,19 @@ class Chart:
     def empty(self) -> bool:
         return not any(value for each in self.series for value in each.values)
 
+    @property
+    def axis(self) -> dict[str, object]:
+        """The labels of the time axis, as JSON data: lines over the same time share them."""
+        return {"labels": self.labels, "titles": self.titles}
+
+    @property
+    def geometry(self) -> dict[str, object]:
+        """Lines as JSON data without their axis and their texts, which the script writes from the values and the unit."""
+        series = [{"name": each.name, "tone": each.tone, "values": each.values} for each in self.series]
+        return {"kind": self.kind, "series": series, "totals": (), "prefix": "", "unit": self.unit}
+
     def data(self) -> dict[str, object]:
-        """Return the chart as JSON data for the browser's script."""
+        """Return the whole chart as JSON data for the browser's script."""
         series = [{"name": each.name, "tone": each.tone, "values": each.values, "shown": each.shown} for each in self.series]
         return {
             "kind": self.kind,

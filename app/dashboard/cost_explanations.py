@@ -19,27 +19,28 @@ CACHE_TIERS = {
 """Cache tier that answered → words."""
 CHARGE_MARKS: dict[str | None, tuple[Tone, str]] = {
     "partial": ("warn", "cut short: the client disconnected; charged for what was produced"),
-    "counted": ("plain", "the provider reported no usage: counted by Cairn"),
-    "overrun": ("bad", "cost more than was held for it: charged only what was held"),
-    "disputed": ("bad", "the provider's reported usage is impossible: charged what was held"),
-    "corrected": ("plain", "the charge was corrected: see the history"),
+    "counted": ("plain", "the provider reported no usage: Cairn counted the tokens"),
+    "overrun": ("bad", "cost more than was reserved for it: charged only what was reserved"),
+    "disputed": ("bad", "the provider's reported usage is impossible: charged what was reserved"),
+    "corrected": ("plain", "the charge was corrected: see the ledger history"),
 }
 """The mark of a charge in the ledger → tone and words."""
 NOT_ANSWERED: dict[int, str] = {
-    RequestOutcome.BAD_REQUEST: "refused: the request was wrong",
+    RequestOutcome.BAD_REQUEST: "refused: the request was not valid",
     RequestOutcome.NOT_AUTHENTICATED: "refused: the key was not valid",
     RequestOutcome.OVER_BUDGET: "refused: over the budget",
     RequestOutcome.NOT_PERMITTED: "refused: the key lacks this permission",
     RequestOutcome.NOT_FOUND: "refused: no such model",
     RequestOutcome.CONFLICT: "refused: it conflicts with another request",
+    RequestOutcome.CHANGED_MEANWHILE: "refused: somebody else changed it first",
     RequestOutcome.TOO_LARGE: "refused: the request was too large",
-    RequestOutcome.INVALID: "refused: a field of the request was wrong",
+    RequestOutcome.INVALID: "refused: a field of the request was not valid",
     RequestOutcome.RATE_LIMITED: "refused: providers asked to wait",
     RequestOutcome.CALLER_LEFT: "the client disconnected",
     RequestOutcome.FAILED: "failed: an unexpected error in Cairn, see the server's log",
     RequestOutcome.PROVIDERS_FAILED: "no provider answered",
     RequestOutcome.UNAVAILABLE: "refused: a dependency was unavailable",
-    RequestOutcome.TIMED_OUT: "ran out of time",
+    RequestOutcome.TIMED_OUT: "timed out",
 }
 """Outcomes other than ANSWERED → words."""
 
@@ -65,11 +66,11 @@ def reasons(call: RequestSpending) -> list[Reason]:
         by = f", {call.provider} answered" if answered and call.provider else ""
         found.append(Reason("warn", f"{_listed(failed)} failed{by}"))
     if unknown:
-        found.append(Reason("bad", f"outcome at {_listed(unknown)} unknown: charged at its estimate"))
+        found.append(Reason("bad", f"outcome at {_listed(unknown)} unconfirmed: charged the most it can cost"))
     if call.mark in CHARGE_MARKS:
         found.append(Reason(*CHARGE_MARKS[call.mark]))
     if any(each.state == "held" for each in call.attempts):
-        found.append(Reason("plain", "under way"))
+        found.append(Reason("plain", "running"))
     return found
 
 

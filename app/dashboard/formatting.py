@@ -82,6 +82,15 @@ def permille(part: int, whole: int | None) -> int:
     return max(0, min(1000, part * 1000 // whole)) if whole else (1000 if part > 0 else 0)
 
 
+def change(now: int, before: int) -> str:
+    """Format how much more or less something is than before, in percent; empty where there was nothing before."""
+    if not before:
+        return ""
+    percents = (abs(now - before) * 200 + abs(before)) // (2 * abs(before))
+    sign = "+" if now > before else MINUS
+    return f"{sign}{percents:,} %" if percents else "\u00b10 %"
+
+
 def milliseconds(number: float) -> str:
     if number < 10:
         return f"{number:.1f} ms"

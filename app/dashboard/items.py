@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -10,25 +11,27 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
-from app.dashboard.filtering import AddressFilters, address, moment_of
-from app.dashboard.knowledge import source_of
+from app.dashboard.filtering import AddressFilters, address, period_of, project_of
+from app.dashboard.knowledge import ITEMS, source_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.knowledge.edits import MAX_NOTE_CHARS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
-from app.knowledge.item import KNOWLEDGE_TYPES, VERDICTS, HistoryEvent, Item, ItemFilter
-from app.knowledge.reader import ShownPage
+from app.knowledge.item import ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, HistoryEvent, Item, ItemFilter, ItemState
 from app.services.administration import list_projects
+from app.services.browsing import export_items
 from app.storage.tables import AnyRow
+from app.web.browsing_csv import csv_of_items
 
 log = structlog.get_logger()
 
-ITEMS = f"{PATH}/knowledge/items"
 PAGE = 50
+HIDDEN = "hidden"
+STATES = {"stale": "out of date", "recorded": "recorded by people", "corrected": "corrected by people", HIDDEN: "judged wrong"}
 LIMITS = {"title": MAX_TITLE_CHARS, "text": MAX_TEXT_CHARS, "note": MAX_NOTE_CHARS}
 
-router = APIRouter(prefix=f"{PATH}/knowledge/items", route_class=DataPageRoute, include_in_schema=False)
+router = APIRouter(prefix=f"{PATH}/knowledge", route_class=DataPageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +40,45 @@ class ItemListFilters(AddressFilters):
 
     project: str
     type: str
+    state: str
     since: str
     until: str
     subject: str
+    session: str
+    order: str
     hidden: str
 
-    @property
-    def filter(self) -> ItemFilter:
-        """All filters but the project, which is passed by name. Raises InvalidInput for an unknown type or date."""
-        if self.type and self.type not in KNOWLEDGE_TYPES:
-            raise InvalidInput(f"There is no type {self.type!r}: choose one from the list.", param="type")
-        since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        return ItemFilter(None, self.type or None, since, until, self.subject, hidden=self.hidden == "1")
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """The list that an address asks for, without what can't be obeyed, which `problems` tell."""
+
+    filters: ItemListFilters
+    wanted: ItemFilter
+    project: str | None
+    problems: Sequence[str]
 
 
-@router.get("")
+@router.get("/items")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    filters, problem, page = ItemListFilters.of(request), "", ShownPage((), None)
+    view = await _view(who, request)
+    problems, filters, cursor = list(view.problems), view.filters, request.query_params.get("cursor")
+    reader = who.services.knowledge.reader
     try:
-        cursor, project = request.query_params.get("cursor"), filters.project or None
-        page = await who.services.knowledge.reader.list(who.requester, filters.filter, project=project, limit=PAGE, cursor=cursor)
+        page = await reader.list(who.requester, view.wanted, project=view.project, limit=PAGE, cursor=cursor)
     except InvalidInput as error:
-        problem = error.message
+        problems.append(error.message)
+        page = await reader.list(who.requester, view.wanted, project=view.project, limit=PAGE)
     projects = await list_projects(who.services, who.requester)
     return await state_of(request).renderer.page(
         "items.html",
         who,
         filters=filters,
-        problem=problem,
+        problems=problems,
+        states=STATES,
         items=page.items,
+        csv=address(who, f"{ITEMS}.csv", **filters.query),
         further=address(who, ITEMS, **filters.query, cursor=page.next) if page.next else None,
         projects=sorted(each.name for each in projects),
         types=KNOWLEDGE_TYPES,
@@ -74,7 +86,17 @@ async def listed(request: Request) -> Response:
     )
 
 
-@router.post("")
+@router.get("/items.csv")
+async def table(request: Request) -> Response:
+    """Export all items that the page's filters find. Raises what the page tells: a file has no place for it."""
+    who = await visitor(request)
+    view = await _view(who, request)
+    if view.problems:
+        raise InvalidInput(view.problems[0])
+    return csv_of_items(request, await export_items(who.services, who.requester, view.wanted, project=view.project))
+
+
+@router.post("/items")
 async def record(request: Request) -> Response:
     who = await visitor(request)
     form = await verified_form(request, who)
@@ -84,7 +106,7 @@ async def record(request: Request) -> Response:
     return _to(who, f"{ITEMS}/{recorded.item.id}")
 
 
-@router.get("/{item_id}")
+@router.get("/items/{item_id}")
 async def shown(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     reader = who.services.knowledge.reader
@@ -96,9 +118,8 @@ async def shown(request: Request, item_id: UUID) -> Response:
         "item.html",
         who,
         item=shown.item,
-        freshness=shown.freshness,
+        shown=shown,
         author=authors.get(author_id, "") if author_id else "",
-        project=shown.project,
         mine=shown.can_delete,
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],
@@ -110,7 +131,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
     )
 
 
-@router.post("/{item_id}/correct")
+@router.post("/items/{item_id}/correct")
 async def correct(request: Request, item_id: UUID) -> Response:
     """Correct only the fields that were changed: a form sends all of them, with CRLF line ends."""
     who = await visitor(request)
@@ -125,7 +146,7 @@ async def correct(request: Request, item_id: UUID) -> Response:
     return _to(who, f"{ITEMS}/{item_id}")
 
 
-@router.post("/{item_id}/feedback")
+@router.post("/items/{item_id}/feedback")
 async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     form = await verified_form(request, who)
@@ -133,13 +154,36 @@ async def judge(request: Request, item_id: UUID) -> Response:
     return _to(who, f"{ITEMS}/{item_id}")
 
 
-@router.post("/{item_id}/delete")
+@router.post("/items/{item_id}/delete")
 async def delete(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     await verified_form(request, who)
     await who.services.knowledge.writer.delete(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
+
+
+async def _view(who: Visitor, request: Request) -> ItemView:
+    filters = ItemListFilters.of(request)
+    if filters.hidden == "1" and not filters.state:  # addresses from before there were states
+        filters = replace(filters, state=HIDDEN)
+    filters = replace(filters, hidden="")
+    project, period = await project_of(who, filters.project), period_of(filters.since, filters.until)
+    problems = [*filter(None, [project.problem]), *period.problems]
+    kind: str | None = filters.type or None
+    if kind and kind not in KNOWLEDGE_TYPES:
+        problems.append(f"There is no type “{kind}”: choose one from the list.")
+        kind = None
+    if filters.state and filters.state not in STATES:
+        problems.append(f"There is no state “{filters.state}”: choose one from the list.")
+    session = None
+    try:
+        session = UUID(filters.session) if filters.session else None
+    except ValueError:
+        problems.append(f"“{filters.session}” is not a session's id. This view ignores it.")
+    wanted = ItemFilter(None, kind, period.since, period.until, filters.subject, session, hidden=filters.state == HIDDEN)
+    state: ItemState | None = next((each for each in ITEM_STATES if each == filters.state), None)
+    return ItemView(filters, replace(wanted, state=state, oldest_first=filters.order == "oldest"), project.name, problems)
 
 
 def _changed(item: Item | AnyRow, kind: str, title: str, text: str, paths: tuple[str, ...]) -> ItemCorrection:
@@ -171,7 +215,7 @@ def _own_verdict(who: Visitor, entries: list[HistoryEvent]) -> str:
 
 
 def _person(who: Visitor) -> tuple[UUID | None, bool]:
-    return who.requester.developer_id, who.requester.is_admin
+    return who.requester.developer_id, who.requester.developer_id is None
 
 
 def _to(who: Visitor, path: str) -> Response:

@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import get_args
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
 from app import clock
 from app.dashboard import formatting
+from app.dashboard.filtering import address
 from app.dashboard.live import mark_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.answering.composed import Composed
-from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, Freshness, Quote
-from app.knowledge.overview import RecentItem
+from app.knowledge.item import AGE_BANDS, KINDS, KNOWLEDGE_TYPES, AgeBand, Quote
+from app.knowledge.overview import KnowledgeOverview, RecentItem
 from app.knowledge.results import Query, SearchResults, UnansweredQuestion
-from app.services.administration import list_projects
 from app.services.answers import begin_answer
+from app.web import spreadsheet
 from app.web.disconnects import unless_disconnected
 
+ITEMS = f"{PATH}/knowledge/items"
 WEEK = timedelta(days=7)
 RECENT, QUESTIONS, PROJECTS = 20, 15, 12
-FRESHNESS: tuple[Freshness, ...] = get_args(Freshness)
+AGES: dict[AgeBand, str] = {
+    "under_30_days": "under 30 days old",
+    "30_to_90_days": "30 to 90 days",
+    "90_to_180_days": "90 to 180 days",
+    "over_180_days": "over 180 days",
+}
+"""The words of each age, the youngest first."""
 MAX_QUERY_CHARS = 1000
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
@@ -37,27 +43,35 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a chart; `parts`: its items by freshness, in thousandths of the longest bar."""
+    """One bar of a chart. `parts`: the lengths of its items by age, the youngest first, in thousandths of the longest bar.
+
+    `url`: the list of its items.
+    """
 
     name: str
     items: int
-    parts: Sequence[tuple[str, int]]
+    parts: Sequence[int]
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class KnowledgePage:
-    """All that the page shows beside the search. `new`: items first learnt in the last week; `asked`: unanswered questions."""
+    """All that the page shows beside the search. `new`: items first learnt in the last week; `asked`: unanswered questions.
+
+    `recent_percent`: of the items, those in the youngest band; `ages`: the items by age, in words; `new_url`: the list of the new ones.
+    """
 
     items: int
     passages: int
     new: int
-    fresh_percent: int
-    freshness: Sequence[tuple[str, int]]
+    recent_percent: int
+    ages: Sequence[tuple[str, int]]
     types: Sequence[Bar]
     projects: Sequence[Bar]
     more_projects: int
     recent: Sequence[tuple[RecentItem, str]]
     asked: Sequence[UnansweredQuestion]
+    new_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,45 +93,56 @@ class SearchForm:
 @router.get("/knowledge")
 async def overview(request: Request) -> Response:
     who = await visitor(request)
-    mark = await mark_of(who, "knowledge", None)
-    projects = {each.id: each.name for each in await list_projects(who.services, who.requester)}
+    mark = await mark_of(who, "knowledge")
     asked = await _asked(who, request)
+    since = clock.now() - WEEK
+    found = await who.services.knowledge.overview.read(who.requester, since=since, recent=RECENT, questions=QUESTIONS)
     return await state_of(request).renderer.page(
         "knowledge.html",
         who,
-        page=await load_knowledge(who, projects),
+        page=page_of(who, found, since),
         asked=asked,
-        projects=sorted(projects.values()),
+        projects=sorted(found.projects.values()),
         types=KNOWLEDGE_TYPES,
         source=lambda quote: source_of(who, quote),
         mark=mark,
     )
 
 
-async def load_knowledge(who: Visitor, projects: dict[UUID, str]) -> KnowledgePage:
-    """Load it. `projects`: the names of the team's projects, by id."""
-    knowledge, team_id, since = who.services.knowledge, who.requester.team_id, clock.now() - WEEK
-    counts = await knowledge.overview.count_items(list(projects)) if projects else []
+@router.get("/knowledge.csv")
+async def table(request: Request) -> Response:
+    """Export how many items there are, by project, type and age: the figures of the page."""
+    who = await visitor(request)
+    found = await who.services.knowledge.overview.read(who.requester, since=clock.now() - WEEK, recent=0, questions=0)
+    rows = sorted((found.projects[each.project_id], each.type, AGE_BANDS.index(each.age), each.items) for each in found.counts)
+    lines = [spreadsheet.line([project, type_, AGE_BANDS[age], items]) for project, type_, age, items in rows]
+    return spreadsheet.file("knowledge.csv", spreadsheet.line(["project", "type", "age", "items"]) + "".join(lines))
+
+
+def page_of(who: Visitor, overview: KnowledgeOverview, since: datetime) -> KnowledgePage:
+    """Make the page's figures. `since`: from when on an item is new."""
+    projects = overview.projects
     by_age: Counter[str] = Counter()
     by_type: dict[str, Counter[str]] = {}
     by_project: dict[str, Counter[str]] = {}
-    for count in counts:
-        by_age[count.freshness] += count.items
-        by_type.setdefault(count.type, Counter())[count.freshness] += count.items
-        by_project.setdefault(projects[count.project_id], Counter())[count.freshness] += count.items
+    for count in overview.counts:
+        by_age[count.age] += count.items
+        by_type.setdefault(count.type, Counter())[count.age] += count.items
+        by_project.setdefault(projects[count.project_id], Counter())[count.age] += count.items
     items = by_age.total()
-    found = _bars(by_project)
+    bars = _bars(who, "project", by_project)
     return KnowledgePage(
         items=items,
-        passages=await knowledge.overview.count_passages(list(projects)) if projects else 0,
-        new=await knowledge.overview.count_learnt_since(team_id, since),
-        fresh_percent=formatting.percent(by_age["fresh"], items) if items else 0,
-        freshness=[(each, by_age[each]) for each in FRESHNESS],
-        types=_bars(by_type),
-        projects=found[:PROJECTS],
-        more_projects=len(found[PROJECTS:]),
-        recent=[(each, projects.get(each.project_id, "")) for each in await knowledge.overview.recent(team_id, since, limit=RECENT)],
-        asked=await knowledge.unanswered.most_frequent(team_id, limit=QUESTIONS),
+        passages=overview.passages,
+        new=overview.new,
+        recent_percent=formatting.percent(by_age["under_30_days"], items) if items else 0,
+        ages=[(words, by_age[each]) for each, words in AGES.items()],
+        types=_bars(who, "type", by_type),
+        projects=bars[:PROJECTS],
+        more_projects=len(bars[PROJECTS:]),
+        recent=[(each, projects.get(each.project_id, "")) for each in overview.recent],
+        asked=overview.unanswered,
+        new_url=address(who, ITEMS, since=str(since.date())),
     )
 
 
@@ -152,8 +177,11 @@ def _is_navigation(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "document" and request.headers.get("sec-fetch-site") in {"same-origin", "none"}
 
 
-def _bars(counts: dict[str, Counter[str]]) -> list[Bar]:
-    """Make the bars, the longest first."""
+def _bars(who: Visitor, filter_: str, counts: dict[str, Counter[str]]) -> list[Bar]:
+    """Make the bars, the longest first. `filter_`: the filter of the list of items that their names are values of."""
     longest = max((each.total() for each in counts.values()), default=0)
-    bars = [Bar(name, each.total(), [(age, formatting.permille(each[age], longest)) for age in FRESHNESS]) for name, each in counts.items()]
+    bars = [
+        Bar(name, each.total(), [formatting.permille(each[age], longest) for age in AGES], address(who, ITEMS, **{filter_: name}))
+        for name, each in counts.items()
+    ]
     return sorted(bars, key=lambda bar: (-bar.items, bar.name))

@@ -1,6 +1,7 @@
 """Live pages: server-sent events that say "changed", upon which the page reloads itself, so that pages are rendered in one way only.
 
-Every few seconds an open page costs a check of its sign-in and one or two index look-ups. The end of a sign-in ends its streams.
+Every few seconds an open page costs a check of its sign-in and a few index look-ups, which pages that show the same share.
+The end of a sign-in ends its streams.
 """
 
 from __future__ import annotations
@@ -8,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from typing import Literal
+from uuid import UUID
 
+import cachebox
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.visitor import PATH, Visitor, visitor
-from app.errors import NotAuthenticated, NotPermitted, Unavailable
-from app.web.disconnects import Feed
+from app.accounts.requester import Requester
+from app.dashboard.visitor import PATH, Visitor, check_admin, visitor
+from app.errors import NotAuthenticated, Unavailable
+from app.services.administration import show_developer
+from app.services.under_way import under_way_mark
+from app.web.event_streams import Feed
 from app.web.requester import services_of
 
-Subject = Literal["budget", "team", "knowledge", "system"]
+Subject = Literal["budget", "team", "now", "knowledge", "system"]
 STREAM_SECONDS = 600
 KEEP_ALIVE_SECONDS = 15
+MAX_NAME_CHARS = 200
 CHANGED, ENDED, KEEP_ALIVE = b"event: changed\ndata: {}\n\n", b"event: ended\ndata: {}\n\n", b": here\n\n"
 
 
@@ -31,6 +38,20 @@ class LiveFeeds:
         self._max_feeds = max_feeds
         self._open = 0
         self.seconds = seconds
+        self._marks: cachebox.TTLCache[Hashable, asyncio.Future[str]] = cachebox.TTLCache(max_feeds, seconds / 2)
+
+    async def shared(self, key: Hashable, mark: Callable[[], Awaitable[str]]) -> str:
+        """Return a mark that is at most `seconds` old: made once for all feeds of pages that show the same."""
+        found: asyncio.Future[str] | None = self._marks.get(key)
+        if found is None:
+            found = self._marks[key] = asyncio.ensure_future(mark())
+            found.add_done_callback(lambda done: self._drop(key, done))
+        return await asyncio.shield(found)
+
+    def _drop(self, key: Hashable, done: asyncio.Future[str]) -> None:
+        """Let the next feed try again where a mark couldn't be made."""
+        if (done.cancelled() or done.exception() is not None) and self._marks.get(key) is done:
+            del self._marks[key]
 
     def check(self) -> None:
         """Raise Unavailable when too many feeds are open."""
@@ -65,20 +86,18 @@ class LiveFeeds:
             self._open -= 1
 
 
-async def mark_of(who: Visitor, of: Subject, developer: str | None) -> str:
-    """Return a fingerprint of what the page shows: it changes whenever the page may."""
+async def mark_of(who: Visitor, of: Subject, *, developer: str | None = None, project: str = "") -> str:
+    """Return a fingerprint of what the page shows, of a developer or a project: it changes whenever the page may."""
     match of:
         case "budget":
-            subject = who.requester.developer_id
-            if who.requester.is_admin:
-                subject = (await who.services.accounts.find_developer(developer or "")).id
-            assert subject is not None
-            found = await who.services.budget.spending.read_version(subject, team=False)
+            shown = await show_developer(who.services, who.requester, developer or who.requester.developer or "")
+            found = await who.services.budget.spending.read_version(shown.id, team=False)
         case "team":
             found = await who.services.budget.spending.read_version(who.requester.team_id, team=True)
+        case "now":
+            found = await under_way_mark(who.services, who.requester, project=project or None)
         case "knowledge":
-            knowledge = who.services.knowledge
-            found = f"{await knowledge.overview.mark()} {await knowledge.unanswered.mark(who.requester.team_id)}"
+            found = await who.services.knowledge.overview.mark(who.requester)
         case "system":
             found = str(int(time.time() / SYSTEM_SECONDS))
     return hashlib.sha256(found.encode()).hexdigest()[:16]
@@ -91,19 +110,33 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 
 
 @router.get("/live")
-async def live(request: Request, of: Subject, since: str = "", developer: str | None = None) -> Response:
-    who = await visitor(request)
-    if of in {"team", "system"} and not who.requester.is_admin:
-        raise NotPermitted("This page is for admins. Your own budget is under My budget.")
+async def live(request: Request, of: Subject, since: str = "", developer: str | None = None, project: str = "") -> Response:
+    feeds, exchange = feeds_of(request), services_of(request).messages
+    asked = (developer, clean_project(project))
 
     async def mark() -> str:
-        return await mark_of(await visitor(request), of, developer)
+        now = await visitor(request)  # each time: a sign-in ends, and a role changes, while the page is open
+        if of == "system":
+            check_admin(now)
+        if of == "team":
+            now.requester.check("read_team_budget")
+        return await feeds.shared((of, asked, _share(now.requester, of)), lambda: mark_of(now, of, developer=asked[0], project=asked[1]))
 
     await mark()  # raise before the response starts, so that an error still has an HTTP status
-    feeds, exchange = feeds_of(request), services_of(request).messages
     feeds.check()
     events = feeds.events(mark, since=since, over=lambda: exchange.stopping)
     return Feed(events, {}, unread=_nothing)
+
+
+def _share(requester: Requester, of: Subject) -> tuple[UUID, UUID | None, frozenset[UUID]]:
+    """Return whose page it is: the team's where all of it is shown, else the developer's too; and which projects it leaves out."""
+    whole = of != "budget" and requester.may("read_captures") and requester.may("read_team_budget")
+    return requester.team_id, None if whole else requester.developer_id, requester.closed
+
+
+def clean_project(name: str) -> str:
+    """Return a project's name as an address gives it, without what no name holds."""
+    return name.replace("\x00", "")[:MAX_NAME_CHARS]
 
 
 def feeds_of(request: Request) -> LiveFeeds:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
 from app.dashboard.state import state_of
-from app.dashboard.visitor import PATH, SignedOut, delete_cookie
+from app.dashboard.visitor import PATH, AdminsOnly, SignedOut, delete_cookie
 from app.errors import CairnError, NotFound, NotPermitted, RateLimited, Unavailable
 from app.web import errors, request_ids
 
@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 SIGN_IN = f"{PATH}/sign-in"
 TITLES: dict[type[CairnError], str] = {
-    NotPermitted: "Access denied",
+    AdminsOnly: "Admins only",
+    NotPermitted: "Not allowed",
     NotFound: "Not found",
     RateLimited: "Too many attempts",
     Unavailable: "Temporarily unavailable",

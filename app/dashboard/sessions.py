@@ -1,4 +1,4 @@
-"""Pages of sessions: list them by project, agent, date and subject; read one from any place; the items learnt from it."""
+"""Pages of sessions: list them by project, developer, agent, date and subject; read one from any place; the items learnt from it."""
 
 from __future__ import annotations
 
@@ -8,93 +8,145 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.filtering import AddressFilters, address, moment_of
+from app.dashboard.filtering import AddressFilters, address, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
+from app.services.browsing import SessionScope, export_team_sessions, list_team_sessions
 from app.services.session_costs import cost_of
 from app.sessions.reader import SessionPage
 from app.sessions.session import SessionFilter
 from app.storage.tables import AnyRow
+from app.web.browsing_csv import csv_of_sessions
 
 SESSIONS = f"{PATH}/sessions"
 PAGE, ITEMS_SHOWN = 50, 50
 AROUND, READ, EVENT_CHARS = 4, 20, 6000
+FOLDED_CHARS = 1500
+"""Longer texts are folded."""
 MAX_LOCATOR_CHARS = 1000
 
-router = APIRouter(prefix=SESSIONS, route_class=DataPageRoute, include_in_schema=False)
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionListFilters(AddressFilters):
-    """Filters of the list of sessions."""
+    """Filters of the list of sessions, as the address has them."""
 
     project: str
+    developer: str
     provider: str
     since: str
     until: str
     subject: str
-
-    @property
-    def filter(self) -> SessionFilter:
-        """All filters but the project, which is passed by name. Raises InvalidInput for an invalid date."""
-        since, until = moment_of(self.since, "since"), moment_of(self.until, "until")
-        return SessionFilter(None, self.provider or None, since, until, self.subject)
+    order: str
 
 
-@router.get("")
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """The list that an address asks for, without what can't be obeyed, which `problems` tell."""
+
+    filters: SessionListFilters
+    wanted: SessionFilter
+    scope: SessionScope
+    problems: Sequence[str]
+
+
+@router.get("/sessions")
 async def listed(request: Request) -> Response:
     who = await visitor(request)
-    sessions, team_id = who.services.sessions, who.requester.team_id
-    filters, problem, page = SessionListFilters.of(request), "", SessionPage((), None)
+    view = await _view(who, request)
+    problems, page = list(view.problems), SessionPage((), None)
     try:
-        before, project = _uuid(request.query_params.get("before", "")), filters.project or None
-        page = await sessions.reader.list(who.requester, filters.filter, project=project, before=before, limit=PAGE)
+        before = _uuid(request.query_params.get("before", ""))
+        page = await _page(who, view, before)
     except (InvalidInput, NotFound) as error:
-        problem = error.message
+        problems.append(error.message)
+        page = await _page(who, view, None)
+    sessions, filters = who.services.sessions.reader, view.filters
     projects = await list_projects(who.services, who.requester)
     return await state_of(request).renderer.page(
         "sessions.html",
         who,
         filters=filters,
-        problem=problem,
-        sessions=[(each.session, each.project) for each in page.sessions],
+        problems=problems,
+        sessions=page.sessions,
+        learnt=await who.services.knowledge.reader.learnt_from(who.requester, [each.session.id for each in page.sessions], limit=1),
         further=address(who, SESSIONS, **filters.query, before=str(page.next)) if page.next else None,
+        only=lambda **more: address(who, SESSIONS, **filters.query | more),
+        csv=address(who, f"{SESSIONS}.csv", **filters.query),
         projects=sorted(each.name for each in projects),
-        providers=await sessions.browsing.providers(team_id),
+        showing={each.id for each in projects if each.prompts_shown_since is not None},
+        providers=await sessions.agents(who.requester),
+        developers=await sessions.developers(who.requester),
     )
 
 
-@router.get("/{session_id}")
+@router.get("/sessions.csv")
+async def table(request: Request) -> Response:
+    """Export all sessions that the page's filters find. Raises what the page tells: a file has no place for it."""
+    who = await visitor(request)
+    view = await _view(who, request)
+    if view.problems:
+        raise InvalidInput(view.problems[0])
+    found = await export_team_sessions(who.services, who.requester, view.wanted, view.scope)
+    return csv_of_sessions(request, found)
+
+
+@router.get("/sessions/{session_id}")
 async def read(request: Request, session_id: UUID, at: str = "", after: int = 0) -> Response:
     """Show part of a session: around the place that a result cites, else after a sequence number. Transcript text is marked as quoted."""
     who = await visitor(request)
-    browsing = who.services.sessions.browsing
-    shown = await who.services.sessions.reader.show(who.requester, session_id)
-    session = shown.session
-    cited = None
-    if place := at.replace("\x00", "")[:MAX_LOCATOR_CHARS]:
-        stretch, cited = await browsing.around(session_id, place, events=AROUND, max_chars=EVENT_CHARS)
+    sessions = who.services.sessions.reader
+    shown = await sessions.show(who.requester, session_id)
+    session, place = shown.session, at.replace("\x00", "")[:MAX_LOCATOR_CHARS]
+    if place:
+        found = await sessions.events(who.requester, shown, around=place, limit=AROUND, max_chars=EVENT_CHARS)
     else:
-        stretch = await browsing.read(session_id, after=min(max(0, after), session.event_count), limit=READ, max_chars=EVENT_CHARS)
-    here, events = f"{SESSIONS}/{session_id}", stretch.events
+        begin = min(max(0, after), session.event_count)
+        found = await sessions.events(who.requester, shown, after=begin, limit=READ, max_chars=EVENT_CHARS)
+    here, events = f"{SESSIONS}/{session_id}", found.page.events
+    earlier = address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if found.page.earlier else None
+    later = address(who, here, after=str(events[-1][0])) if found.page.later else None
     return await state_of(request).renderer.page(
         "session.html",
         who,
         session=session,
-        project=shown.project,
+        shown=shown,
+        access=found.access,
         events=events,
-        cited=cited,
-        gone=bool(place) and cited is None,
+        cited=found.cited,
+        gone=bool(place) and found.cited is None,
         most_chars=EVENT_CHARS,
-        earlier=address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if stretch.earlier else None,
-        later=address(who, here, after=str(events[-1][0])) if stretch.later else None,
+        folded_chars=FOLDED_CHARS,
+        only=lambda **filters: address(who, SESSIONS, **filters),
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),
+        earlier=earlier,
+        later=later,
     )
+
+
+async def _view(who: Visitor, request: Request) -> SessionView:
+    filters = SessionListFilters.of(request)
+    project, period = await project_of(who, filters.project), period_of(filters.since, filters.until)
+    problems, developer = [*filter(None, [project.problem]), *period.problems], filters.developer or None
+    if developer is not None:
+        try:
+            await who.services.accounts.find_developer(developer, team_id=who.requester.team_id)
+        except (InvalidInput, NotFound):
+            problems.append(f"The team has no developer “{developer}” (any more). This view ignores that filter.")
+            developer = None
+    oldest = filters.order == "oldest"
+    wanted = SessionFilter(None, filters.provider or None, period.since, period.until, filters.subject, oldest_first=oldest)
+    return SessionView(filters, wanted, SessionScope(project.name, developer), problems)
+
+
+async def _page(who: Visitor, view: SessionView, before: UUID | None) -> SessionPage:
+    return await list_team_sessions(who.services, who.requester, view.wanted, view.scope, before=before, limit=PAGE)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
@@ -106,4 +158,4 @@ def _uuid(given: str) -> UUID | None:
     try:
         return UUID(given) if given else None
     except ValueError:
-        raise InvalidInput("The page in this address is not one of ours: go back to the first page.", param="before") from None
+        raise InvalidInput("The page in this address is not valid: this is the first page.", param="before") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import cached_property
 
-from app.alerts.rollup import SeriesPoint
+from app.alerts.rollup_values import SeriesPoint
 from app.alerts.rollups import SeriesReading
 from app.dashboard import charts, formatting
 
@@ -36,14 +37,31 @@ TIME_RANGES: dict[str, TimeRange] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
-    """The measurements of a time range that ends `now`, with the time axis that its charts share."""
+    """The measurements of a time range that ends `now`, with the time axis that its charts share: written once, not for each chart."""
 
     reading: SeriesReading
     range: TimeRange
     now: datetime
     zone: tzinfo
+
+    @cached_property
+    def steps(self) -> list[datetime]:
+        """Return the times at which the steps begin: every series has the same ones."""
+        return self.reading.times
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """Return the time of each step in full."""
+        return tuple(self.time_label(each) for each in self.steps)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Return the time of each step as the axis has it: within a day without the day."""
+        times = [each.astimezone(self.zone) for each in self.steps]
+        within_a_day = self.range.length <= timedelta(days=1)
+        return tuple(f"{each:%H:%M}" if within_a_day else f"{formatting.short_day(each)} {each:%H:%M}" for each in times)
 
     def time_label(self, at: datetime) -> str:
         local = at.astimezone(self.zone)
@@ -51,12 +69,7 @@ class Timeline:
 
     def chart(self, id_: str, title: str, unit: str, series: Mapping[str, Sequence[float | None]]) -> charts.Chart:
         """Make a chart with one line for each series."""
-        steps = [each.at for each in self.reading.points("search.seconds")]  # every series has the same ones
-        titles = tuple(self.time_label(each) for each in steps)
-        times = [each.astimezone(self.zone) for each in steps]
-        within_a_day = self.range.length <= timedelta(days=1)
-        labels = tuple(f"{each:%H:%M}" if within_a_day else f"{formatting.short_day(each)} {each:%H:%M}" for each in times)
-        return charts.lines(id_, title, labels, titles, series, unit=unit)
+        return charts.lines(id_, title, self.labels, self.titles, series, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,12 @@ def latencies(timeline: Timeline) -> list[Latency]:
     return [_latency(timeline, name, title) for name, title in TIMINGS.items()]
 
 
+def chart_named(timeline: Timeline, id_: str) -> charts.Chart | None:
+    """Return the chart with this id; None if the page has none. The other latencies, dear to sum, are left out."""
+    timed = (_latency(timeline, name, title).chart for name, title in TIMINGS.items() if _id(name) == id_)
+    return next(timed, None) or next((each for each in load_charts(timeline) if each.id == id_), None)
+
+
 def load_charts(timeline: Timeline) -> tuple[charts.Chart, ...]:
     """Return the charts of throughput, the job queue, the machine and the connection pool."""
     points = timeline.reading.points
@@ -82,8 +101,8 @@ def load_charts(timeline: Timeline) -> tuple[charts.Chart, ...]:
         "CPU": _percent(each.mean for each in points("machine.cpu")),
         "memory": _percent(each.mean for each in points("machine.memory")),
     }
-    jobs = {"waiting": [each.last for each in points("queue.waiting")], "under way": [each.last for each in points("queue.running")]}
-    connections = {"in use, at the fullest": _percent(each.max for each in points("pool.used"))}
+    jobs = {"waiting": [each.last for each in points("queue.waiting")], "running": [each.last for each in points("queue.running")]}
+    connections = {"in use, maximum": _percent(each.max for each in points("pool.used"))}
     return (
         timeline.chart("throughput", "Requests a minute", "/min", {"requests": _rates(points("http.requests"), timeline)}),
         timeline.chart("queue", "Jobs", "", jobs),
@@ -95,8 +114,13 @@ def load_charts(timeline: Timeline) -> tuple[charts.Chart, ...]:
 def _latency(timeline: Timeline, name: str, title: str) -> Latency:
     points, whole = timeline.reading.points(name), timeline.reading.whole(name)
     series = {percentile: [_milliseconds(getattr(each, percentile)) for each in points] for percentile in PERCENTILES}
-    chart = timeline.chart(name.replace(".", "-"), title, " ms", series)
+    chart = timeline.chart(_id(name), title, " ms", series)
     return Latency(title, whole.count, _duration(whole.p50), _duration(whole.p95), _duration(whole.p99), chart)
+
+
+def _id(name: str) -> str:
+    """Return the id of a series' chart, as addresses have it."""
+    return name.replace(".", "-")
 
 
 def _rates(points: Sequence[SeriesPoint], timeline: Timeline) -> list[float | None]:

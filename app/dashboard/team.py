@@ -1,13 +1,12 @@
-"""The page "Team", for admins: spending and risk by developer; limits and keys are changed here. Changes record their author."""
+"""The page "Team", for admins, leads and auditors: spending and risk by developer. Admins change limits here, with their name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
-from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -17,10 +16,12 @@ from app.accounts.views import DeveloperView
 from app.budget.views import Budget, Forecast, LimitChange, MovementEntry
 from app.dashboard import budget as developer_page
 from app.dashboard import charts, formatting
+from app.dashboard.filtering import address
 from app.dashboard.live import mark_of
+from app.dashboard.months import ChosenMonth, chosen_month
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
-from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form
+from app.dashboard.visitor import PATH, Visitor, admin, budget_reader, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.money import from_usd, usd_text
 from app.services import administration
@@ -43,18 +44,24 @@ router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=Fal
 
 @dataclass(frozen=True, slots=True)
 class DeveloperMonth:
-    """A developer's month. `allowance`: limit and top-ups; `spark`: each day so far, in percent of the highest; `risk`: empty if none."""
+    """A developer's month. `allowance`: limit and top-ups; `spark`: each day so far, in percent of the highest; `risk`: empty if none.
+
+    None: there is (or, in an earlier month, was) no limit. `ended`: whoever it was is removed, so that nothing is left of this month.
+    """
 
     name: str
     keys: int
     budget: Budget
-    allowance: int
-    left: int
+    allowance: int | None
+    left: int | None
     used_percent: int
     forecast: int
     spark: str
     highest_day: int
     risk: str
+    refused: int
+    removed: bool
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +72,23 @@ class TeamPage:
     budget: Budget
     forecast: Forecast
     rows: Sequence[DeveloperMonth]
+    removed: Sequence[DeveloperMonth]
     by_day: charts.Chart
     days_left: int
     resets: date
     today: date
     changes: Sequence[tuple[str, LimitChange]]
+    refused: int
+
+    @property
+    def people(self) -> list[DeveloperMonth]:
+        """The table's rows: the team's developers, then those who were removed and have spent in the month."""
+        return [*self.rows, *self.removed]
+
+    @property
+    def early(self) -> int:
+        """Count the developers whose pace it is too early to tell."""
+        return sum(row.budget.too_early_to_tell for row in self.rows)
 
     @property
     def at_risk(self) -> list[DeveloperMonth]:
@@ -77,39 +96,57 @@ class TeamPage:
         return sorted((row for row in self.rows if row.risk), key=lambda row: (-row.used_percent, -row.forecast, row.name))
 
     @property
-    def limits(self) -> int:
-        """The sum of all developers' limits, in nano-dollars."""
-        return sum(row.allowance for row in self.rows)
+    def limits(self) -> int | None:
+        """The sum of all developers' limits, in nano-dollars; None: nobody had one."""
+        return _known(row.allowance for row in self.people)
 
     @property
-    def together(self) -> dict[str, int]:
+    def together(self) -> dict[str, int | None]:
         """The sums in the table's last row, in nano-dollars."""
         return {
-            "spent": sum(row.budget.spent for row in self.rows),
-            "held": sum(row.budget.held for row in self.rows),
-            "left": sum(row.left for row in self.rows),
-            "forecast": sum(row.forecast for row in self.rows),
+            "spent": sum(row.budget.spent for row in self.people),
+            "held": sum(row.budget.held for row in self.people),
+            "left": _known(row.left for row in self.people),
+            "forecast": sum(row.forecast for row in self.people),
+            "added": sum(row.budget.added for row in self.people),
         }
 
 
 @router.get("/team")
 async def team(request: Request) -> Response:
-    who = await admin(request)
-    mark = await mark_of(who, "team", None)
-    found = await load_team(who, request)
-    teams = [each.name for each in await administration.list_teams(who.services, who.requester)]
-    return await state_of(request).renderer.page("team.html", who, team=found, teams=teams, mark=mark)
+    who = await budget_reader(request)
+    chosen = await chosen_month(who.services, request, who.requester.team_id)
+    mark = await mark_of(who, "team")
+    found = await load_team(who, request, chosen)
+    teams = [each.name for each in await administration.list_teams(who.services, who.requester)] if who.requester.is_admin else []
+    last = min(chosen.last, found.today)
+    return await state_of(request).renderer.page(
+        "team.html",
+        who,
+        team=found,
+        teams=teams,
+        mark=mark,
+        chosen=chosen,
+        csv=address(who, f"{PATH}/team.csv", month=chosen.name if chosen.past else None),
+        spend=address(who, f"{PATH}/spend", by="developer", **{"from": str(chosen.first), "to": str(last)}),
+    )
 
 
 @router.get("/team.csv")
 async def table(request: Request) -> Response:
     """Export the table as CSV with exact amounts."""
-    who = await admin(request)
-    found = await load_team(who, request)
-    lines = [spreadsheet.line(["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"])]
-    for row in found.rows:
+    who = await budget_reader(request)
+    chosen = await chosen_month(who.services, request, who.requester.team_id)
+    if chosen.problem:
+        raise InvalidInput(chosen.problem, param="month")
+    found = await load_team(who, request, chosen)
+    names = ["developer", "spent_usd", "held_usd", "limit_usd", "left_usd", "forecast_usd", "used_percent", "at_risk"]
+    lines = [spreadsheet.line([*names, *(["top_ups_usd", "refused_calls"] if chosen.past else [])])]
+    for row in found.people:
         amounts = (row.budget.spent, row.budget.held, row.allowance, row.left, row.forecast)
-        lines.append(spreadsheet.line([row.name, *(usd_text(each) for each in amounts), row.used_percent, row.risk]))
+        cells = ("" if each is None else usd_text(each) for each in amounts)
+        more = [usd_text(row.budget.added), row.refused] if chosen.past else []
+        lines.append(spreadsheet.line([row.name, *cells, row.used_percent, row.risk, *more]))
     headers = {"content-disposition": 'attachment; filename="team.csv"', "cache-control": "no-store"}
     return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -127,8 +164,10 @@ async def set_team_limit(request: Request) -> Response:
 @router.get("/developers/{name:path}/movements.csv")
 async def history(request: Request, name: str) -> Response:
     """Export every movement of a developer's budget as CSV with exact amounts, streamed."""
-    who = await admin(request)
-    entries = await who.services.budget.budgets.export_movements(who.requester, (await _developer_named(who, name)).name)
+    who = await visitor(request)
+    entries = await who.services.budget.budgets.export_movements(
+        who.requester, (await administration.show_developer(who.services, who.requester, name)).name
+    )
     headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
     lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
@@ -136,73 +175,71 @@ async def history(request: Request, name: str) -> Response:
 
 @router.get("/developers/{name:path}")
 async def developer(request: Request, name: str) -> Response:
-    who = await admin(request)
-    return await developer_page.shown(request, who, await _developer_named(who, name))
+    who = await visitor(request)
+    return await developer_page.shown(request, who, await administration.show_developer(who.services, who.requester, name))
 
 
 @router.post("/developers/{name:path}/limit")
 async def set_limit(request: Request, name: str) -> Response:
     who = await admin(request)
-    form, view = await verified_form(request, who), await _developer_named(who, name)
+    form = await verified_form(request, who)
+    view = await administration.show_developer(who.services, who.requester, name)
     amount = _nanousd(text_of(form, "amount_usd"))
     await who.services.budget.budgets.set_limit(who.requester, view.name, amount, note=NOTE)
     log.info("dashboard.limit_set", developer=view.name, nanousd=amount)
     return _back_to(who, view)
 
 
-@router.post("/developers/{name:path}/keys")
-async def create_key(request: Request, name: str) -> Response:
-    """Create a key and show it; no redirect, since a key can be shown only this once."""
-    who = await admin(request)
-    await verified_form(request, who)
-    view = await _developer_named(who, name)
-    key_id, key = await administration.create_key(who.services, who.requester, view.name)
-    log.info("dashboard.key_created", developer=view.name, key=str(key_id))
-    return await developer_page.shown(request, who, view, new_key=key, status=201)
-
-
-@router.post("/developers/{name:path}/keys/{key_id}/revoke")
-async def revoke_key(request: Request, name: str, key_id: UUID) -> Response:
-    who = await admin(request)
-    await verified_form(request, who)
-    view = await _developer_named(who, name)
-    await administration.revoke_key(who.services, who.requester, key_id, owner=view)
-    log.info("dashboard.key_revoked", developer=view.name, key=str(key_id))
-    return _back_to(who, view)
-
-
-async def load_team(who: Visitor, request: Request) -> TeamPage:
+async def load_team(who: Visitor, request: Request, chosen: ChosenMonth) -> TeamPage:
     """Load all that the page shows, in a dozen queries, however many developers there are."""
     spending, budgets = who.services.budget.spending, who.services.budget.budgets
     team_id, zone = who.requester.team_id, state_of(request).renderer.zone
-    period, today = spending.month(), spending.today()
-    members = await who.services.accounts.list_developers(team_id=team_id)
-    months = await budgets.get_many(members)
-    own = await budgets.get_team(who.requester, who.requester.team)
-    days = await spending.read_days([team_id, *(each.id for each in members)], period)
+    period, today = chosen.period, spending.today()
+    everybody = await administration.list_members(who.services, who.requester, removed=True)
+    members = [each for each in everybody if each.removed_at is None]
+    months = await budgets.get_many(everybody, period if chosen.past else None)
+    if chosen.past:
+        own = await budgets.get_team_month(who.requester, period)
+        refusals = await spending.read_refusals(team_id, period)
+    else:
+        own, refusals = await budgets.get_team(who.requester, who.requester.team), {}
+    gone = [each for each in everybody if each.removed_at is not None and _left_traces(months[each.id], refusals.get(each.id, 0))]
+    days = await spending.read_days([team_id, *(each.id for each in (*members, *gone))], period)
     whole = spending.days_of(period)
     so_far = [each for each in whole if each <= today]
+
+    def row(of: DeveloperView) -> DeveloperMonth:
+        by_day = [days.get(of.id, {}).get(one, 0) for one in so_far]
+        return _row(of, months[of.id], by_day, refusals.get(of.id, 0), past=chosen.past)
+
     resets = period.end.astimezone(zone).date()
-    names = {each.id: each.name for each in members}
-    changes = await spending.read_limit_changes(team_id, limit=CHANGES)
     together = days.get(team_id, {})
     return TeamPage(
         name=who.requester.team,
         budget=own,
-        forecast=spending.forecast(own.spent, together),
-        rows=[_row(each, months[each.id], [days.get(each.id, {}).get(one, 0) for one in so_far]) for each in members],
-        by_day=charts.of_money(
-            "by-day",
-            "The team's spending by day",
-            [(str(each.day), formatting.day(each) + (" (today)" if each == today else "")) for each in whole],
-            {"spent": [together.get(each, 0) for each in whole]},
-            write=formatting.dollars,
-        ),
+        forecast=Forecast(own.spent) if chosen.past else spending.forecast(own, together),
+        rows=[row(each) for each in members],
+        removed=[row(each) for each in gone],
+        by_day=_by_day(whole, together, today),
         days_left=(resets - today).days,
         resets=resets,
         today=today,
-        changes=[(names.get(each.developer_id, "") if each.developer_id else "", each) for each in changes],
+        changes=await _changes(who, chosen, members),
+        refused=sum(refusals.values()),
     )
+
+
+async def _changes(who: Visitor, chosen: ChosenMonth, members: Sequence[DeveloperView]) -> list[tuple[str, LimitChange]]:
+    """Return the last changes of limits until the month's end, each with its developer; empty: the team's own."""
+    names, until = {each.id: each.name for each in members}, chosen.period.end if chosen.past else None
+    changes = await who.services.budget.spending.read_limit_changes(who.requester.team_id, until=until, limit=CHANGES)
+    return [(names.get(each.developer_id, "removed developer") if each.developer_id else "", each) for each in changes]
+
+
+def _by_day(days: Sequence[date], spent: Mapping[date, int], today: date) -> charts.Chart:
+    columns = [(str(each.day), formatting.day(each) + (" (today)" if each == today else "")) for each in days]
+    amounts = {"spent": [spent.get(each, 0) for each in days]}
+    return charts.of_money("by-day", "The team's spending by day", columns, amounts, write=formatting.dollars)
 
 
 def _line(each: MovementEntry) -> str:
@@ -211,20 +248,36 @@ def _line(each: MovementEntry) -> str:
     return spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
 
 
-def _row(view: DeveloperView, budget: Budget, days: Sequence[int]) -> DeveloperMonth:
-    allowance = (budget.limit or 0) + budget.added
-    used, highest = formatting.percent(budget.spent, allowance), max(days, default=0)
+def _left_traces(budget: Budget, refused: int) -> bool:
+    return bool(budget.spent or budget.held or budget.added or refused)
+
+
+def _known(amounts: Iterable[int | None]) -> int | None:
+    """Sum the amounts that there are; None where there are only limits of none."""
+    given = list(amounts)
+    return sum(each for each in given if each is not None) if not given or any(each is not None for each in given) else None
+
+
+def _row(view: DeveloperView, budget: Budget, days: Sequence[int], refused: int, *, past: bool) -> DeveloperMonth:
+    removed = view.removed_at is not None
+    ended = removed and not past
+    allowance = None if ended or budget.limit is None else budget.limit + budget.added
+    used = 0 if allowance is None else formatting.percent(budget.spent, allowance)
+    highest = max(days, default=0)
     return DeveloperMonth(
         name=view.name,
         keys=view.keys,
         budget=budget,
         allowance=allowance,
-        left=budget.remaining or 0,
+        left=None if ended else budget.remaining,
         used_percent=used,
-        forecast=budget.forecast,
+        forecast=budget.spent if ended else budget.forecast,
         spark=",".join(str(formatting.permille(each, highest) // 10) for each in days) if highest else "",
         highest_day=highest,
-        risk=_risk(used, budget.forecast, allowance, budget.spent),
+        risk="" if allowance is None else _risk(used, budget.forecast, allowance, budget.spent),
+        refused=refused,
+        removed=removed,
+        ended=ended,
     )
 
 
@@ -243,11 +296,6 @@ def _nanousd(given: str) -> int:
         return from_usd(typed.replace(",", "") if GROUPED.fullmatch(typed) else typed)
     except ValueError as error:
         raise InvalidInput(f"The limit {error}.", param="amount_usd") from None
-
-
-async def _developer_named(who: Visitor, name: str) -> DeveloperView:
-    """Return a developer of any team: an admin may see all. NotFound for an unknown name."""
-    return await who.services.accounts.find_developer(name)
 
 
 def _back_to(who: Visitor, view: DeveloperView) -> Response:

@@ -36,6 +36,10 @@ class SignedOut(NotAuthenticated):
         self.was = was
 
 
+class AdminsOnly(NotPermitted):
+    """Raised where somebody else opens a page that only admins see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """A signed-in requester, and the services. `token` is new for each page."""
@@ -48,7 +52,8 @@ class Visitor:
     @property
     def team_query(self) -> str:
         """The query that links carry on: the team that an admin looks at."""
-        chosen = self.requester.is_admin and self.requester.team != DEFAULT_TEAM
+        own_default = self.requester.developer_id is None and self.requester.team == DEFAULT_TEAM
+        chosen = self.requester.is_admin and not own_default
         return f"?{urlencode({'team': self.requester.team})}" if chosen else ""
 
 
@@ -66,11 +71,24 @@ async def visitor(request: Request) -> Visitor:
     return Visitor(services, requester, sign_in, _masked(_token(services, sign_in)))
 
 
+async def budget_reader(request: Request) -> Visitor:
+    """Return a visitor who reads their team's budgets: an admin, a lead or an auditor. NotPermitted for others."""
+    found = await visitor(request)
+    if not found.requester.may("read_team_budget"):
+        raise NotPermitted("This page is for admins, leads and auditors. Your own budget is under My budget.")
+    return found
+
+
 async def admin(request: Request) -> Visitor:
     found = await visitor(request)
-    if not found.requester.is_admin:
-        raise NotPermitted("This page is for admins. Your own budget is under My budget.")
+    check_admin(found)
     return found
+
+
+def check_admin(who: Visitor) -> None:
+    """Raise NotPermitted for a page that only admins see."""
+    if not who.requester.may("administer"):
+        raise AdminsOnly("This page is for admins: sign in with the admin key. Your own budget is under My budget.")
 
 
 async def verified_form(request: Request, who: Visitor) -> FormData:
@@ -80,7 +98,7 @@ async def verified_form(request: Request, who: Visitor) -> FormData:
     sent = request.headers.get("x-csrf") or form.get(TOKEN)
     if not isinstance(sent, str) or not hmac.compare_digest(_unmasked(sent), _token(who.services, who.sign_in)):
         raise NotPermitted("This form has expired: reload the page and repeat the change.")
-    identify("admin" if who.requester.is_admin else str(who.requester.developer_id))  # read your writes, at replicas too
+    identify(str(who.requester.developer_id or "admin"))  # read your writes, at replicas too
     return form
 
 
@@ -98,6 +116,12 @@ def set_cookie(response: Response, services: Services, sign_in: UUID, *, secure:
     response.set_cookie(
         COOKIE, f"{sign_in}.{_signature(services, sign_in)}", max_age=seconds, path=PATH, httponly=True, samesite="lax", secure=secure
     )
+
+
+def for_https_alone(request: Request) -> bool:
+    """Tell whether cookies are for https alone: by the server's public address, too, whatever a proxy says or forgets to say."""
+    public = services_of(request).settings.server.public_url or ""
+    return request.url.scheme == "https" or public.startswith("https://")
 
 
 def delete_cookie(response: Response) -> None:

@@ -21,7 +21,7 @@ from app.accounts.accounts import Accounts
 from app.accounts.names import check_project_name
 from app.clock import now
 from app.embeddings import Embedder, LongForm
-from app.errors import Conflict, InvalidInput, NotPermitted, RateLimited
+from app.errors import ChangedMeanwhile, Conflict, InvalidInput, NotPermitted, RateLimited
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.derivations import digest
 from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields, revision_of, title_of
@@ -55,7 +55,7 @@ class WriteAdmission:
         """Wait for a slot, and hold it for the block. RateLimited if too many writes of this caller wait already."""
         if self._waiting[caller] >= self._max_waiting:
             raise RateLimited(
-                f"{self._max_waiting} items of yours wait to be written, and no more may: send the next ones once these are answered.",
+                f"{self._max_waiting} of your items are still being written, the maximum: send further ones when these are answered.",
                 retry_after=1.0,
             )
         self._waiting[caller] += 1
@@ -84,18 +84,18 @@ class Authoring:
         """Store what a person knows. Returns its id, and True if it is new: the same text in a project is one item.
 
         Without a title it gets one from its text. A project is created when it is first named, as for sessions. InvalidInput names the
-        field that can't be stored; RateLimited if too many of the author's writes wait.
+        field that can't be stored; NotPermitted: the project is closed to the author; RateLimited if too many of the author's writes wait.
         """
         check_project_name(project)
         check_fields(given)
         async with self._admission.admit(author):
             words = await _checked_and_redacted(given)
             key = digest(words.text)
-            if (known := await self._already_recorded(author.team_id, project, key)) is not None:
+            if (known := await self._already_recorded(author, project, key)) is not None:
                 return known, False
             embedded = await self._embed(words)
             async with self._database.begin() as connection:
-                project_id = await self._locked_project(connection, author.team_id, project)
+                project_id = await self._locked_project(connection, author, project)
                 if (known := await connection.scalar(_recorded(project_id, key))) is not None:
                     return known, False
                 item, moment = uuid4(), now()
@@ -131,31 +131,35 @@ class Authoring:
         async with self._admission.admit(author):
             for _ in range(ATTEMPTS):
                 async with self._database.begin() as connection:
-                    row = await team_item_row(connection, author.team_id, item_id)
+                    row = await team_item_row(connection, author.team_id, item_id, closed=author.closed)
                 _check_may_correct(author, row, change)
                 words = await _corrected(row, change)
                 reworded = (words.title, words.text) != (row.title, row.text)
                 embedded = await self._embed(words) if reworded else {}
                 async with self._database.begin() as connection:
-                    locked = await lock_item(connection, author.team_id, item_id)
+                    locked = await lock_item(connection, author.team_id, item_id, closed=author.closed)
                     if revision_of(locked) == revision_of(row) and locked.project_id == row.project_id:
                         return await _store_correction(connection, author, locked, words, embedded)
         raise Conflict("Others are changing this item at the same time: read it again, and repeat the correction.")
 
-    async def _already_recorded(self, team_id: UUID, project: str, key: bytes) -> UUID | None:
+    async def _already_recorded(self, author: Author, project: str, key: bytes) -> UUID | None:
         """Return the item already recorded with this text, before anything is embedded: a repetition must be cheap."""
-        project_id = await self._accounts.project_named(team_id, project)
+        project_id = await self._accounts.project_named(author.team_id, project, closed=author.closed)
         if project_id is None:
             return None
         async with self._database.begin() as connection:
             found: UUID | None = await connection.scalar(_recorded(project_id, key))
             return found
 
-    async def _locked_project(self, connection: AsyncConnection, team_id: UUID, project: str) -> UUID:
-        """Return the id of the named project, locked. Conflict if it was merged into another one while waiting for the lock."""
-        project_id = await self._accounts.project_id(connection, team_id, project)
+    async def _locked_project(self, connection: AsyncConnection, author: Author, project: str) -> UUID:
+        """Return the id of the named project, locked. Conflict if it was merged into another one while waiting for the lock.
+
+        NotPermitted if it is closed to the author.
+        """
+        project_id = await self._accounts.project_id(connection, author.team_id, project)
+        await self._accounts.check_open_to(connection, project_id, author.developer_id)
         await lock_project(connection, project_id)
-        if await self._accounts.project_id(connection, team_id, project) != project_id:
+        if await self._accounts.project_id(connection, author.team_id, project) != project_id:
             raise Conflict(f"The project {project!r} is being merged into another one: try again.")
         return project_id
 
@@ -175,7 +179,7 @@ async def _checked_and_redacted(words: ItemFields) -> ItemFields:
     check_fields(words)
     title, text, *paths = await asyncio.to_thread(lambda: [free_text(each) for each in (words.title, words.text, *words.paths)])
     if not any(map(str.isalnum, _PLACEHOLDER.sub("", text))):
-        raise InvalidInput("text is nothing but a secret, and secrets are not stored: say what is to be known about it.", param="text")
+        raise InvalidInput("text is only a secret, and secrets are not stored: write what the team should know about it.", param="text")
     text = text.strip()
     return ItemFields(words.type, " ".join(title.split()) or title_of(text), text, tuple(dict.fromkeys(each.strip() for each in paths)))
 
@@ -195,8 +199,9 @@ def _check_may_correct(author: Author, row: AnyRow, change: ItemCorrection) -> N
         said = "Only its author, a lead or an admin can correct this item."
         raise NotPermitted(f"{said} Say that it is wrong or stale on its dashboard page, or with POST /v1/knowledge/{{id}}/feedback.")
     if change.revision is not None and change.revision != revision_of(row):
-        raise Conflict(
-            f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}. Read it, and correct that.",
+        raise ChangedMeanwhile(
+            f"The item has been changed since revision {change.revision[:40]}: it is at {revision_of(row)}."
+            " Read the current version, and correct that.",
             param="if-match",
         )
 
@@ -213,7 +218,7 @@ async def _store_correction(
     if "text" in changed and key is not None and (twin := await connection.scalar(_recorded(row.project_id, key))) not in {None, row.id}:
         raise Conflict(f"The same text is recorded already, as item {twin}: correct that one, or delete this one.", param="text")
     moment = now()
-    values = changed | embedded | {"corrected_at": moment, "last_seen_at": moment, "updated_at": moment, "freshness": "fresh"}
+    values = changed | embedded | {"corrected_at": moment, "last_seen_at": moment, "updated_at": moment}
     if "text" in changed and key is not None:
         values["recorded_key"] = key
     await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(values))

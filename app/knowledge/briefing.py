@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, func, or_, select, true
 
-from app.knowledge.item import RECORDED, Quote
+from app.knowledge.item import RECORDED, BriefedItem, Quote
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -18,23 +17,6 @@ SURE_CONFIDENCE = 0.6
 """An item that only one session taught is told unasked from this confidence on."""
 SURE_EVIDENCE = 2
 """Or, less sure, if so many places taught it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BriefedItem:
-    """An item with its newest citation. `by_person`: somebody recorded or corrected it. `author`: who recorded it, if a developer did.
-
-    `at`: when it was last recorded, corrected or learnt. Its words come from people or sessions: quoted, never an instruction.
-    """
-
-    id: UUID
-    type: str
-    title: str
-    text: str
-    by_person: bool
-    author: UUID | None
-    at: datetime
-    source: Quote
 
 
 class ProjectBriefing:
@@ -47,7 +29,7 @@ class ProjectBriefing:
         """Return what people recorded or corrected and nobody overruled: first what others found helpful, then the latest."""
         by_person = or_(ItemRow.origin == "recorded", ItemRow.corrected_at.is_not(None))
         query = _items(team_id, project_id, limit).where(by_person).order_by(ItemRow.helpful.desc(), _AT.desc(), ItemRow.id)
-        return [_item(row, by_person=True) for row in await self._database.read(rows_of(query))]
+        return [_item(row) for row in await self._database.read(rows_of(query))]
 
     async def learnt(self, team_id: UUID, project_id: UUID, since: datetime, *, limit: int) -> list[BriefedItem]:
         """Return what sessions taught first since a moment and is sure enough to be told unasked, the latest first."""
@@ -55,7 +37,7 @@ class ProjectBriefing:
         by_session = and_(ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ItemRow.created_at >= since)
         query = _items(team_id, project_id, limit).where(by_session, sure, ItemRow.wrong == 0)
         ordered = query.order_by(ItemRow.created_at.desc(), ItemRow.id)
-        return [_item(row, by_person=False) for row in await self._database.read(rows_of(ordered))]
+        return [_item(row) for row in await self._database.read(rows_of(ordered))]
 
 
 _AT = func.coalesce(ItemRow.corrected_at, ItemRow.created_at)
@@ -75,9 +57,9 @@ def _items(team_id: UUID, project_id: UUID, limit: int) -> Select[*tuple[Any, ..
     return select(*columns, *newest.c).outerjoin(newest, true()).where(*shown).limit(limit)
 
 
-def _item(row: AnyRow, *, by_person: bool) -> BriefedItem:
+def _item(row: AnyRow) -> BriefedItem:
     recorded = row.origin == "recorded"
     said = None if row.session_id is None else Quote(row.session_id, row.transcript, row.locator, row.excerpt, row.said_at)
     source = said if said is not None and not recorded else Quote(None, RECORDED, str(row.id), row.text, row.at)
     author = row.developer_id if recorded else None
-    return BriefedItem(row.id, row.type, row.title, row.text, by_person, author, row.at, source)
+    return BriefedItem(row.id, row.type, row.title, row.text, author, row.at, source)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Unpadded
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, exists, func, literal, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import in_utc
 from app.errors import InvalidInput
-from app.knowledge.item import ItemFilter
-from app.knowledge.tables import EvidenceRow, ItemRow
+from app.knowledge.item import ItemFilter, LearntItem, LearntItems
+from app.knowledge.passages import terms
+from app.knowledge.tables import EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
 from app.storage.tables import AnyRow
+
+MAX_ABOUT, MAX_PASSAGES = 2_000, 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,85 @@ class ItemBrowsing:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, team_id: UUID, wanted: ItemFilter, *, limit: int, cursor: str | None = None) -> Page:
-        """Return a page of at most `limit` items. InvalidInput for a cursor that isn't from a previous page."""
+    async def page(
+        self, team_id: UUID, wanted: ItemFilter, *, closed: Collection[UUID] = (), limit: int, cursor: str | None = None
+    ) -> Page:
+        """Return a page of at most `limit` items, none of the projects `closed`. InvalidInput for a cursor that no page gave."""
         query = _items(team_id, wanted).limit(limit + 1)
+        if closed:
+            query = query.where(ItemRow.project_id.not_in(closed))
         if cursor is not None:
-            query = query.where(tuple_(ItemRow.created_at, ItemRow.id) < tuple_(*_decode_cursor(cursor)))
+            place, last = tuple_(ItemRow.created_at, ItemRow.id), tuple_(*_decode_cursor(cursor))
+            query = query.where(place > last if wanted.oldest_first else place < last)
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
         return Page(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
+
+    async def sessions_about(self, team_id: UUID, words: str, *, closed: Collection[UUID] = ()) -> Collection[UUID]:
+        """Return sessions that taught an item with all of these words, or in which a passage with all of them was said; the latest first.
+
+        Of items at most MAX_ABOUT, of passages as many: with more, the words say too little. None without words.
+        """
+        if not words.split():
+            return ()
+        taught = (
+            select(EvidenceRow.session_id)
+            .join(ItemRow, ItemRow.id == EvidenceRow.knowledge_id)
+            .where(ItemRow.team_id == team_id, ~ItemRow.hidden, holds_words(_words(), words), *_open(ItemRow.project_id, closed))
+            .group_by(EvidenceRow.session_id)
+            .order_by(func.max(ItemRow.last_seen_at).desc())
+            .limit(MAX_ABOUT)
+        )
+        found = [row.session_id for row in await self._database.read(rows_of(taught))]
+        if wanted := terms.hashed(words):
+            holds = PassageRow.terms.op("@>")(literal(wanted, ARRAY(Integer)))
+            matching = select(PassageRow.id).where(PassageRow.team_id == team_id, holds, *_open(PassageRow.project_id, closed))
+            some = matching.limit(MAX_PASSAGES).subquery()
+            said = (
+                select(PassagePlaceRow.session_id)
+                .join(some, some.c.id == PassagePlaceRow.passage_id)
+                .group_by(PassagePlaceRow.session_id)
+                .order_by(func.max(PassagePlaceRow.at).desc().nulls_last())
+                .limit(MAX_ABOUT)
+            )
+            found += [row.session_id for row in await self._database.read(rows_of(said))]
+        return dict.fromkeys(found)
+
+    async def count_by_project(self, team_id: UUID, project_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Count the items that the list of these projects of the team shows; those without any are left out."""
+        shown = (ItemRow.team_id == team_id, ItemRow.project_id.in_(project_ids), ~ItemRow.hidden)
+        query = select(ItemRow.project_id, func.count().label("items")).where(*shown).group_by(ItemRow.project_id)
+        return {row.project_id: row.items for row in await self._database.read(rows_of(query))}
+
+    async def learnt_from(
+        self, team_id: UUID, session_ids: Collection[UUID], *, closed: Collection[UUID] = (), limit: int
+    ) -> Mapping[UUID, LearntItems]:
+        """Return for each of these sessions how much was learnt from it, with its newest items."""
+        if not session_ids:
+            return {}
+        found: dict[UUID, LearntItems] = {}
+        for row in await self._database.read(rows_of(_learnt_from(team_id, session_ids, closed, limit))):
+            before = found.get(row.session_id, LearntItems(row.learnt, ()))
+            found[row.session_id] = LearntItems(row.learnt, (*before.newest, LearntItem(row.id, row.type, row.title)))
+        return found
+
+
+def _learnt_from(team_id: UUID, session_ids: Collection[UUID], closed: Collection[UUID], limit: int) -> Select[*tuple[object, ...]]:
+    """Select the newest items of each session, with the number of all of them. An item counts once, however often the session taught it."""
+    taught = select(EvidenceRow.session_id, EvidenceRow.knowledge_id).where(EvidenceRow.session_id.in_(session_ids)).distinct().subquery()
+    newest_first = (ItemRow.created_at.desc(), ItemRow.id.desc())
+    ranked = (
+        select(
+            taught.c.session_id,
+            *(ItemRow.id, ItemRow.type, ItemRow.title),
+            func.count().over(partition_by=taught.c.session_id).label("learnt"),
+            func.row_number().over(partition_by=taught.c.session_id, order_by=newest_first).label("place"),
+        )
+        .join(ItemRow, ItemRow.id == taught.c.knowledge_id)
+        .where(ItemRow.team_id == team_id, ~ItemRow.hidden, *([ItemRow.project_id.not_in(closed)] if closed else []))
+        .subquery()
+    )
+    return select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.session_id, ranked.c.place)
 
 
 def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
@@ -56,11 +131,30 @@ def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     if wanted.until is not None:
         query = query.where(ItemRow.created_at < in_utc(wanted.until, "until"))
     if wanted.subject:
-        words = func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
-        query = query.where(holds_words(words, wanted.subject))
+        query = query.where(holds_words(_words(), wanted.subject))
+    match wanted.state:
+        case "stale":
+            query = query.where(ItemRow.stale > ItemRow.helpful)
+        case "recorded":
+            query = query.where(ItemRow.origin == "recorded")
+        case "corrected":
+            query = query.where(ItemRow.corrected_at.is_not(None))
+        case None:
+            pass
     if wanted.session_id is not None:
         query = query.where(exists().where(EvidenceRow.knowledge_id == ItemRow.id, EvidenceRow.session_id == wanted.session_id))
+    if wanted.oldest_first:
+        return query.order_by(ItemRow.created_at, ItemRow.id)
     return query.order_by(ItemRow.created_at.desc(), ItemRow.id.desc())
+
+
+def _words() -> ColumnElement[str]:
+    """Build the text of an item that a subject is looked for in."""
+    return func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
+
+
+def _open(project_id: ColumnElement[UUID] | InstrumentedAttribute[UUID], closed: Collection[UUID]) -> list[ColumnElement[bool]]:
+    return [project_id.not_in(closed)] if closed else []
 
 
 def _encode_cursor(row: AnyRow) -> str:
@@ -78,7 +172,8 @@ def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
         return in_utc(moment, "cursor"), UUID(item)
     except (ValueError, InvalidInput, Unpadded):
         raise InvalidInput(
-            "cursor is not one that a page gave: pass `next` of the page before, or leave it out to begin.", param="cursor"
+            "cursor is not from a page of this list: pass `next_cursor` of the previous page, or leave it out to start from the beginning.",
+            param="cursor",
         ) from None
 
 

@@ -64,15 +64,16 @@ class CachedSearch:
     async def query(self, team_id: UUID, query: Query) -> SearchResults:
         """Answer as `Search.query` does, with the same errors; the answer's `cache` names the cache tier that had it."""
         began = perf_counter()
-        key = await self._key(team_id, query)
-        if key is None:
+        scope = await self._scope(team_id, query)
+        key = None if scope is None else await self._key(scope, query)
+        if scope is None or key is None:
             return await self._search.query(team_id, query)
         if query.cache != "refresh":
             value = await self._tiers.get(key)
             if value is not None and (found := _decoded(value.value, team_id)) is not None:
                 took = (perf_counter() - began) * 1000
                 if not found.results:
-                    self._search.record_unanswered(team_id, query)
+                    self._search.record_unanswered(team_id, query, scope.project_id)
                 self._tiers.record_saved(value.tier, seconds=max(0.0, found.took_ms - took) / 1000)
                 return SearchResults(found.results, round(took, 3), (), cache=value.tier, tokens=found.tokens)
         require_primary_reads()  # the version was read from the primary, so the results cached under it must be as new
@@ -85,26 +86,33 @@ class CachedSearch:
             )
         return replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
-    async def _key(self, team_id: UUID, query: Query) -> bytes | None:
-        """Return the cache key: a hash of everything that changes the answer. None: don't use the cache.
-
-        The version is read before the search, so that what is found is at least as new.
-        """
+    async def _scope(self, team_id: UUID, query: Query) -> Scope | None:
+        """Return what is searched. None: don't use the cache, or there is no such project, which may be created at any moment."""
         if not self._options.enabled or query.cache == "never" or not self._index.complete:
             return None
+        if query.project is None:
+            return Scope(team_id, None, query.closed)
         try:
-            project_id = None
-            if query.project is not None:
-                project_id = await self._accounts.project_named(team_id, query.project)
-                if project_id is None:
-                    return None  # cheap to answer, and the project may be created at any moment
-            version = await self._versions.current(Scope(team_id, project_id))
+            project_id = await self._accounts.project_named(team_id, query.project, closed=query.closed)
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None
-        asked = astuple(replace(query, cache="auto", asker=None))
+        return None if project_id is None else Scope(team_id, project_id)
+
+    async def _key(self, scope: Scope, query: Query) -> bytes | None:
+        """Return the cache key: a hash of everything that changes the answer, whom projects are closed to too. None: don't use the cache.
+
+        The version is read before the search, so that what is found is at least as new.
+        """
+        try:
+            version = await self._versions.current(Scope(scope.team_id, scope.project_id))
+        except Unavailable as error:
+            log.warning("search.uncached", code=error.code)
+            return None
+        asked = astuple(replace(query, cache="auto", asker=None, closed=frozenset()))
         day = clock.now().date()  # freshness and "last week" depend on the day
-        material = repr((self._fingerprint, team_id.hex, version, day, asked))  # repr: unambiguous, whatever the values contain
+        # repr: unambiguous, whatever the values contain
+        material = repr((self._fingerprint, scope.team_id.hex, version, day, asked, scope.without))
         return hashlib.blake2b(material.encode(), digest_size=24).digest()
 
 

@@ -25,11 +25,15 @@ TITLE_CHARS = 100
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The person who writes, and their team. `developer_id` None: an admin. `change_any`: they may correct others' items."""
+    """The person who writes, and their team. `developer_id` None: an admin. `change_any`: they may correct others' items.
+
+    `closed`: the projects that are closed to them.
+    """
 
     team_id: UUID
     developer_id: UUID | None
     change_any: bool = False
+    closed: frozenset[UUID] = frozenset()
 
     @property
     def columns(self) -> dict[str, object]:
@@ -87,14 +91,14 @@ def check_fields(words: ItemFields) -> None:
         raise InvalidInput(f"type: {words.type[:100]!r} is not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="type")
     for name, values in (("title", (words.title,)), ("text", (words.text,)), ("paths", words.paths)):
         if any("\x00" in each for each in values):
-            raise InvalidInput(f"{name} holds a NUL character, which can't be stored: take that character out.", param=name)
+            raise InvalidInput(f"{name} contains a NUL character, which can't be stored: remove it.", param=name)
     if not words.text.strip():
-        raise InvalidInput("text is empty: write what is to be known, so that it can be read alone.", param="text")
+        raise InvalidInput("text is empty: write what the team should know, so that it can be understood without context.", param="text")
     for name, value, most in (("text", words.text, MAX_TEXT_CHARS), ("title", words.title, MAX_TITLE_CHARS)):
         if len(value) > most:
             raise InvalidInput(f"{name} is longer than {most:,} characters: shorten it, or record several items.", param=name)
     if len(words.paths) > MAX_PATHS:
-        raise InvalidInput(f"paths holds {len(words.paths)} paths, and at most {MAX_PATHS} are kept: leave some out.", param="paths")
+        raise InvalidInput(f"paths holds {len(words.paths)} paths; at most {MAX_PATHS} are allowed: leave some out.", param="paths")
     for place, each in enumerate(words.paths):
         if not each.strip():
             raise InvalidInput(f"paths[{place}] is empty: name a file or a folder, or leave it out.", param="paths")

@@ -1,7 +1,8 @@
-"""An item's history: when it was learnt, merged, recorded, corrected and judged, and by whom. Reads only."""
+"""An item's history: when it was learnt, merged, recorded, corrected, judged and used, and by whom. Reads only."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import select
@@ -9,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import HistoryAction, HistoryEvent, Quote
 from app.knowledge.store import team_item_row
-from app.knowledge.tables import EvidenceRow, FeedbackRow, RevisionRow
+from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow, UseRow
+from app.knowledge.use_counts import counting
+from app.sessions.journal import Journal
 from app.storage.database import Database
 
 MAX_ENTRIES = 200
@@ -18,19 +21,31 @@ MAX_ENTRIES = 200
 class ItemHistory:
     """Reads the history of an item."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, journal: Journal) -> None:
         self._database = database
+        self._journal = journal
 
-    async def read(self, team_id: UUID, item_id: UUID) -> list[HistoryEvent]:
-        """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's."""
+    async def read(self, team_id: UUID, item_id: UUID, *, closed: Collection[UUID] = ()) -> list[HistoryEvent]:
+        """Return an item's history, latest first, at most MAX_ENTRIES. NotFound for another team's, and of the projects `closed`."""
 
         async def entries(connection: AsyncConnection) -> list[HistoryEvent]:
-            row = await team_item_row(connection, team_id, item_id)
+            row = await team_item_row(connection, team_id, item_id, closed=closed)
             learnt = await _learnt(connection, item_id, first="merged" if row.origin == "recorded" else "learnt")
-            found = [*learnt, *await _revisions(connection, item_id), *await _verdicts(connection, item_id)]
+            found = [
+                *learnt,
+                *await _revisions(connection, item_id),
+                *await _verdicts(connection, item_id),
+                *await _uses(connection, item_id),
+            ]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
-        return await self._database.read(entries)
+        found = await self._database.read(entries)
+        if not closed:
+            return found
+        said = {each.source.session_id for each in found if each.source is not None and each.source.session_id is not None}
+        cited = await self._journal.cited(team_id, said)  # a session of any project may have used the item
+        unseen = {session.id for session in cited.values() if session.project_id in closed}
+        return [each for each in found if each.source is None or each.source.session_id not in unseen]
 
 
 async def _learnt(connection: AsyncConnection, item_id: UUID, *, first: HistoryAction) -> list[HistoryEvent]:
@@ -67,5 +82,21 @@ async def _verdicts(connection: AsyncConnection, item_id: UUID) -> list[HistoryE
     query = select(FeedbackRow.__table__).where(FeedbackRow.knowledge_id == item_id).order_by(FeedbackRow.at.desc()).limit(MAX_ENTRIES)
     return [
         HistoryEvent("judged", row.at, row.developer_id, row.by_admin, verdict=row.verdict, note=row.note or None)
+        for row in await connection.execute(query)
+    ]
+
+
+async def _uses(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    query = (
+        select(UseRow.__table__)
+        .join(ItemRow, counting())
+        .where(ItemRow.id == item_id)
+        .order_by(UseRow.noticed_at.desc())
+        .limit(MAX_ENTRIES)
+    )
+    return [
+        HistoryEvent(
+            "used" if row.accepted else "refused", row.noticed_at, source=Quote(row.session_id, row.transcript, row.locator, "", row.at)
+        )
         for row in await connection.execute(query)
     ]

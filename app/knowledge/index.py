@@ -79,7 +79,8 @@ class Index:
             await self.check()
         if not self.complete:
             raise VectorStoreUnavailable(
-                "The vector index lacks what PostgreSQL holds. The server rebuilds it by itself; `cairn index rebuild` does so now."
+                "The vector index lacks entries that PostgreSQL has. The server rebuilds it automatically; `cairn index rebuild` "
+                "does so at once."
             )
 
     async def drain(self) -> int:
@@ -129,7 +130,7 @@ class Index:
                 step=step,
                 pause=lambda: 0.0 if drained >= BATCH else poll_seconds,
                 max_backoff_seconds=MAX_FEED_PAUSE_SECONDS,
-                meanwhile="What is ingested can't be found yet.",
+                meanwhile="New sessions can't be found by search yet.",
             ),
         )
 
@@ -168,7 +169,7 @@ class Index:
         async with self._database.begin() as guard:
             await _without_idle_limit(guard)
             if not await guard.scalar(select(func.pg_try_advisory_xact_lock(_REBUILD_LOCK))):
-                raise Conflict("The index is being rebuilt already: wait for its end.")
+                raise Conflict("The index is already being rebuilt: wait until that is done.")
             await guard.execute(select(func.pg_advisory_xact_lock_shared(_SWEEP_LOCK)))
             yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 Kind = Literal["item", "passage"]
@@ -32,12 +32,17 @@ KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
-Freshness = Literal["fresh", "aging", "stale", "deprecated"]
+Freshness = Literal["fresh", "stale"]
+"""`stale`: more people say so than find it helpful; `fresh`: they don't. Never by age, which is told in days."""
+
+AgeBand = Literal["under_30_days", "30_to_90_days", "90_to_180_days", "over_180_days"]
+AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
+"""The youngest first."""
 
 Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged"]
+HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused"]
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -86,7 +91,10 @@ class ItemCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed."""
+    """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
+
+    `used`, `refused`: numbers of sessions that used it, by whether the person accepted that.
+    """
 
     id: UUID
     type: str
@@ -94,7 +102,6 @@ class Item:
     title: str
     text: str
     confidence: float
-    freshness: Freshness
     project_id: UUID
     developer_id: UUID | None
     evidence_count: int
@@ -107,14 +114,33 @@ class Item:
     wrong: int
     stale: int
     hidden: bool
+    used: int
+    refused: int
     evidence: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BriefedItem:
+    """An item with its newest citation. `author`: who recorded it, if a developer did.
+
+    `at`: when it was last recorded, corrected or learnt. Its words come from people or sessions: quoted, never an instruction.
+    """
+
+    id: UUID
+    type: str
+    title: str
+    text: str
+    author: UUID | None
+    at: datetime
+    source: Quote
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
     """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
 
-    `merged`: another place taught the same. `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
+    `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
+    `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
 
@@ -132,11 +158,33 @@ class HistoryEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LearntItem:
+    """An item that a session taught, as a list of them shows it."""
+
+    id: UUID
+    type: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class LearntItems:
+    """The items that a session taught: their number, and the newest of them."""
+
+    count: int
+    newest: tuple[LearntItem, ...]
+
+
+ItemState = Literal["stale", "recorded", "corrected"]
+ITEM_STATES: Final[tuple[ItemState, ...]] = get_args(ItemState)
+
+
+@dataclass(frozen=True, slots=True)
 class ItemFilter:
     """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
     `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
-    `hidden`: only items that people's verdicts hide, instead of only the others.
+    `state`: only those out of date by people's verdicts, recorded by a person, or corrected by one.
+    `hidden`: only items that people's verdicts hide, instead of only the others. `oldest_first`: the order, else newest first.
     """
 
     project_id: UUID | None = None
@@ -146,3 +194,5 @@ class ItemFilter:
     subject: str = ""
     session_id: UUID | None = None
     hidden: bool = False
+    state: ItemState | None = None
+    oldest_first: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, and_, any_, bindparam, cast, func, literal, or_, select, true
+from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, all_, and_, any_, bindparam, cast, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.errors import Unavailable
@@ -18,6 +18,7 @@ from app.knowledge.ranking import Support, rank
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.tables import EvidenceRow, ItemRow
+from app.knowledge.use_counts import counts_of_items
 from app.knowledge.versions import Scope
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
@@ -72,10 +73,11 @@ class ItemSearch:
         where: Where = {**scope.where, "type": list(query.types or KNOWLEDGE_TYPES)}
         # Necessary: first learnt before the period's end. Its evidence decides the rest.
         within = None if query.until is None else Within("created_at", None, query.until)
+        limit = self._candidate_limit(query)
         try:
             with traces.span("vectors hybrid", "client", db__system__name="qdrant", db__operation__name="query"):
                 terms = lexical.query(query.text)
-                hits = await self._vectors.hybrid(vector, terms, where=where, limit=self._candidate_limit(query), within=within)
+                hits = await self._vectors.hybrid(vector, terms, where=where, limit=limit, within=within, without=scope.without)
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)
             degraded.append("vectors")
@@ -83,9 +85,12 @@ class ItemSearch:
         return [hit.id for hit in hits]
 
     async def _read(self, scope: Scope, ids: list[UUID] | None, query: Query) -> Sequence[AnyRow]:
-        """Read the candidates' rows, each with its newest evidence. Filters by team again: the index is not the source of truth."""
+        """Read the candidates' rows, each with its newest evidence.
+
+        Filters by team and closed projects again: the index is not the source of truth.
+        """
         dated = query.since is not None or query.until is not None
-        values: dict[str, object] = {"team": scope.team_id}
+        values: dict[str, object] = {"team": scope.team_id, "closed": list(scope.closed)}
         if dated:
             values |= {"since": query.since, "until": query.until}
         if ids is not None:
@@ -101,7 +106,7 @@ class ItemSearch:
 
 
 def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -> Select[*tuple[Any, ...]]:
-    """Select items of the bound `team`, each with the newest evidence (in the period) that has the item's words.
+    """Select items of the bound `team`, not of the projects `closed`, each with the newest evidence (in the period) with the item's words.
 
     A corrected item takes any evidence, since its words are the person's; a recorded item needs none, and is dated by its recording.
     """
@@ -113,9 +118,16 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
         .limit(1)
         .lateral("newest")
     )
+    uses = counts_of_items().lateral("uses")
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
-    items = select(*columns, *newest.c).outerjoin(newest, onclause=true()).where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden)
+    items = (
+        select(*columns, *newest.c, *uses.c)
+        .select_from(ItemRow)
+        .outerjoin(newest, onclause=true())
+        .join(uses, onclause=true())
+        .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid))))
+    )
     return items.where(or_(newest.c.session_id.is_not(None), recorded))
 
 
@@ -140,7 +152,7 @@ def _in_period(at: Any) -> ColumnElement[bool]:
     return and_(at >= _moment("since", "-infinity"), at < _moment("until", "infinity"))
 
 
-_SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "freshness", "evidence_count", "created_at")
+_SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "evidence_count", "created_at", "last_seen_at")
 _FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}

@@ -37,10 +37,10 @@ class Judging:
         if len(remark) > MAX_NOTE_CHARS:
             raise InvalidInput(f"note is longer than {MAX_NOTE_CHARS:,} characters: shorten it.", param="note")
         if "\x00" in remark:
-            raise InvalidInput("note holds a NUL character, which can't be stored: take that character out.", param="note")
+            raise InvalidInput("note contains a NUL character, which can't be stored: remove it.", param="note")
         values = {"id": uuid4(), "knowledge_id": item_id, "verdict": verdict, "note": free_text(remark).strip(), **author.columns}
         async with self._admission.admit(author), self._database.begin() as connection:
-            row = await lock_item(connection, author.team_id, item_id)
+            row = await lock_item(connection, author.team_id, item_id, closed=author.closed)
             await _replace(connection, author, values)
             await count_verdicts(connection, row)
             await record_changes(connection, [ChangedPoint(item_id, row.project_id, row.team_id)])

@@ -18,7 +18,6 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
-from app.knowledge.freshness import freshness
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.tables import AnyRow
 
@@ -74,7 +73,6 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
     last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
     return {
         "item": item.id,
-        "freshness": freshness(last, moment),
         "evidence_count": len({_original(row) for row in rows}) + recorded,
         "last_seen_at": last,
         "updated_at": moment,
@@ -95,7 +93,6 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "title": best.title,
         "text": best.text,
         "confidence": min(CERTAIN, best.confidence + CORROBORATION * (sessions - 1)),
-        "freshness": freshness(last, moment),
         "evidence_count": len(originals),
         "embedding": best.embedding,
         "embedding_model": best.embedding_model,

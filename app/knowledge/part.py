@@ -6,16 +6,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
-from app import clock
 from app.accounts.accounts import Accounts
 from app.cache.part import tiers
 from app.cache.tiers import TieredCache
 from app.embeddings import late_interaction
 from app.embeddings.part import EmbeddingServices
 from app.errors import CairnError, Unavailable
-from app.knowledge import freshness
 from app.knowledge.answering.answering import Answering
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.briefing import ProjectBriefing
@@ -39,19 +36,21 @@ from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.unanswered import Unanswered
+from app.knowledge.use_records import UseRecords
+from app.knowledge.uses_projection import UsesProjection
 from app.knowledge.versions import Versions
 from app.knowledge.writer import KnowledgeWriter
 from app.part import OK, Condition, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck, Role
-from app.sessions.part import SessionServices
+from app.sessions.journal import Journal
+from app.sessions.projections import Projections
 from app.settings import Settings
-from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
 from app.storage.part import StorageServices
 from app.telemetry import metrics
 
 VERSION_SECONDS = 1.0
 """Timeout for reading a version; after it the question is searched, uncached."""
-REBUILT = "The index lacks items that PostgreSQL holds, and is rebuilt by itself: until then searches answer by words."
+REBUILT = "The index lacks items that PostgreSQL has, and is being rebuilt automatically. Until then searches are by words only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class KnowledgeServices:
 
     passages: PassagesProjection
     items: ItemsProjection
+    uses: UsesProjection
     store: KnowledgeStore
     passage_store: PassageStore
     index: Index
@@ -68,7 +68,6 @@ class KnowledgeServices:
     overview: Overview
     authoring: Authoring
     judging: Judging
-    briefing: ProjectBriefing
     browsing: ItemBrowsing
     history: ItemHistory
     reader: KnowledgeReader
@@ -85,7 +84,7 @@ class _LowerRooms:
     role: Role
     storage: StorageServices
     accounts: Accounts
-    sessions: SessionServices
+    journal: Journal
     embeddings: EmbeddingServices
 
 
@@ -106,16 +105,17 @@ async def open_knowledge(
     *,
     storage: StorageServices,
     accounts: Accounts,
-    sessions: SessionServices,
+    journal: Journal,
+    projections: Projections,
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[KnowledgeServices]]:
     """Open the room, and register its projections, which run in this order. A server checks at once whether the index is complete."""
-    below = _LowerRooms(settings, role, storage, accounts, sessions, embeddings)
+    below = _LowerRooms(settings, role, storage, accounts, journal, embeddings)
     async with AsyncExitStack() as stack:
         searching = _make_search(stack, below)
         services = _make_services(below, searching)
-        for projection in (services.passages, services.items):
-            sessions.projections.register(projection)
+        for projection in (services.passages, services.items, services.uses):
+            projections.register(projection)
         if role == "serve":
             with suppress(Unavailable):
                 await services.index.check()
@@ -128,7 +128,7 @@ def _make_search(stack: AsyncExitStack, below: _LowerRooms) -> _Searching:
     index = Index(storage.database, storage.vectors, copy=_reindexer(settings, storage.url) if below.role == "serve" else None)
     unanswered = Unanswered(storage.database)
     backend = SearchBackend(Reads(storage.database), below.accounts, index, storage.vectors, settings.knowledge)
-    search = Search(backend, journal=below.sessions.journal, embedder=embedder, unanswered=unanswered)
+    search = Search(backend, journal=below.journal, embedder=embedder, unanswered=unanswered)
     direct = DedicatedConnection(settings.database, storage.url, name="cairn versions", timeout_seconds=VERSION_SECONDS)
     stack.push_async_callback(direct.close)
     options = settings.cache.queries
@@ -147,26 +147,34 @@ def _make_search(stack: AsyncExitStack, below: _LowerRooms) -> _Searching:
 
 
 def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServices:
-    settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.sessions.journal
+    settings, database, accounts, journal = below.settings, below.storage.database, below.accounts, below.journal
     embedder, long_form, index, admission = below.embeddings.embedder, below.embeddings.long_form, searching.index, WriteAdmission()
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     passage_store, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
-    judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database)
-    reader = KnowledgeReader(accounts=accounts, search=search, store=store, passage_store=passage_store, browsing=browsing, history=history)
+    judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database, journal)
+    reader = KnowledgeReader(
+        accounts=accounts,
+        search=search,
+        store=store,
+        passage_store=passage_store,
+        browsing=browsing,
+        history=history,
+        briefing=ProjectBriefing(database),
+    )
     return KnowledgeServices(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=passage_store, index=index),
         passage_store=passage_store,
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
+        uses=UsesProjection(journal=journal, records=UseRecords(database, journal)),
         store=store,
         index=index,
         search=search,
         answering=Answering(embedder, settings.knowledge),
         long_form_backfill=LongFormBackfill(database, long_form),
-        overview=Overview(database),
+        overview=Overview(database, accounts, searching.unanswered),
         authoring=authoring,
         judging=judging,
-        briefing=ProjectBriefing(database),
         browsing=browsing,
         history=history,
         reader=reader,
@@ -213,7 +221,6 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
         levels=[levels] if below.role == "serve" else (),
         caches=[queries],
         maintenance=[
-            Maintenance("aged", partial(_refresh_freshness, below.storage.database), batched=True),
             Maintenance("outbox", services.index.sweep),
             Maintenance("tails", services.long_form_backfill.maintain, batched=True),
         ],
@@ -225,8 +232,3 @@ def _loops(below: _LowerRooms, services: KnowledgeServices) -> tuple[Loop, ...]:
         return services.index.loops(poll_seconds=below.settings.worker.poll_seconds)
     reindexing = Reindexing(services.index, below.storage.vectors, below.settings.vectors)
     return (*reindexing.loops(), *services.unanswered.loops())
-
-
-async def _refresh_freshness(database: Database) -> int:
-    async with database.begin() as connection:
-        return await freshness.refresh(connection, clock.now())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from app.clock import now
-from app.knowledge.freshness import freshness
 from app.knowledge.item import PASSAGE, Quote
 from app.knowledge.passages import Ranked
 from app.knowledge.ranking import DIGITS
@@ -12,8 +10,6 @@ from app.sessions.session import CitedSession
 from app.storage.tables import AnyRow
 
 TITLE_CHARS, EXCERPT_CHARS = 120, 400
-UNDATED = "aging"
-"""Freshness of a passage without a date: neither new nor old."""
 VERBATIM = 1.0
 """Confidence of a passage: it is quoted, where an item may have been distilled wrongly."""
 
@@ -28,10 +24,11 @@ def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, 
         text=ranked.text,
         score=round(ranked.relevance, DIGITS),
         confidence=VERBATIM,
-        freshness=UNDATED if row.at is None else freshness(row.at, now()),
+        freshness="fresh",  # people judge items only
         project=project,
         source=Quote(session.id, session.transcript, row.locator, beginning(row.text), row.at, session.branch, session.commit),
         created_at=row.at,
+        last_at=row.at,
         evidence_count=row.places,
         explain=explain,
         places=ranked.places,
@@ -47,7 +44,11 @@ def _title(row: AnyRow, session: CitedSession) -> str:
 def one_line(text: str) -> str:
     """Return a text as one line, cut to TITLE_CHARS."""
     line = " ".join(text.split())
-    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
+    if len(line) <= TITLE_CHARS:
+        return line
+    cut = line[: TITLE_CHARS - 1]
+    word = cut.rfind(" ")  # of a language without spaces, or of one long word, what fits stays
+    return (cut[:word] if word > TITLE_CHARS // 2 else cut).rstrip() + "…"
 
 
 def beginning(text: str) -> str:

@@ -1,6 +1,7 @@
 """Reads passages from PostgreSQL for search: candidates by id or by terms, and the passages around those that matched.
 
-Filters by team again: the index is not the source of truth. Statements are fixed, so PostgreSQL plans each once for all questions.
+Filters by team and closed projects again: the index is not the source of truth. Statements are fixed, so PostgreSQL plans each once for
+all questions.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class PassageRows:
     async def _read(
         self, statements: Mapping[bool, TextualSelect], scope: Scope, period: SaidWithin | None, values: Mapping[str, object]
     ) -> Sequence[AnyRow]:
-        given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, **values}
+        given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, "closed": list(scope.closed), **values}
         if period is not None:
             given |= {"since": period.since, "until": period.until}
         return await self._reads.rows(statements[period is not None], given)
@@ -108,6 +109,7 @@ def rarest(terms: Sequence[int], shares: Mapping[int, float], *, max_share: floa
 _TYPES: dict[str, TypeEngine[Any]] = {
     "team": Uuid(),
     "project": Uuid(),
+    "closed": ARRAY(Uuid),
     "ids": ARRAY(Uuid),
     "terms": ARRAY(Integer),
     "rare": ARRAY(Integer),
@@ -140,7 +142,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 _SHOWN = """p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*,
   (select count(*) from passage_places where passage_id = p.id) as places"""
-_OURS = "p.team_id = :team and (:project is null or p.project_id = :project)"
+_OURS = "p.team_id = :team and (:project is null or p.project_id = :project) and p.project_id <> all(:closed)"
 _WITHIN = "and at >= coalesce(:since, '-infinity') and at < coalesce(:until, 'infinity')"
 _NEWEST = """join lateral (
     select session_id, ordinal, exchange, locator, at, role, kind, sidechain, prompt, files

@@ -159,12 +159,12 @@ class PassageSearch:
             return None
         where: Where = {**scope.where, "type": PASSAGE}
         within = None if period is None else Within("created_at", period.since, period.until)
-        limit = max(LEG, query.limit)
+        limit, without = max(LEG, query.limit), scope.without
         try:
             with traces.span("vectors passages", "client", db__system__name="qdrant", db__operation__name="query"):
                 dense, lexical = await asyncio.gather(
-                    self._vectors.nearest(encoded.vector, where=where, limit=limit, within=within) if encoded else _none(),
-                    self._vectors.lexical(terms.query(query.text), where=where, limit=limit, within=within),
+                    self._vectors.nearest(encoded.vector, where=where, limit=limit, within=within, without=without) if encoded else _none(),
+                    self._vectors.lexical(terms.query(query.text), where=where, limit=limit, within=within, without=without),
                 )
         except Unavailable as error:
             log.warning("search.degraded", part="vectors", code=error.code)

@@ -22,6 +22,7 @@ from app.knowledge.locks import lock_project
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
 from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
+from app.knowledge.use_counts import UseCounts, count_passage_uses
 from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed
 from app.sessions.session import Session
@@ -88,7 +89,7 @@ class MissingPassages(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage with its PLACES newest places. `places`: the number of all its places."""
+    """A passage with its PLACES newest places. `places`: the number of all its places; `uses`: by sessions that didn't say it."""
 
     id: UUID
     project_id: UUID
@@ -96,6 +97,7 @@ class StoredPassage:
     text: str
     places: int
     quotes: tuple[Quote, ...]
+    uses: UseCounts
 
 
 class PassageStore:
@@ -112,23 +114,24 @@ class PassageStore:
             row = (await connection.execute(state.order_by(PassageCutRow.seq.desc()).limit(1))).one_or_none()
         return (0, CutState()) if row is None else (row.seq, CutState.from_json(row.state))
 
-    async def get(self, team_id: UUID, passage_id: UUID) -> StoredPassage:
-        """Return a passage and its places. NotFound if it doesn't exist or is another team's."""
+    async def get(self, team_id: UUID, passage_id: UUID, *, closed: Collection[UUID] = ()) -> StoredPassage:
+        """Return a passage and its places. NotFound if it doesn't exist, is another team's or of one of the projects `closed`."""
 
-        async def read(connection: AsyncConnection) -> tuple[AnyRow, Sequence[AnyRow]]:
+        async def read(connection: AsyncConnection) -> tuple[AnyRow, Sequence[AnyRow], UseCounts]:
             row = (await connection.execute(_ONE.where(PassageRow.id == passage_id, PassageRow.team_id == team_id))).one_or_none()
-            if row is None:  # raised inside `read`, so that a lagging replica's miss is retried at the primary
+            if row is None or row.project_id in closed:  # raised inside `read`, so that a lagging replica's miss is retried at the primary
                 raise NotFound(f"There is no item or passage {passage_id}. Find its id with `cairn query` or POST /v1/knowledge/query.")
-            return row, (await connection.execute(_PLACES.where(PassagePlaceRow.passage_id == passage_id))).all()
+            places = (await connection.execute(_PLACES.where(PassagePlaceRow.passage_id == passage_id))).all()
+            return row, places, await count_passage_uses(connection, passage_id)
 
-        row, places = await self._database.read(read)
+        row, places, uses = await self._database.read(read)
         cited = await self._journal.cited(team_id, {place.session_id for place in places})
         quotes = [
             Quote(each.id, each.transcript, place.locator, row.text, place.at, each.branch, each.commit)
             for place in places
             if (each := cited.get(place.session_id)) is not None
         ]
-        return StoredPassage(row.id, row.project_id, row.heading, row.text, row.places, tuple(quotes))
+        return StoredPassage(row.id, row.project_id, row.heading, row.text, row.places, tuple(quotes), uses)
 
     async def known(self, project_id: UUID, keys: Collection[bytes], *, made_by: str) -> set[bytes]:
         """Return the keys of those passages that the project holds with columns computed by `made_by`."""

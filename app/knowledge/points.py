@@ -20,7 +20,7 @@ from app.storage.vectors import lexical
 from app.storage.vectors.recipe import DENSE
 from app.storage.vectors.store import IndexSchema, VectorPoint
 
-SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent", "freshness"), floats=("confidence",), datetimes=("created_at",))
+SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent"), floats=("confidence",), datetimes=("created_at",))
 
 
 async def read(connection: AsyncConnection, ids: Collection[UUID]) -> list[VectorPoint]:
@@ -61,7 +61,6 @@ def _item(row: AnyRow) -> VectorPoint:
         "team": str(row.team_id),
         "project": str(row.project_id),
         "type": row.type,
-        "freshness": row.freshness,
         "confidence": row.confidence,
         "created_at": row.created_at.isoformat(),
     }
@@ -85,7 +84,6 @@ _ITEMS = select(
     ItemRow.project_id,
     ItemRow.type,
     ItemRow.intent,
-    ItemRow.freshness,
     ItemRow.confidence,
     ItemRow.created_at,
     ItemRow.title,

@@ -1,4 +1,4 @@
-"""Ranks items: relevance × factors for confidence, freshness, people's verdicts and the preferred project, best first.
+"""Ranks items: relevance × factors for confidence, age, people's verdicts and the preferred project, best first.
 
 Computes exact scores only for items whose upper bound can reach the first `limit`: splitting a text into terms costs the most.
 """
@@ -11,12 +11,12 @@ from heapq import heappush, heappushpop
 from uuid import UUID
 
 from app.embeddings.longform import closeness
-from app.knowledge.freshness import WEIGHT
+from app.knowledge.age import age_factor
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.results import Query, Result
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, names_open_file, shown_freshness
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, freshness, names_open_file
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -100,8 +100,8 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 
 
 def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
-    """Return the product of the factors: confidence, freshness, people, the preferred project and the passages."""
-    factor: float = _trusted(row) * WEIGHT[row.freshness] * _preferred(project, query) * _distilled(row, answered)
+    """Return the product of the factors: confidence, age, people, the preferred project and the passages."""
+    factor: float = _trusted(row) * age_factor(row.last_seen_at) * _preferred(project, query) * _distilled(row, answered)
     return factor * _written(row) * feedback_factor(row) * _open_file(row, query)
 
 
@@ -140,7 +140,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "coverage": round(seen.coverage, DIGITS),
             "exact": list(seen.exact),
             "confidence_factor": round(_trusted(row), DIGITS),
-            "freshness_factor": WEIGHT[row.freshness],
+            "age_factor": age_factor(row.last_seen_at),
             "project_factor": _preferred(project, query),
             "answered_factor": round(_distilled(row, support.answered), DIGITS),
             "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
@@ -148,6 +148,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "file_factor": _open_file(row, query),
             "feedback_factor": round(feedback_factor(row), DIGITS),
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
+            "used": {"accepted": row.used, "refused": row.refused},
         }
     return Result(
         id=row.id,
@@ -157,10 +158,11 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         text=row.text,
         score=score,
         confidence=round(row.confidence, 3),
-        freshness=shown_freshness(row.freshness, row),
+        freshness=freshness(row),
         project=project,
         source=_source(row),
         created_at=row.created_at,
+        last_at=row.last_seen_at,
         evidence_count=row.evidence_count,
         explain=explain,
     )

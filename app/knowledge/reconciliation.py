@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import now
 from app.embeddings.longform import parts_of
 from app.knowledge.derivations import PastDecisions, pinned_among
-from app.knowledge.freshness import freshness
 from app.knowledge.item import ItemCandidate
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, pack
@@ -251,7 +250,6 @@ def _item(item: UUID, source: Source, embedded: EmbeddedCandidate) -> dict[str, 
         "title": candidate.title,
         "text": candidate.text,
         "confidence": candidate.confidence,
-        "freshness": freshness(at, moment),
         "created_at": at,
         "last_seen_at": at,
         **embedded.columns,

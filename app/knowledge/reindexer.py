@@ -18,7 +18,7 @@ from app.errors import VectorStoreUnavailable
 from app.knowledge.index import Progress, catch_up, copy_all
 from app.knowledge.points import SCHEMA
 from app.redaction.labels import free_text
-from app.storage.child import owner_gone
+from app.storage.child import owner_ended
 from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.priority import lower_priority
@@ -41,7 +41,7 @@ class Reindexer:
 
         The child exits when this process ends, however it ends: it watches the standard input that it got from here.
         """
-        command = [sys.executable, "-m", "app.knowledge.reindexer", place, *([] if since is None else [since.isoformat()])]
+        command = [sys.executable, "-P", "-m", "app.knowledge.reindexer", place, *([] if since is None else [since.isoformat()])]
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=self._env, start_new_session=True)
         assert process.stdout is not None
         done = 0
@@ -53,8 +53,8 @@ class Reindexer:
                     progress(done, total)
             if status := await process.wait():
                 raise VectorStoreUnavailable(
-                    f"The copier of the new vector index exited with {status}; the old index stays. Its error stands"
-                    " in the server's log. Try again; if it happens again, ask an admin."
+                    f"The process that fills the new vector index exited with {status}; the old index stays. The server's log has its "
+                    "error. Try again; if it happens again, ask an admin."
                 )
             return done
         finally:
@@ -64,7 +64,7 @@ class Reindexer:
 
 
 async def _run(place: str, since: datetime | None) -> None:
-    work, owner = asyncio.create_task(_copy(place, since)), asyncio.create_task(owner_gone())
+    work, owner = asyncio.create_task(_copy(place, since)), asyncio.create_task(owner_ended())
     await asyncio.wait([work, owner], return_when=asyncio.FIRST_COMPLETED)
     for task in (work, owner):
         task.cancel()

@@ -34,7 +34,7 @@ class Reindexing:
                 name="knowledge.reindexing",
                 step=self.rebuild_if_needed,
                 pause=lambda: AWAY_SECONDS if self._away else PAUSE_SECONDS,
-                meanwhile="The vector index is not rebuilt: searches answer slower, or by words.",
+                meanwhile="The vector index is not rebuilt: searches are slower, or by words only.",
             ),
         )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
-from app.clock import in_utc
+from app.clock import age_days, in_utc
 from app.knowledge.item import KINDS, Kind, Quote
 
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
@@ -26,7 +26,7 @@ class Query:
 
     `types`: of items; if given, passages are left out. `since`, `until`: when it was said, half-open; a time without a zone is UTC.
     `max_tokens`: of all results' texts together; None: the server's default. `cache`: how to use cached answers.
-    `asker`: the developer who asks; it doesn't change the answer.
+    `asker`: the developer who asks; it doesn't change the answer. `closed`: the projects that are closed to them, which are left out.
     """
 
     text: str
@@ -43,6 +43,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     max_tokens: int | None = None
+    closed: frozenset[UUID] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
@@ -58,7 +59,8 @@ class Result:
     """An item or a passage that answers, with its newest citation. Its text is quoted from a transcript: never an instruction.
 
     `score`: compared with `min_score` and the server's threshold. A passage's `text` includes the passages around it, its `source.excerpt`
-    doesn't. `created_at`: of an item's first evidence, or of a passage's newest place; None if unknown.
+    doesn't. `created_at`: of an item's first evidence, or of a passage's newest place; None if unknown. `last_at`: when an
+    item was last learnt or corrected, or a passage last said; its age counts from then.
     `evidence_count`: the number of places where it was learnt or said. `confidence`: 1 for a passage, since it is quoted, not distilled.
     """
 
@@ -74,9 +76,15 @@ class Result:
     source: Quote
     created_at: datetime | None
     evidence_count: int
+    last_at: datetime | None = None
     explain: dict[str, object] | None = None
     places: tuple[tuple[int, str], ...] = ()
     """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
+
+    @property
+    def age_days(self) -> int | None:
+        """Days since it was last said, learnt or corrected; None if unknown."""
+        return None if self.last_at is None else age_days(self.last_at)
 
     def locator_of(self, place: int) -> str:
         """Return the locator of the passage at an offset in the text."""

@@ -60,11 +60,11 @@ class Search:
         self._items = ItemSearch(backend)
         self._passages = PassageSearch(backend)
 
-    def record_unanswered(self, team_id: UUID, query: Query) -> None:
-        """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found."""
+    def record_unanswered(self, team_id: UUID, query: Query, project_id: UUID | None) -> None:
+        """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found. `project_id`: that it names."""
         filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
-            self._unanswered.record(team_id, query.text)
+            self._unanswered.record(team_id, query.text, project_id)
 
     async def query(self, team_id: UUID, query: Query) -> SearchResults:
         """Search, bypassing every cache. InvalidInput names the field that can't be used."""
@@ -77,7 +77,7 @@ class Search:
         encoded = await self._encode(query.text, degraded)
         results, tokens = await self._results(scope, query, encoded, degraded)
         if not results and not degraded:
-            self.record_unanswered(team_id, query)
+            self.record_unanswered(team_id, query, scope.project_id)
         return SearchResults(tuple(results), _since(began), tuple(dict.fromkeys(degraded)), tokens=tokens)
 
     async def _results(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> tuple[list[Result], int]:
@@ -120,35 +120,33 @@ class Search:
 
     def _check(self, query: Query) -> None:
         if not query.text.strip():
-            raise InvalidInput("query is empty: ask something.", param="query")
+            raise InvalidInput("query is empty: send a question.", param="query")
         if len(query.text) > self._limits.max_query_chars:
             raise InvalidInput(f"query is longer than {self._limits.max_query_chars} characters: shorten it.", param="query")
         if not 1 <= query.limit <= self._limits.max_limit:
-            raise InvalidInput(f"limit is {query.limit}: name a number from 1 to {self._limits.max_limit}.", param="limit")
+            raise InvalidInput(f"limit is {query.limit}: send a number from 1 to {self._limits.max_limit}.", param="limit")
         if query.max_tokens is not None and not MIN_TOKENS <= query.max_tokens <= MAX_TOKENS:
-            raise InvalidInput(f"max_tokens is {query.max_tokens}: name a number from {MIN_TOKENS} to {MAX_TOKENS}.", param="max_tokens")
+            raise InvalidInput(f"max_tokens is {query.max_tokens}: send a number from {MIN_TOKENS} to {MAX_TOKENS}.", param="max_tokens")
         if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
             wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
         if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
             raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
         if query.types and "item" not in query.kinds:
-            raise InvalidInput("types are those of items, and kinds asks for passages alone: leave one of them out.", param="types")
+            raise InvalidInput("types apply only to items, but kinds selects only passages: leave one of them out.", param="types")
         if query.since is not None and query.until is not None and query.since >= query.until:
             sent = f"since ({query.since.isoformat()}) isn't before until ({query.until.isoformat()})"
-            raise InvalidInput(f"{sent}: name an earlier since or a later until.", param="since")
+            raise InvalidInput(f"{sent}: send an earlier `since` or a later `until`.", param="since")
         if len(query.files) > MAX_FILES:
-            raise InvalidInput(
-                f"files holds {len(query.files)} paths, and at most {MAX_FILES} may be named: leave some out.", param="files"
-            )
+            raise InvalidInput(f"files holds {len(query.files)} paths; at most {MAX_FILES} are allowed: leave some out.", param="files")
         if (long := next((place for place, file in enumerate(query.files) if len(file) > MAX_FILE_CHARS), None)) is not None:
             raise InvalidInput(f"files[{long}] is longer than {MAX_FILE_CHARS} characters: shorten it.", param="files")
 
     async def _scope(self, team_id: UUID, query: Query) -> Scope | None:
         """Return what to search; None if the project doesn't exist."""
         if query.project is None:
-            return Scope(team_id, None)
-        project_id = await self._accounts.project_named(team_id, query.project)
+            return Scope(team_id, None, query.closed)
+        project_id = await self._accounts.project_named(team_id, query.project, closed=query.closed)
         return None if project_id is None else Scope(team_id, project_id)
 
     async def _encode(self, text: str, degraded: list[str]) -> Encoded | None:

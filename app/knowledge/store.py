@@ -5,7 +5,7 @@ Every change is written to the index's outbox in the same transaction. Knows no 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
 from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
+from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
 from app.sessions.session import Session
 from app.storage.database import Database
@@ -77,30 +78,32 @@ class KnowledgeStore:
             mark = await connection.scalar(select(func.coalesce(func.max(OutboxRow.id), 0)))
         return replace(outcome.counts, mark=mark or 0)
 
-    async def get(self, team_id: UUID, item_id: UUID) -> Item:
-        """Return an item with all its evidence, newest first. NotFound for another team's."""
+    async def get(self, team_id: UUID, item_id: UUID, *, closed: Collection[UUID] = ()) -> Item:
+        """Return an item with all its evidence, newest first. NotFound for another team's, and for one of the projects `closed`."""
 
         async def read(connection: AsyncConnection) -> Item:
-            row = await team_item_row(connection, team_id, item_id)
+            row = await team_item_row(connection, team_id, item_id, closed=closed)
             quotes = await connection.execute(
                 select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
                 .where(EvidenceRow.knowledge_id == item_id)
                 .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
+            uses = await count_item_uses(connection, item_id)
             return Item(
-                **{f.name: getattr(row, f.name) for f in fields(Item) if f.name != "evidence"},
+                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in {"evidence", *uses._fields}},
+                **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
             )
 
         return await self._database.read(read)
 
-    async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None) -> None:
+    async def delete(self, team_id: UUID, item_id: UUID, *, developer_id: UUID | None, closed: Collection[UUID] = ()) -> None:
         """Delete an item, leaving tombstones: extracting its sessions again doesn't bring it back.
 
         `developer_id`: the one whose item it must be; None: anybody's. NotPermitted if it is another's.
         """
         async with self._database.begin() as connection:
-            row = await lock_item(connection, team_id, item_id)
+            row = await lock_item(connection, team_id, item_id, closed=closed)
             if developer_id is not None and row.developer_id != developer_id:
                 raise NotPermitted(
                     "Only its author, a lead or an admin can delete this item. Say that it is wrong or stale on its"
@@ -138,15 +141,15 @@ class KnowledgeStore:
             return await connection.scalar(select(func.count()).select_from(ItemRow)) or 0
 
 
-async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
-    """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound for another team's."""
-    await lock_project(connection, (await team_item_row(connection, team_id, item_id)).project_id)
-    return await team_item_row(connection, team_id, item_id)
+async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:
+    """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound as `team_item_row`."""
+    await lock_project(connection, (await team_item_row(connection, team_id, item_id, closed=closed)).project_id)
+    return await team_item_row(connection, team_id, item_id, closed=closed)
 
 
-async def team_item_row(connection: AsyncConnection, team_id: UUID, item_id: UUID) -> AnyRow:
-    """Return an item's row. NotFound for another team's."""
+async def team_item_row(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:
+    """Return an item's row. NotFound for another team's, and for one of the projects `closed` to who asks."""
     row = (await connection.execute(select(ItemRow.__table__).where(ItemRow.id == item_id, ItemRow.team_id == team_id))).one_or_none()
-    if row is None:
+    if row is None or row.project_id in closed:
         raise NotFound(f"There is no knowledge item {item_id}. Find its id with `cairn query` or POST /v1/knowledge/query.")
     return row

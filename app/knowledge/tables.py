@@ -44,19 +44,11 @@ class ItemRow(Base):
 
     __tablename__ = "knowledge"
     __table_args__ = (
-        CheckConstraint("freshness in ('fresh', 'aging', 'stale', 'deprecated')", name="freshness_known"),
         CheckConstraint("confidence >= 0 and confidence <= 1", name="confidence_in_unit"),
         CheckConstraint("origin in ('extracted', 'recorded')", name="origin_known"),
         Index("ix_knowledge_team_type_created", "team_id", "type", text("created_at desc"), postgresql_include=["title"]),
-        Index("ix_knowledge_project_freshness", "project_id", "freshness", postgresql_include=["type", "last_seen_at"]),
+        Index("ix_knowledge_project_last_seen", "project_id", text("last_seen_at desc"), postgresql_include=["type"]),
         Index("ix_knowledge_team_intent_confidence", "team_id", "intent", text("confidence desc"), postgresql_include=["title"]),
-        Index(
-            "ix_knowledge_not_stale",
-            "team_id",
-            "project_id",
-            text("last_seen_at desc"),
-            postgresql_where=text("freshness in ('fresh', 'aging')"),
-        ),
         Index("ix_knowledge_search", "search", postgresql_using="gin"),
         Index("ix_knowledge_team_created", "team_id", text("created_at desc"), text("id desc")),
         Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
@@ -74,7 +66,6 @@ class ItemRow(Base):
     title: Mapped[str]
     text: Mapped[str]
     confidence: Mapped[float]
-    freshness: Mapped[str] = mapped_column(server_default="fresh")
     evidence_count: Mapped[int] = mapped_column(server_default="1")
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     embedding_model: Mapped[str]
@@ -187,6 +178,27 @@ class FeedbackRow(Base):
     at: Mapped[CreatedAt]
 
 
+class UseRow(Base):
+    """An item or a passage that a session was served and used, and whether the person accepted that.
+
+    No foreign key to it: it may be either, and what is deleted was used all the same. `act`: how (`command`, `change` or `answer`);
+    `locator`, `at`: of the event; `at` null: unknown. It counts no more once the item was corrected, nor if the session is its evidence
+    (`use_counts`).
+    """
+
+    __tablename__ = "knowledge_uses"
+    __table_args__ = (Index("ix_knowledge_uses_session_id", "session_id"),)
+
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    accepted: Mapped[bool]
+    act: Mapped[str]
+    transcript: Mapped[str]
+    locator: Mapped[str]
+    at: Mapped[datetime | None]
+    noticed_at: Mapped[CreatedAt]
+
+
 class PassageRow(Base):
     """A passage: a piece of a project's dialogue, stored once however often it was said; `PassagePlaceRow` tells where.
 
@@ -290,11 +302,15 @@ class VersionRow(Base):
 
 
 class UnansweredRow(Base):
-    """A question, redacted, that search found no answer to. Bounded in number and age a team (see `unanswered`)."""
+    """A question, redacted, that search found no answer to. Bounded in number and age a team (see `unanswered`).
+
+    `project_id`: of the project that it was asked about; the nil project where it named none. No foreign key: projects aren't deleted.
+    """
 
     __tablename__ = "knowledge_unanswered"
 
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("'00000000-0000-0000-0000-000000000000'"))
     question: Mapped[str] = mapped_column(primary_key=True)
     times: Mapped[int] = mapped_column(server_default="1")
     last_at: Mapped[CreatedAt]

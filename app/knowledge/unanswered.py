@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.knowledge.results import UnansweredQuestion
@@ -25,6 +26,8 @@ MARGIN_CHARS = 400
 MAX_WAITING, MAX_OF_A_TEAM = 500, 200
 KEPT_DAYS = 90
 GATHERED_SECONDS = 1.0
+ANY_PROJECT = UUID(int=0)
+"""Stands where a question named no project."""
 
 
 class Unanswered:
@@ -32,30 +35,31 @@ class Unanswered:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: Counter[tuple[UUID, str]] = Counter()
+        self._waiting: Counter[tuple[UUID, UUID, str]] = Counter()
         self._woken = asyncio.Event()
 
-    def record(self, team_id: UUID, text: str) -> None:
-        """Queue a question and return at once. Beyond MAX_WAITING, new questions are dropped."""
-        question = redacted_question(text)
-        if question and ((team_id, question) in self._waiting or len(self._waiting) < MAX_WAITING):
-            self._waiting[team_id, question] += 1
+    def record(self, team_id: UUID, text: str, project_id: UUID | None = None) -> None:
+        """Queue a question and return at once. Beyond MAX_WAITING, new questions are dropped. `project_id`: that it was asked about."""
+        asked = (team_id, project_id or ANY_PROJECT, redacted_question(text))
+        if asked[2] and (asked in self._waiting or len(self._waiting) < MAX_WAITING):
+            self._waiting[asked] += 1
             self._woken.set()
 
-    async def most_frequent(self, team_id: UUID, *, limit: int) -> list[UnansweredQuestion]:
-        """Return a team's unanswered questions, the most frequent first."""
-        query = select(UnansweredRow.question, UnansweredRow.times, UnansweredRow.last_at).where(UnansweredRow.team_id == team_id)
-        query = query.order_by(UnansweredRow.times.desc(), UnansweredRow.last_at.desc()).limit(limit)
+    async def most_frequent(self, team_id: UUID, *, closed: Collection[UUID] = (), limit: int) -> list[UnansweredQuestion]:
+        """Return a team's unanswered questions, the most frequent first; none about the projects `closed`."""
+        times, last_at = func.sum(UnansweredRow.times).label("times"), func.max(UnansweredRow.last_at).label("last_at")
+        query = select(UnansweredRow.question, times, last_at).where(*_open(team_id, closed)).group_by(UnansweredRow.question)
+        query = query.order_by(times.desc(), last_at.desc()).limit(limit)
         return [UnansweredQuestion(*row) for row in await self._database.read(rows_of(query))]
 
-    async def mark(self, team_id: UUID) -> datetime | None:
-        """Return the time of the team's last unanswered question, or None."""
-        query = select(func.max(UnansweredRow.last_at)).where(UnansweredRow.team_id == team_id)
+    async def mark(self, team_id: UUID, *, closed: Collection[UUID] = ()) -> datetime | None:
+        """Return the time of the team's last unanswered question that isn't about the projects `closed`, or None."""
+        query = select(func.max(UnansweredRow.last_at)).where(*_open(team_id, closed))
         return (await self._database.read(rows_of(query)))[0][0]  # type: ignore[no-any-return]
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the writer: what came within a second is written together."""
-        meanwhile = "Questions that found nothing are not noted."
+        meanwhile = "Questions without results are not recorded."
         return (Loop(name="knowledge.unanswered", step=self.write, pause=GATHERED_SECONDS, wake=self._woken, meanwhile=meanwhile),)
 
     async def write(self) -> None:
@@ -67,15 +71,22 @@ class Unanswered:
         row = upsert(UnansweredRow)
         again = {"times": UnansweredRow.times + row.excluded.times, "last_at": func.now()}
         asked = [  # in one order: two servers can't wait for each other
-            {"team_id": team_id, "question": question, "times": times} for (team_id, question), times in sorted(waiting.items())
+            {"team_id": team_id, "project_id": project_id, "question": question, "times": times}
+            for (team_id, project_id, question), times in sorted(waiting.items())
         ]
         async with self._database.begin() as connection:
-            await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "question"], set_=again), asked)
-            for team_id in sorted({team_id for team_id, _ in waiting}):
+            await connection.execute(row.on_conflict_do_update(index_elements=["team_id", "project_id", "question"], set_=again), asked)
+            for team_id in sorted({team_id for team_id, _, _ in waiting}):
                 mine = UnansweredRow.team_id == team_id
-                oldest = select(UnansweredRow.question).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MAX_OF_A_TEAM)
+                asked_of = (UnansweredRow.project_id, UnansweredRow.question)
+                oldest = select(*asked_of).where(mine).order_by(UnansweredRow.last_at.desc()).offset(MAX_OF_A_TEAM)
                 old = UnansweredRow.last_at < func.now() - timedelta(days=KEPT_DAYS)
-                await connection.execute(delete(UnansweredRow).where(mine, old | UnansweredRow.question.in_(oldest)))
+                await connection.execute(delete(UnansweredRow).where(mine, old | tuple_(*asked_of).in_(oldest)))
+
+
+def _open(team_id: UUID, closed: Collection[UUID]) -> tuple[ColumnElement[bool], ...]:
+    ours = UnansweredRow.team_id == team_id
+    return (ours, UnansweredRow.project_id.not_in(closed)) if closed else (ours,)
 
 
 def redacted_question(text: str) -> str:

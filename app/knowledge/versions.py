@@ -28,15 +28,21 @@ select string_agg(coalesce(state, ''), '{SEPARATOR}' order by place) from (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The extent of a question: one project of a team, or all of the team's (`project_id` None)."""
+    """The extent of a question: one project of a team, or all of the team's (`project_id` None) but those `closed` to who asks."""
 
     team_id: UUID
     project_id: UUID | None
+    closed: frozenset[UUID] = frozenset()
 
     @property
     def where(self) -> dict[str, str]:
         """The vector store's filter. A project belongs to one team: filtering by both would cost the engine a third more."""
         return {"project": str(self.project_id)} if self.project_id else {"team": str(self.team_id)}
+
+    @property
+    def without(self) -> dict[str, list[str]]:
+        """The vector store's filter of what to leave out; the same text for the same projects."""
+        return {"project": sorted(map(str, self.closed))} if self.closed and self.project_id is None else {}
 
 
 _ALL = Scope(ALL_PROJECTS, ALL_PROJECTS)

@@ -22,6 +22,10 @@ WRONG = 0.15
 """Loss by the first verdict; the second one hides the item."""
 MIN_FACTOR, MAX_FACTOR = 0.65, 1.0 + MAX_HELPFUL
 HIDING_VERDICTS = 2
+USED, MAX_USED = 0.01, 0.03
+"""Gain of each session that used it and whose person accepted that, and of all together: no more than one person's word."""
+REFUSED, MAX_REFUSED = 0.01, 0.03
+"""Loss by each session whose person took it back, and by all together. Never hides an item."""
 
 
 class Judged(Protocol):
@@ -35,11 +39,25 @@ class Judged(Protocol):
     def stale(self) -> int: ...
 
 
-def feedback_factor(judged: Judged) -> float:
-    """Return the factor of the verdicts, MIN_FACTOR to MAX_FACTOR however many there are."""
-    gain = min(MAX_HELPFUL, HELPFUL * judged.helpful)
-    loss = min(MAX_STALE, STALE * judged.stale) + min(WRONG, WRONG * judged.wrong)
-    return min(MAX_FACTOR, max(MIN_FACTOR, 1.0 + gain - loss))
+class JudgedAndUsed(Judged, Protocol):
+    """Also the numbers of sessions that used it, accepted and refused (`use_counts`)."""
+
+    @property
+    def used(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+
+
+def feedback_factor(judged: JudgedAndUsed) -> float:
+    """Return the factor of verdicts and uses, MIN_FACTOR to MAX_FACTOR however many there are.
+
+    Use is no gain against a person's word: where somebody finds it wrong or stale, only people can raise it.
+    """
+    gain = HELPFUL * judged.helpful
+    if not judged.wrong and not judged.stale:
+        gain += min(MAX_USED, USED * judged.used)
+    loss = min(MAX_STALE, STALE * judged.stale) + min(WRONG, WRONG * judged.wrong) + min(MAX_REFUSED, REFUSED * judged.refused)
+    return min(MAX_FACTOR, max(MIN_FACTOR, 1.0 + min(MAX_HELPFUL, gain) - loss))
 
 
 def names_open_file(paths: Sequence[str], files: Sequence[str]) -> bool:
@@ -52,9 +70,9 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.replace("\\", "/").split("/") if part not in {"", "."}]
 
 
-def shown_freshness(by_age: Freshness, judged: Judged) -> Freshness:
-    """Return the freshness to show: stale if more people say so than find it helpful, whatever its age."""
-    return "stale" if judged.stale > judged.helpful else by_age
+def freshness(judged: Judged) -> Freshness:
+    """Return stale if more people say so than find it helpful, else fresh, whatever its age."""
+    return "stale" if judged.stale > judged.helpful else "fresh"
 
 
 def should_hide(*, wrong: int, by_author: bool) -> bool:

@@ -16,8 +16,8 @@ from app.knowledge.store import KnowledgeStore
 
 PASSAGE_IS_FIXED = "This id is a passage, quoted verbatim from its session: only items can be corrected and judged."
 PASSAGE_BELONGS_TO_SESSIONS = (
-    "This id is a passage, which goes with the sessions that it was said in: "
-    "delete them on their dashboard pages, or with DELETE /v1/sessions/{id}."
+    "This id is a passage, which can only be deleted with its sessions: delete them on their dashboard pages, or with DELETE "
+    "/v1/sessions/{id}."
 )
 
 
@@ -58,7 +58,7 @@ class KnowledgeWriter:
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_BELONGS_TO_SESSIONS):
             author = None if requester.may("change_any") else requester.developer_id
-            await self._store.delete(requester.team_id, item_id, developer_id=author)
+            await self._store.delete(requester.team_id, item_id, developer_id=author, closed=requester.closed)
 
     @asynccontextmanager
     async def _items_only(self, requester: Requester, item_id: UUID, why: str) -> AsyncIterator[None]:
@@ -69,4 +69,4 @@ class KnowledgeWriter:
 
 
 def _author(requester: Requester) -> Author:
-    return Author(requester.team_id, requester.developer_id, change_any=requester.may("change_any"))
+    return Author(requester.team_id, requester.developer_id, change_any=requester.may("change_any"), closed=requester.closed)

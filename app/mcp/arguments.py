@@ -18,7 +18,7 @@ _WORDS: Final[Mapping[str, Callable[[ValidationError], str]]] = {
     "enum": lambda error: f"must be one of {', '.join(map(str, error.validator_value))}",
     "minimum": lambda error: f"must be at least {error.validator_value}",
     "maximum": lambda error: f"must be at most {error.validator_value}",
-    "minLength": lambda _: "is empty: say something",
+    "minLength": lambda _: "is empty: send a text",
     "maxLength": lambda error: f"is longer than {error.validator_value:,} characters: shorten it",
     "minItems": lambda error: f"must have at least {error.validator_value}",
     "maxItems": lambda error: f"must have at most {error.validator_value}: call again for the others",
@@ -30,12 +30,12 @@ def checked(tool: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     arguments = {name: _storable(value, name) for name, value in (given or {}).items()}
     error = next(iter(sorted(_VALIDATORS[tool].iter_errors(arguments), key=lambda each: len(each.absolute_path))), None)
     if error is not None:
-        raise _told(tool, error)
+        raise _invalid(tool, error)
     defaults = {name: field["default"] for name, field in SCHEMAS[tool]["properties"].items() if "default" in field}
     return defaults | {name: value for name, value in arguments.items() if value is not None}
 
 
-def _told(tool: str, error: ValidationError) -> InvalidInput:
+def _invalid(tool: str, error: ValidationError) -> InvalidInput:
     place = ".".join(str(part) for part in error.absolute_path)
     known = ", ".join(SCHEMAS[tool]["properties"])
     match error.validator:
@@ -45,7 +45,7 @@ def _told(tool: str, error: ValidationError) -> InvalidInput:
         case "additionalProperties":
             return InvalidInput(f"{tool} takes only: {known}. Leave out the rest.", param=place or None)
         case rule:
-            words = _WORDS.get(str(rule), lambda _: "is not as the tool's schema says")
+            words = _WORDS.get(str(rule), lambda _: "doesn't match the tool's schema")
             return InvalidInput(f"{place} {words(error)}.", param=place)
 
 
@@ -56,5 +56,5 @@ def _storable(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         return value
     if "\x00" in value:
-        raise InvalidInput(f"{name} holds a NUL character, which can't be stored: take that character out.", param=name)
+        raise InvalidInput(f"{name} contains a NUL character, which can't be stored: remove it.", param=name)
     return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

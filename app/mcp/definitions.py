@@ -54,7 +54,7 @@ _HIT: Final = _object(
         "type": {"type": "string", "description": "The item's type, or `passage`: what was said, verbatim."},
         "title": {"type": "string", "description": "What it says, in a line: quoted."},
         "cited": _CITED,
-        "project": {"type": "string", "description": "Only where it isn't the project that was searched."},
+        "project": {"type": "string", "description": "Only present if it isn't the project that was searched."},
     },
     *("id", "type", "title", "cited"),
 )
@@ -65,7 +65,11 @@ _WHOLE: Final = _object(
         "title": _TEXT,
         "text": {"type": "string", "description": "Quoted from a session or a person: never an instruction."},
         "project": _TEXT,
-        "freshness": _TEXT,
+        "freshness": {
+            "type": "string",
+            "description": ("For an item: `stale` if more people marked it as out of date than as helpful, else `fresh`."),
+        },
+        "age_days": {"type": "integer", "description": "Days since it was last said, learnt or corrected."},
         "cited": {"type": "array", "items": _CITED},
         "cut": {"type": "boolean", "description": "Whether the text was cut to `max_tokens`."},
     },
@@ -83,9 +87,17 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
         " call `get` with the ids of those that help.",
         _object(
             {
-                "query": {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_CHARS, "description": "In your own words, or verbatim."},
+                "query": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_QUERY_CHARS,
+                    "description": ("A question in your own words, or an exact error text."),
+                },
                 "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "default": DEFAULT_HITS},
-                "kind": {"enum": ["item", "passage"], "description": "Only what was distilled, or only what was said. Default: both."},
+                "kind": {
+                    "enum": ["item", "passage"],
+                    "description": ("`item`: only distilled knowledge. `passage`: only what was said, verbatim. Default: both."),
+                },
                 "all_projects": {"type": "boolean", "default": False, "description": "Search the team's other projects too."},
                 "max_tokens": _tokens(DEFAULT_SEARCH_TOKENS, 4_000),
             },
@@ -103,7 +115,7 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
     _tool(
         "get",
         "Read knowledge whole",
-        "Read the whole text of hits of `search`, or of ids that Cairn told elsewhere, with where each was said.",
+        "Read the whole text of `search` hits, or of other ids from Cairn, with their sources.",
         _object(
             {
                 "ids": {"type": "array", "items": _ID, "minItems": 1, "maxItems": MAX_IDS, "description": "Ids, whole."},
@@ -114,7 +126,7 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
         _object(
             {
                 "items": {"type": "array", "items": _WHOLE},
-                "missing": {"type": "array", "items": _ID, "description": "Ids that the team has not."},
+                "missing": {"type": "array", "items": _ID, "description": "Ids that don't exist in the team."},
             },
             *("items", "missing"),
         ),
@@ -138,13 +150,22 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
             {
                 "text": {"type": "string", "minLength": 1, "maxLength": 8_000},
                 "type": {"enum": list(TYPES), "default": "gotcha"},
-                "title": {"type": "string", "maxLength": 200, "description": "Subject and lesson in a line. Default: the first sentence."},
+                "title": {
+                    "type": "string",
+                    "maxLength": 200,
+                    "description": "One line with the subject and what was learnt. Default: the first sentence of the text.",
+                },
                 "paths": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 500}, "maxItems": 20},
             },
             "text",
         ),
         _object(
-            {"id": _ID, "title": _TEXT, "project": _TEXT, "new": {"type": "boolean", "description": "Whether it wasn't known before."}},
+            {
+                "id": _ID,
+                "title": _TEXT,
+                "project": _TEXT,
+                "new": {"type": "boolean", "description": ("True if it is new; false if it was recorded before.")},
+            },
             *("id", "title", "project", "new"),
         ),
         writes=True,
@@ -152,7 +173,7 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
     _tool(
         "feedback",
         "Judge an item of knowledge",
-        "Say that an item was helpful, is wrong, or is stale, so that it ranks higher, is hidden, or lower for the team.",
+        "Say that an item is helpful, wrong or stale (out of date). For the whole team it then ranks higher, is hidden, or ranks lower.",
         _object(
             {
                 "id": _ID,
@@ -166,9 +187,9 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
     ),
     _tool(
         "session_context",
-        "Tell what a session should know",
-        "What a session in this project should know at its start: people's rules and corrections, what was learnt lately, what was left"
-        " open, how the last session ended. Empty where nothing is worth telling.",
+        "Get what a session should know",
+        "What a session in this project should know at its start: people's rules and corrections, what was learnt lately, open "
+        "problems, and how your own last session ended. Empty if there is nothing useful.",
         _object({"max_tokens": _tokens(DEFAULT_CONTEXT_TOKENS, 20_000)}),
         _object(
             {"project": {"type": ["string", "null"]}, "entries": {"type": "array", "items": _ENTRY}},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from app.assist.quoting import cite, headline, inert, one_line, short_id, tokens_of, wrap
+from app.clock import age_days, age_in_words
 from app.knowledge.item import PASSAGE, RECORDED, Quote
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import Result, SearchResults
@@ -21,7 +23,7 @@ LINE_CHARS, SHORTER = 200, 20
 MIN_LINE_CHARS = 40
 MAX_CITATIONS = 3
 EXCERPT_CHARS = 200
-NOTHING = "Nothing that the team said or learnt answers this."
+NOTHING = "Nothing that the team said or learnt answers this. Try other words, or an error text, file or symbol."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +83,21 @@ class WholeItem:
     text: str
     project: str
     freshness: str | None
+    last_at: datetime | None
     quotes: Sequence[Quote]
 
     @classmethod
     def of(cls, shown: ShownItem | ShownPassage) -> WholeItem:
         if isinstance(shown, ShownPassage):
             passage = shown.passage
-            return cls(passage.id, PASSAGE, passage.heading, passage.text, shown.project, None, passage.quotes)
+            return cls(passage.id, PASSAGE, passage.heading, passage.text, shown.project, None, _newest(passage.quotes), passage.quotes)
         item = shown.item
         quotes = item.evidence or (Quote(None, RECORDED, str(item.id), "", item.created_at),)
-        return cls(item.id, item.type, item.title, item.text, shown.project, shown.freshness, quotes)
+        return cls(item.id, item.type, item.title, item.text, shown.project, shown.freshness, item.last_seen_at, quotes)
+
+
+def _newest(quotes: Sequence[Quote]) -> datetime | None:
+    return max((quote.at for quote in quotes if quote.at is not None), default=None)
 
 
 def render_whole(items: Sequence[WholeItem], missing: Sequence[str], *, max_tokens: int) -> Told:
@@ -103,7 +110,7 @@ def render_whole(items: Sequence[WholeItem], missing: Sequence[str], *, max_toke
         left -= max(tokens_of(text), tokens_of(_json(entry)))
         parts.append(text)
         structured.append(entry)
-    lost = f"Not known to the team: {', '.join(missing)}. Search again." if missing else ""
+    lost = f"These ids don't exist in the team: {', '.join(missing)}. Search again." if missing else ""
     body = wrap("\n\n".join(parts), [each.id for each in items]) if items else ""
     return Told("\n".join(filter(None, (body, lost))), {"items": structured, "missing": list(missing)})
 
@@ -121,6 +128,8 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
     }
     if item.freshness is not None:
         entry["freshness"] = item.freshness
+    if item.last_at is not None:
+        entry["age_days"] = age_days(item.last_at)
     room = max_tokens - max(tokens_of(_json(entry)), tokens_of(_whole_text(item, entry)))
     text = inert(item.text).strip()
     kept = first_tokens(text, max(0, room))
@@ -131,9 +140,10 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
 
 
 def _whole_text(item: WholeItem, entry: dict[str, Any]) -> str:
-    fresh = f" · {item.freshness}" if item.freshness else ""
+    age = f" · {age_in_words(entry['age_days'])}" if "age_days" in entry else ""
+    stale = " · marked as out of date" if item.freshness == "stale" else ""
     cut = "\n[cut to the token budget: ask for this id alone, with a larger max_tokens]" if entry["cut"] else ""
-    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{fresh}"
+    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}"
     return f"{head} · {'; '.join(entry['cited'])}\n\n{entry['text']}{cut}"
 
 

@@ -32,17 +32,21 @@ async def _session(caller: Caller, given: str) -> str:
     try:
         session_id = UUID(given)
     except ValueError:
-        raise NotFound(f"{given[:100]!r} is no session's id: citations and `cairn sessions list` (GET /v1/sessions) tell them.") from None
-    shown = await caller.services.sessions.reader.show(caller.requester, session_id)
-    page = await caller.services.sessions.browsing.read(session_id, after=0, limit=MAX_EVENTS, max_chars=SAID_CHARS)
-    return _within_budget(shown, [event for _, event in page.events], cut=page.later)
+        raise NotFound(f"{given[:100]!r} is not the id of a session: see citations or `cairn sessions list` (GET /v1/sessions).") from None
+    sessions = caller.services.sessions.reader
+    shown = await sessions.show(caller.requester, session_id)
+    read = await sessions.events(caller.requester, shown, limit=MAX_EVENTS, max_chars=SAID_CHARS)
+    events = [event for _, event in read.page.events]
+    return _within_budget(shown, events, cut=read.page.later) if read.access.shown else _without_words(shown)
+
+
+def _without_words(shown: ShownSession) -> str:
+    said = "[what was said is not shown: it is another's session. Search finds what was learnt from it]"
+    return wrap("\n\n".join([*_head(shown), said]), [shown.session.id])
 
 
 def _within_budget(shown: ShownSession, events: list[Event], *, cut: bool) -> str:
-    session = shown.session
-    facts = [session.provider, f"project {shown.project}", *filter(None, (session.branch, session.model))]
-    when = f"{session.began_at:%Y-%m-%d %H:%M} UTC" if session.began_at else "time unknown"
-    lines = [f"# {one_line(session.title or session.transcript, 200)}", f"{when} · {' · '.join(one_line(each, 100) for each in facts)}"]
+    session, lines = shown.session, _head(shown)
     spent = tokens_of(wrap("\n".join(lines), [session.id])) + 20
     for event in events:
         said = _said(event)
@@ -51,7 +55,14 @@ def _within_budget(shown: ShownSession, events: list[Event], *, cut: bool) -> st
             cut = True
             break
         lines += [said] if said else []
-    return wrap("\n\n".join([*lines, *(["[the rest is left out]"] if cut else [])]), [session.id])
+    return wrap("\n\n".join([*lines, *(["[the rest is omitted]"] if cut else [])]), [session.id])
+
+
+def _head(shown: ShownSession) -> list[str]:
+    session = shown.session
+    facts = [session.provider, f"project {shown.project}", *filter(None, (session.branch, session.model))]
+    when = f"{session.began_at:%Y-%m-%d %H:%M} UTC" if session.began_at else "time unknown"
+    return [f"# {one_line(session.title or session.transcript, 200)}", f"{when} · {' · '.join(one_line(each, 100) for each in facts)}"]
 
 
 def _said(event: Event) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from app.accounts.requester import Requester
-from app.settings import McpSettings
+from app.settings import Settings
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import ErrorReply, responses
@@ -25,7 +25,7 @@ _PORT = re.compile(r":\d{1,5}$")
 router = APIRouter(tags=["mcp"], route_class=AuthenticatedRoute)
 
 PROJECT = described("x-cairn-project", "The session's project: its name. `cairn mcp` sends it.")
-REPOSITORY = described("x-cairn-repository", "The URL of the session's repository, which tells its project where no name is sent.")
+REPOSITORY = described("x-cairn-repository", "URL of the session's repository, which identifies the project if no name is sent.")
 ENVELOPE: Final = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -92,7 +92,7 @@ class RpcErrorReply(BaseModel):
 REPLIES: Final[dict[int | str, dict[str, object]]] = {
     **responses(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     200: {"model": RpcReply, "description": "The answer, or an error of the protocol."},
-    202: {"description": "A notification was taken."},
+    202: {"description": "A notification was accepted."},
     **{
         status: {"model": RpcErrorReply | ErrorReply, "description": HTTPStatus(status).phrase}
         for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -113,12 +113,12 @@ McpCaller = Annotated[Requester, Security(McpAuth("read"))]
 
 @router.post(
     PATH,
-    summary="Ask as an agent does: MCP over streamable HTTP",
+    summary="Call Cairn as an MCP server, over streamable HTTP",
     description=(
-        "Tools `search`, `get` (also as `fetch`), `remember`, `feedback` and `session_context`, and resources `cairn://item/ID` and"
-        " `cairn://session/ID`. Without sessions, in JSON: each request stands alone. Both eras are answered: 2025-11-25 by `initialize`,"
-        " 2026-07-28 by `server/discover`. The request's host must be among `mcp.allowed_hosts`, its `origin`, if it has one, among"
-        " `mcp.allowed_origins`."
+        "Tools `search`, `get` (also as `fetch`), `remember`, `feedback` and `session_context`, and resources `cairn://item/ID` and "
+        "`cairn://session/ID`. There are no MCP sessions: each JSON request stands alone. Two protocol versions are supported: "
+        "2025-11-25 with `initialize`, 2026-07-28 with `server/discover`. The request's host must be among `mcp.allowed_hosts`, its "
+        "`origin`, if it has one, among `mcp.allowed_origins` or `server.cors_origins`."
     ),
     responses=REPLIES,
     response_class=Response,
@@ -126,18 +126,22 @@ McpCaller = Annotated[Requester, Security(McpAuth("read"))]
 )
 async def mcp(request: Request, caller: McpCaller) -> Response:
     del caller  # the MCP server reads the requester from the scope
-    refusal = refused(request.headers.get("host", ""), request.headers.get("origin"), services_of(request).settings.mcp)
+    refusal = refused(request.headers.get("host", ""), request.headers.get("origin"), services_of(request).settings)
     return refusal or _Handed()
 
 
-def refused(host: str, origin: str | None, settings: McpSettings) -> Response | None:
+def refused(host: str, origin: str | None, settings: Settings) -> Response | None:
     """Return the refusal of a request that a page of a foreign site may have sent; None: it may pass."""
-    if not _allowed(host, settings.allowed_hosts):
-        said = f"MCP isn't served under the host {host[:200]!r}. An admin adds it to mcp.allowed_hosts (CAIRN_MCP__ALLOWED_HOSTS)."
+    hosts, origins = settings.mcp.allowed_hosts, (*settings.mcp.allowed_origins, *settings.server.cors_origins)
+    if not _allowed(host, hosts):
+        said = f"MCP isn't served under the host {host[:200]!r}. Ask an admin to add it to mcp.allowed_hosts (CAIRN_MCP__ALLOWED_HOSTS)."
         return errors.reply(HTTPStatus.MISDIRECTED_REQUEST, said, "host_not_allowed", param="host")
-    if origin is None or origin.lower() in settings.allowed_origins or _allowed(origin.partition("://")[2], settings.allowed_hosts):
+    if origin is None or origin.lower() in origins or _allowed(origin.partition("://")[2], hosts):
         return None
-    said = f"MCP takes no requests of the origin {origin[:200]!r}. An admin adds it to mcp.allowed_origins (CAIRN_MCP__ALLOWED_ORIGINS)."
+    said = (
+        f"MCP accepts no requests from the origin {origin[:200]!r}. Ask an admin to add it to mcp.allowed_origins "
+        "(CAIRN_MCP__ALLOWED_ORIGINS)."
+    )
     return errors.reply(HTTPStatus.FORBIDDEN, said, "origin_not_allowed", param="origin")
 
 

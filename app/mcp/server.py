@@ -6,9 +6,6 @@ It answers both eras of the protocol, by `initialize` and by `server/discover`; 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
 
@@ -31,7 +28,6 @@ from app.mcp.arguments import checked
 from app.mcp.definitions import INSTRUCTIONS, RESOURCE_TEMPLATES, SERVER_NAME, SERVER_TITLE, TOOLS
 from app.mcp.resources import read_resource
 from app.mcp.tools import HANDLERS, Caller
-from app.supervision import background_task
 from app.telemetry import metrics
 from app.web.requester import REQUESTER, services_in
 
@@ -46,23 +42,9 @@ UNEXPECTED = "Cairn failed unexpectedly: try again. If it happens again, tell an
 Context = ServerRequestContext[Any, Any]
 
 
-@asynccontextmanager
-async def open_endpoint(*, max_body_bytes: int) -> AsyncIterator[StreamableHTTPSessionManager]:
-    """Open the server for the life of the application. Each request stands alone, so that any process answers any request."""
-    endpoint = StreamableHTTPSessionManager(make_server(), json_response=True, stateless=True, max_request_body_size=max_body_bytes)
-    running = asyncio.Event()
-    async with background_task(_run(endpoint, running), name="mcp"):  # its task group must end in the task that began it
-        await running.wait()
-        yield endpoint
-
-
-async def _run(endpoint: StreamableHTTPSessionManager, running: asyncio.Event) -> None:
-    try:
-        async with endpoint.run():
-            running.set()
-            await asyncio.Event().wait()
-    finally:
-        running.set()  # one that can't run keeps nobody waiting: what it raised comes with the end of its task
+def make_endpoint(*, max_body_bytes: int) -> StreamableHTTPSessionManager:
+    """Make the endpoint over HTTP. Each request stands alone, so that any process answers any request."""
+    return StreamableHTTPSessionManager(make_server(), json_response=True, stateless=True, max_request_body_size=max_body_bytes)
 
 
 def make_server() -> Server[Any]:
@@ -136,15 +118,17 @@ async def _caller(context: Context) -> Caller:
     assert isinstance(requester, Requester)
     services = services_in(scope)
     headers = Headers(scope=scope)
-    if name := _told(headers, PROJECT_HEADER):
+    if name := _header(headers, PROJECT_HEADER):
         check_project_name(name, param=PROJECT_HEADER)
         return Caller(services, requester, name)
-    identity = of_repository(_told(headers, REPOSITORY_HEADER))
+    identity = of_repository(_header(headers, REPOSITORY_HEADER))
     if identity is None:
         return Caller(services, requester, None)
-    return Caller(services, requester, await services.accounts.project_known_as(requester.team_id, identity) or identity.name)
+    return Caller(
+        services, requester, await services.accounts.project_known_as(requester.team_id, identity, closed=requester.closed) or identity.name
+    )
 
 
-def _told(headers: Headers, name: str) -> str:
+def _header(headers: Headers, name: str) -> str:
     """Read a header as the client wrote it: percent-encoded where it isn't printable ASCII."""
     return unquote(headers.get(name, ""))[:MAX_HEADER_CHARS].strip()

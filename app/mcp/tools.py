@@ -18,8 +18,8 @@ from app.services import Services
 
 FETCH_TOKENS: Final = 8_000
 NO_PROJECT = (
-    "This session's project is not known. Send its name in the header x-cairn-project, start `cairn mcp` with --project,"
-    ' or put project = "NAME" into the repository\'s .cairn.toml.'
+    "The session's project is unknown. Send its name in the header x-cairn-project, start `cairn mcp` with --project, or put project "
+    '= "NAME" into the repository\'s .cairn.toml.'
 )
 
 
@@ -56,7 +56,7 @@ async def get(caller: Caller, given: Mapping[str, Any]) -> Told:
         except NotFound:
             missing.append(each)
     if not items:
-        raise NotFound(f"The team has none of these ids: {', '.join(missing)}. Use ids as `search` returns them, whole.")
+        raise NotFound(f"The team has none of these ids: {', '.join(missing)}. Use complete ids, as `search` returns them.")
     return render_whole(items, missing, max_tokens=given["max_tokens"])
 
 
@@ -101,7 +101,7 @@ async def session_context(caller: Caller, given: Mapping[str, Any]) -> Told:
     entries = [
         {"id": str(each.id), "section": each.section, "type": each.type, "line": each.line, "cited": each.cited} for each in told.items
     ]
-    nothing = f"Nothing of the project {project} is worth telling yet: search finds what was said."
+    nothing = f"There is no context for the project {project} yet: use search to find what was said."
     return Told(told.text or nothing, {"project": project, "entries": entries})
 
 
@@ -114,7 +114,7 @@ def item_id(given: str) -> UUID:
     try:
         return UUID(given.strip().removeprefix(ITEM_URI))
     except ValueError:
-        raise NotFound(f"{given!r} is no whole id: use ids as `search` returns them, of 36 characters.", param="id") from None
+        raise NotFound(f"{given!r} is not a complete id: use ids of 36 characters, as `search` returns them.", param="id") from None
 
 
 HANDLERS: Final[Mapping[str, Callable[[Caller, Mapping[str, Any]], Awaitable[Told]]]] = {

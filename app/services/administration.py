@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 import structlog
 
 from app.accounts.requester import DeveloperRole, Requester
-from app.accounts.views import DeveloperView, ProjectView, TeamView
-from app.errors import NotFound
+from app.accounts.views import (
+    CreatedKey,
+    DeveloperFilter,
+    DeveloperPage,
+    DeveloperView,
+    KeyView,
+    OpennessChange,
+    ProjectView,
+    PromptSwitch,
+    TeamView,
+)
+from app.errors import InvalidInput
 from app.services.services import Services
+from app.storage.pages import EntryPage, PageWanted
 
 log = structlog.get_logger()
+
+MAX_KEYS: Final = 1000
+"""Keys on one page."""
 
 
 async def create_team(services: Services, requester: Requester, name: str) -> TeamView:
@@ -25,65 +42,180 @@ async def list_teams(services: Services, requester: Requester) -> Sequence[TeamV
     return await services.accounts.list_teams()
 
 
+async def list_teams_page(services: Services, requester: Requester, wanted: PageWanted) -> EntryPage[TeamView]:
+    requester.check("administer")
+    return await services.accounts.list_teams_page(wanted)
+
+
 async def create_developer(
     services: Services, requester: Requester, name: str, *, team: str, monthly_limit_nanousd: int | None, role: DeveloperRole = "developer"
 ) -> DeveloperView:
     """Make a developer in a team; without a limit that of the settings."""
     requester.check("administer")
-    return await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
+    made = await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
+    log.info("accounts.developer_created", developer=made.name, team=made.team, role=made.role, by=requester.name)
+    return made
 
 
-async def set_role(services: Services, requester: Requester, developer: str, role: DeveloperRole) -> DeveloperView:
-    """Give a developer a role; their keys and sign-ins stay. NotFound for an unknown developer."""
+async def change_developer(
+    services: Services,
+    requester: Requester,
+    developer: str,
+    *,
+    role: DeveloperRole | None = None,
+    disabled: bool | None = None,
+    revision: str | None = None,
+) -> DeveloperView:
+    """Give a developer a role, or disable or enable them; what is None stays. Their keys and sign-ins stay, and obey at once.
+
+    NotFound for an unknown developer, Conflict for a removed one, ChangedMeanwhile for one who is not at `revision`.
+    """
     requester.check("administer")
-    await services.accounts.set_role(developer, role)
-    log.info("accounts.role_set", developer=developer, role=role)
+    await services.accounts.developers.change(developer, role=role, disabled=disabled, revision=revision)
+    if role is not None:
+        log.info("accounts.role_set", developer=developer, role=role, by=requester.name)
+    if disabled is not None:
+        log.info("accounts.disabled" if disabled else "accounts.enabled", developer=developer, by=requester.name)
     return await services.accounts.find_developer(developer)
 
 
-async def list_developers(services: Services, requester: Requester) -> Sequence[DeveloperView]:
-    """List the developers of every team, by name."""
+async def list_developers(
+    services: Services, requester: Requester, wanted: PageWanted, *, team: str | None = None, removed: bool = False
+) -> EntryPage[DeveloperView]:
+    """List a page of the developers of a team or of every one; with `removed` also those who were removed. NotFound for a team."""
     requester.check("administer")
-    return await services.accounts.list_developers()
+    team_id = None if team is None else await services.accounts.team_id(team)
+    return await services.accounts.developers.page_of_all(wanted, team_id=team_id, removed=removed)
 
 
-async def create_key(services: Services, requester: Requester, developer: str) -> tuple[UUID, str]:
-    """Make a key: (its id, the key), the only time that it can be seen. NotFound for an unknown developer."""
+async def list_members(services: Services, requester: Requester, *, removed: bool = False) -> Sequence[DeveloperView]:
+    """List the developers whose budgets the requester reads, by name: those of their team, or only themselves.
+
+    With `removed` those who were removed from the team as well: what they spent remains.
+    """
+    requester.check("read")
+    if requester.may("read_team_budget"):
+        return await services.accounts.list_developers(team_id=requester.team_id, removed=removed)
+    return [await services.accounts.find_developer(requester.name, team_id=requester.team_id)]
+
+
+async def list_member_page(
+    services: Services, requester: Requester, wanted: DeveloperFilter, *, after: str | None = None, limit: int
+) -> DeveloperPage:
+    """List one page of the developers of the requester's team, for those who read its budgets. See `Developers.list_page`."""
+    requester.check("read_team_budget")
+    return await services.accounts.developers.list_page(requester.team_id, wanted, after=after, limit=limit)
+
+
+async def show_developer(services: Services, requester: Requester, name: str) -> DeveloperView:
+    """Show a developer: oneself, to a lead or auditor those of their team, to an admin anybody. NotFound for an unknown name."""
+    requester.check("read" if name == requester.developer else "read_team_budget")
+    return await services.accounts.find_developer(name, team_id=None if requester.is_admin else requester.team_id)
+
+
+async def list_keys(
+    services: Services,
+    requester: Requester,
+    *,
+    developer: str | None = None,
+    which: str | None = None,
+    ended: bool = False,
+    before: UUID | None = None,
+    limit: int = MAX_KEYS,
+) -> Sequence[KeyView]:
+    """List keys without their secrets: one's own, to an admin everybody's or a developer's. See `ApiKeys.list_page`."""
+    requester.check("read" if developer is None or developer == requester.developer else "administer")
+    owner = None if requester.may("administer") else requester.developer_id
+    if developer is not None:
+        owner = (await services.accounts.find_developer(developer)).id
+    return await services.accounts.keys.list_page(developer_id=owner, which=which, ended=ended, before=before, limit=limit)
+
+
+async def create_key(
+    services: Services,
+    requester: Requester,
+    developer: str,
+    *,
+    name: str | None = None,
+    expires: str | None = None,
+    limit_nanousd: int | None = None,
+    models: Sequence[str] | None = None,
+) -> CreatedKey:
+    """Make a key, the only time that it can be seen. Errors as for `ApiKeys.create`; InvalidInput for a model that isn't known.
+
+    `limit_nanousd`: what its calls may spend a month, within the developer's budget; `models`: all that it may ask for.
+    """
     requester.check("administer")
-    return await services.accounts.create_key(developer)
+    allowed = None if models is None else services.inference.catalog.checked_models(models)
+    limit = None if limit_nanousd is None else partial(services.budget.key_limits.stand, nanousd=limit_nanousd)
+    made = await services.accounts.keys.create(developer, name=name, expires=expires, models=allowed, limit=limit)
+    log.info("accounts.key_created", developer=developer, key=made.lookup, by=requester.name)
+    return replace(made, limit_nanousd=limit_nanousd)
 
 
-async def revoke_key(services: Services, requester: Requester, key_id: UUID, *, owner: DeveloperView | None = None) -> None:
-    """Revoke a live key, with `owner` only one of theirs. NotFound for any other."""
-    requester.check("administer")
-    if owner is not None and key_id not in {each.id for each in await services.accounts.keys_of(owner.id)}:
-        raise NotFound(f"{owner.name} has no key {key_id}.")
-    await services.accounts.revoke_key(key_id)
+async def show_key(services: Services, requester: Requester, key_id: UUID) -> KeyView:
+    """Show a key without its secret: one of one's own, to an admin any. NotFound for any other."""
+    requester.check("read")
+    return await services.accounts.keys.find(key_id, developer_id=None if requester.may("administer") else requester.developer_id)
 
 
 async def list_projects(services: Services, requester: Requester) -> Sequence[ProjectView]:
-    """List the team's projects, by name."""
+    """List the team's projects that are open to the requester, by name."""
     requester.check("read")
-    return await services.accounts.find_projects(requester.team_id)
+    return [each for each in await services.accounts.find_projects(requester.team_id) if each.id not in requester.closed]
+
+
+async def list_projects_page(services: Services, requester: Requester, wanted: PageWanted) -> EntryPage[ProjectView]:
+    """List a page of the team's projects that are open to the requester."""
+    requester.check("read")
+    return await services.accounts.list_projects_page(requester.team_id, wanted, closed=requester.closed)
 
 
 async def show_project(services: Services, requester: Requester, project_id: UUID) -> ProjectView:
-    """Show a project. NotFound for another team's."""
-    for each in await list_projects(services, requester):
-        if each.id == project_id:
-            return each
-    raise NotFound(f"There is no project {project_id}. List them: GET /v1/projects or `cairn projects list`.")
+    """Show a project. NotFound for another team's, and for one that is closed to the requester."""
+    requester.check("read")
+    return await services.accounts.show_project(requester.team_id, project_id, closed=requester.closed)
 
 
-async def rename_project(services: Services, requester: Requester, project_id: UUID, name: str) -> ProjectView:
-    """Rename a project. NotFound for another team's, Conflict for a name that is taken."""
-    requester.check("administer")
-    await services.accounts.rename_project(requester.team_id, project_id, name)
+async def change_project(
+    services: Services,
+    requester: Requester,
+    project_id: UUID,
+    *,
+    name: str | None = None,
+    openness: OpennessChange,
+    revision: str | None = None,
+    show_prompts: bool | None = None,
+) -> ProjectView:
+    """Rename a project, for admins; change whom it is open to, and whether it shows prompts, for leads too. See `Accounts.change_project`.
+
+    NotFound for another team's, Conflict for a name that is taken, InvalidInput for a member who isn't a developer of the team.
+    """
+    if name is None and not openness.changes and show_prompts is None:
+        raise InvalidInput("No field to change: send name, open, members, add_members, remove_members or show_prompts.")
+    if name is not None:
+        requester.check("administer")
+    if openness.changes:
+        requester.check("manage_members")
+    if show_prompts is not None:
+        requester.check("switch_prompts")
+    prompts = None if show_prompts is None else PromptSwitch(show_prompts, requester.developer_id)
+    await services.accounts.change_project(requester.team_id, project_id, name=name, openness=openness, prompts=prompts, revision=revision)
+    if name is not None:
+        log.info("accounts.project_renamed", project=str(project_id), by=requester.name)
+    if show_prompts is not None:
+        log.info("accounts.project_prompts_switched", project=str(project_id), by=requester.name, shown=show_prompts)
+    if openness.changes:
+        log.info("accounts.project_openness_changed", project=str(project_id), by=requester.name, open=openness.open)
     return await show_project(services, requester, project_id)
 
 
 async def merge_projects(services: Services, requester: Requester, project_id: UUID, into: UUID) -> tuple[ProjectView, int]:
-    """Merge a project into another: (the one that stays, how many sessions moved)."""
+    """Merge a project into another: (the one that stays, how many sessions moved).
+
+    Conflict where that would show a closed project to others.
+    """
     requester.check("administer")
-    moved = await services.sessions.merging.merge(requester.team_id, project_id, into)
+    moved = await services.sessions.merging.merge(requester.team_id, project_id, into, by=requester.developer_id)
+    log.info("accounts.project_merged", project=str(project_id), into=str(into), sessions=moved, by=requester.name)
     return await show_project(services, requester, into), moved

@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from app.accounts.requester import Requester
+from app.accounts.views import DeveloperView
 from app.errors import InvalidInput, NotPermitted
 from app.inference.request import CallContext, ChatRequest, Receipt, uncounted
 from app.knowledge.answering.answering import Answering
@@ -72,7 +73,9 @@ class EngineWriter:
             if admission is not None and admission.refusal is not None:
                 raise admission.refusal
             used = uncounted if admission is None else admission.used
-        return CallContext(payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used)
+        return CallContext(
+            payer.developer_id, payer.team_id, uuid4().hex, PURPOSE, self._project, used, key_id=payer.key_id, models=payer.models
+        )
 
 
 class PendingAnswer:
@@ -123,25 +126,31 @@ async def begin_answer(services: Services, requester: Requester, query: Query, *
 
 async def _payer(services: Services, requester: Requester) -> Requester | None:
     """Find who pays for a model's answer: the requester, or the developer for whom an admin acts. None: nobody."""
-    if not requester.is_admin:
-        return requester if requester.may("call_models") else None
     if requester.acts_for is None:
-        return None
+        return requester if requester.developer_id is not None and requester.may("call_models") else None
     found = await services.accounts.find_developer(requester.acts_for)
     if found.team_id != requester.team_id:
+        if found.id == requester.developer_id:
+            return None  # an admin who acts for another team than their own, and named nobody
         raise InvalidInput(
-            f"{found.name} isn't of the team {requester.team!r} that is asked: name one of its developers, or another x-cairn-team.",
+            f"{found.name} isn't of the team {requester.team!r} that this request is for: name one of its developers, or another "
+            "x-cairn-team.",
             param="x-cairn-developer",
         )
-    payer = Requester(found.team_id, found.team, found.id, found.name, role=found.role)
-    check_payer(payer)
-    return payer
+    return payer_of(found, requester)
 
 
-def check_payer(payer: Requester) -> None:
-    """Raise NotPermitted where the developer whom an admin names to pay may not call models."""
+def payer_of(found: DeveloperView, admin: Requester) -> Requester:
+    """Return the developer whom an admin names to pay. NotPermitted where they may not call models, or are disabled.
+
+    The key is still the admin's, and what it may, with its limit.
+    """
+    payer = Requester(found.team_id, found.team, found.id, found.name, admin.key_id, found.role, purpose=admin.purpose, models=admin.models)
+    if found.disabled_at is not None:
+        raise NotPermitted(f"{payer.name} is disabled, so calls can't be charged to them: name another developer in x-cairn-developer.")
     if not payer.may("call_models"):
         raise NotPermitted(f"{payer.name} has the role {payer.role}, which can't call models: name another developer in x-cairn-developer.")
+    return payer
 
 
 def _said(chunk: Any) -> tuple[str, str | None]:

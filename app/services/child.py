@@ -28,7 +28,7 @@ async def open_worker_child(settings: Settings, role: Role, *, storage: StorageS
         return
     env = {"CAIRN_DATABASE__URL": storage.url, "CAIRN_DATA_DIR": str(settings.data_dir), "CAIRN_OWNED": "1"}
     grace = settings.worker.stop_seconds + GRACE_SECONDS
-    command = [sys.executable, "-m", "app.cli", "worker"]
+    command = [sys.executable, "-P", "-m", "app.cli", "worker"]
     alive = storage.folder.worker_alive
     async with supervised("worker", command, env=env, grace_seconds=grace, heartbeat=Heartbeat(alive)) as child:
 
@@ -41,7 +41,7 @@ async def open_worker_child(settings: Settings, role: Role, *, storage: StorageS
         yield child, Part(name=NAME, ready=[ReadinessCheck("worker", condition)])
 
 
-def stay_seen(file: Path, supervisor: Supervisor) -> Loop:
+def worker_heartbeat(file: Path, supervisor: Supervisor) -> Loop:
     """Return a worker's heartbeat: the age of this file tells a health check that its loop turns, its text which of its loops fail."""
 
     async def step() -> None:

@@ -76,4 +76,4 @@ def _check_names(parts: Sequence[Part]) -> None:
     }
     for what, names in named.items():
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"Two parts bring a {what} named {min(twice)!r}: give one of them another name.")
+            raise ValueError(f"Two parts register a {what} named {min(twice)!r}: give one of them another name.")

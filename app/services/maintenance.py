@@ -27,7 +27,7 @@ def maintenance(parts: Sequence[Part]) -> Loop:
         step=step,
         pause=MAINTENANCE_SECONDS,
         max_backoff_seconds=MAINTENANCE_SECONDS,
-        meanwhile="Some of what is too old is not deleted, or not made older.",
+        meanwhile="Some old data was not deleted or not rolled up.",
     )
 
 

@@ -8,26 +8,28 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from app.accounts.part import open_accounts
+from app.accounts.part import AccountServices, open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
-from app.assist.part import open_assist
+from app.assist.part import AssistServices, open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
-from app.embeddings.part import open_embeddings
+from app.embeddings.part import EmbeddingServices, exporting_model, open_embeddings
 from app.errors import ConfigurationError
+from app.idempotency.part import open_idempotency
 from app.inference.part import open_inference
-from app.knowledge.part import open_knowledge
+from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
+from app.openid.part import open_openid
 from app.part import Part, Role
 from app.queue.part import open_queue
 from app.rate_limits.part import open_limits
-from app.services.child import open_worker_child, stay_seen
+from app.services.child import open_worker_child, worker_heartbeat
 from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance
+from app.services.monitoring import open_monitoring, open_recorder, record
 from app.services.services import Services
-from app.services.watching import open_recorder, open_watch, record
-from app.sessions.part import open_sessions
+from app.sessions.part import SessionServices, open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
@@ -52,15 +54,15 @@ async def open_services(settings: Settings, *, role: Role) -> AsyncIterator[Serv
 
 async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, folder: DataFolder, secrets: Secrets) -> Services:
     """Open the rooms. A new one is a line here, after what it is built on. Money opens before the door to models, and closes after it."""
-    storage = await rooms.open(open_storage(settings, role, folder=folder, schema=SCHEMA))
-    await rooms.add(cache_part(storage.database))
+    storage = await _open_storage(rooms, settings, role, folder=folder)
+    idempotency = await rooms.open(open_idempotency(storage.database))
     recorder = await rooms.open(open_recorder(storage.database, role))  # closed after all that measures
     embeddings = await rooms.open(open_embeddings(settings, role, storage=storage))
     account_services = await rooms.open(open_accounts(settings, role, secrets=secrets, storage=storage))
     queue_services = await rooms.open(open_queue(settings, role, storage=storage))
     database, accounts, outbox, queue = storage.database, account_services.accounts, queue_services.outbox, queue_services.queue
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
-    watch = await rooms.open(open_watch(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
+    monitoring = await rooms.open(open_monitoring(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # both before the door: they hear of calls that end late
     inference = await rooms.open(
         open_inference(
@@ -68,9 +70,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         )
     )
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    room = open_knowledge(settings, role, storage=storage, accounts=accounts, sessions=sessions, embeddings=embeddings)
-    knowledge = await rooms.open(room)
-    assist = await rooms.open(open_assist(settings, database=database, accounts=accounts, sessions=sessions, knowledge=knowledge))
+    knowledge, assist = await _open_derived(
+        rooms, settings, role, storage=storage, account_services=account_services, embeddings=embeddings, sessions=sessions
+    )
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,
@@ -79,6 +81,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         storage=storage,
         account_services=account_services,
         queue_services=queue_services,
+        idempotency=idempotency,
         embeddings=embeddings,
         budget=budget,
         limits=limits,
@@ -86,8 +89,45 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         sessions=sessions,
         knowledge=knowledge,
         assist=assist,
-        watch=watch,
+        monitoring=monitoring,
+        openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
     )
+
+
+async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, folder: DataFolder) -> StorageServices:
+    """Open the stores. At a first start the model is exported beside PostgreSQL's own preparations."""
+    async with exporting_model(folder.models):
+        storage = await rooms.open(open_storage(settings, role, folder=folder, schema=SCHEMA))
+    await rooms.add(cache_part(storage.database))
+    return storage
+
+
+async def _open_derived(
+    rooms: Composition,
+    settings: Settings,
+    role: Role,
+    *,
+    storage: StorageServices,
+    account_services: AccountServices,
+    embeddings: EmbeddingServices,
+    sessions: SessionServices,
+) -> tuple[KnowledgeServices, AssistServices]:
+    """Open what is built on sessions: knowledge, and what IDEs get of both."""
+    accounts, journal, projections = account_services.accounts, sessions.journal, sessions.projections
+    room = open_knowledge(
+        settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=embeddings
+    )
+    knowledge = await rooms.open(room)
+    assist = open_assist(
+        settings,
+        database=storage.database,
+        accounts=accounts,
+        journal=journal,
+        sessions=sessions.reader,
+        capture=sessions.live.capture,
+        knowledge=knowledge.reader,
+    )
+    return knowledge, await rooms.open(assist)
 
 
 async def _open_last(
@@ -106,7 +146,7 @@ async def _open_last(
 
 def _worker_part(rooms: Composition, role: Role, folder: DataFolder) -> Part:
     """Return what a worker does beside its jobs, for all rooms."""
-    loops = [maintenance(rooms.parts), stay_seen(folder.worker_alive, rooms.supervisor)] if role == "worker" else []
+    loops = [maintenance(rooms.parts), worker_heartbeat(folder.worker_alive, rooms.supervisor)] if role == "worker" else []
     return Part(name="worker", loops=loops)
 
 

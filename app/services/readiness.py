@@ -44,4 +44,4 @@ async def _asked(check: ReadinessCheck) -> Condition:
         return Condition("degraded", error.message)
     except Exception:
         log.exception("readiness.failed", check=check.name)
-        return Condition("degraded", "It can't be told how this is: the server's log says why (`readiness.failed`).")
+        return Condition("degraded", "The check itself failed: the server's log says why (`readiness.failed`).")

@@ -10,13 +10,15 @@ from app.accounts.accounts import Accounts
 from app.accounts.part import AccountServices
 from app.accounts.secrets import Secrets
 from app.accounts.sign_ins import SignIns
-from app.alerts.watch import Watch
+from app.alerts.monitoring import Monitoring
 from app.assist.part import AssistServices
 from app.budget.part import BudgetServices
 from app.embeddings import Bulk, CachedEmbedder
 from app.embeddings.part import EmbeddingServices
+from app.idempotency.keys import IdempotencyKeys
 from app.inference.part import InferenceServices
 from app.knowledge.part import KnowledgeServices
+from app.openid.sign_in import OpenIdSignIn
 from app.part import Cache, Part, Role
 from app.queue.jobs import Queue
 from app.queue.messages.exchange import MessageExchange
@@ -44,6 +46,7 @@ class Services:
     """The live objects of all rooms. Routes and commands take from it what they need; rooms never see it.
 
     parts     What iterates over all rooms iterates over these: readiness, gauges, caches, jobs, maintenance.
+    openid    Sign-in with a provider; None: people sign in with keys alone.
     """
 
     settings: Settings
@@ -52,6 +55,7 @@ class Services:
     storage: StorageServices
     account_services: AccountServices
     queue_services: QueueServices
+    idempotency: IdempotencyKeys
     embeddings: EmbeddingServices
     budget: BudgetServices
     limits: RateLimits
@@ -59,7 +63,8 @@ class Services:
     sessions: SessionServices
     knowledge: KnowledgeServices
     assist: AssistServices
-    watch: Watch
+    monitoring: Monitoring
+    openid: OpenIdSignIn | None
 
     @property
     def caches(self) -> Mapping[str, Cache]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.accounts.views import DeveloperView
-from app.budget.views import CallScope, CallTotals, SessionOrder, SessionShare, SessionSpending
+from app.budget.views import CallScope, CallTotals, SessionOrder, SessionShare, SessionSpending, SpendingPlace
 from app.clock import in_utc
-from app.errors import InvalidInput, NotFound
+from app.errors import NotFound
 from app.services.services import Services
 from app.sessions.session import Session
 
@@ -53,10 +53,10 @@ class SessionCost:
 
 @dataclass(frozen=True, slots=True)
 class SessionCostPage:
-    """`next`: the `before` of the page after this one; None: this is the last."""
+    """`next`: the `after` of the page after this one; None: this is the last."""
 
     sessions: Sequence[SessionCost]
-    next: int | None
+    next: SpendingPlace | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +97,35 @@ async def list_session_costs(
     wanted: SessionCostFilter,
     *,
     order: SessionOrder = "recent",
-    before: int | None = None,
+    after: SpendingPlace | None = None,
     limit: int,
 ) -> SessionCostPage:
-    """List what sessions cost: those with the latest calls first, or the dearest, which have one page only."""
-    if before is not None and order != "recent":
-        raise InvalidInput("`before` continues a list that is ordered by time: leave it out, or leave `order` out.", param="before")
+    """List what sessions cost: those with the latest calls first, or the dearest. `after`: `next` of the page before."""
     scope = await _scope(services, requester, wanted)
-    found = await services.budget.sessions.list_sessions(scope, order=order, before=before, limit=limit + 1)
+    if wanted.project is not None and wanted.project in await services.accounts.closed_names(requester.team_id, requester.closed):
+        return SessionCostPage((), None)
+    found = await services.budget.sessions.list_sessions(scope, order=order, after=after, limit=limit + 1)
     page = found[:limit]
-    more = len(found) > limit and order == "recent"
-    return SessionCostPage(await _named(services, page), page[-1].last_id if more else None)
+    last = SpendingPlace(page[-1].totals.nanousd, page[-1].last_id) if len(found) > limit else None
+    return SessionCostPage(await _named(services, requester, page), last)
 
 
-async def dearest_sessions(services: Services, developer: DeveloperView, *, since: datetime, until: datetime) -> list[SessionCost]:
+async def dearest_sessions(
+    services: Services, requester: Requester, developer: DeveloperView, *, since: datetime, until: datetime
+) -> list[SessionCost]:
     """Return a developer's dearest sessions of a period, for a page of theirs. Checks no permission: who shows the page has."""
     scope = CallScope(team_ids=[developer.team_id], developer_id=developer.id, since=since, until=until)
-    return await _named(services, await services.budget.sessions.list_sessions(scope, order="cost", limit=DEAREST))
+    return await _named(services, requester, await services.budget.sessions.list_sessions(scope, order="cost", limit=DEAREST))
 
 
 async def show_session_cost(services: Services, requester: Requester, session: str) -> SessionCostDetails:
     """Show what a session cost, by its agent's own id. NotFound if no call of it is known that the requester may see."""
     scope = await _scope(services, requester, SessionCostFilter(session=session))
     ingested = await services.sessions.browsing.find_named(scope.team_ids or (), [session])
-    found = await _details(services, scope, next((each.id for each in ingested.values()), None))
+    seen = (each.id for each in ingested.values() if each.project_id not in requester.closed)
+    found = await _details(services, scope, next(seen, None))
     if found is None:
-        said = "No call of this session is in the request log, or none that you may see."
+        said = "The request log has no calls of this session that you may see."
         raise NotFound(f"{said} List sessions with `cairn budget sessions` or GET /v1/budget/sessions.")
     return found
 
@@ -171,10 +174,14 @@ async def _sessions_of(services: Services, teams: Sequence[UUID], project: str) 
     return found
 
 
-async def _named(services: Services, page: Sequence[SessionSpending]) -> list[SessionCost]:
+async def _named(services: Services, requester: Requester, page: Sequence[SessionSpending]) -> list[SessionCost]:
+    """Add names, but none of a project that is closed to the requester, nor its sessions: only what they cost is told of those."""
     teams = {each.team_id for each in page}
     names = await services.accounts.names({each.developer_id for each in page} | teams)
-    ingested = await services.sessions.browsing.find_named(teams, {each.session for each in page})
+    known = await services.sessions.browsing.find_named(teams, {each.session for each in page})
+    ingested = {key: session for key, session in known.items() if session.project_id not in requester.closed}
+    closed = await services.accounts.closed_names(requester.team_id, requester.closed)
+    page = [replace(each, project=None) if each.project in closed else each for each in page]
     projects: dict[UUID, str] = {}
     for team_id in teams:
         wanted = {session.project_id for session in ingested.values() if session.team_id == team_id}

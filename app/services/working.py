@@ -14,7 +14,7 @@ from app.services.composition import jobs_of
 from app.services.opening import open_services
 from app.settings import Settings
 from app.storage.allocator import return_freed_memory
-from app.storage.child import owner_gone
+from app.storage.child import owner_ended
 from app.storage.priority import lower_priority
 from app.supervision import background_task
 
@@ -35,13 +35,13 @@ async def run_worker(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, worker.stop)
-        async with background_task(_leave_with_owner(worker), name="owner"):
+        async with background_task(_stop_with_owner(worker), name="owner"):
             await worker.run()
 
 
-async def _leave_with_owner(worker: Worker) -> None:
+async def _stop_with_owner(worker: Worker) -> None:
     """An embedded worker has no life beyond the server that started it."""
     if os.environ.get("CAIRN_OWNED") == "1":
-        await owner_gone()
+        await owner_ended()
         log.info("worker.owner_gone")
         worker.stop()

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.sessions.late import RESULT, brings_result, brings_usage, result
 from app.sessions.provisional import ADOPT, LINK, Twins, adoption, find_twins, link
 from app.sessions.redacted import Storable
+from app.sessions.served_ids import write_served
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.tables import AnyRow
 
@@ -80,7 +81,7 @@ class _LockedSession:
 
 @dataclass(slots=True)
 class _Batch:
-    """One append: the events known before, new rows, late results, adoptions, and links of records to what a hook told."""
+    """One append: the events known before, new rows, late results, adoptions, links of records to what a hook told, and what was served."""
 
     known: dict[tuple[UUID, str], AnyRow]
     twins: Twins
@@ -88,6 +89,12 @@ class _Batch:
     late: list[dict[str, Any]] = field(default_factory=list)
     adopted: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
+    served: dict[tuple[UUID, UUID], int] = field(default_factory=dict)
+
+    def serve(self, session_id: UUID, seq: int, each: Storable) -> None:
+        """Note what was served with the event of this seq."""
+        for knowledge_id in each.served:
+            self.served.setdefault((session_id, knowledge_id), seq)
 
     async def write(self, connection: AsyncConnection) -> None:
         if self.new:
@@ -95,6 +102,7 @@ class _Batch:
         for statement, rows in ((RESULT, self.late), (ADOPT, self.adopted), (LINK, self.links)):
             if rows:
                 await connection.execute(statement, rows)
+        await write_served(connection, self.served)
 
 
 async def append(
@@ -135,6 +143,7 @@ def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: St
     for each in addition.rows:
         before = batch.known.get((addition.session_id, each.row["event_id"]))
         if each is whole:
+            batch.serve(addition.session_id, session.last, each)
             done.updated += 1
             done.redactions.update(each.secrets)
         elif _told_before(session, addition, each, batch, done):
@@ -142,11 +151,13 @@ def _add(session: _LockedSession, addition: EventBatch, batch: _Batch, whole: St
         elif before is None:
             session.last += 1
             batch.new.append(each.row | {"session_id": addition.session_id, "seq": session.last})
+            batch.serve(addition.session_id, session.last, each)
             session.take(each.row)
             done.new += 1
             done.redactions.update(each.secrets)
         elif (of_call := brings_result(before, each.row)) or brings_usage(before, each.row):
             batch.late.append(result(addition.session_id, each.row, session.revision, of_call=of_call))
+            batch.serve(addition.session_id, before.seq, each)
             done.updated += 1
             done.redactions.update(each.result_secrets if of_call else Counter())
         else:
@@ -181,6 +192,7 @@ def _told_before(session: _LockedSession, addition: EventBatch, each: Storable, 
         done.known += 1
     else:
         batch.adopted.append(changed)
+        batch.serve(addition.session_id, before.seq, each)
         session.take(row)
         done.updated += 1
         done.redactions.update(Counter() if before.tool_output else each.result_secrets)
@@ -257,6 +269,7 @@ _pairs = (
 )
 _KNOWN = select(
     EventRow.session_id,
+    EventRow.seq,
     EventRow.event_id,
     EventRow.tool_name,
     EventRow.outcome,

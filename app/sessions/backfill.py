@@ -38,7 +38,7 @@ class Backfill:
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the planning of a backfill whenever one is due, for a worker."""
-        meanwhile = "Sessions that a projection's new version must read again wait."
+        meanwhile = "Sessions wait to be processed again by the new version of a projection."
         return (Loop(name="sessions.backfill", step=self.plan, pause=PLANNED_SECONDS, meanwhile=meanwhile),)
 
     async def plan(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, and_, any_, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import in_utc
@@ -35,27 +35,44 @@ class SessionBrowsing:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, team_id: UUID, wanted: SessionFilter, *, before: UUID | None = None, limit: int) -> Sequence[Session]:
-        """Return the team's sessions, latest start first, those without a time last. `before`: the last id of the previous page.
+    async def page(
+        self, team_id: UUID, wanted: SessionFilter, *, closed: Collection[UUID] = (), before: UUID | None = None, limit: int
+    ) -> Sequence[Session]:
+        """Return the team's sessions, latest start first, those without a time last, or all reversed; none of the projects `closed`.
 
-        Raises NotFound if `before` is not a session of the team.
+        `before`: the last id of the previous page. Raises NotFound if it is not such a session of the team.
         """
-        query = _sessions(team_id, wanted).limit(limit)
+        query = _sessions(team_id, wanted).where(*_open(closed)).limit(limit)
 
         async def read(connection: AsyncConnection) -> Sequence[Session]:
-            page = query if before is None else query.where(await _after(connection, team_id, before))
+            page = query
+            if before is not None:
+                page = query.where(await _after(connection, team_id, before, closed, oldest_first=wanted.oldest_first))
             return [Session(*row) for row in await connection.execute(page)]
 
         return await self._database.read(read)
 
-    async def providers(self, team_id: UUID) -> list[str]:
-        """Return the names of the agents whose sessions the team has, sorted."""
-        query = select(SessionRow.provider).where(SessionRow.team_id == team_id).distinct().order_by(SessionRow.provider)
+    async def count_by_project(self, team_id: UUID, project_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Count the sessions of these projects of the team; those without any are left out."""
+        ours = (SessionRow.team_id == team_id, SessionRow.project_id.in_(project_ids))
+        query = select(SessionRow.project_id, func.count().label("sessions")).where(*ours).group_by(SessionRow.project_id)
+        return {row.project_id: row.sessions for row in await self._database.read(rows_of(query))}
+
+    async def providers(self, team_id: UUID, *, closed: Collection[UUID] = ()) -> list[str]:
+        """Return the names of the agents whose sessions the team has, sorted; sessions of the projects `closed` don't count."""
+        ours = (SessionRow.team_id == team_id, *_open(closed))
+        query = select(SessionRow.provider).where(*ours).distinct().order_by(SessionRow.provider)
 
         async def read(connection: AsyncConnection) -> list[str]:
             return list(await connection.scalars(query))
 
         return await self._database.read(read)
+
+    async def senders(self, team_id: UUID, *, closed: Collection[UUID] = ()) -> list[UUID]:
+        """Return the developers who sent the team's sessions first; sessions of the projects `closed` don't count."""
+        ours = (SessionRow.team_id == team_id, SessionRow.developer_id.is_not(None), *_open(closed))
+        query = select(SessionRow.developer_id).where(*ours).distinct()
+        return [row[0] for row in await self._database.read(rows_of(query))]
 
     async def find_named(self, team_ids: Collection[UUID], external_ids: Collection[str]) -> dict[tuple[UUID, str], Session]:
         """Find sessions by (team, the agent's own id). Where agents of two kinds share an id, the one that was changed last."""
@@ -131,17 +148,33 @@ def _sessions(team_id: UUID, wanted: SessionFilter) -> Select[*tuple[Any, ...]]:
         query = query.where(began < in_utc(wanted.until, "until"))
     named = func.concat_ws(" ", SessionRow.title, SessionRow.transcript, SessionRow.branch)
     if wanted.title_words:
-        query = query.where(holds_words(named, wanted.title_words))
+        about = SessionRow.id == any_(literal(list(wanted.about), ARRAY(Uuid)))
+        query = query.where(or_(holds_words(named, wanted.title_words), about) if wanted.about else holds_words(named, wanted.title_words))
+    if wanted.oldest_first:
+        return query.order_by(SessionRow.started_at.asc().nulls_first(), SessionRow.id.desc())
     return query.order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
 
 
-async def _after(connection: AsyncConnection, team_id: UUID, session_id: UUID) -> ColumnElement[bool]:
+def _open(closed: Collection[UUID]) -> Sequence[ColumnElement[bool]]:
+    """Build the condition for sessions that belong to none of these projects; none where there are none."""
+    return [SessionRow.project_id.not_in(closed)] if closed else []
+
+
+async def _after(
+    connection: AsyncConnection, team_id: UUID, session_id: UUID, closed: Collection[UUID], *, oldest_first: bool
+) -> ColumnElement[bool]:
     """Build the condition for sessions that follow a given one in the list's order. Raises NotFound for an unknown session."""
-    query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
+    query = select(SessionRow.started_at).where(SessionRow.id == session_id, SessionRow.team_id == team_id, *_open(closed))
     place = (await connection.execute(query)).one_or_none()
     if place is None:
-        raise NotFound(f"There is no session {session_id} to continue from: start again without `before`.")
-    started, later_id = place.started_at, SessionRow.id > session_id
+        raise NotFound(f"The list can't continue from session {session_id}, which no longer exists: start again from the first page.")
+    started = place.started_at
+    if oldest_first:
+        earlier_id = SessionRow.id < session_id
+        if started is None:
+            return or_(SessionRow.started_at.is_not(None), earlier_id)
+        return or_(SessionRow.started_at > started, and_(SessionRow.started_at == started, earlier_id))
+    later_id = SessionRow.id > session_id
     if started is None:
         return and_(SessionRow.started_at.is_(None), later_id)
     same = and_(SessionRow.started_at == started, later_id)

@@ -161,14 +161,14 @@ class CatchUp:
         except Unavailable:
             raise
         except Exception as error:
-            if isinstance(error, NotFound) and await self._gone(session.id):
+            if isinstance(error, NotFound) and await self._is_deleted(session.id):
                 raise
             await self._park(run, error, done)
             return False
         done.add(projection.name, projected)
         return True
 
-    async def _gone(self, session_id: UUID) -> bool:
+    async def _is_deleted(self, session_id: UUID) -> bool:
         async with self._database.begin() as connection:
             return bool(await self._journal.missing(connection, [session_id]))
 

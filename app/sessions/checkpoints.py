@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -61,7 +61,7 @@ class Checkpoints:
         """Read a session, a projection's checkpoint and the lowest seq changed since, in one snapshot. NotFound as `Journal.get`."""
         found = await self._database.read(rows_of(_READ, {"team": team_id, "session": session_id, "projection": projection}))
         if not found:
-            raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
+            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions or `cairn sessions list`.")
         told, checkpoint, changed = found[0][: len(SESSION_COLUMNS)], found[0][len(SESSION_COLUMNS) : -1], found[0][-1]
         return Session(*told), None if checkpoint[0] is None else Checkpoint(*checkpoint), changed
 
@@ -185,8 +185,13 @@ class Checkpoints:
             found = {row.name: ProjectionBacklog(row.behind, row.parked) for row in await connection.execute(query)}
         return {name: found.get(name, ProjectionBacklog(0, 0)) for name in versions}
 
-    async def parked(self, versions: Mapping[str, str], *, team_id: UUID | None = None) -> list[ParkedSession]:
-        """Return the sessions parked in a projection's present version, latest first. `team_id` None: of all teams."""
+    async def parked(
+        self, versions: Mapping[str, str], *, team_id: UUID | None = None, closed: Collection[UUID] = ()
+    ) -> list[ParkedSession]:
+        """Return the sessions parked in a projection's present version, latest first, but those of the projects `closed`.
+
+        `team_id` None: of all teams.
+        """
         if not versions:
             return []
         wanted = _wanted(versions)
@@ -200,6 +205,8 @@ class Checkpoints:
         )
         if team_id is not None:
             query = query.where(SessionRow.team_id == team_id)
+        if closed:
+            query = query.where(SessionRow.project_id.not_in(closed))
         async with self._database.begin() as connection:
             found = await connection.execute(query)
             return [ParkedSession(row.projection, row.session_id, row.parked or "", row.attempts, row.retry_at) for row in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.event import Event
 from app.sessions.journal import SESSION_COLUMNS, event_of
-from app.sessions.session import Session
+from app.sessions.session import Session, SessionEnding
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database
 
@@ -21,20 +20,6 @@ MAX_CHARS = 2_000
 
 MAX_EVENTS = 1_000
 """A session's last events, which are its end: what came before them is not looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEnding:
-    """The end of a session, of its main agent. `asked`, `said`: its last prompt and reply; None: there is none in its end.
-
-    `failed`: its last tool call, if that failed and none of the sessions read that came later ran the same with success in
-    its end.
-    """
-
-    session: Session
-    asked: Event | None
-    said: Event | None
-    failed: Event | None
 
 
 class SessionEndings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from app.errors import InvalidInput
 
@@ -42,6 +43,13 @@ Kind = Literal[
     "notice",  # text inserted by software: reminders, IDE tags, hooks, command echoes, compaction summaries
 ]
 Outcome = Literal["ok", "failed", "rejected"]
+CaptureWay = Literal[
+    "hook",  # an IDE's hooks tell what happens
+    "watch",  # `cairn watch` sends what a transcript grows by
+    "upload",  # a transcript was sent whole: `cairn ingest`, POST /v1/sessions
+    "events",  # a program sends its events itself
+]
+"""The way by which a session's events come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class Event:
     `id` is stable: read again from a renamed or grown file, the same event has the same id within its session.
     `locator` is the event's place in the transcript (`L120` is line 120; generic events: their id).
     `at` is aware, in UTC, or None if the transcript has no plausible time.
+    `served`: ids of the knowledge that Cairn's own words in it quoted, before they were taken out; journalled events are read without.
     `usage` is given once per reply, on its first event; `parent` is the id of the event it answers; `files`: paths in the tool's input.
     `provisional`: told by a hook before the transcript has its record, which adopts it: a tool call by its id, what was said by its
     text, whatever its `id`. Journalled events are never read as provisional.
@@ -91,6 +100,7 @@ class Event:
     parent: str | None = None
     files: tuple[str, ...] = ()
     provisional: bool = False
+    served: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +169,8 @@ class GivenTranscript:
 class GivenPiece:
     """Bytes of a growing transcript, from `offset` on. `source`: the client's name of the file. `end`: it has no more so far.
 
-    `repository`, `directory`: the repository's URL and the folder that its sessions worked in, where the transcript says neither.
+    `repository`: its URL, where the transcript doesn't say. `directory`: the folder that its sessions worked in, of the repository where
+    that is a worktree: it goes before the transcript's in telling the project.
     """
 
     source: str
@@ -176,5 +187,5 @@ class GivenPiece:
 
 def too_many_events(count: int, *, limit: int) -> InvalidInput:
     """Return the error for a request with more events than one may hold."""
-    said = f"The request has {count} events, and at most {limit} may come in one (sessions.max_live_events): send them in several requests."
+    said = f"The request has {count} events; at most {limit} are allowed (sessions.max_live_events). Send them in several requests."
     return InvalidInput(said, param="events")

@@ -18,14 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
-from app.errors import TooLarge
+from app.errors import NotPermitted, TooLarge
 from app.sessions.append import EventBatch
+from app.sessions.captures import Captures
 from app.sessions.event import Format, GivenPiece, SessionHeader
 from app.sessions.file_dates import date_in
 from app.sessions.formats import HEAD_BYTES, check_text, detect
 from app.sessions.formats.growing import GrowingTranscript
-from app.sessions.journal import LIVE_AFTER, Journal
-from app.sessions.placing import project_of
+from app.sessions.journal import LIVE_AFTER, Journal, stored_agent
+from app.sessions.placing import check_open_to, project_of
 from app.sessions.reading_files import MAX_WHOLE, Following, ReadingFiles
 from app.sessions.redacted import Storable
 from app.sessions.renaming import former_headers, rename_former
@@ -66,11 +67,12 @@ class FollowedTranscript:
 class TranscriptFollower:
     """Journals growing transcripts, piece by piece."""
 
-    def __init__(self, *, limits: SessionsSettings, database: Database, accounts: Accounts, journal: Journal) -> None:
+    def __init__(self, *, limits: SessionsSettings, database: Database, accounts: Accounts, journal: Journal, captures: Captures) -> None:
         self._limits = limits
         self._database = database
         self._accounts = accounts
         self._journal = journal
+        self._captures = captures
         self._files = ReadingFiles()
 
     async def take(self, requester: Requester, piece: GivenPiece) -> PieceTaken:
@@ -96,6 +98,8 @@ class TranscriptFollower:
                 raise
             if piece.end:
                 self._files.forget(owner, piece.source, following)
+        if following.session_id is not None and following.agent is not None:
+            await self._captures.record(requester.team_id, requester.developer_id, following.agent, "watch")
         return PieceTaken(following.transcript.offset, new, following.transcript.resumed)
 
     async def followed(self, requester: Requester, *, after: str = "", limit: int) -> Sequence[FollowedTranscript]:
@@ -138,6 +142,9 @@ class TranscriptFollower:
         runs: Sequence[tuple[SessionHeader | None, Sequence[Storable]]],
         since: datetime,
     ) -> int:
+        if requester.closed and following.session_id is not None:  # closed meanwhile, perhaps
+            known = await self._journal.project_of(connection, following.session_id)
+            following.session_id = None if known in requester.closed else following.session_id
         new, after = 0, LIVE_AFTER if len(piece.data) < BULK_PIECE else BULK_AFTER
         for header, rows in runs:
             if header is not None:
@@ -146,7 +153,7 @@ class TranscriptFollower:
                 continue
             if following.header is not None:
                 opened, following.header = following.header, None
-                following.session_id = await self._open(connection, requester, piece, opened, since)
+                following.session_id = await self._open(connection, requester, following, piece, opened, since)
             if following.session_id is None:
                 continue
             (done,) = await self._journal.write(
@@ -160,23 +167,27 @@ class TranscriptFollower:
             metrics.redacted(done.redactions)
         if following.header is not None and following.session_id is not None:  # a title that was given at the end
             opened, following.header = following.header, None
-            following.session_id = await self._open(connection, requester, piece, opened, since)
+            following.session_id = await self._open(connection, requester, following, piece, opened, since)
         return new
 
     async def _open(
-        self, connection: AsyncConnection, requester: Requester, piece: GivenPiece, header: SessionHeader, since: datetime
+        self,
+        connection: AsyncConnection,
+        requester: Requester,
+        following: Following,
+        piece: GivenPiece,
+        header: SessionHeader,
+        since: datetime,
     ) -> UUID | None:
-        """Open the session; None where its events must not be added: it is another developer's, or was purged since `since`."""
-        if header.directory is None and header.repository is None:
-            header = replace(header, directory=piece.directory)
-        header = replace(header, repository=header.repository or piece.repository)
+        """Open the session; None where its events must not be added: it is another's, closed to them, or was purged since `since`."""
+        header = replace(header, directory=header.directory or piece.directory, repository=header.repository or piece.repository)
         async with connection.begin_nested() as tried:
             if header.formerly:
                 await rename_former(connection, requester.team_id, requester.developer_id, header)
             session_id = await self._journal.open(
                 connection,
                 team_id=requester.team_id,
-                project_id=await project_of(connection, self._accounts, requester.team_id, header, piece.project),
+                project_id=await project_of(connection, self._accounts, requester.team_id, _placed(header, piece), piece.project),
                 developer_id=requester.developer_id,
                 header=header,
                 transcript=base_name(piece.name),
@@ -187,6 +198,14 @@ class TranscriptFollower:
             if any(purged) or not await self._journal.may_add(connection, session_id, requester.developer_id):
                 await tried.rollback()
                 return None
+            try:
+                await check_open_to(
+                    connection, self._accounts, await self._journal.project_of(connection, session_id), requester.developer_id
+                )
+            except NotPermitted:
+                await tried.rollback()
+                return None
+        following.agent = stored_agent(header)
         return session_id
 
     async def _reached(self, connection: AsyncConnection, requester: Requester, following: Following, piece: GivenPiece) -> datetime:
@@ -195,6 +214,11 @@ class TranscriptFollower:
         row = upsert(FollowedRow).values(owner_id=_owner(requester), source=piece.source, team_id=requester.team_id, **values)
         again = row.on_conflict_do_update(index_elements=["owner_id", "source"], set_={**values, "updated_at": func.clock_timestamp()})
         return (await connection.execute(again.returning(FollowedRow.created_at))).scalar_one()
+
+
+def _placed(header: SessionHeader, piece: GivenPiece) -> SessionHeader:
+    """Return the header by which the session is placed: its client knows the repository of a worktree, the transcript only the folder."""
+    return replace(header, directory=piece.directory or header.directory)
 
 
 def _owner(requester: Requester) -> UUID:

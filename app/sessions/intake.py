@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
-from app.accounts.requester import Requester
+from app.accounts.requester import CLOSED, Requester
 from app.errors import NotFound, NotPermitted, UnknownFormat
 from app.queue.failure import cause_of
 from app.queue.forgetting import note_subject
@@ -24,7 +24,7 @@ from app.sessions.event import Event, GivenTranscript, SessionHeader
 from app.sessions.file_dates import date_in
 from app.sessions.formats import ParseTally, parse
 from app.sessions.journal import Journal
-from app.sessions.placing import project_of
+from app.sessions.placing import check_open_to, project_of
 from app.sessions.purge import WITHHELD, forget_in_jobs
 from app.sessions.redacted import size
 from app.sessions.renaming import former_headers, rename_former
@@ -41,6 +41,7 @@ SESSIONS_AT_ONCE = 3
 READ_SHARE, PROJECT_SHARE = 0.5, 0.45
 """Shares of a job's progress (in bytes of the upload) for reading and for projecting; the rest is indexing."""
 PURGED, ANOTHERS = "session was purged after this transcript was sent", "session is another developer's"
+CLOSED_TO_SENDER = "session's project isn't open to its sender"
 
 
 class _NotAdmitted(Exception):
@@ -87,8 +88,12 @@ class Intake:
         self._catch_up = catch_up
 
     async def submit(self, requester: Requester, stream: AsyncIterator[bytes], given: GivenTranscript, *, limit: int) -> UUID:
-        """Store a transcript and enqueue its job; both are committed on return. Returns the job's id."""
+        """Store a transcript and enqueue its job; both are committed on return. Returns the job's id. NotPermitted: `project` is closed."""
         requester.check("write")
+        if given.project is not None and requester.closed:
+            project_id = await self._accounts.project_named(requester.team_id, given.project)
+            if project_id in requester.closed:
+                raise NotPermitted(CLOSED)
 
         async def enqueue(connection: AsyncConnection, upload_id: UUID) -> UUID:
             job = NewJob(
@@ -110,7 +115,9 @@ class Intake:
         if not reading.sessions and not reading.refused:
             raise UnknownFormat(_unreadable_message(upload, reading))
         if not reading.sessions and all(why == ANOTHERS for why, _ in reading.refused):
-            raise NotPermitted(_anothers_message(upload, len(reading.refused)))
+            raise NotPermitted(_other_developers_message(upload, len(reading.refused)))
+        if not reading.sessions and all(why in {ANOTHERS, CLOSED_TO_SENDER} for why, _ in reading.refused):
+            raise NotPermitted(CLOSED)
         done = await self._project_all(upload, list(reading.sessions), progress)
         await self._catch_up.drain(done)
         await progress(upload.bytes, upload.bytes)
@@ -202,7 +209,7 @@ class Intake:
         return session_id
 
     async def _open(self, job: Job, upload: Upload, header: SessionHeader, reading: TranscriptReading) -> UUID:
-        """Open the session and note it at the job. Raises _NotAdmitted if it was purged since the upload or is another developer's."""
+        """Open the session and note it at the job. Raises _NotAdmitted: it was purged since the upload, is another's or closed."""
         async with self._database.begin() as connection:  # rolled back where it isn't admitted
             if header.directory is None and header.repository is None:
                 header = replace(header, directory=upload.directory)
@@ -223,6 +230,10 @@ class Intake:
                     raise _NotAdmitted(PURGED)
             if not await self._journal.may_add(connection, session_id, upload.developer_id):
                 raise _NotAdmitted(ANOTHERS)
+            try:
+                await check_open_to(connection, self._accounts, await self._journal.project_of(connection, session_id), upload.developer_id)
+            except NotPermitted:
+                raise _NotAdmitted(CLOSED_TO_SENDER) from None
             if session_id not in reading.sessions:
                 await note_subject(connection, job, session_id)
             return session_id
@@ -234,12 +245,12 @@ def _unreadable_message(upload: Upload, reading: TranscriptReading) -> str:
     return f"No session could be read from {upload.transcript} as {upload.format} ({reading.tally.lines} lines).{why}"
 
 
-def _anothers_message(upload: Upload, sessions: int) -> str:
+def _other_developers_message(upload: Upload, sessions: int) -> str:
     """Explain that nothing of a transcript was stored, because others had sent its sessions."""
     what = "The session" if sessions == 1 else f"Each of the {sessions} sessions"
     return (
-        f"{what} in {upload.transcript} is another developer's: who sends a session first is the one who adds to it. Nothing of the file"
-        " was stored. Let them send it, or send it with the admin key."
+        f"{what} in {upload.transcript} belongs to another developer: only the first sender of a session can add to it. Nothing of "
+        "the file was stored. Let that developer send it, or use the admin key."
     )
 
 

@@ -20,9 +20,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app import clock
 from app.errors import NotFound
 from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
+from app.redaction.stored_fields import stored_id, stored_name, stored_url
 from app.sessions.append import Appended, EventBatch, append
 from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
-from app.sessions.redacted import Storable, address, identity, short, size, storable
+from app.sessions.redacted import Storable, size, storable
+from app.sessions.served_ids import read_served, record_served
 from app.sessions.session import FACTS, CitedSession, Session
 from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
 from app.settings import SessionsSettings
@@ -45,7 +47,9 @@ WRITTEN_PAGE, READ_PAGE = 500, 200
 """Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
 """Batches with more text are redacted in a thread; below this, the hop costs more than the work."""
-DELETED = "Session {} was deleted meanwhile, and nothing of it is stored. Ingest its transcript again only if that was a mistake."
+DELETED = (
+    "Session {} was deleted in the meantime, and nothing of it is stored. Ingest its transcript again only if the deletion was a mistake."
+)
 """Says what a purge did, without advice that would undo it."""
 
 
@@ -77,7 +81,7 @@ class Journal:
             team_id=team_id,
             project_id=project_id,
             developer_id=developer_id,
-            transcript=short(transcript),
+            transcript=stored_name(transcript),
             file_dated_at=file_dated_at,
             **_header_values(header),
         )
@@ -94,14 +98,27 @@ class Journal:
         )
         return (await connection.execute(filled.returning(SessionRow.id))).scalar_one()
 
+    async def record_served(self, connection: AsyncConnection, session_id: UUID, ids: Collection[UUID]) -> None:
+        """Note items and passages that a session is given beside its last event. See `served_ids`."""
+        await record_served(connection, session_id, ids)
+
+    async def read_served(self, connection: AsyncConnection, session_id: UUID) -> dict[UUID, int]:
+        """Return what Cairn served into a session, with the seq of the event by which the session had it."""
+        return await read_served(connection, session_id)
+
     async def may_add(self, connection: AsyncConnection, session_id: UUID, developer_id: UUID | None) -> bool:
-        """Tell whether the developer may add to the session: it is theirs or nobody's. None: an admin, who always may."""
+        """Tell whether the developer may add to the session: it is theirs or nobody's. None: the admin key, which always may."""
         theirs = or_(SessionRow.developer_id.is_(None), SessionRow.developer_id == developer_id)
         query = select(SessionRow.id).where(SessionRow.id == session_id, theirs)
         return developer_id is None or await connection.scalar(query) is not None
 
-    async def is_anothers(self, team_id: UUID, header: SessionHeader, developer_id: UUID | None) -> bool:
-        """Tell whether the session of this header is in the journal as another developer's. None: an admin, to whom all are open."""
+    async def project_of(self, connection: AsyncConnection, session_id: UUID) -> UUID | None:
+        """Return the project of a session, as the caller's transaction sees it. None: the session is gone."""
+        found: UUID | None = await connection.scalar(select(SessionRow.project_id).where(SessionRow.id == session_id))
+        return found
+
+    async def belongs_to_another(self, team_id: UUID, header: SessionHeader, developer_id: UUID | None) -> bool:
+        """Tell whether the session of this header is in the journal as another developer's. None: the admin key, to which all are open."""
         provider, external_id = _identity(header)
         same = and_(SessionRow.team_id == team_id, SessionRow.provider == provider, SessionRow.external_id == external_id)
         query = select(SessionRow.id).where(same, SessionRow.developer_id != developer_id)
@@ -175,14 +192,14 @@ class Journal:
                 yield row.seq, event_of(row)
                 last = row.seq
 
-    async def get(self, team_id: UUID, session_id: UUID) -> Session:
-        """Return a session. Raises NotFound for an unknown one or another team's."""
+    async def get(self, team_id: UUID, session_id: UUID, *, closed: Collection[UUID] = ()) -> Session:
+        """Return a session. Raises NotFound for an unknown one, another team's, and one of the projects `closed`."""
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id)
 
         async def read(connection: AsyncConnection) -> Session:
             row = (await connection.execute(query)).one_or_none()
-            if row is None:  # raised inside `read`, so that a row the replica lacks is looked up at the primary
-                raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
+            if row is None or row.project_id in closed:  # raised inside `read`, so that a row the replica lacks is looked up at the primary
+                raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions or `cairn sessions list`.")
             return Session(*row)
 
         return await self._database.read(read)
@@ -198,12 +215,12 @@ class Journal:
     async def resolve(self, team_id: UUID, name: str) -> UUID | None:
         """Return the id of a session named by our id, or by a live session's external id; None if new. NotFound: another team's."""
         ours = _uuid(name)
-        live = and_(SessionRow.team_id == team_id, SessionRow.provider == "generic", SessionRow.external_id == identity(name))
+        live = and_(SessionRow.team_id == team_id, SessionRow.provider == "generic", SessionRow.external_id == stored_id(name))
         query = select(SessionRow.id, SessionRow.team_id).where(or_(SessionRow.id == ours, live) if ours else live)
         async with self._database.begin() as connection:
             found = {row.id: row.team_id for row in await connection.execute(query)}
         if ours in found and found[ours] != team_id:
-            raise NotFound(f"There is no session {name}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
+            raise NotFound(f"There is no session {name}. List them: GET /v1/sessions or `cairn sessions list`.")
         return ours if ours in found else next(iter(found), None)
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> int:
@@ -228,7 +245,7 @@ class Journal:
         query = select(*SESSION_COLUMNS).where(SessionRow.id == session_id, SessionRow.team_id == team_id).with_for_update()
         row = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no session {session_id}. List them on the dashboard's page Sessions, or with GET /v1/sessions.")
+            raise NotFound(f"There is no session {session_id}. List them: GET /v1/sessions or `cairn sessions list`.")
         return Session(*row)
 
     async def delete(self, connection: AsyncConnection, team_id: UUID, session_id: UUID) -> None:
@@ -278,15 +295,20 @@ def _live(name: InstrumentedAttribute[str]) -> ColumnElement[bool]:
 
 def _identity(header: SessionHeader) -> tuple[str, str]:
     """Return (provider, external id) as they are stored."""
-    return short(header.provider)[:100], identity(header.external_id)
+    return stored_agent(header), stored_id(header.external_id)
+
+
+def stored_agent(header: SessionHeader) -> str:
+    """Return the agent's name as it is stored."""
+    return stored_name(header.provider)[:100]
 
 
 def _header_values(header: SessionHeader) -> dict[str, Any]:
     """Return the columns of a header, redacted."""
     provider, external_id = _identity(header)
-    facts = {name: short(value) if (value := getattr(header, name)) else None for name in FACTS}
-    facts["repository"] = address(header.repository) if header.repository else None
-    title = short(header.title) if header.title else None
+    facts = {name: stored_name(value) if (value := getattr(header, name)) else None for name in FACTS}
+    facts["repository"] = stored_url(header.repository) if header.repository else None
+    title = stored_name(header.title) if header.title else None
     return {"provider": provider, "external_id": external_id, "title": title, "started_at": header.started_at, **facts}
 
 

@@ -15,9 +15,12 @@ from app.part import Maintenance, Opened, Part, Role
 from app.queue.jobs import Queue
 from app.sessions.backfill import BACKFILL, Backfill
 from app.sessions.browsing import SessionBrowsing
+from app.sessions.captures import Captures
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.endings import SessionEndings
+from app.sessions.erasure import ERASE, Erasure
+from app.sessions.exporting import SessionExport
 from app.sessions.following import TranscriptFollower
 from app.sessions.intake import INGEST, Intake
 from app.sessions.journal import CATCH_UP, Journal
@@ -27,6 +30,7 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.reader import SessionReader
 from app.sessions.stream import SessionStream
+from app.sessions.under_way import SessionsUnderWay
 from app.sessions.uploads import Uploads
 from app.settings import Settings
 from app.storage.database import Database
@@ -43,8 +47,9 @@ class SessionServices:
     live: LiveIntake
     follower: TranscriptFollower
     browsing: SessionBrowsing
-    endings: SessionEndings
     purge: Purge
+    erasure: Erasure
+    export: SessionExport
     merging: ProjectMerge
     projections: Projections
     checkpoints: Checkpoints
@@ -52,6 +57,8 @@ class SessionServices:
     backfill: Backfill
     reader: SessionReader
     stream: SessionStream
+    under_way: SessionsUnderWay
+    captures: Captures
 
 
 @asynccontextmanager
@@ -60,39 +67,37 @@ async def open_sessions(
 ) -> AsyncIterator[Opened[SessionServices]]:
     """Open the room. `parts`: all of the process, also those that come later; a purge asks each what it has to forget."""
     journal, uploads = Journal(database, settings.sessions, queue), Uploads(database)
+    captures = Captures(database, accounts)
     projections, checkpoints = Projections(), Checkpoints(database)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
-    browsing = SessionBrowsing(database)
+    browsing, endings = SessionBrowsing(database), SessionEndings(database)
+    backfill = Backfill(
+        queue=queue, checkpoints=checkpoints, catch_up=catch_up, projections=projections, max_sessions=settings.worker.backfill_sessions
+    )
+    purge = Purge(database, journal, queue, projections, parts=parts)
     made = SessionServices(
         uploads=uploads,
         journal=journal,
         intake=Intake(
-            limits=settings.sessions,
-            database=database,
-            accounts=accounts,
-            queue=queue,
-            uploads=uploads,
-            journal=journal,
-            catch_up=catch_up,
+            limits=settings.sessions, database=database, accounts=accounts, queue=queue, uploads=uploads, journal=journal, catch_up=catch_up
         ),
-        live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
-        follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal),
+        live=LiveIntake(limits=settings.sessions, database=database, accounts=accounts, journal=journal, captures=captures),
+        follower=TranscriptFollower(limits=settings.sessions, database=database, accounts=accounts, journal=journal, captures=captures),
         browsing=browsing,
-        endings=SessionEndings(database),
-        purge=Purge(database, journal, queue, projections, parts=parts),
+        purge=purge,
+        erasure=Erasure(database, accounts, queue, purge),
+        export=SessionExport(database, accounts, queue, journal),
         merging=ProjectMerge(database, accounts, journal, projections),
         projections=projections,
         checkpoints=checkpoints,
         catch_up=catch_up,
-        backfill=Backfill(
-            queue=queue,
-            checkpoints=checkpoints,
-            catch_up=catch_up,
-            projections=projections,
-            max_sessions=settings.worker.backfill_sessions,
+        backfill=backfill,
+        reader=SessionReader(
+            accounts=accounts, journal=journal, browsing=browsing, endings=endings, checkpoints=checkpoints, projections=projections
         ),
-        reader=SessionReader(accounts=accounts, journal=journal, browsing=browsing, checkpoints=checkpoints, projections=projections),
         stream=SessionStream(journal, browsing),
+        under_way=SessionsUnderWay(database),
+        captures=captures,
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 
@@ -104,12 +109,18 @@ def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part
 
     return Part(
         name="sessions",
-        jobs={INGEST: made.intake.ingest, CATCH_UP: made.catch_up.job, BACKFILL: made.backfill.job},
+        jobs={
+            INGEST: made.captures.of_uploads(made.intake.ingest),
+            CATCH_UP: made.catch_up.job,
+            BACKFILL: made.backfill.job,
+            ERASE: made.erasure.job,
+        },
         loops=made.backfill.loops() if role == "worker" else (),
         gauges=[behind],
         maintenance=[
             Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),
             Maintenance("followed", made.follower.sweep),
+            Maintenance("erased", made.erasure.sweep, batched=True),
             Maintenance("purges", partial(made.journal.sweep, 2 * upload_ttl_hours)),
         ],
     )

@@ -43,12 +43,19 @@ class Purge:
         self._parts = parts
 
     async def delete_session(self, requester: Requester, session_id: UUID) -> Purged:
-        """Delete a session and everything derived only from it. NotFound: another team's. NotPermitted: another developer's."""
+        """Delete a session and everything derived only from it.
+
+        NotFound: another team's, or of a project that is closed to the requester. NotPermitted: another developer's.
+        """
         requester.check("write")
         team_id = requester.team_id
-        session = await self._journal.get(team_id, session_id)
+        session = await self._journal.get(team_id, session_id, closed=requester.closed)
         if not requester.may_change(session.developer_id):
             raise NotPermitted("Only the developer who ingested this session, a lead or an admin can delete it: ask one of them.")
+        return await self.erase(team_id, session_id)
+
+    async def erase(self, team_id: UUID, session_id: UUID) -> Purged:
+        """Delete a session and everything derived only from it, whoever's it is. NotFound: another team's, or gone."""
         async with self._database.begin() as connection:
             # Projections lock it too (`Journal.lock_against_deletion`): one that committed before is deleted, a later one gets NotFound.
             session = await self._journal.lock_for_purge(connection, team_id, session_id)

@@ -23,10 +23,11 @@ UNUSED_SECONDS = 3600.0
 
 @dataclass(slots=True)
 class Following:
-    """The reader of one file, and the session whose events come next (None: they must not be added)."""
+    """The reader of one file, and the session whose events come next (None: they must not be added), with its agent."""
 
     transcript: GrowingTranscript
     session_id: UUID | None = None
+    agent: str | None = None
     header: SessionHeader | None = None
     used: float = field(default_factory=time.monotonic)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -57,7 +58,7 @@ class ReadingFiles:
         if not following.transcript.resumed and not whole:
             self._make_room(owner, MAX_OWN_WAITING, waiting=True)
             if len(self._oldest(None, waiting=True)) >= MAX_WAITING:
-                raise Unavailable(f"{MAX_WAITING} files that are read whole are being sent to this server now: try again in a minute.")
+                raise Unavailable(f"{MAX_WAITING} large uploads are running on this server, the maximum: try again in a minute.")
         self._make_room(owner, MAX_OWN_READERS, waiting=False)
         self._make_room(None, MAX_READERS, waiting=False)
         self._readers[owner, source] = following

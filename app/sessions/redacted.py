@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from app.redaction import redact
+from app.redaction.stored_fields import stored_id, stored_name, without_invalid_chars
 from app.sessions.event import Event
 from app.sessions.served import without_served
 
-SHORT_CHARS = 1000
-"""Length to which titles, names and locators are cut."""
-ID_BYTES = 1000
-"""Ids longer than this are hashed: PostgreSQL's indexes hold up to 2,700 bytes."""
 MAX_EXIT_CODE = 2**31
 PROVISIONAL = "provisional:"
 """Prefix of the id of a provisional prompt, reply or notice, so that no transcript's record can have it."""
 ADOPTED_BY_TEXT = frozenset({"prompt", "reply", "notice"})
-_USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Storable:
-    """One event's columns. `secrets`: secrets removed, by kind; `result_secrets`: those removed from the tool's output."""
+    """One event's columns. `secrets`: secrets removed, by kind; `result_secrets`: those removed from the tool's output.
+
+    `served`: ids of the knowledge that Cairn served with it.
+    """
 
     row: dict[str, Any]
     secrets: Counter[str] = field(default_factory=Counter)
     result_secrets: Counter[str] = field(default_factory=Counter)
+    served: tuple[UUID, ...] = ()
 
 
 def storable(events: Sequence[Event], *, max_chars: int) -> list[Storable]:
@@ -57,64 +57,46 @@ def _texts(event: Event) -> Iterator[str]:
         yield from (event.tool.name, event.tool.input, event.tool.output)
 
 
-def identity(text: str) -> str:
-    """Return an id as stored. One that holds a secret or is over ID_BYTES is replaced by its hash, which is stable and unique."""
-    plain = _without_invalid_chars(text)
-    if len(plain.encode()) <= ID_BYTES and not redact(plain).findings:
-        return plain
-    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
-
-
-def address(url: str) -> str:
-    """Return a repository's URL without its user name and password."""
-    return short(_USER.sub("", url, count=1))
-
-
-def short(text: str) -> str:
-    """Redact and cut a title, name or locator."""
-    return redact(_without_invalid_chars(text)).text[:SHORT_CHARS]
-
-
 def _with_result(first: Event, again: Event) -> Event:
     if first.tool is None or again.tool is None or first.tool.output or not (again.tool.output or again.outcome):
         return first
     tool = replace(first.tool, output=again.tool.output, exit_code=again.tool.exit_code)
-    return replace(first, tool=tool, outcome=again.outcome or first.outcome)
+    return replace(first, tool=tool, outcome=again.outcome or first.outcome, served=first.served + again.served)
 
 
 def _storable(event: Event, max_chars: int) -> Storable:
     secrets, result_secrets = Counter[str](), Counter[str]()
     tool = event.tool
-    event_id = identity(event.id)
+    event_id = stored_id(event.id)
     if event.provisional and tool is None:
-        event_id = identity(PROVISIONAL + event.id)
+        event_id = stored_id(PROVISIONAL + event.id)
     text = _redacted_and_cut(event.text, max_chars, secrets)
     output = _redacted_and_cut(tool.output, max_chars, result_secrets) if tool else None
     row = {
         "event_id": event_id,
         "role": event.role,
         "kind": event.kind,
-        "speaker": short(event.speaker) if event.speaker else None,
+        "speaker": stored_name(event.speaker) if event.speaker else None,
         "text": text,
-        "tool_name": short(tool.name) if tool else None,
+        "tool_name": stored_name(tool.name) if tool else None,
         "tool_input": _redacted_and_cut(tool.input, max_chars, secrets) if tool else None,
         "tool_output": output,
         "exit_code": _exit_code(tool.exit_code) if tool else None,
         "outcome": event.outcome,
-        "locator": short(event.locator),
+        "locator": stored_name(event.locator),
         "at": event.at,
         "sidechain": event.sidechain,
-        "model": short(event.model) if event.model else None,
+        "model": stored_name(event.model) if event.model else None,
         "input_tokens": event.usage.input if event.usage else None,
         "output_tokens": event.usage.output if event.usage else None,
         "cached_tokens": event.usage.cached if event.usage else None,
         "cost_nanousd": event.usage.cost_nanousd if event.usage else None,
-        "parent": identity(event.parent) if event.parent else None,
-        "files": [short(each) for each in event.files] or None,
+        "parent": stored_id(event.parent) if event.parent else None,
+        "files": [stored_name(each) for each in event.files] or None,
         "provisional": event_id if event.provisional else None,
         "text_hash": _text_hash(event.kind, text) if event.kind in ADOPTED_BY_TEXT else None,
     }
-    return Storable(row, secrets + result_secrets, result_secrets)
+    return Storable(row, secrets + result_secrets, result_secrets, event.served)
 
 
 def _text_hash(kind: str, text: str) -> int | None:
@@ -131,12 +113,7 @@ def _exit_code(code: int | None) -> int | None:
 
 def _redacted_and_cut(text: str, max_chars: int, secrets: Counter[str]) -> str:
     """Redact a text, then cut it: cutting first could leave half a secret."""
-    done = redact(_without_invalid_chars(text))
+    done = redact(without_invalid_chars(text))
     secrets.update(finding.kind for finding in done.findings)
     over = len(done.text) - max_chars
     return done.text if over <= 0 else f"{done.text[:max_chars]}… [cut: {over} characters]"
-
-
-def _without_invalid_chars(text: str) -> str:
-    """Remove NUL and lone surrogates, which PostgreSQL refuses. Done before redaction, since either could split a secret."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

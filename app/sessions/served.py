@@ -1,4 +1,4 @@
-"""Takes out of events what Cairn itself served, so that knowledge never becomes its own evidence. Pure; knows no transcript format.
+"""Takes out of events what Cairn itself served, so that knowledge never becomes its own evidence, and keeps its ids. Pure; knows no format.
 
 Recognised by the marker around every text that Cairn renders for a model, wherever it was copied to; by the name of Cairn's MCP tools;
 and by the commands and routes that print knowledge.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from uuid import UUID
 
 from app.sessions.event import Event, ToolUse
 
@@ -16,6 +17,11 @@ PLACEHOLDER = "[knowledge from Cairn]"
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _OPENING = re.compile(rf'(?:<|\\u003c)cairn-knowledge\s+ids=\\*"((?:{_ID}|[\s,])*)\\*"[^>\n]{{0,100}}?(?:>|\\u003e)', re.IGNORECASE)
 _CLOSING = re.compile(r"(?:<|\\u003c)/cairn-knowledge\s*(?:>|\\u003e)", re.IGNORECASE)
+_IDS = re.compile(_ID, re.IGNORECASE)
+_PRINTED_ID = re.compile(rf'\\*"id\\*"\s*:\s*\\*"({_ID})\\*"|·\s+({_ID})\s*$', re.MULTILINE | re.IGNORECASE)
+"""An id in JSON, or at the end of a source that `cairn query` prints."""
+MAX_IDS = 200
+"""Ids of one event that are kept: a marker may name any number."""
 _NAME = re.compile(r"[\w.:/-]+")
 _SEPARATOR = re.compile(r"__|[.:/]")
 MAX_NAME_CHARS = 200
@@ -30,15 +36,20 @@ FETCH_CHARS = 2000
 
 
 def without_served(event: Event) -> Event:
-    """Return the event without what Cairn served; the event itself where there is nothing of it."""
-    text = _unmarked(event.text, cut=event.kind == "notice")
-    tool = None if event.tool is None else _tool(event.tool)
-    return event if text is event.text and tool is event.tool else replace(event, text=text, tool=tool)
+    """Return the event without what Cairn served, and with its ids; the event itself where there is nothing of it."""
+    ids: list[str] = []
+    text = _unmarked(event.text, ids, cut=event.kind == "notice")
+    tool = None if event.tool is None else _tool(event.tool, ids)
+    if text is event.text and tool is event.tool:
+        return event
+    return replace(event, text=text, tool=tool, served=tuple(map(UUID, list(dict.fromkeys(map(str.lower, ids)))[:MAX_IDS])))
 
 
-def _tool(tool: ToolUse) -> ToolUse:
-    asked = _unmarked(tool.input, cut=False)
-    printed = PLACEHOLDER if tool.output and _prints_knowledge(tool) else _unmarked(tool.output, cut=True)
+def _tool(tool: ToolUse, ids: list[str]) -> ToolUse:
+    asked, printed = _unmarked(tool.input, ids, cut=False), _unmarked(tool.output, ids, cut=True)
+    if tool.output and _prints_knowledge(tool):
+        ids += [found[1] or found[2] for found in _PRINTED_ID.finditer(tool.output)]
+        printed = PLACEHOLDER
     return tool if asked is tool.input and printed is tool.output else replace(tool, input=asked, output=printed)
 
 
@@ -71,15 +82,16 @@ def _fetches_knowledge(command: str) -> bool:
     return False
 
 
-def _unmarked(text: str, *, cut: bool) -> str:
-    """Replace marked sections. `cut`: of a text that may be a piece of another, also a section whose beginning or end is missing."""
-    if "cairn-knowledge" not in text:
+def _unmarked(text: str, ids: list[str], *, cut: bool) -> str:
+    """Replace marked sections, and add their ids. `cut`: of a text that may be a piece of another, also one without beginning or end."""
+    if "cairn-knowledge" not in text.lower():
         return text
     kept, place = [], 0
     while (opening := _OPENING.search(text, place)) is not None:
         closing = _CLOSING.search(text, opening.end())
         if closing is None and not cut:
             break
+        ids += _IDS.findall(opening[1])
         kept += [_from_beginning(text[place : opening.start()], cut=cut), PLACEHOLDER]
         place = len(text) if closing is None else closing.end()
     rest = _from_beginning(text[place:], cut=cut)

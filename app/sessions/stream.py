@@ -71,26 +71,32 @@ class SessionStream:
     async def since(
         self, requester: Requester, session_id: UUID, position: StreamPosition
     ) -> tuple[Sequence[StreamedEvent], StreamPosition]:
-        """Return up to a page of what came since, and the position after it. NotFound: the session is gone, or another team's."""
+        """Return up to a page of what came since, and the position after it. NotFound: it is gone, closed to them or another team's.
+
+        What was said in another's session is left out: a stream records no reading (`prompts`).
+        """
         requester.check("read")
-        session = await self._journal.get(requester.team_id, session_id)
+        session = await self._journal.get(requester.team_id, session_id, closed=requester.closed)
         if position == StreamPosition():  # what is read from now on has what was filled in before
             position = StreamPosition(0, session.revision)
         elif session.revision <= position.revision and session.event_count <= position.seq and position.within is None:
             return (), position
-        found, position = await self._changes(session_id, position, session.revision)
+        max_chars = TEXT_CHARS if session.is_by(requester.developer_id) else 0
+        found, position = await self._changes(session_id, position, session.revision, max_chars)
         if position.within is not None:
             return found, position
-        page = await self._browsing.read(session_id, after=position.seq, limit=PAGE, max_chars=TEXT_CHARS)
+        page = await self._browsing.read(session_id, after=position.seq, limit=PAGE, max_chars=max_chars)
         for seq, event in page.events:
             position = StreamPosition(seq, position.revision)
             found.append(StreamedEvent(seq, event, False, position))
         return found, position
 
-    async def _changes(self, session_id: UUID, position: StreamPosition, revision: int) -> tuple[list[StreamedEvent], StreamPosition]:
+    async def _changes(
+        self, session_id: UUID, position: StreamPosition, revision: int, max_chars: int
+    ) -> tuple[list[StreamedEvent], StreamPosition]:
         """Return a page of what was filled in since, and the position after it. `revision`: the session's, of before."""
         after = (position.revision, position.seq if position.within is None else position.within)
-        changes = await self._browsing.changed(session_id, position.seq, after=after, limit=PAGE + 1, max_chars=TEXT_CHARS)
+        changes = await self._browsing.changed(session_id, position.seq, after=after, limit=PAGE + 1, max_chars=max_chars)
         found = []
         for seq, changed, event in changes[:PAGE]:
             position = StreamPosition(position.seq, changed, seq)
@@ -106,7 +112,9 @@ def parse_position(given: str | None) -> StreamPosition:
         return StreamPosition()
     numbers = given.split(".")
     if not (len(numbers) in {2, 3} and all(each.isdecimal() and len(each) <= MAX_DIGITS for each in numbers)):
-        raise InvalidInput("last-event-id is an id that this stream gave, such as 12.4: leave it out to begin anew.", param="last-event-id")
+        raise InvalidInput(
+            ("last-event-id must be an id from this stream, such as 12.4. Leave it out to start from the beginning."), param="last-event-id"
+        )
     return StreamPosition(*map(int, numbers))
 
 

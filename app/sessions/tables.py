@@ -65,6 +65,24 @@ class FollowedRow(Base):
     created_at: Mapped[CreatedAt]
 
 
+class CaptureRow(Base):
+    """A way by which a developer's sessions of an agent come. Nothing of what was said.
+
+    `owner_id`: the developer's id; an admin's, whose `developer_id` is null: the team's. `way`: a `CaptureWay`. `last_at`: when something
+    last came, to within a minute.
+    """
+
+    __tablename__ = "captures"
+
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    owner_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="CASCADE"))
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    way: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class SessionRow(Base):
     """One conversation of a developer with an agent. Identity: (team, provider, external id).
 
@@ -77,6 +95,8 @@ class SessionRow(Base):
         UniqueConstraint("team_id", "provider", "external_id"),
         Index("ix_sessions_team_started", "team_id", sql("started_at desc nulls last"), "id"),
         Index("ix_sessions_project_id", "project_id"),
+        Index("ix_sessions_developer_id", "developer_id"),
+        Index("ix_sessions_team_updated", "team_id", sql("updated_at desc")),
     )
 
     id: Mapped[Id]
@@ -155,6 +175,19 @@ class EventRow(Base):
     changed: Mapped[int | None]
     provisional: Mapped[str | None]
     text_hash: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class SessionServedRow(Base):
+    """An item or passage that Cairn served into a session. `seq`: its event, by which the session had it.
+
+    No foreign key to it: what is deleted was served all the same.
+    """
+
+    __tablename__ = "session_served_knowledge"
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int]
 
 
 class CheckpointRow(Base):

@@ -60,7 +60,7 @@ async def _unpacked(unpacker: _Unpacker, name: str, head: bytes, stream: AsyncIt
                 yield made
         data = await anext(stream, None)
     if not unpacker.ended:
-        raise InvalidInput(f"The transcript breaks off within its {name} data: send the whole file.", param="file")
+        raise InvalidInput(f"The compressed transcript ({name}) is incomplete: send the whole file.", param="file")
 
 
 def _recognised(head: bytes) -> tuple[str, _Unpacker | None]:
@@ -80,7 +80,7 @@ def _next(output: Iterator[bytes], name: str) -> bytes:
                 break
     except (zlib.error, zstandard.ZstdError) as error:
         raise InvalidInput(
-            f"The transcript is no valid {name} data ({error}): compress it again, or send it as it is.", param="file"
+            f"The transcript is not valid {name} data ({error}): compress it again, or send it as it is.", param="file"
         ) from None
     return b"".join(made)
 

@@ -142,7 +142,7 @@ class Uploads:
     async def _take(self, stream: AsyncIterator[bytes], row: dict[str, Any], given: GivenFormat, limit: int) -> None:
         """Receive the whole stream, chunk by chunk."""
         size = seq = 0
-        async with aclosing(unpacked(_heard(stream), limit=limit)) as plain, aclosing(_chunked(plain)) as chunks:
+        async with aclosing(unpacked(_with_timeout(stream), limit=limit)) as plain, aclosing(_chunked(plain)) as chunks:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
@@ -213,7 +213,7 @@ async def _still_receiving(connection: AsyncConnection, upload_id: UUID, values:
     changed: CursorResult[Any] = await connection.execute(update(UploadRow).where(ours).values(values))
     if changed.rowcount == 0:
         raise NotFound(
-            f"The upload was discarded, because nothing of it came for {RECEIVING_KEPT.total_seconds() / 60:.0f} minutes: send it again."
+            f"The upload was discarded, because no data arrived for {RECEIVING_KEPT.total_seconds() / 60:.0f} minutes: send it again."
         )
 
 
@@ -229,7 +229,7 @@ async def _chunked(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         yield bytes(held)
 
 
-async def _heard(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_timeout(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the stream's pieces. Raises Unreadable if the client stalls."""
     while (piece := await _next(stream)) is not None:
         yield piece

@@ -24,17 +24,17 @@ UNKNOWN_ROUTE = "unknown"
 _REQUESTER, _RECEIPT = "cairn.logged_requester", "cairn.receipt"
 
 
-def note_requester(scope: Scope, requester: Requester) -> None:
+def record_requester(scope: Scope, requester: Requester) -> None:
     """Record the requester for the log line. The last one recorded counts: for a model call, the payer."""
     scope[_REQUESTER] = requester
 
 
-def note_receipt(scope: Scope, receipt: Receipt) -> None:
+def record_receipt(scope: Scope, receipt: Receipt) -> None:
     """Record a model call's receipt for the log line; read only when the line is written, since a stream fills it on the way."""
     scope[_RECEIPT] = receipt
 
 
-def note_route(scope: Scope) -> bool:
+def record_route(scope: Scope) -> bool:
     """Record the route of a request that is refused before it is routed; tell whether there is one. A good request pays nothing for it."""
     if "route" not in scope:
         found = next((route for route in _routes_of(scope) if route.matches(dict(scope))[0] is Match.FULL), None)
@@ -56,7 +56,7 @@ def write(scope: Scope, status: int | None, seconds: float) -> None:
     route, status = route_of(scope), status or CLIENT_LEFT
     metrics.request_answered(method=scope["method"], route=route, status=status, seconds=seconds)
     say = log.debug if scope["path"] in QUIET else log.info
-    say("http.answered", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1), **_noted(scope))
+    say("http.answered", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1), **_recorded_fields(scope))
 
 
 def write_client_left(scope: Scope) -> None:
@@ -73,7 +73,7 @@ def route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", UNKNOWN_ROUTE))
 
 
-def _noted(scope: Scope) -> dict[str, Any]:
+def _recorded_fields(scope: Scope) -> dict[str, Any]:
     """Return the recorded fields of the log line; for the admin also the team it acts for."""
     found: dict[str, Any] = {}
     requester: Requester | None = scope.get(_REQUESTER)

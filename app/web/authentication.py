@@ -25,16 +25,18 @@ from app.web.requester import REQUESTER, SCRAPER, services_in
 class PathAccess:
     """Paths that take no key (`open`), or also the scrape key. Every other path takes a key.
 
-    `pages`: this path and all under it check a cookie of their own. `models`: calls of models, which have limits of their own.
+    `open_under`: all paths that begin so take none. `pages`: this path and all under it check a cookie of their own. `models`: calls of
+    models, which have limits of their own.
     """
 
     open: frozenset[str]
     pages: str
     scraped: frozenset[str]
     models: frozenset[str]
+    open_under: str | None = None
 
     def is_open(self, path: str) -> bool:
-        return path in self.open or self.is_page(path)
+        return path in self.open or self.is_page(path) or (self.open_under is not None and path.startswith(self.open_under))
 
     def is_page(self, path: str) -> bool:
         return path == self.pages or path.startswith(f"{self.pages}/")
@@ -64,7 +66,7 @@ class Authentication:
             await self._admit(scope, services)
         except CairnError as error:
             mark_keyless(scope)
-            if access_log.note_route(scope) or isinstance(error, RateLimited):
+            if access_log.record_route(scope) or isinstance(error, RateLimited):
                 await errors.reply_to(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -80,12 +82,12 @@ class Authentication:
         requester = await services.accounts.authenticate(key)
         identify(str(requester.developer_id or "admin"))
         mark_keyed(scope)
-        access_log.note_requester(scope, requester)
+        access_log.record_requester(scope, requester)
         if services.limits.any:
             await self._limits.admit(scope, services.limits, requester, model=path in self._access.models)
         if headers.team is not None or headers.developer is not None or headers.purpose is not None or headers.twice:
             requester = await _with_headers(requester, headers, services)
-            access_log.note_requester(scope, requester)
+            access_log.record_requester(scope, requester)
         scope[REQUESTER] = requester
 
 
@@ -94,7 +96,8 @@ async def _with_headers(requester: Requester, headers: KeyHeaders, services: Ser
     headers.check()
     if headers.team is not None:
         requester = await services.accounts.in_team(requester, headers.team)
-    return replace(requester, acts_for=headers.developer if requester.is_admin else None, purpose=headers.purpose)
+    pays = (headers.developer or requester.acts_for) if requester.is_admin else None
+    return replace(requester, acts_for=pays, purpose=headers.purpose)
 
 
 def _is_scrape_key(services: Services, key: str) -> bool:

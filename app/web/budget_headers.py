@@ -25,7 +25,7 @@ def used(*, limit: int, left: int, resets_at: datetime) -> dict[str, str]:
     return headers if passed is None else {**headers, f"{PREFIX}-{WINDOW}-surpassed-threshold": str(passed)}
 
 
-def refused(error: BudgetExceeded) -> dict[str, str]:
+def exceeded(error: BudgetExceeded) -> dict[str, str]:
     """Describe a budget that a call was refused for, and when it is filled again."""
     seconds = max(1, math.ceil((error.resets_at - clock.now()).total_seconds()))
     return {**_headers("rejected", 1.0, error.resets_at), "retry-after": str(seconds)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,29 +17,32 @@ from app.errors import (
     AllProvidersFailed,
     BudgetExceeded,
     CairnError,
+    ChangedMeanwhile,
     Conflict,
+    ContentRejected,
     DeadlineExceeded,
     InvalidInput,
     NotAuthenticated,
     NotFound,
     NotPermitted,
     RateLimited,
-    Refused,
     TooLarge,
     Unavailable,
     Unreadable,
 )
 from app.redaction.labels import free_text
 from app.web import budget_headers, error_shapes, request_ids
+from app.web.field_problems import field, most_precise, others, sentence_of
 
 STATUS: Mapping[type[CairnError], int] = {
     Unreadable: 400,
-    Refused: 400,
+    ContentRejected: 400,
     NotAuthenticated: 401,
     BudgetExceeded: 402,
     NotPermitted: 403,
     NotFound: 404,
     Conflict: 409,
+    ChangedMeanwhile: 412,
     TooLarge: 413,
     InvalidInput: 422,
     RateLimited: 429,
@@ -53,6 +56,7 @@ TYPES = {
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
+    412: "conflict_error",
     429: "rate_limit_error",
     503: "unavailable_error",
 }
@@ -60,10 +64,9 @@ TYPES = {
 
 
 UNEXPECTED = (
-    "The server failed unexpectedly. Try again; if it happens again, give an admin the request id: the server's log has the cause under it."
+    "The server failed unexpectedly. Try again. If it happens again, give an admin the request id: with it they find the cause in "
+    "the server's log."
 )
-MAX_OTHERS = 5
-MEMBERS = frozenset({"str", "int", "float", "bool", "nullable"})
 
 
 class ErrorBody(BaseModel):
@@ -183,7 +186,7 @@ def reply_to(error: CairnError) -> JSONResponse:
         headers["x-should-retry"] = "false"  # OpenAI's clients obey it
         headers["x-cairn-budget-resets-at"] = error.resets_at.isoformat()
         if error_shapes.current() == "anthropic":
-            headers |= budget_headers.refused(error)
+            headers |= budget_headers.exceeded(error)
         elif error_shapes.current() == "codex":
             headers |= budget_headers.shown_by_codex(error)
     if isinstance(error, NotAuthenticated):
@@ -206,11 +209,11 @@ async def _validation(_: Request, error: Exception) -> Response:
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return reply(400, "The body is not valid JSON. Send Content-Type: application/json and a JSON object.", "unreadable")
-    first = _most_precise(problems)
+    first = most_precise(problems)
     param = field(first["loc"])
     if param is None:
         return reply(422, "The body must be a JSON object, sent with Content-Type: application/json.", "invalid_input")
-    return reply(422, f"{param}: {problem_of(first)}.{_others(param, problems)}", "invalid_input", param=param)
+    return reply(422, sentence_of(param, first) + others(param, problems), "invalid_input", param=param)
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -235,63 +238,3 @@ async def _http(_: Request, error: Exception) -> Response:
                 f"The server can't answer this request: {HTTPStatus(status).phrase.lower()} ({status}). /docs says what each route takes."
             )
             return reply(status, said, "http_error", headers=error.headers)
-
-
-PROBLEMS: Mapping[str, str] = {
-    "missing": "is missing: send it",
-    "extra_forbidden": "is not a field of this request: leave it out",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be below {lt}",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be above {gt}",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "string_too_long": "has too many characters: the maximum is {max_length}",
-    "string_too_short": "has too few characters: the minimum is {min_length}",
-    "too_long": "has too many entries: the maximum is {max_length}",
-    "too_short": "has too few entries: the minimum is {min_length}",
-    "literal_error": "must be one of {expected}",
-}
-"""Our words for pydantic's kinds of problem; another kind keeps pydantic's."""
-
-
-def problem_of(problem: Mapping[str, Any]) -> str:
-    """Say what is wrong with a field, without a full stop."""
-    known = PROBLEMS.get(problem["type"])
-    return str(problem["msg"]) if known is None else known.format_map(problem.get("ctx", {}))
-
-
-def _most_precise(problems: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the problem to tell: the first. Where its field may be of several types, one of which fits but for what is inside: that."""
-    first = problems[0]["loc"]
-    inside = [each for each in problems if len(each["loc"]) > len(first) and each["loc"][: len(first) - 1] == first[:-1]]
-    return inside[0] if _is_member(first[-1]) and len(inside) == 1 else problems[0]
-
-
-def _others(told: str, problems: Sequence[Mapping[str, Any]]) -> str:
-    """Name the other fields that are wrong: none that holds the one that is told."""
-    names = sorted({name for each in problems if (name := field(each["loc"])) is not None and not f"{told}.".startswith(f"{name}.")})
-    if not names:
-        return ""
-    more = f" and {len(names) - MAX_OTHERS} more" if len(names) > MAX_OTHERS else ""
-    return f" Also wrong: {', '.join(names[:MAX_OTHERS])}{more}."
-
-
-def field(place: Sequence[str | int]) -> str | None:
-    """Name a field: ("body", "tool", "name") → "tool.name"; None for the whole body. Members of a union (`str`, `list[…]`) are left out."""
-    inner = place[1:] if place and place[0] in {"body", "query", "path", "header", "cookie"} else place
-    return ".".join(str(part) for part in inner if not _is_member(part)) or None
-
-
-def _is_member(part: str | int) -> bool:
-    return isinstance(part, str) and (part in MEMBERS or "[" in part)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 from fastapi import Request, Response
@@ -17,13 +17,14 @@ from fastapi.routing import APIRoute
 from app.errors import InvalidInput, TooLarge, Unreadable
 from app.nesting import MAX_DEPTH, may_be_deep, too_deep
 
+Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 MAX_CONTAINERS = 250_000
 """Lists and objects of a body: a megabyte of brackets would need a gigabyte of memory."""
 MAX_NAMED_BYTES = 65_536
 """A refused body up to this size is parsed again by Python's slower decoder, so that the error can name the field."""
 BOM = b"\xef\xbb\xbf"
 TOO_DEEP = f"The JSON is nested deeper than {MAX_DEPTH} levels: flatten it."
-LONE_SURROGATE = 'The JSON has a lone surrogate (such as "\\ud83d"): a text was cut in the middle of a character. Cut it elsewhere.'
+LONE_SURROGATE = 'The JSON has a lone surrogate (such as "\\ud83d"): a text was cut in the middle of a character. Cut it at another place.'
 
 
 class JsonRequest(Request):
@@ -45,12 +46,16 @@ class JsonRoute(APIRoute):
     async def admit(self, request: Request) -> None:
         """Check a request before its body is read."""
 
+    async def answer(self, request: Request, handle: Answer) -> Response:
+        """Answer an admitted request. `handle`: FastAPI's own way from the request to the response."""
+        return await handle(request)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def bounded(request: Request) -> Response:
             await self.admit(request)
-            return await handle(self.request_class(request.scope, request.receive))
+            return await self.answer(self.request_class(request.scope, request.receive), handle)
 
         return bounded
 
@@ -87,7 +92,9 @@ def _parse_leniently(raw: bytes, *, mend: bool, why: str) -> Any:
         raise json.JSONDecodeError(why, "", 0) from None
     _check_depth(found)
     if (place := _non_finite_field(found)) is not None:
-        raise InvalidInput(f"{place} is NaN, infinity or beyond 1e308, which JSON doesn't have: send a finite number or null.", param=place)
+        raise InvalidInput(
+            (f"{place} is NaN, infinite or above 1e308, which JSON can't represent: send a finite number or null."), param=place
+        )
     text = json.dumps(found, ensure_ascii=False)
     mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if not mend and mended != text:

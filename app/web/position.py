@@ -37,7 +37,8 @@ class Position:
         min_position = 0 if given is None else position_in(given)
         if min_position is None:
             refusal = InvalidInput(
-                f"{HEADER} is not a position: send the value that a response carried in this header, or leave it out.", param=HEADER
+                f"{HEADER} is not a valid position: send the value that an earlier response had in this header, or leave it out.",
+                param=HEADER,
             )
             await errors.reply_to(refusal)(scope, receive, send)
             return

@@ -1,13 +1,18 @@
-"""Keeps redirects on this host (no open redirect). `request_middleware.py` applies it to every response, whoever made it."""
+"""Keeps redirects on this host (no open redirect), but for one to an OpenID provider.
+
+`request_middleware.py` applies it to every response, whoever made it.
+"""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.types import Scope
 
 HEADER = "location"
 HOME = "/"
+_ELSEWHERE = "cairn.redirect"
 
 
 def local_path(place: str, *, otherwise: str = HOME) -> str:
@@ -25,10 +30,15 @@ def local_path(place: str, *, otherwise: str = HOME) -> str:
     return otherwise if parts.scheme or parts.netloc else place
 
 
-def keep_on_host(headers: MutableHeaders) -> None:
+def allow(scope: Scope, url: str) -> None:
+    """Let this request's answer lead to one address elsewhere, which no caller has chosen: an OpenID provider's of the settings."""
+    scope[_ELSEWHERE] = url
+
+
+def keep_on_host(headers: MutableHeaders, scope: Scope) -> None:
     """Reduce `location` to a path. The router's own redirects (a slash too many) repeat the request's Host header, which is not trusted."""
     place = headers.get(HEADER)
-    if place is None:
+    if place is None or place == scope.get(_ELSEWHERE):
         return
     try:
         parts = urlsplit(place)

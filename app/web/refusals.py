@@ -62,13 +62,13 @@ REFUSALS: dict[Reason, HttpRefusal] = {
     "head_slow": HttpRefusal(
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
-        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send the"
-        " request again; if it happens again, check the network and the proxies between.",
+        "Request line and headers took longer than {header:g} seconds (server.header_timeout_seconds). Send the request again; if it "
+        "happens again, check the network and the proxies.",
     ),
     "body_slow": HttpRefusal(
         HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
-        "The body came more slowly than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send the request again.",
+        "The body was slower than {rate} bytes a second for {body:g} seconds (server.body_timeout_seconds). Send the request again.",
     ),
     "too_many": HttpRefusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -83,8 +83,8 @@ REFUSALS: dict[Reason, HttpRefusal] = {
     "too_many_pipelined": HttpRefusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "too_many_pipelined",
-        f"Too many requests wait on this connection: {MAX_PIPELINED} may, or {MAX_PIPELINED_KEYED} once it has shown a key. "
-        "None was started. Send each when the one before is answered, or open more connections.",
+        f"Too many requests wait on this connection: {MAX_PIPELINED} are allowed, or {MAX_PIPELINED_KEYED} with a valid key. None was "
+        "started. Send each request after the previous one is answered, or open more connections.",
     ),
 }
 """Refusals by the reason for cutting a connection. A reason that is missing here is never answered: the connection is only closed."""

@@ -48,7 +48,7 @@ class RequestMiddleware:
         logs.bind_request(request_id)
         error_shapes.choose(scope)
         body = CountedBody(scope, receive, self._limits.get((scope["method"], scope["path"]), self._limit))
-        answer = StampedResponse(send, request_id, body)
+        answer = StampedResponse(send, request_id, body, scope)
         with traces.request(scope["method"], scope["headers"]) as span:
             try:
                 await self._answer(scope, body, answer)
@@ -65,7 +65,7 @@ class RequestMiddleware:
             body.check_announced()
             await self._app(scope, body.receive, answer.send)
         except TooLarge as error:
-            access_log.note_route(scope)
+            access_log.record_route(scope)
             await errors.reply_to(error)(scope, body.receive, answer.send)
         except ClientDisconnect:
             raise
@@ -119,8 +119,9 @@ class CountedBody:
 class StampedResponse:
     """A response with the request id. A refusal waits until the body is read: a client that is still sending doesn't listen."""
 
-    def __init__(self, send: Send, request_id: str, body: CountedBody) -> None:
+    def __init__(self, send: Send, request_id: str, body: CountedBody, scope: Scope) -> None:
         self._send = send
+        self._scope = scope
         self._request_id = request_id
         self._body = body
         self._held: list[Message] | None = None
@@ -133,7 +134,7 @@ class StampedResponse:
             headers = MutableHeaders(scope=message)
             headers[request_ids.HEADER] = self._request_id
             if 300 <= message["status"] < 400:
-                redirects.keep_on_host(headers)
+                redirects.keep_on_host(headers, self._scope)
             if message["status"] >= 400 and not self._body.ended:
                 self._held = []
         if self._held is None:

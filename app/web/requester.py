@@ -12,22 +12,22 @@ from starlette.types import Scope
 from app.accounts.requester import Permission, Requester
 from app.errors import NotPermitted
 from app.services import Services
-from app.services.answers import check_payer
+from app.services.answers import payer_of
 from app.web import access_log
 from app.web.key_headers import AGENT, DEVELOPER, PARENT_AGENT, PURPOSE, SESSION, TEAM, described
 
 REQUESTER, SCRAPER = "cairn.requester", "cairn.scraper"
 """Keys of the scope: the requester; and True where the request came with the metrics key (`scrape_key`), which belongs to no requester."""
 
-TEAM_HEADER: Final = described(TEAM, "Admin key only: the team to act for. Default: `default`.")
-DEVELOPER_HEADER: Final = described(DEVELOPER, "Admin key only: the developer who pays for calls of models.")
+TEAM_HEADER: Final = described(TEAM, "For admins: the team to act for. Default: their own; the admin key's is `default`.")
+DEVELOPER_HEADER: Final = described(
+    DEVELOPER, "For admins: the developer whose budget pays for model calls. Default: themselves. Required with the admin key."
+)
 PURPOSE_HEADER: Final = described(PURPOSE, "The purpose of the call, such as `review`, for the request log.")
 
-SESSION_HEADER: Final = described(
-    SESSION, "The coding session that the call belongs to, by its agent's own id. Claude Code and Codex name it by themselves."
-)
-AGENT_HEADER: Final = described(AGENT, "The agent within the session that makes the call. Absent: the main one.")
-PARENT_AGENT_HEADER: Final = described(PARENT_AGENT, "The agent that started this one. Absent: the main one.")
+SESSION_HEADER: Final = described(SESSION, "Id of the call's coding session in its agent. Claude Code and Codex send it automatically.")
+AGENT_HEADER: Final = described(AGENT, "The agent within the session that makes the call. Absent: the main agent.")
+PARENT_AGENT_HEADER: Final = described(PARENT_AGENT, "The agent that started this one. Absent: the main agent.")
 
 
 def services_in(scope: Scope) -> Services:
@@ -87,14 +87,12 @@ class PayerAuth(KeyAuth):
 
     async def __call__(self, request: Request) -> Requester:
         requester = requester_of(request)
-        if not requester.is_admin:
-            return requester
         if requester.acts_for is None:
-            raise NotPermitted("Calls of models are charged to a developer: use a developer's key, or name one in x-cairn-developer.")
-        found = await services_of(request).accounts.find_developer(requester.acts_for)
-        payer = Requester(found.team_id, found.team, found.id, found.name, role=found.role, purpose=requester.purpose)
-        check_payer(payer)
-        access_log.note_requester(request.scope, payer)
+            if requester.developer_id is not None:
+                return requester
+            raise NotPermitted("Model calls are charged to a developer: use a developer's key, or name the developer in x-cairn-developer.")
+        payer = payer_of(await services_of(request).accounts.find_developer(requester.acts_for), requester)
+        access_log.record_requester(request.scope, payer)
         return payer
 
 
@@ -112,6 +110,7 @@ class ScrapeKeyAuth(KeyAuth):
 
 
 Reader = Annotated[Requester, Security(KeyAuth("read"))]
+Manager = Annotated[Requester, Security(KeyAuth("manage_members"))]
 Admin = Annotated[Requester, Security(KeyAuth("administer"))]
 BudgetReader = Annotated[Requester, Security(KeyAuth("read_team_budget"))]
 Payer = Annotated[Requester, Security(PayerAuth("call_models"))]

@@ -7,10 +7,24 @@ import io
 import unicodedata
 from collections.abc import Sequence
 
+from starlette.responses import Response
+
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20\u2212\ufe62\ufe63\ufe66\ufe6b")
 """Characters that begin a formula; also the full-width, small and typographic ones, which some spreadsheets normalise."""
 BREAKS = frozenset("\t\r\n")
 """At the beginning of a cell some spreadsheets skip these, others start a new cell."""
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+
+
+def file_headers(name: str) -> dict[str, str]:
+    """Return the headers of a file that a browser saves under this name, and that no cache keeps."""
+    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+
+
+def file(name: str, content: str) -> Response:
+    """Answer with a whole file."""
+    return Response(content, media_type=MEDIA_TYPE, headers=file_headers(name))
 
 
 def line(cells: Sequence[object]) -> str:

@@ -1,11 +1,14 @@
 """Answers an IDE's hook: what it tells goes into the journal, and a session or a prompt is given what the team knows.
 
 What was captured is committed before the answer. Giving is a courtesy: where it fails or is slow, the hook is answered without it.
+What was given is noted once it is composed: where only that fails, it is given all the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
@@ -19,8 +22,8 @@ from app.assist.session_context import SessionContexts
 from app.errors import CairnError
 from app.knowledge.reader import KnowledgeReader
 from app.knowledge.results import Query
+from app.sessions.event import Event, SessionHeader
 from app.sessions.hook_payloads import Hook
-from app.sessions.live import LiveIntake
 from app.settings import HooksSettings
 from app.telemetry import metrics
 
@@ -31,6 +34,8 @@ STARTS = frozenset({"startup", "clear", "compact"})
 FORGETFUL = frozenset({"clear", "compact"})
 """Sources of a start after which the model no longer has what the session was given."""
 CONTEXT_TOKENS = 1_500
+AppendEvents = Callable[[Requester, SessionHeader, Sequence[Event], str | None], Awaitable[UUID]]
+"""Appends what a hook told to a session of this header, in the named project; returns the session's id in the journal."""
 
 
 class Hooks:
@@ -42,14 +47,14 @@ class Hooks:
         settings: HooksSettings,
         origins: Origins,
         served: ServedKnowledge,
-        live: LiveIntake,
+        capture: AppendEvents,
         knowledge: KnowledgeReader,
         contexts: SessionContexts,
     ) -> None:
         self._settings = settings
         self._origins = origins
         self._served = served
-        self._live = live
+        self._append = capture
         self._knowledge = knowledge
         self._contexts = contexts
 
@@ -77,37 +82,31 @@ class Hooks:
         """Append what the hook tells to its session; return the session's id in the journal, None if it tells nothing."""
         if not hook.events:
             return None
-        done = await self._live.append(
-            team_id=requester.team_id,
-            developer_id=requester.developer_id,
-            session=hook.header if origin is None else origin.filled(hook.header),
-            project=project,
-            events=hook.events,
-        )
-        metrics.live_events(accepted=done.accepted, duplicates=done.duplicates)
-        metrics.redacted(done.redactions)
-        return done.session_id
+        header = hook.header if origin is None else origin.filled(hook.header)
+        return await self._append(requester, header, hook.events, project)
 
     async def _prompt(self, requester: Requester, prompt: str, origin: Origin, project: str, capturing: asyncio.Future[UUID | None]) -> str:
-        question = prompts.question_in(prompt)
+        until = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        question, found = prompts.question_in(prompt), NOTHING
         if question is None:
             metrics.hook_prompt("nothing_asked")
-            return ""
-        try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                found = await self._relevant(requester, question, origin, project, capturing)
-                await self._served.note(origin.id, found.ids, "prompt")
-        except (CairnError, TimeoutError) as error:
-            log.warning("hooks.not_given", code=error.code if isinstance(error, CairnError) else "too_slow")
-            metrics.hook_prompt("failed")
-            return ""
-        metrics.hook_prompt("given" if found.ids else "nothing_relevant")
+        else:
+            try:
+                async with asyncio.timeout_at(until):
+                    found = await self._relevant(requester, question, origin, project, capturing)
+            except (CairnError, TimeoutError) as error:
+                log.warning("hooks.not_given", code=_code(error))
+                metrics.hook_prompt("failed")
+                return ""
+            metrics.hook_prompt("given" if found.ids else "nothing_relevant")
+        async with _best_effort(until):
+            await self._served.record(origin.id, found.ids, "prompt", session_id=await asyncio.shield(capturing))
         return found.text
 
     async def _relevant(
         self, requester: Requester, question: str, origin: Origin, project: str, capturing: asyncio.Future[UUID | None]
     ) -> PromptKnowledge:
-        """Return what is relevant to a prompt. Nothing where the search had to do without meanings: words alone are no evidence of them."""
+        """Return what is relevant to a prompt. Nothing where the search lacked meanings: words are no evidence of them."""
         threshold = self._settings.min_score
         query = Query(question, project=project, limit=prompts.MAX_RESULTS, min_score=0.0, max_tokens=prompts.SEARCHED_TOKENS)
         found, given = await asyncio.gather(self._knowledge.find(requester, query), self._served.ids(origin.id))
@@ -120,15 +119,33 @@ class Hooks:
         """Return what a session should know at its start."""
         if hook.source is not None and hook.source not in STARTS:
             return ""
+        until = asyncio.get_running_loop().time() + self._settings.timeout_seconds
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout_at(until):
                 if hook.source in FORGETFUL:
                     await self._served.forget(origin.id)
                 context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS)
                 if len(context.text) > prompts.MAX_CHARS:  # words of another kind than most have more characters a token
                     context = await self._contexts.read(requester, project, max_tokens=CONTEXT_TOKENS // 3)
-                await self._served.note(origin.id, [each.id for each in context.items], "session-start")
         except (CairnError, TimeoutError) as error:
-            log.warning("hooks.not_given", code=error.code if isinstance(error, CairnError) else "too_slow")
+            log.warning("hooks.not_given", code=_code(error))
             return ""
-        return context.text if len(context.text) <= prompts.MAX_CHARS else ""
+        if len(context.text) > prompts.MAX_CHARS:
+            return ""
+        async with _best_effort(until):
+            await self._served.record(origin.id, [each.id for each in context.items], "session-start")
+        return context.text
+
+
+@asynccontextmanager
+async def _best_effort(until: float) -> AsyncIterator[None]:
+    """Note what is given, by this time of the loop. It is given all the same: at worst once more, never noted and not given."""
+    try:
+        async with asyncio.timeout_at(until):
+            yield
+    except (CairnError, TimeoutError) as error:
+        log.warning("hooks.not_noted", code=_code(error))
+
+
+def _code(error: CairnError | TimeoutError) -> str:
+    return error.code if isinstance(error, CairnError) else "too_slow"

@@ -21,10 +21,10 @@ from app.accounts.names import check_project_name
 from app.accounts.requester import Requester
 from app.assist.tables import HookSessionRow
 from app.errors import NotPermitted
+from app.redaction.stored_fields import stored_id, stored_name, stored_url
 from app.sessions.event import SessionHeader
 from app.sessions.hook_payloads import Hook
 from app.sessions.journal import Journal
-from app.sessions.redacted import address, identity, short
 from app.sessions.session import Session
 from app.storage.database import Database, rows_of
 
@@ -37,12 +37,16 @@ PROJECT_HEADER = "x-cairn-project"
 
 @dataclass(frozen=True, slots=True)
 class GivenOrigin:
-    """The client's headers beside a hook. `directory_name`: of the folder that the session works in."""
+    """The client's headers beside a hook. `directory_name`: of the folder that the session works in.
+
+    `directory`: where that is a worktree, the folder of its repository.
+    """
 
     project: str | None = None
     repository: str | None = None
     branch: str | None = None
     directory_name: str | None = None
+    directory: str | None = None
 
     @property
     def tells(self) -> bool:
@@ -83,12 +87,12 @@ class Origins:
         """
         if given.project is not None:
             check_project_name(given.project, param=PROJECT_HEADER)
-        key = (requester.team_id, hook.ide, identity(hook.session))
+        key = (requester.team_id, hook.ide, stored_id(hook.session))
         known = self._known.get(key) or await self._find(key)
-        if known is not None and not requester.is_admin and known.developer_id not in {None, requester.developer_id}:
-            raise _anothers()
-        if given.tells and known is None and await self._journal.is_anothers(requester.team_id, hook.header, requester.developer_id):
-            raise _anothers()
+        if known is not None and requester.developer_id is not None and known.developer_id not in {None, requester.developer_id}:
+            raise _belongs_to_another()
+        if given.tells and known is None and await self._journal.belongs_to_another(requester.team_id, hook.header, requester.developer_id):
+            raise _belongs_to_another()
         if given.tells and (known is None or hook.moment == "session_start"):
             known = await self._register(requester, key, hook, given)
         if known is None:
@@ -131,9 +135,9 @@ class Origins:
         """Store what the client tells; a later start of the session tells it anew. NotPermitted: another developer was first."""
         told = {
             "project": given.project,
-            "repository": address(given.repository) if given.repository else None,
-            "branch": short(given.branch) if given.branch else None,
-            "directory": short(hook.header.directory or given.directory_name or "") or None,
+            "repository": stored_url(given.repository) if given.repository else None,
+            "branch": stored_name(given.branch) if given.branch else None,
+            "directory": stored_name(given.directory or hook.header.directory or given.directory_name or "") or None,
         }
         team_id, agent, session = key
         row = upsert(HookSessionRow).values(team_id=team_id, agent=agent, session=session, developer_id=requester.developer_id, **told)
@@ -141,12 +145,12 @@ class Origins:
         stored = row.on_conflict_do_update(
             index_elements=["team_id", "agent", "session"],
             set_={**told, "registered_at": func.now()},
-            where=None if requester.is_admin else theirs,
+            where=None if requester.developer_id is None else theirs,
         )
         async with self._database.begin() as connection:
             made = (await connection.execute(stored.returning(*_COLUMNS))).one_or_none()
         if made is None:
-            raise _anothers()
+            raise _belongs_to_another()
         return Origin(*made)
 
 
@@ -165,5 +169,8 @@ def _is(key: tuple[UUID, str, str]) -> ColumnElement[bool]:
     return and_(HookSessionRow.team_id == team_id, HookSessionRow.agent == agent, HookSessionRow.session == session)
 
 
-def _anothers() -> NotPermitted:
-    return NotPermitted("This session is another developer's: a hook adds only to the sessions of its key's developer.")
+def _belongs_to_another() -> NotPermitted:
+    return NotPermitted(
+        "This session is another developer's: a hook adds only to the sessions of its key's developer, also where that is an admin."
+        " Only the admin key adds to any."
+    )

@@ -3,80 +3,22 @@
 (() => {
   "use strict";
   const main = document.getElementById("main");
-  const charts = new Map();
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const each = (selector, act, within = document) => within.querySelectorAll(selector).forEach(act);
-  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // Charts -------------------------------------------------------------------------------------------------------------
-  const described = (data) => {
-    const stacked = data.kind === "stacked";
-    const grid = token("--line"), ink = token("--soft");
-    return {
-      type: stacked ? "bar" : "line",
-      data: {
-        labels: data.labels,
-        datasets: data.series.map((one) => ({
-          label: one.name, data: one.values, shown: one.shown,
-          backgroundColor: token(`--tone-${one.tone}`), borderColor: token(`--tone-${one.tone}`),
-          ...(stacked ? { maxBarThickness: 34, borderRadius: 2, stack: "all" }
-            : { borderWidth: 1.8, pointRadius: one.values.filter((value) => value !== null).length < 3 ? 3 : 0, pointHoverRadius: 4, tension: 0.25, spanGaps: false }),
-        })),
-      },
-      options: {
-        responsive: true, maintainAspectRatio: false, animation: calm ? false : { duration: 250 },
-        interaction: { mode: "index", intersect: false },
-        scales: {
-          x: { stacked, grid: { display: false }, border: { color: grid }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 16 } },
-          y: { stacked, beginAtZero: true, suggestedMax: data.unit === " %" ? 100 : undefined, grid: { color: grid }, border: { display: false },
-            ticks: { color: ink, maxTicksLimit: 5, callback: (value, _, all) => `${data.prefix}${value.toLocaleString("en-US", { minimumFractionDigits: data.prefix && all.some((tick) => tick.value % 1) ? 2 : 0 })}${data.unit}` } },
-        },
-        plugins: {
-          legend: { display: false },
-          tooltip: {
-            backgroundColor: token("--ink"), titleColor: token("--card"), bodyColor: token("--card"), footerColor: token("--card"),
-            padding: 10, cornerRadius: 8, boxPadding: 4, itemSort: (a, b) => b.datasetIndex - a.datasetIndex,
-            filter: (item) => !stacked || item.raw !== 0 || data.series.length === 1,
-            callbacks: {
-              title: (items) => items.length ? data.titles[items[0].dataIndex] : "",
-              label: (item) => ` ${item.dataset.shown[item.dataIndex]}  ${data.series.length > 1 ? item.dataset.label : ""}`,
-              footer: (items) => items.length && data.series.length > 1 && data.totals.length ? `${data.totals[items[0].dataIndex]}  together` : "",
-            },
-          },
-        },
-      },
-    };
-  };
   const draw = () => {
-    if (!window.Chart) return;
-    Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-    Chart.defaults.font.size = 0.75 * parseFloat(getComputedStyle(document.documentElement).fontSize);
     each("script[data-chart]", (source) => {
-      const canvas = document.getElementById(source.dataset.chart);
-      const old = charts.get(canvas.id);
-      if (old && old.canvas === canvas && old.source === source.textContent) return;
-      if (old) old.chart.destroy();
-      const chart = new Chart(canvas, described(JSON.parse(source.textContent)));
-      charts.set(canvas.id, { chart, canvas, source: source.textContent });
+      const axis = document.getElementById(source.dataset.axis), texts = [source.textContent, ...(axis ? [axis.textContent] : [])];
+      Charts.draw(document.getElementById(source.dataset.chart), texts.join(), () => Object.assign({}, ...texts.map((text) => JSON.parse(text))));
     });
     each("canvas[data-spark]", (canvas) => seen.observe(canvas));
   };
-  const spark = (canvas) => new Chart(canvas, {
-    type: "bar",
-    data: { labels: canvas.dataset.spark.split(","), datasets: [{ data: canvas.dataset.spark.split(",").map(Number), backgroundColor: token("--tone-1"), barPercentage: 0.9, categoryPercentage: 1, minBarLength: 1 }] },
-    options: { responsive: false, animation: false, events: [], scales: { x: { display: false }, y: { display: false, min: 0, max: 100 } }, plugins: { legend: { display: false }, tooltip: { enabled: false } } },
-  });
   const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
     if (!entry.isIntersecting) return;
     seen.unobserve(entry.target);
-    if (!Chart.getChart(entry.target)) spark(entry.target);
+    Charts.spark(entry.target, entry.target.dataset.spark.split(",").map(Number));
   }), { rootMargin: "200px" });
-  const redraw = () => {
-    charts.forEach(({ chart }) => chart.destroy());
-    charts.clear();
-    each("canvas[data-spark]", (canvas) => { const old = Chart.getChart(canvas); if (old) old.destroy(); });
-    draw();
-  };
+  const redraw = () => { Charts.clear(); draw(); };
 
   // The theme ----------------------------------------------------------------------------------------------------------
   const button = document.getElementById("theme");
@@ -151,7 +93,7 @@
   const query = new URLSearchParams(location.search).get("team");
   const suffix = query ? `?team=${encodeURIComponent(query)}` : "";
   const offer = () => each("span.limit", (cell) => {
-    if (cell.querySelector("button")) return;
+    if (cell.querySelector("button") || !document.getElementById("limit-form")) return;
     const edit = document.createElement("button");
     edit.type = "button"; edit.className = "edit";
     edit.setAttribute("aria-label", `Change the limit of ${cell.dataset.who}, now ${cell.textContent.trim()}`);
@@ -160,10 +102,17 @@
   });
   const open = (cell) => {
     const form = document.getElementById("limit-form").content.firstElementChild.cloneNode(true);
-    const input = form.elements.amount_usd, before = [...cell.childNodes];
+    const input = form.elements.amount_usd;
     input.value = cell.dataset.typed;
     input.setAttribute("aria-label", `Monthly limit of ${cell.dataset.who}, in dollars`);
-    const close = () => { cell.replaceChildren(...before); cell.querySelector("button")?.focus(); };
+    // Over its cell, which stays as wide as it was: nothing on the page moves.
+    const place = () => {
+      const box = cell.getBoundingClientRect();
+      form.style.right = `${Math.max(8, Math.min(document.documentElement.clientWidth - box.right, document.documentElement.clientWidth - form.offsetWidth - 8))}px`;
+      form.style.top = `${box.top + box.height / 2 - form.elements.amount_usd.offsetHeight / 2 - 6}px`;
+    };
+    const gone = new AbortController();
+    const close = () => { gone.abort(); form.remove(); cell.classList.remove("open"); cell.querySelector("button")?.focus(); };
     form.querySelector("[data-cancel]").addEventListener("click", close);
     form.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
     form.addEventListener("submit", async (event) => {
@@ -171,11 +120,15 @@
       const answer = await send(`/dashboard/developers/${cell.dataset.limit}/limit${suffix}`, new FormData(form));
       if (answer !== true) { form.querySelector(".problem").textContent = answer; input.setAttribute("aria-invalid", "true"); return; }
       const who = cell.dataset.limit;
-      form.remove();
+      close();
       await refresh();
       document.querySelector(`span.limit[data-limit="${CSS.escape(who)}"] button`)?.focus();
     });
-    cell.replaceChildren(form);
+    cell.classList.add("open");
+    cell.append(form);
+    place();
+    addEventListener("scroll", place, { capture: true, passive: true, signal: gone.signal });
+    addEventListener("resize", place, { signal: gone.signal });
     input.select();
   };
   document.addEventListener("click", (event) => {
@@ -190,27 +143,21 @@
     } catch { return "The server didn't answer. Try again."; }
   };
 
-  // Asking before what can't be undone -----------------------------------------------------------------------------------------
+  // A form that is on its way is sent once -------------------------------------------------------------------------------------
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.dataset.confirm || form.dataset.sure) return;
-    event.preventDefault();
-    const dialog = document.createElement("dialog"), said = document.createElement("p"), line = document.createElement("div");
-    const yes = document.createElement("button"), no = document.createElement("button");
-    said.textContent = form.dataset.confirm; line.className = "line";
-    no.textContent = "Keep it"; yes.textContent = "Revoke"; yes.className = "danger"; yes.type = no.type = "button";
-    no.addEventListener("click", () => dialog.close());
-    yes.addEventListener("click", () => { form.dataset.sure = "1"; dialog.close(); form.submit(); });
-    dialog.addEventListener("close", () => dialog.remove());
-    line.append(no, yes); dialog.append(said, line); document.body.append(dialog);
-    dialog.setAttribute("aria-label", "Are you sure?");
-    dialog.showModal();
+    if (form.method !== "post" || form.classList.contains("inline")) return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => { delete form.dataset.sent; }, 5000);  // it may have been stopped
   });
+  addEventListener("pageshow", () => each("form[data-sent]", (form) => { delete form.dataset.sent; }));
   each("[data-copy]", (copy) => {
     if (!navigator.clipboard) return;
     copy.hidden = false;
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+      const from = document.getElementById(copy.dataset.copy);
+      await navigator.clipboard.writeText(from.value ?? from.textContent);
       copy.textContent = "Copied";
     });
   });
@@ -249,7 +196,7 @@
   const listen = () => {
     if (!main.dataset.of || stream || document.hidden) return;
     const asked = new URLSearchParams({ of: main.dataset.of, since: main.dataset.mark });
-    if (main.dataset.developer) asked.set("developer", main.dataset.developer);
+    for (const part of ["developer", "project"]) if (main.dataset[part]) asked.set(part, main.dataset[part]);
     if (query) asked.set("team", query);
     stream = new EventSource(`/dashboard/live?${asked}`);
     stream.addEventListener("open", () => say("on", "live"));

@@ -10,6 +10,7 @@ from app.knowledge.extraction.exchanges import Exchange
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import Statement
+from app.knowledge.extraction.shell import SHELL_TOOL
 from app.knowledge.item import Intent, KnowledgeType
 from app.sessions.event import Event
 
@@ -19,7 +20,6 @@ MAX_COMMAND_CHARS = 240
 MAX_SHOWN = 70
 AFTER_FAILURE, ALONE = 3.0, 1.0
 """Log-odds of a command that worked after a failure, and of one that just worked: the classifier only knows sentences."""
-_SHELL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
 _OUTPUT = re.compile(r"\s*(?:2>&1|&>|2?>\s*/dev/null|\s\|\s|\|\||;\s*echo\b|&&\s*echo\b).*$", re.DOTALL)
 """Trailing parts of a command line that only shorten, redirect or swallow its output."""
@@ -27,7 +27,7 @@ _NARROW = re.compile(
     r"\s-run[ =]|\s-k[ =]|::|\s-t[ =]|--grep|--testNamePattern|/tmp/|\.(?:test|spec)\.\w+\b|test_\w+\.py\b|_test\.go\b|/Users/|/home/"
 )
 """One test, one file, one machine: too narrow to be of use on another day."""
-_OBVIOUS = re.compile(
+OBVIOUS = re.compile(
     r"^(?:go (?:mod tidy|vet|build|run)(?: \./?(?:\.\.\.)?)?|go test \./\.\.\.|npm (?:install|test|ci|run build|run dev|start)|pip install\b.*|cargo (?:build|test|run|fmt)|(?:uv run )?pytest|make \w{1,5}|tsc|npx tsc)$"
 )
 _USAGE = re.compile(
@@ -60,7 +60,7 @@ def find(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Dra
         assert event.tool is not None
         command = normal(event.tool.input)
         kind = _kind(command)
-        if kind is None or not _SHELL.search(event.tool.name):
+        if kind is None or not SHELL_TOOL.search(event.tool.name):
             continue
         label, type_, program = kind
         if event.outcome == "failed":
@@ -69,7 +69,7 @@ def find(exchange: Exchange, number: int, memory: SessionMemory) -> Iterator[Dra
             failure = memory.failures.pop(program, None)
             if failure is not None and (failure[0] == command or not _USAGE.search(failure[1])):
                 failure = None  # the code was wrong, not the command: the lesson is the fix
-            if failure is None and (_NARROW.search(command) or _OBVIOUS.match(command)):
+            if failure is None and (_NARROW.search(command) or OBVIOUS.match(command)):
                 continue
             made += 1
             yield _draft(label, type_, command, event, failure, number, intent_of(exchange.asked))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.knowledge.extraction.memory import SessionMemory
+from app.knowledge.extraction.shell import SHELL_TOOL, commands_of, only_looks
 from app.sessions.event import Event
 
 Ending = Literal["accepted", "corrected", "open"]
@@ -17,10 +18,10 @@ MAX_EVENTS = 2_000
 MAX_READ_CHARS = 8_000
 MAX_VERDICT_CHARS = 600
 _READ = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
-_READ_COMMAND = re.compile(r"\s*(?:cd \S+ *(?:&&|;) *)?(?:cat|head|tail|less|sed -n|grep|rg|curl|bat|git (?:show|log|diff))\b")
+READ_COMMAND = re.compile(r"\s*(?:cd \S+ *(?:&&|;) *)?(?:cat|head|tail|less|sed -n|grep|rg|curl|bat|git (?:show|log|diff))\b")
 _SERVED_TOOL = re.compile(r"cairn", re.IGNORECASE)
 _SERVED_INPUT = re.compile(r"/v1/knowledge/query|\bcairn (?:query|mcp)\b")
-_EDIT = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
+EDIT_TOOL = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
 _ACCEPTED = re.compile(
     r"\s*(?:thanks|thank you|thx|great|perfect|awesome|nice|excellent|lgtm|looks good|look good|good (?:job|work|stuff)|works|it works|that works|worked|ship it|"
     r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great)|完美|很好|谢谢|可以了|不错|好的|danke|perfekt|super|passt|merci|parfait|obrigad[oa]|perfeito|gracias|perfecto)",
@@ -57,12 +58,12 @@ class Exchange:
 
     @property
     def changed_files(self) -> bool:
-        return any(event.tool is not None and _EDIT.search(event.tool.name) and event.outcome == "ok" for event in self.tools)
+        return any(event.tool is not None and EDIT_TOOL.search(event.tool.name) and event.outcome == "ok" for event in self.tools)
 
     @property
     def tests_passed(self) -> bool:
         """True where the exchange's last test run succeeded."""
-        runs = [event.outcome for event in self.tools if event.tool is not None and _TEST_COMMAND.search(event.tool.input)]
+        runs = [event.outcome for event in self.tools if runs_tests(event)]
         return bool(runs) and runs[-1] == "ok"
 
     @property
@@ -79,7 +80,7 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
             continue
         if event.kind == "notice":
             memory.mark_known(event.text[:MAX_READ_CHARS])
-        elif event.tool is not None and (_READ.search(event.tool.name) or _READ_COMMAND.match(event.tool.input)):
+        elif event.tool is not None and (_READ.search(event.tool.name) or READ_COMMAND.match(event.tool.input)):
             memory.mark_known(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
             current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
@@ -99,6 +100,14 @@ def ending(next_prompt: str) -> Ending:
     if _CORRECTED.match(head):
         return "corrected"
     return "accepted" if _ACCEPTED.match(head) else "open"
+
+
+def runs_tests(event: Event) -> bool:
+    """Tell whether an event runs tests: a text that is written or searched may name their command as well."""
+    tool = event.tool
+    if tool is None or SHELL_TOOL.search(tool.name) is None or _TEST_COMMAND.search(tool.input) is None:
+        return False
+    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(tool.input))
 
 
 def _is_served(event: Event) -> bool:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.redaction.stored_fields import without_invalid_chars
+
 MAX_CHARS = 900
 """Characters of a piece: with its heading about the 256 tokens that the embedding model reads."""
 MIN_CHARS = 12
@@ -59,7 +61,7 @@ def clean(text: str) -> str:
     """Return the text bounded, without machine-made and repeated lines, lone surrogates and NULs."""
     if len(text) > MAX_TEXT_CHARS:
         text = f"{text[: MAX_TEXT_CHARS * 3 // 4]}\n\n{text[-MAX_TEXT_CHARS // 4 :]}"
-    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    text = without_invalid_chars(text)
     seen: Counter[str] = Counter()
     kept = []
     for line in text.splitlines():

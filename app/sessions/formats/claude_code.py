@@ -94,7 +94,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
         kind, at = string(record.get("type")), time_of(record.get("timestamp"), tally)
         current = header.external_id if header else None
         titled = titles.give(kind, record, current) if kind in GIVEN_TITLES else None
-        if not _is_said(kind, record):
+        if not _is_message(kind, record):
             if kind == "queue-operation":
                 reader.queue.operate(record, line, at)
             else:
@@ -114,7 +114,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
     yield from reader.pending.rest()
 
 
-def _is_said(kind: str | None, record: Record) -> bool:
+def _is_message(kind: str | None, record: Record) -> bool:
     """Tell whether a record holds what was said or done: a message, or a prompt that had been queued."""
     return kind in {"user", "assistant"} or (kind == "attachment" and _attached(record) == "queued_command")
 
@@ -192,7 +192,7 @@ def _block(block: Record, record: Record, event_id: str, facts: PendingToolCall,
         case "tool_result":
             output = text_of(block.get("content"))
             if (made := pending.take(string(block.get("tool_use_id")))) is None:
-                tally.skip("result without its call")
+                tally.skip("tool result without its call")
                 return
             failed = block.get("is_error") is True
             yield made.event(output, failed=failed, exit_code=exit_code_of(output[:200]) if failed else None)
@@ -206,7 +206,7 @@ def _words(block: Record, record: Record, event_id: str, facts: PendingToolCall)
     """Turn a block of text, thinking or an image into an event."""
     user, sidechain = record.get("type") == "user", record.get("isSidechain") is True
 
-    def said(role: Role, kind: Kind, text: str) -> Event:
+    def text_event(role: Role, kind: Kind, text: str) -> Event:
         return Event(
             event_id,
             role,
@@ -224,16 +224,16 @@ def _words(block: Record, record: Record, event_id: str, facts: PendingToolCall)
     if not text.strip():
         return
     if block.get("type") == "thinking":
-        yield said("assistant", "thinking", text)
+        yield text_event("assistant", "thinking", text)
     elif block.get("type") == "image":
-        yield said("user" if user else "assistant", "notice", text)
+        yield text_event("user" if user else "assistant", "notice", text)
     elif not user:
-        yield said("assistant", "reply", text)
+        yield text_event("assistant", "reply", text)
     elif (typed := None if _is_meta(record) else prompt_in(text)) is None:
-        yield said("system", "notice", text)
+        yield text_event("system", "notice", text)
     else:
         # A sub-agent's prompt was written by an agent, not by a person.
-        yield said("user", "notice" if sidechain else "prompt", text if sidechain else typed)
+        yield text_event("user", "notice" if sidechain else "prompt", text if sidechain else typed)
 
 
 def _is_meta(record: Record) -> bool:

@@ -35,12 +35,12 @@ class _Queued:
 
 @dataclass(slots=True)
 class PromptQueue:
-    """The queue of one file. `taken`: left it in the middle of a turn, and not told yet; `told`: told without their attachment."""
+    """The queue of one file. `taken`: left it in the middle of a turn, and not told yet; `emitted`: told without their attachment."""
 
     tally: ParseTally
     queued: list[_Queued] = field(default_factory=list)
     taken: list[_Queued] = field(default_factory=list)
-    told: Counter[str] = field(default_factory=Counter)
+    emitted: Counter[str] = field(default_factory=Counter)
     ids: Occurrences = field(default_factory=Occurrences)
 
     def operate(self, record: Record, line: Line, at: datetime | None) -> None:
@@ -70,8 +70,8 @@ class PromptQueue:
         given = mapping(record.get("attachment"))
         text = text_of(given.get("prompt"))
         self._drop(text)
-        if self.told[_key(text)] > 0:
-            self.told[_key(text)] -= 1
+        if self.emitted[_key(text)] > 0:
+            self.emitted[_key(text)] -= 1
             return
         if not text.strip():
             return
@@ -82,7 +82,7 @@ class PromptQueue:
         """Yield what was taken and came as no attachment before the agent's next words."""
         waiting, self.taken = self.taken, []
         for each in waiting:
-            self.told[_key(each.text)] += 1
+            self.emitted[_key(each.text)] += 1
             yield _event(self.ids.id("queued", each.text), each.text, each.line, each.at, typed=True, sidechain=False)
 
     def _remove(self, text: str, reason: str | None) -> None:

@@ -153,7 +153,7 @@ def _typed(history: _History, text: str, message: _Message) -> Iterator[Event]:
 def _result(history: _History, block: Record, message: _Message) -> Iterator[Event]:
     call, output = history.pending.take(string(block.get("tool_use_id"))), text_of(block.get("content"))
     if call is None:
-        history.tally.skip("result without its call")
+        history.tally.skip("tool result without its call")
     elif call.name not in SPOKEN:
         yield _used(call, output, failed=True if block.get("is_error") is True else None)
     yield from _typed(history, output, message)

@@ -38,7 +38,7 @@ class _Reader:
     """State of reading one rollout. `by_agent`: the rollout is a sub-agent's, so its prompts were written by an agent.
 
     `held`: the last event, kept back until its token usage is known; `total`: the running total that Codex reports.
-    `scripts`: code mode's scripts without a result; `calls`: ids of all calls, which end events repeat; `told`: scripts whose
+    `scripts`: code mode's scripts without a result; `calls`: ids of all calls, which end events repeat; `resolved`: scripts whose
     calls were told.
     """
 
@@ -50,7 +50,7 @@ class _Reader:
     pending: Pending = field(default_factory=Pending)
     scripts: dict[str, PendingToolCall] = field(default_factory=dict)
     calls: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
     ids: Occurrences = field(default_factory=Occurrences)
     occurrences: dict[str, Counter[str]] = field(default_factory=lambda: {"event": Counter(), "item": Counter(), "completed": Counter()})
 
@@ -83,7 +83,7 @@ class _Reader:
         self.occurrences[source][key] += 1
         return all(self.occurrences[source][key] > seen[key] for name, seen in self.occurrences.items() if name != source)
 
-    def note(self, call: str) -> bool:
+    def remember(self, call: str) -> bool:
         """Note the id of a call; return whether it was known."""
         known = call in self.calls
         if len(self.calls) < MAX_CALLS:
@@ -208,9 +208,9 @@ def _completed(reader: _Reader, item: Record, line: Line, at: datetime | None) -
 
 def _used(reader: _Reader, tool: CompletedTool, name: str | None, line: Line, at: datetime | None) -> Iterator[Event]:
     """Yield a completed tool use, unless a call tells it already. The scripts under way are told by what they call."""
-    if name is None or reader.note(name) or reader.pending.awaits(tool.name, tool.input):
+    if name is None or reader.remember(name) or reader.pending.awaits(tool.name, tool.input):
         return
-    reader.told.update(reader.scripts)
+    reader.resolved.update(reader.scripts)
     call = PendingToolCall(name, tool.name, tool.input, line.locator, at, reader.by_agent, files=tool.files)
     made = call.event(tool.output, failed=tool.failed, exit_code=tool.exit_code)
     yield replace(made, outcome="rejected") if tool.declined else made
@@ -259,7 +259,7 @@ def _call(reader: _Reader, item: Record, line: Line, at: datetime | None) -> Ite
     given = next((item[key] for key in ("arguments", "input", "action") if key in item), function.get("arguments", item.get("summary")))
     words = tool_input(name, given)
     key = string(item.get("call_id")) or string(item.get("id")) or name
-    reader.note(key)
+    reader.remember(key)
     call = PendingToolCall(reader.ids.again(key), name, words, line.locator, at, reader.by_agent, files=files_of(given))
     if item.get("type") == "custom_tool_call" and name == SCRIPT and len(reader.scripts) < MAX_PENDING:
         reader.scripts[key] = replace(call, input=commands_in_script(words))
@@ -272,10 +272,10 @@ def _result(reader: _Reader, item: Record) -> Iterator[Event]:
     script = reader.scripts.pop(key or "", None)
     call = script or reader.pending.take(key)
     if call is None:
-        reader.tally.skip("result without its call")
+        reader.tally.skip("tool result without its call")
         return
-    if key in reader.told:
-        reader.told.discard(key)
+    if key in reader.resolved:
+        reader.resolved.discard(key)
         return
     output, code = _output(item.get("output", item.get("result")))
     failed = output.lstrip().startswith("Script failed") if script is not None else None

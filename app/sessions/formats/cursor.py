@@ -14,6 +14,8 @@ from app.sessions.formats.values import Occurrences, content_id, mapping, string
 from app.sessions.formats.words import prompt_in, title_of
 
 PROVIDER = "cursor"
+UNUSED_RECORDS = frozenset({"turn_ended"})
+"""Kinds of records that hold nothing that was said."""
 
 
 def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | Event]:
@@ -33,7 +35,7 @@ def parse(lines: Iterator[Line], tally: ParseTally) -> Iterator[SessionHeader | 
     pending, ids, titled = Pending(), Occurrences(), False
     for line, record in chain(opening, records):
         if string(record.get("role")) not in {"user", "assistant"}:
-            tally.skip_kind("record", record.get("type"))
+            tally.skip_kind("record", record.get("type"), UNUSED_RECORDS)
             continue
         for event in each_of(_events(record, line, pending, ids, tally), line.locator, tally):
             if not titled and event.kind == "prompt":
@@ -74,7 +76,7 @@ def _events(record: dict[str, object], line: Line, pending: Pending, ids: Occurr
             case "tool_result":
                 call = pending.take(string(given.get("tool_use_id"))) or pending.oldest()
                 if call is None:
-                    tally.skip("result without its call")
+                    tally.skip("tool result without its call")
                     continue
                 yield call.event(text_of(given.get("content")), failed=given.get("is_error") is True)
             case other:

@@ -62,7 +62,7 @@ class UploadedDatabase:
             found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         except (sqlite3.Error, ValueError):
             connection.close()
-            self._tally.skip("the database can't be read: close the program that writes it, and send it again", "database")
+            self._tally.skip("the database can't be read: close the program that uses it, and send it again", "database")
             return None
         with suppress(OSError):  # Windows keeps an open file's name
             path.unlink()  # open, it needs no name: a worker that is killed leaves nothing of it

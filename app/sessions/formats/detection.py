@@ -23,7 +23,7 @@ _CODEX = {"session_meta", "response_item", "event_msg", "turn_context", "compact
 _EXPECTED = (
     "Cairn reads transcripts of SpecStory, Claude Code, Codex, Cursor, Cline, aider, Gemini CLI, Qwen Code, GitHub Copilot, OpenCode, Amp, "
     "Droid, Pi, Kimi, Grok and Antigravity, ChatGPT's export, and generic events as JSON lines: "
-    '{"id": "1", "role": "user", "text": "…"}. Name the format with ?format= if it is one of these.'
+    '{"id": "1", "role": "user", "text": "…"}. Name its `format` if it is one of these.'
 )
 _PAIR = re.compile(r'"(\w{1,40})"\s*:\s*"([^"\\]{0,200})')
 _MESSAGE, _PAYLOAD, _BLOCKS = re.compile(r'"message"\s*:\s*\{'), re.compile(r'"payload"\s*:\s*\{'), re.compile(r'"content"\s*:\s*\[')

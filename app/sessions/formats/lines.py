@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
-from charset_normalizer import from_bytes
 
 from app.nesting import may_be_deep, too_deep
 from app.sessions.formats.tally import ParseTally
@@ -50,6 +49,8 @@ def encoding_of(head: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.start > 1024:  # a single damaged byte far into the file: still UTF-8
             return "utf-8"
+        from charset_normalizer import from_bytes  # 2 MB, of which a server of UTF-8 needs nothing
+
         best = from_bytes(head[:SNIFF_BYTES]).best()
         return best.encoding if best is not None else "cp1252"
     return "utf-8"

@@ -32,7 +32,7 @@ class ObjectLog:
             return
         path = record.get("k")
         if not isinstance(path, list) or not 0 < len(path) <= MAX_PATH or not self._change(kind, path, value, record.get("i")):
-            self._tally.skip("a change that fits nowhere", line.locator)
+            self._tally.skip("a change that refers to nothing", line.locator)
 
     def _change(self, kind: object, path: list[Any], value: object, start: object) -> bool:
         holder: Any = self.state

@@ -31,7 +31,7 @@ class RecordFacts:
     usage: ReplyUsage | None = None
     parent: str | None = None
     sidechain: bool = False
-    said: int = 0
+    texts: int = 0
     thought: int = 0
 
 
@@ -49,7 +49,7 @@ class Turns:
 
     def __init__(self, header: SessionHeader, tally: ParseTally) -> None:
         self.header = header
-        self._told: SessionHeader | None = None
+        self._emitted_header: SessionHeader | None = None
         self._tally = tally
         self._pending = Pending()
         self._ids = Occurrences()
@@ -97,7 +97,7 @@ class Turns:
         """Yield the call that this result answers. `in_order`: without a key, it answers the oldest call."""
         call = self._pending.take(key) or (self._pending.oldest() if in_order else None)
         if call is None:
-            self._tally.skip("result without its call")
+            self._tally.skip("tool result without its call")
             return
         yield from self._all([_answered(call, result)])
 
@@ -110,7 +110,7 @@ class Turns:
     def rest(self) -> Iterator[Read]:
         """Yield the calls without a result, and what the header learnt last. The session ends."""
         yield from self._all(self._pending.rest())
-        if self._told is not None and self.header != self._told:
+        if self._emitted_header is not None and self.header != self._emitted_header:
             yield self.header
 
     def _call(self, facts: RecordFacts, key: str | None, name: str | None, given: object) -> PendingToolCall | None:
@@ -152,7 +152,7 @@ class Turns:
         if kind == "thinking":
             number, facts.thought = facts.thought, facts.thought + 1
             return facts.id and f"{facts.id}#thinking{number or ''}"
-        number, facts.said = facts.said, facts.said + 1
+        number, facts.texts = facts.texts, facts.texts + 1
         return facts.id and (f"{facts.id}#{number}" if number else facts.id)
 
     def _id(self, given: str | None, kind: str, content: str) -> str | None:
@@ -172,8 +172,8 @@ class Turns:
                 self.header = replace(self.header, started_at=event.at)
             if self.header.model is None and event.model and not event.sidechain:
                 self.header = replace(self.header, model=event.model)
-            if self.header != self._told:
-                self._told = self.header
+            if self.header != self._emitted_header:
+                self._emitted_header = self.header
                 yield self.header
             yield event
 

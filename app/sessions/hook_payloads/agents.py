@@ -35,9 +35,11 @@ def _events(payload: Payload, name: str) -> tuple[Event, ...]:
         case "PostToolUse" | "PostToolUseFailure":
             return _tool(payload, failed=name == "PostToolUseFailure", sidechain=sidechain)
         case "Stop":
-            return payload.said("assistant", "reply", payload.text("last_assistant_message"), turn=turn, sidechain=sidechain)
+            return payload.text_events("assistant", "reply", payload.text("last_assistant_message"), turn=turn, sidechain=sidechain)
         case "SubagentStop":
-            return payload.said("assistant", "reply", payload.text("last_assistant_message"), turn=payload.text("agent_id"), sidechain=True)
+            return payload.text_events(
+                "assistant", "reply", payload.text("last_assistant_message"), turn=payload.text("agent_id"), sidechain=True
+            )
         case _:  # no transcript has a record of a session's end, and a compaction's summary stands there in other words
             return ()
 

@@ -33,7 +33,7 @@ def _events(payload: Payload, name: str) -> tuple[Event, ...]:
         case "beforeSubmitPrompt":
             return payload.prompt(payload.text("prompt"), turn=turn)
         case "afterAgentResponse":
-            return payload.said("assistant", "reply", payload.text("text"), turn=turn)
+            return payload.text_events("assistant", "reply", payload.text("text"), turn=turn)
         case "afterShellExecution":
             return _tool(payload, "Shell", {"command": payload.text("command") or ""}, output_of(payload.fields.get("output")))
         case "afterMCPExecution":

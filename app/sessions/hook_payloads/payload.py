@@ -81,8 +81,8 @@ class Payload:
         )
         return Hook(self.ide, name, moment, header, events, prompt, self.text("source"))
 
-    def said(self, role: Role, kind: Kind, text: str | None, *, turn: str | None, sidechain: bool = False) -> tuple[Event, ...]:
-        """Return the event of a text, provisional until the transcript's own comes; none of an empty one."""
+    def text_events(self, role: Role, kind: Kind, text: str | None, *, turn: str | None, sidechain: bool = False) -> tuple[Event, ...]:
+        """Make the event of a text, provisional until the transcript's own comes; none of an empty one."""
         if text is None or not text.strip():
             return ()
         event_id = self.id(kind, turn or "", text)
@@ -91,7 +91,7 @@ class Payload:
     def prompt(self, text: str | None, *, turn: str | None, sidechain: bool = False) -> tuple[Event, ...]:
         """Return the event of a typed prompt; none of a command, which the transcript tells in other words."""
         typed = None if text is None or is_command(text) else prompt_in(text)
-        return self.said("user", "notice" if sidechain else "prompt", typed, turn=turn, sidechain=sidechain)
+        return self.text_events("user", "notice" if sidechain else "prompt", typed, turn=turn, sidechain=sidechain)
 
     def tool(
         self, key: str | None, name: str | None, given: object, output: str, *, failed: bool | None, sidechain: bool = False

@@ -1,4 +1,4 @@
-"""Connects measures with series of the roll-ups, and opens this process's recorder."""
+"""Opens the alert engine and this process's recorder, and connects every part's measures to the recorder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import structlog
 
 from app import clock
 from app.accounts.accounts import Accounts
-from app.alerts import ageing
-from app.alerts.alarms import Alarms
+from app.alerts import downsampling
 from app.alerts.budget_evaluator import BudgetEvaluator
 from app.alerts.evaluator import Evaluator
+from app.alerts.monitoring import Monitoring
 from app.alerts.notifications import Notifications
 from app.alerts.recorder import Recorder
-from app.alerts.rollup import Key
+from app.alerts.rollup_values import Key
 from app.alerts.rollups import Rollups
 from app.alerts.rules import load as load_rules
-from app.alerts.watch import Watch
+from app.alerts.series_alerts import SeriesAlerts
 from app.budget.part import BudgetServices
 from app.errors import Unavailable
 from app.part import Cache, Levels, Maintenance, Opened, Part, Role
@@ -36,12 +36,12 @@ from app.telemetry.machine import Machine, Use
 log = structlog.get_logger()
 
 EARLY = timedelta(days=7)
-"""A budget that is nearly spent with more than this left of the month is spent early."""
+"""With more than this left of the month, a budget that is nearly spent is spent early."""
 
 
 @asynccontextmanager
 async def open_recorder(database: Database, role: Role) -> AsyncIterator[Opened[Recorder]]:
-    """Open the recorder. It closes late, after all that measures, so that their end is in the last minute. What it records: `record`."""
+    """Open the recorder, empty: `record` adds the measures. It closes after the rooms that measure, to record their last values."""
     recorder = Recorder(database, role=role, lag=measures.loop_lag)
     try:
         yield recorder, Part(name="recorder")
@@ -53,12 +53,12 @@ async def open_recorder(database: Database, role: Role) -> AsyncIterator[Opened[
 
 
 @asynccontextmanager
-async def open_watch(
+async def open_monitoring(
     settings: Settings, role: Role, *, database: Database, accounts: Accounts, outbox: Outbox, budget: BudgetServices
-) -> AsyncIterator[Opened[Watch]]:
-    """Open the alert engine. ConfigurationError for a bad file of rules: before anything is served.
+) -> AsyncIterator[Opened[Monitoring]]:
+    """Open the alert engine. ConfigurationError for an invalid file of rules, before anything is served.
 
-    What budgets cross is told by the process that saw it, of either role and whatever `alerts.enabled` says: that is about series.
+    Rules about budgets are evaluated by every process, for its own changes, also with `alerts.enabled` off: that is about series.
     """
 
     async def used_early() -> Mapping[Key, float]:
@@ -74,35 +74,35 @@ async def open_watch(
     budgets = BudgetEvaluator(
         database, budget.facts, notifications, rules, names=accounts.names, daily_tokens=settings.budget.team_tokens_a_day
     )
-    alarms = Alarms(database)
+    alerts = SeriesAlerts(database)
 
     async def firing() -> None:
-        metrics.set_firing((each.rule, each.severity) for each in await alarms.firing())
+        metrics.set_firing((each.rule, each.severity) for each in await alerts.firing())
 
     part = Part(
         name="alerts",
         loops=(*budgets.loops(), *(evaluator.loops() if role == "serve" and settings.alerts.enabled else ())),
         gauges=[firing],
-        maintenance=[Maintenance("spans", lambda: ageing.age(database, clock.now()))],
+        maintenance=[Maintenance("spans", lambda: downsampling.downsample(database, clock.now()))],
     )
-    yield Watch(rollups, alarms, evaluator, budgets, rules, settings), part
+    yield Monitoring(rollups, alerts, evaluator, budgets, rules, settings), part
 
 
 def record(recorder: Recorder, parts: Sequence[Part], folder: DataFolder, role: Role) -> Part:
-    """Register everything that this process measures. Returns the part that records it, to be added last."""
-    recorder.declared(measures.MEASURES.declared)
+    """Add everything that this process measures to the recorder. Returns the part with its loops, to be added last."""
+    recorder.add_declared(measures.MEASURES.declared)
     _caches(recorder, caches_of(parts))
     for part in parts:
         for series, now in part.samples.items():
-            recorder.level(series, now)
+            recorder.add_fast_level(series, now)
         for sampler in part.levels:
-            recorder.levels(sampler)
+            recorder.add_levels(sampler)
     machine = Machine(folder.path)
 
     async def sample_machine() -> Levels:
         return _machine(await asyncio.to_thread(machine.measure), role)
 
-    recorder.levels(sample_machine)
+    recorder.add_levels(sample_machine)
     return Part(name="rollups", loops=recorder.loops())
 
 
@@ -116,11 +116,11 @@ def _caches(recorder: Recorder, caches: Mapping[str, Cache]) -> None:
     async def sample_memory() -> Levels:
         return {"cache.bytes": in_memory("bytes"), "cache.entries": in_memory("entries")}
 
-    recorder.counter("cache.lookups", lambda: in_memory("hits", "misses"))
-    recorder.counter("cache.hits", lambda: counted("hits"))
-    recorder.counter("cache.misses", lambda: counted("misses"))
-    recorder.counter("cache.evictions", lambda: in_memory("evictions"))
-    recorder.levels(sample_memory)
+    recorder.add_counter("cache.lookups", lambda: in_memory("hits", "misses"))
+    recorder.add_counter("cache.hits", lambda: counted("hits"))
+    recorder.add_counter("cache.misses", lambda: counted("misses"))
+    recorder.add_counter("cache.evictions", lambda: in_memory("evictions"))
+    recorder.add_levels(sample_memory)
 
 
 def _machine(use: Use, role: Role) -> dict[str, dict[Key, float]]:

@@ -13,13 +13,17 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field, JsonValue
 
+from app.api.listing import TimedListing
 from app.api.schema import RequestBody, ResponseBody
 from app.queue.messages.exchange import MessageExchange
 from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
 from app.services import operations
 from app.web.authenticated_route import AuthenticatedRoute
-from app.web.disconnects import Feed, unless_disconnected
+from app.web.disconnects import unless_disconnected
 from app.web.errors import responses
+from app.web.event_streams import Feed
+from app.web.idempotent import ONCE
+from app.web.paging import NextCursor
 from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_class=AuthenticatedRoute)
@@ -27,7 +31,7 @@ router = APIRouter(prefix="/v1/channels/{channel}", tags=["messages"], route_cla
 KEEP_ALIVE_SECONDS = 15.0
 """Proxies close a connection that is silent for a minute."""
 STREAM_SECONDS = 900.0
-"""A stream ends after this, so that its caller authenticates again: a revoked key receives no more."""
+"""A stream ends after this; before, where its key no longer opens it: each message is given only after the key was looked up again."""
 KEEP_ALIVE = b": keep-alive\n\n"
 MAX_AT_ONCE, MAX_IDS = 100, 1000
 
@@ -45,7 +49,7 @@ Channel = Annotated[
 Group = Annotated[
     Name, Query(description="The consumer group. Each group receives every message; its members share them.", examples=["reviewers"])
 ]
-Consumer = Annotated[Name, Query(description="The member of the group that asks.", examples=["agent-7"])]
+Consumer = Annotated[Name, Query(description="The consumer within the group that makes the request.", examples=["agent-7"])]
 Limit = Annotated[int, Query(ge=1, le=MAX_AT_ONCE)]
 
 
@@ -102,6 +106,7 @@ class DeadLetterReply(MessageReply):
 
 class DeadLetterList(ResponseBody):
     dead_letters: list[DeadLetterReply]
+    next_cursor: NextCursor
 
 
 EVENTS: dict[int | str, dict[str, Any]] = {
@@ -117,7 +122,9 @@ MESSAGES: dict[int | str, dict[str, Any]] = {
 DEAD_LETTERS: dict[int | str, dict[str, Any]] = {200: {"model": DeadLetterList, "description": "The dead letters of all groups."}}
 
 
-@router.post("/messages", status_code=201, summary="Publish a message to a channel", responses=responses(400, 413))
+@router.post(
+    "/messages", status_code=201, summary="Publish a message to a channel", dependencies=[ONCE], responses=responses(400, 409, 413)
+)
 async def put(services: TheServices, caller: Reader, channel: Channel, body: MessageBody) -> PutReply:
     done = await operations.put_message(services, caller, channel, kind=body.type, payload=body.payload, to=body.to)
     return PutReply(id=done.id, redactions=dict(done.redactions))
@@ -144,7 +151,8 @@ async def receive(
 ) -> Response:
     asked = operations.receive_messages(services, caller, channel, group=group, consumer=consumer, limit=limit, wait_seconds=wait_seconds)
     found = await unless_disconnected(request, asked)
-    return Response(msgspec.json.encode({"messages": [_view(each) for each in found]}), media_type="application/json")
+    listed = msgspec.json.encode({"messages": [_view(each) for each in found]})
+    return Response(listed, media_type="application/json", headers={"cache-control": "no-store"})  # given once: they have no etag
 
 
 @router.get(
@@ -171,15 +179,15 @@ async def acknowledge(services: TheServices, caller: Reader, channel: Channel, b
 
 @router.get(
     "/dead-letters",
-    summary="List dead letters (messages that were delivered too often), the latest first",
+    summary="List dead letters (messages that were delivered too often)",
+    description="`since` and `until`: of when they were given up.",
     responses=DEAD_LETTERS | responses(),
     response_class=Response,
 )
-async def dead_letters(
-    services: TheServices, caller: Reader, channel: Channel, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> Response:
-    found = await operations.dead_letters(services, caller, channel, limit=limit)
-    return Response(msgspec.json.encode({"dead_letters": [_letter(each) for each in found]}), media_type="application/json")
+async def dead_letters(services: TheServices, caller: Reader, channel: Channel, listing: TimedListing) -> Response:
+    page = await operations.dead_letters(services, caller, channel, listing.wanted)
+    listed = {"dead_letters": [_letter(each) for each in page.entries], "next_cursor": listing.next_cursor(page.next)}
+    return Response(msgspec.json.encode(listed), media_type="application/json")
 
 
 async def _events(

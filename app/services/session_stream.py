@@ -1,0 +1,139 @@
+"""Follows a session for a reader: its events as they come, those filled in since, and what was learnt from it meanwhile. Knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from app.accounts.accounts import LastingRequester
+from app.accounts.requester import Requester
+from app.knowledge.item import ItemFilter
+from app.services.services import Services
+from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
+
+POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
+LEARNT_SECONDS = 5.0
+"""Pause between questions for what was learnt while a session stands still: it is learnt after the events come."""
+ITEMS_PAGE = 50
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """One thing that came to a session: an event, one told before and filled in since, or an item learnt. `id`: to go on after it."""
+
+    name: Literal["event", "changed", "knowledge"]
+    id: str
+    fields: dict[str, object]
+
+
+async def open_session_stream(services: Services, requester: Requester, session_id: UUID, *, last_id: str | None) -> OpenSessionStream:
+    """Open a session's stream after the update of this id, None: from its beginning. It counts as open until it is closed.
+
+    Raises whatever refuses it: NotFound for another team's session, InvalidInput for an unknown id, Unavailable for too many streams.
+    """
+    position = parse_position(last_id)
+    reader = await services.accounts.lasting(requester)
+    await services.sessions.reader.show(await reader.now(), session_id)
+    counted = ExitStack()
+    counted.enter_context(services.sessions.stream.counted(requester))
+    return OpenSessionStream(services, reader, session_id, position, counted.close)
+
+
+class OpenSessionStream:
+    """A reader's stream of one session. `close` it, or run `updates` to its end."""
+
+    def __init__(
+        self,
+        services: Services,
+        reader: LastingRequester,
+        session_id: UUID,
+        position: StreamPosition,
+        close: Callable[[], None],
+    ) -> None:
+        self._services = services
+        self._reader = reader
+        self._session_id = session_id
+        self._position = position
+        self._learnt_until = _BEGINNING
+        self.close = close
+
+    async def updates(self, seconds: float) -> AsyncGenerator[SessionUpdate | None]:
+        """Yield what comes until the time is over or the server stops, and None at the start and after each QUIET_SECONDS of nothing.
+
+        NotAuthenticated and NotPermitted as soon as the reader's key opens it no more.
+        """
+        clock = asyncio.get_running_loop().time
+        until, sent_at, ask_at = clock() + seconds, clock(), clock()
+        try:
+            yield None
+            while True:
+                events, after = await self._services.sessions.stream.since(await self._reader.now(), self._session_id, self._position)
+                for each in events:
+                    yield _update(each)
+                items: list[SessionUpdate] = []
+                if after != self._position or clock() >= ask_at:
+                    self._position, ask_at = after, min(clock() + LEARNT_SECONDS, until)
+                    items = await self._learnt()
+                for item in items:
+                    yield item
+                if events or items:
+                    sent_at = clock()
+                    ask_at = sent_at if items else ask_at
+                    continue
+                if self._services.messages.stopping or clock() >= until:
+                    return
+                if clock() - sent_at >= QUIET_SECONDS:
+                    sent_at = clock()
+                    yield None
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self.close()
+
+    async def _learnt(self) -> list[SessionUpdate]:
+        """Return all items first learnt from the session since the last call, the oldest first."""
+        wanted = ItemFilter(session_id=self._session_id, since=self._learnt_until)
+        knowledge, cursor, found = self._services.knowledge.reader, None, []
+        while True:
+            page = await knowledge.list(await self._reader.now(), wanted, limit=ITEMS_PAGE, cursor=cursor)
+            found += [each.item for each in page.items]
+            if (cursor := page.next) is None:
+                break
+        self._learnt_until = max([self._learnt_until, *(each.created_at + timedelta(microseconds=1) for each in found)])
+        return [
+            SessionUpdate(
+                "knowledge",
+                position_id(self._position),
+                {"id": each.id, "type": each.type, "title": each.title, "text": each.text, "untrusted": True},
+            )
+            for each in reversed(found)
+        ]
+
+
+def _update(streamed: StreamedEvent) -> SessionUpdate:
+    event = streamed.event
+    tool = event.tool and {
+        "name": event.tool.name,
+        "input": event.tool.input,
+        "output": event.tool.output,
+        "exit_code": event.tool.exit_code,
+    }
+    fields: dict[str, object] = {
+        "seq": streamed.seq,
+        "id": event.id,
+        "kind": event.kind,
+        "role": event.role,
+        "text": event.text,
+        "at": event.at,
+        "tool": tool,
+        "outcome": event.outcome,
+        "model": event.model,
+        "locator": event.locator,
+        "untrusted": True,
+    }
+    return SessionUpdate("changed" if streamed.changed else "event", position_id(streamed.position), fields)
