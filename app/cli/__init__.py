@@ -18,6 +18,6 @@ def main() -> None:
 
         mcp_bridge.main(arguments[1:])
         return
-    from app.cli.commands import cli
+    from app.cli.commands import run
 
-    cli(prog_name="cairn")
+    run(arguments)

@@ -1,4 +1,4 @@
-"""`cairn teams`, `cairn developers`, `cairn keys`: commands for admins."""
+"""`cairn teams` and `cairn developers`: commands for admins. Removal: `removal.py`, invitations: `invitations.py`, keys: `keys.py`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.cli.output import AsJson
+from app.cli.pages import every_page
 from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json
 
 teams = typer.Typer(help="Create and list teams. No team sees another's knowledge.", no_args_is_help=True)
-developers = typer.Typer(help="Create and list developers.", no_args_is_help=True)
-keys = typer.Typer(help="Create and revoke developers' keys.", no_args_is_help=True)
+developers = typer.Typer(help="Create, invite, list, disable and remove developers.", no_args_is_help=True)
 
 TeamName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new team.", show_default=False)]
 Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
-Role = Literal["lead", "developer", "auditor"]  # as `DeveloperRole`, whose import would slow every command; a test compares them
+Role = Literal["admin", "lead", "developer", "auditor"]  # as `DeveloperRole`, whose import would slow every command; a test compares them
 ROLES = (
-    "lead: may also change what others of the team wrote, and read the team's budgets. auditor: reads as much as a lead, but changes "
-    "nothing and calls no model."
+    "admin: may do what the admin key may, in every team. lead: may also change what others of the team wrote, and read the team's "
+    "budgets. auditor: reads as much as a lead, but changes nothing and calls no model."
 )
 DeveloperName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new developer.", show_default=False)]
 
@@ -36,7 +36,7 @@ def add_team(name: TeamName, as_json: AsJson = False) -> None:
 @teams.command("list")
 def list_teams(as_json: AsJson = False) -> None:
     """List all teams."""
-    found = send_request(lambda client: client.get("/v1/teams"))
+    found = send_request(lambda client: every_page(client, "/v1/teams", "teams"))
     _listed(found, as_json, "teams", {"name": "Team", "developers": "Developers", "created_at": "Since"})
 
 
@@ -55,7 +55,7 @@ def add_developer(
     if monthly_limit_usd is not None:
         body["monthly_limit_usd"] = monthly_limit_usd
     made = send_request(lambda client: client.post("/v1/developers", body))
-    print_result(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn keys create {made['name']}")
+    print_result(made, as_json, f"Developer {made['name']} is created in team {made['team']}. Next: cairn developers invite {made['name']}")
 
 
 @developers.command("set-role")
@@ -64,49 +64,60 @@ def set_role(
     role: Annotated[Role, typer.Argument(metavar="ROLE", show_default=False, help=ROLES)],
     as_json: AsJson = False,
 ) -> None:
-    """Change a developer's role. The developer's keys have it at once."""
+    """Change a developer's role. It applies to the developer's keys at once."""
     changed = send_request(lambda client: client.patch(f"/v1/developers/{path_segment(developer)}", {"role": role}))
     print_result(changed, as_json, f"{changed['name']} is {changed['role']} of team {changed['team']} now.")
 
 
+@developers.command("disable")
+def disable(developer: Developer, as_json: AsJson = False) -> None:
+    """Refuse a developer's keys and sign-ins from now on, until they are enabled again."""
+    changed = send_request(lambda client: client.patch(f"/v1/developers/{path_segment(developer)}", {"disabled": True}))
+    print_result(changed, as_json, f"{developer} is disabled: all their keys are refused. Undo: cairn developers enable {developer}")
+
+
+@developers.command("enable")
+def enable(developer: Developer, as_json: AsJson = False) -> None:
+    """Accept a disabled developer's keys again."""
+    changed = send_request(lambda client: client.patch(f"/v1/developers/{path_segment(developer)}", {"disabled": False}))
+    print_result(changed, as_json, f"{developer} is enabled: the keys that are neither revoked nor expired work again.")
+
+
 @developers.command("list")
-def list_developers(as_json: AsJson = False) -> None:
+def list_developers(
+    team: Annotated[str | None, typer.Option(help="Only this team's.", show_default=False)] = None,
+    removed: Annotated[bool, typer.Option("--all", help="Also list removed developers, under the names they have now.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """List all developers, with their limits and keys."""
-    found = send_request(lambda client: client.get("/v1/developers"))
+    wanted = {"team": team, "removed": "true" if removed else None}
+    found = send_request(lambda client: every_page(client, "/v1/developers", "developers", **wanted))
     columns = {
         "name": "Developer",
         "team": "Team",
         "role": "Role",
+        "state": "State",
         "monthly_limit_usd": "USD a month",
         "keys": "Keys",
         "created_at": "Since",
     }
+    if not as_json:
+        found = {"developers": [each | {"state": _state(each), "created_at": each["created_at"][:10]} for each in found["developers"]]}
     _listed(found, as_json, "developers", columns)
 
 
-@keys.command("create")
-def create_key(developer: Developer, as_json: AsJson = False) -> None:
-    """Create a key for a developer. It is shown only once."""
-    made = send_request(lambda client: client.post(f"/v1/developers/{path_segment(developer)}/keys"))
-    print_result(made, as_json, f"{made['key']}\nKeep this key: it is not shown again. To revoke it: cairn keys revoke {made['id']}")
-
-
-@keys.command("revoke")
-def revoke_key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `cairn keys create` printed it.", show_default=False)],
-    as_json: AsJson = False,
-) -> None:
-    """Revoke a key: it is refused from now on."""
-    send_request(lambda client: client.delete(f"/v1/keys/{path_segment(key_id)}"))
-    print_result({"revoked": key_id}, as_json, f"Key {key_id} is revoked.")
+def _state(developer: Json) -> str:
+    if developer["removed_at"]:
+        return "removed"
+    return f"disabled {developer['disabled_at'][:10]}" if developer["disabled_at"] else "active"
 
 
 def _listed(data: Json, as_json: bool, name: str, columns: dict[str, str]) -> None:
-    from app.cli.output import out, print_json, table
+    from app.cli.output import err, out, print_json, table
 
     if as_json:
         print_json(data)
     elif data[name]:
         out.print(table(data[name], columns))
     else:
-        out.print(f"There are no {name} yet. Create one: cairn {name} add NAME")
+        err.print(f"There are no {name} yet. Create one: cairn {name} add NAME")

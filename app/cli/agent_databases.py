@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from app.cli.watch.capture import CaptureRules
+
 WAIT_SECONDS = 5
 """Time that reading waits for a program that is writing."""
 
@@ -64,7 +66,10 @@ def is_store(path: Path) -> bool:
 
 
 def sessions_of(path: Path) -> IO[bytes]:
-    """Return a temporary database with the sessions alone. Raises OSError if there are none, or the database can't be read."""
+    """Return a temporary database with the sessions alone, without those of private folders.
+
+    Raises OSError if there are none, or the database can't be read.
+    """
     tables = next(tables for name, tables in STORES if name.fullmatch(path.name))
     with tempfile.TemporaryDirectory(prefix="cairn-store-") as folder:
         copy = Path(folder, "sessions.db")
@@ -79,6 +84,8 @@ def sessions_of(path: Path) -> IO[bytes]:
                     target.executemany(f"INSERT INTO {table.name} VALUES ({places})", rows)  # noqa: S608 - constants
                     if table.name in INDICES:
                         target.execute(INDICES[table.name])
+                if any(table.name == "session" for table in tables):
+                    _leave_out_private(target)
         except sqlite3.Error as error:
             raise OSError(0, f"no sessions can be read from it ({error})") from error
         file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
@@ -87,3 +94,20 @@ def sessions_of(path: Path) -> IO[bytes]:
                 file.write(chunk)
         file.seek(0)
         return file
+
+
+def _leave_out_private(target: sqlite3.Connection) -> None:
+    """Delete the sessions of folders that are private, to the last byte."""
+    rules = CaptureRules()
+    target.execute("PRAGMA secure_delete = ON")
+    for (directory,) in target.execute("SELECT DISTINCT directory FROM session").fetchall():
+        verdict = rules.judge([str(directory)]) if directory else None
+        if verdict is None or verdict.private is None or verdict.unsure:
+            continue
+        target.execute(
+            "DELETE FROM part WHERE message_id IN"
+            " (SELECT message.id FROM message JOIN session ON session.id = message.session_id WHERE directory = ?)",
+            (directory,),
+        )
+        target.execute("DELETE FROM message WHERE session_id IN (SELECT id FROM session WHERE directory = ?)", (directory,))
+        target.execute("DELETE FROM session WHERE directory = ?", (directory,))

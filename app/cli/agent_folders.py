@@ -18,30 +18,37 @@ _EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
 
 @dataclass(frozen=True, slots=True)
 class AgentPlace:
-    """A folder of an agent's, below one of the bases, and which files in it are transcripts (a pattern of `Path.glob`)."""
+    """A folder of an agent's, below one of the bases, and which files in it are transcripts (a pattern of `Path.glob`).
+
+    `format`: of all its files, or auto. `unfollowed`: why `cairn watch` leaves it to `cairn ingest`, or None.
+    """
 
     agent: str
     base: str
     folder: str
     pattern: str = EVERYTHING
+    format: str = "auto"
+    unfollowed: str | None = None
 
 
+DATABASE = "a database, which holds more than sessions"
+MANY_FILES = "a session is many small files"
 _EDITOR_CHATS = "*/chatSessions/*"
 PLACES = (
-    AgentPlace("SpecStory", "work", "/".join(SPECSTORY)),
-    AgentPlace("aider", "work", ".", AIDER),
-    AgentPlace("Claude Code", "claude", "projects"),
-    AgentPlace("Codex", "codex", "sessions"),
-    AgentPlace("Codex, archived", "codex", "archived_sessions"),
+    AgentPlace("SpecStory", "work", "/".join(SPECSTORY), format="specstory"),
+    AgentPlace("aider", "work", ".", AIDER, format="aider"),
+    AgentPlace("Claude Code", "claude", "projects", format="claude-code"),
+    AgentPlace("Codex", "codex", "sessions", format="codex"),
+    AgentPlace("Codex, archived", "codex", "archived_sessions", format="codex"),
     AgentPlace("Gemini CLI", "home", ".gemini/tmp", "*/chats/**/session-*"),
     AgentPlace("Qwen Code", "home", ".qwen/projects", "*/chats/*"),
     AgentPlace("GitHub Copilot CLI", "home", ".copilot/session-state", "**/*.jsonl"),
     AgentPlace("GitHub Copilot (VS Code)", "config", "Code/User/workspaceStorage", _EDITOR_CHATS),
     AgentPlace("GitHub Copilot (VS Code Insiders)", "config", "Code - Insiders/User/workspaceStorage", _EDITOR_CHATS),
     AgentPlace("Cursor", "home", ".cursor/projects", "*/agent-transcripts/**/*"),
-    AgentPlace("Cursor", "config", "Cursor/User/globalStorage", "state.vscdb"),
-    AgentPlace("OpenCode", "data", "opencode", "opencode*.db"),
-    AgentPlace("OpenCode", "data", "opencode/storage/session", "*/*.json"),
+    AgentPlace("Cursor", "config", "Cursor/User/globalStorage", "state.vscdb", unfollowed=DATABASE),
+    AgentPlace("OpenCode", "data", "opencode", "opencode*.db", unfollowed=DATABASE),
+    AgentPlace("OpenCode", "data", "opencode/storage/session", "*/*.json", unfollowed=MANY_FILES),
     AgentPlace("Amp", "data", "amp/threads", "T-*.json"),
     AgentPlace("Droid", "home", ".factory/sessions", "**/*.jsonl"),
     AgentPlace("Pi", "home", ".pi/agent/sessions", "**/*.jsonl"),

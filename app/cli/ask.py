@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.output import AsJson
-from app.cli.query import closing_line, indented, print_nothing_found, query_body
+from app.cli.query import closing_line, nothing_found, printed_source, query_body
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
@@ -16,14 +16,16 @@ RESULTS = 10
 
 
 def ask(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, in a whole sentence.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question, as a whole sentence.", show_default=False)],
     *,
     project: Annotated[str | None, typer.Option("--project", "-p", help="Search only this project.")] = None,
-    developer: Annotated[str | None, typer.Option(help="With the admin key: the developer who pays, if a model writes the answer.")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
+    developer: Annotated[
+        str | None, typer.Option(help="Developer whose budget pays if a model writes the answer; needs the admin key.")
+    ] = None,
+    team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a question in a few sentences with their sources: quoted, or written by a model if knowledge.answer_model names one."""
+    """Answer a question in a few sentences, with sources. They are quoted, unless knowledge.answer_model names a model to write them."""
     import asyncio
 
     from app.cli.output import print_json
@@ -44,11 +46,11 @@ def ask(
 
 async def show(client: ServerClient, found: Json, project: str | None) -> None:
     """Print the answer with numbered sources and its author; if it abstained, say what to do."""
-    from app.cli.output import out, plain
+    from app.cli.output import err, indented, out, plain
 
     answer = found["answer"]
     if answer["abstained"]:
-        await print_nothing_found(client, project)
+        err.print(plain(await nothing_found(client, project)))
         print_author(answer)
         return
     citations = answer["citations"]
@@ -56,8 +58,7 @@ async def show(client: ServerClient, found: Json, project: str | None) -> None:
         out.print(indented(text))
         out.print()
     for number, citation in enumerate(citations, start=1):
-        when = f", {citation['at'][:10]}" if citation.get("at") else ""
-        out.print(plain(f"   [{number}] {citation['transcript']} {citation['locator']}{when}", "cyan"))
+        out.print(plain(f"   [{number}] {printed_source(citation, aged=True)}", "cyan"), soft_wrap=True)
     out.print()
     print_author(answer)
     out.print(plain(closing_line(found), "dim"))

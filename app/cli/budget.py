@@ -9,23 +9,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.exits import FAILED, USAGE
-from app.cli.output import AsJson
+from app.cli.output import AsJson, dollars
+from app.cli.pages import every_page
+from app.cli.progress import working
 from app.cli.requests import path_segment, print_result, send_request
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
 
 budget = typer.Typer(
-    help="Show and change budgets: limits per developer and calendar month, which can't be overspent.", no_args_is_help=True
+    help="Show and change budgets. A budget is a developer's limit per calendar month, and can't be overspent.", no_args_is_help=True
 )
 
 Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
 Dollars = Annotated[float, typer.Argument(metavar="USD", min=0, help="Amount in dollars.", show_default=False)]
 COLUMNS = {
-    "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Held", "remaining": "Left",
-    "unreconciled": "Unreconciled", "forecast": "Forecast", "alerts": "Alerts",
+    "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Reserved for running calls", "remaining": "Left",
+    "unreconciled": "Unconfirmed charges", "forecast": "Forecast", "alerts": "Alerts",
 }  # fmt: skip
-SUMS = {"requests": "Calls", "input": "Tokens in", "output": "Tokens out", "cost": "Cost", "saved": "Saved by caches"}
+KINDS = {
+    "settle": "charge", "unreconciled": "unconfirmed charge", "reconcile": "unconfirmed charge settled", "limit": "new limit",
+    "top_up": "top-up", "correction": "correction",
+}  # fmt: skip
+"""Kinds of the ledger's movements → words."""
+MARKS = {
+    "usage": "as the provider reported", "counted": "as counted by Cairn", "partial": "for the part sent before the client disconnected",
+    "overrun": "at the reserved amount: the call cost more", "disputed": "at the reserved amount: the provider's report can't be true",
+    "corrected": "by an admin",
+}  # fmt: skip
+"""Marks of charges → words: how each came about."""
+SUMS = {"requests": "Calls", "input": "Input tokens", "output": "Output tokens", "cost": "Cost", "saved": "Saved by caches"}
 
 
 class ListOrder(Enum):
@@ -42,9 +55,12 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show budgets: limit, spent, held for calls under way, left, charged with unknown cost, and the forecast for the month."""
+    """Show budgets: limit, spent, reserved for running calls, left, unconfirmed charges, and the forecast for the month.
+
+    Unconfirmed charges: calls charged at their highest possible cost, because the provider did not report the real one.
+    """
     from app.cli.exits import ServerRefused
-    from app.cli.output import out, print_json, table
+    from app.cli.output import err, out, print_json, table
 
     async def state(client: ServerClient) -> Json:
         if developer is not None:
@@ -54,13 +70,13 @@ def show(
         except ServerRefused as error:
             if error.status != 422:
                 raise
-            return await client.get("/v1/budgets")
+            return await every_page(client, "/v1/budgets", "budgets")
 
     found = send_request(state)
     if as_json:
         print_json(found)
     elif not found["budgets"]:
-        out.print("There are no developers yet: cairn developers add NAME")
+        err.print("There are no developers yet, so there is no budget either. Create one: cairn developers add NAME")
     else:
         out.print(table([_row(each) for each in found["budgets"]], COLUMNS))
         period = found["budgets"][0]["period"]
@@ -72,7 +88,9 @@ def set_limit(developer: Developer, usd: Dollars, as_json: AsJson = False) -> No
     """Set a developer's monthly limit, from this month on."""
     made = send_request(lambda client: client.put(f"/v1/budgets/{path_segment(developer)}", {"monthly_limit_usd": usd}))
     print_result(
-        made, as_json, f"{developer} may spend {_usd(made['limit_usd'])} a month; {_usd(made['remaining_usd'])} are left this month."
+        made,
+        as_json,
+        f"{developer} may spend {dollars(made['limit_usd'])} a month; {dollars(made['remaining_usd'])} are left this month.",
     )
 
 
@@ -81,7 +99,7 @@ def set_team(
     team: Annotated[str, typer.Argument(metavar="TEAM", help="The team's name.", show_default=False)],
     usd: Annotated[float | None, typer.Option(min=0, help="Dollars a month.")] = None,
     tokens: Annotated[int | None, typer.Option(min=0, help="Tokens a month.")] = None,
-    no_limit: Annotated[bool, typer.Option("--no-limit", help="Remove both limits, except those given.")] = False,
+    no_limit: Annotated[bool, typer.Option("--no-limit", help="Remove the limits that are not given here.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Set a team's monthly limits, from this month on."""
@@ -94,7 +112,7 @@ def set_team(
         typer.echo("cairn: no limit was given. Add --usd 250, --tokens 80000000 or --no-limit.", err=True)
         raise typer.Exit(USAGE)
     made = send_request(lambda client: client.put(f"/v1/teams/{path_segment(team)}/budget", body))
-    limit = "no limit in dollars" if made["limit_usd"] is None else _usd(made["limit_usd"])
+    limit = "no limit in dollars" if made["limit_usd"] is None else dollars(made["limit_usd"])
     wall = "no limit in tokens" if made["limit_tokens"] is None else f"{made['limit_tokens']:,} tokens"
     print_result(made, as_json, f"Team {team}: {limit} and {wall} a month.")
 
@@ -108,29 +126,29 @@ def top_up(
 ) -> None:
     """Top up a developer's budget, for this month only."""
     made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/top-ups", {"amount_usd": usd, "note": note}))
-    print_result(made, as_json, f"{_usd(usd)} added for this month; {developer} has {_usd(made['remaining_usd'])} left.")
+    print_result(made, as_json, f"{dollars(usd)} added for this month; {developer} has {dollars(made['remaining_usd'])} left.")
 
 
 @budget.command("history")
 def history(
     developer: Developer,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of movements.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of lines.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List a budget's movements, the newest first: charges, corrections, limits, top-ups."""
-    from app.cli.output import out, print_json, table
+    """List the charges of a budget and the changes of its limit, the newest first."""
+    from app.cli.output import err, out, plain, print_json, table
 
     found = send_request(lambda client: client.get(f"/v1/budgets/{path_segment(developer)}/movements", limit=limit))
     if as_json:
         print_json(found)
     elif not found["movements"]:
-        out.print(f"Nothing has moved {developer}'s budget yet.")
+        err.print(plain(f"{developer} has no charges and no changes of the limit yet."))
     else:
         columns = {
             "id": "Id",
             "at": "At (UTC)",
             "kind": "What",
-            "mark": "Mark",
+            "mark": "How it was charged",
             "usd": "USD",
             "model": "Model",
             "tokens": "Tokens",
@@ -143,16 +161,17 @@ def history(
 @budget.command("sessions")
 def sessions(
     session: Annotated[
-        str | None, typer.Argument(metavar="SESSION", help="Its id in the coding agent: show this one, by agent and by model.")
+        str | None,
+        typer.Argument(metavar="SESSION", help="A session's id in the coding agent: show only this session, by agent and by model."),
     ] = None,
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     developer: Annotated[str | None, typer.Option(help="Only this developer's calls.")] = None,
-    order: Annotated[ListOrder, typer.Option(help="The latest calls first, or the dearest sessions.")] = ListOrder.recent,
+    order: Annotated[ListOrder, typer.Option(help="Latest calls first, or most expensive sessions first.")] = ListOrder.recent,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of sessions.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List what coding sessions cost: yours or, with the key of a lead, an auditor or an admin, those of others too."""
-    from app.cli.output import out, plain, print_json, table
+    """List what coding sessions cost. Leads, auditors and admins also see other developers' sessions."""
+    from app.cli.output import err, out, plain, print_json, table
 
     if session is not None:
         found = send_request(lambda client: client.get(f"/v1/budget/sessions/{path_segment(session)}"))
@@ -163,11 +182,13 @@ def sessions(
         print_json(found)
     elif session is not None:
         agents = [_sums(each, each["agent"] or "main agent") for each in found["agents"]]
-        models = [_sums(each, each["model"] or "nobody answered") for each in found["models"]]
+        models = [_sums(each, each["model"] or "no answer") for each in found["models"]]
         out.print(table([*agents, *models, _sums(found, "all")], {"name": "Part", **SUMS}))
         out.print(plain(f"Calls of {', '.join(found['developers'])}, {found['first_at'][:16]} to {found['last_at'][:16]}.", style="dim"))
     elif not found["sessions"]:
-        out.print("No call named its session yet. Claude Code and Codex do by themselves; other clients in the header x-cairn-session.")
+        err.print(
+            "No call has named its session yet. Claude Code and Codex do so automatically; other clients send the header x-cairn-session."
+        )
     else:
         rows = [_sums(each, each["session"]) | {"about": each["title"] or "", "by": each["developer"] or ""} for each in found["sessions"]]
         out.print(table(rows, {"name": "Session", "about": "Title", "by": "Developer", **SUMS}))
@@ -175,21 +196,22 @@ def sessions(
 
 @budget.command("verify")
 def verify(as_json: AsJson = False) -> None:
-    """Recompute every balance from its movements and holds. Exits with 1 if one differs."""
+    """Check that every balance equals the sum of its charges and reservations for running calls. Exits with 1 if one differs."""
     from app.cli.output import out, print_json
 
-    found = send_request(lambda client: client.get("/v1/budget/verify"))
+    with working("Recomputing every balance", piped=False):
+        found = send_request(lambda client: client.get("/v1/budget/verify"))
     if as_json:
         print_json(found)
     elif not found["differences"]:
-        out.print("Every balance equals the sum of its movements and holds.")
+        out.print("Every balance equals the sum of its charges and reservations for running calls.")
     for each in [] if as_json else found["differences"]:
         stored, counted = each["spent_usd"]
         held, open_ones = each["held_usd"]
         out.print(f"[red]DIFFERENT[/] {each['subject']} {each['subject_id']}, month of {month_of(each['period_start'])}:")
-        out.print(f"  spent ${stored:.9f} stored, ${counted:.9f} counted; held ${held:.9f} stored, ${open_ones:.9f} counted")
+        out.print(f"  spent ${stored:.9f} stored, ${counted:.9f} counted; reserved ${held:.9f} stored, ${open_ones:.9f} counted")
         (stored, counted), (held, open_ones) = each["spent_tokens"], each["held_tokens"]
-        out.print(f"  spent {stored:,} tokens stored, {counted:,} counted; held {held:,} stored, {open_ones:,} counted")
+        out.print(f"  spent {stored:,} tokens stored, {counted:,} counted; reserved {held:,} stored, {open_ones:,} counted")
     if found["differences"]:
         raise typer.Exit(FAILED)
 
@@ -197,15 +219,15 @@ def verify(as_json: AsJson = False) -> None:
 @budget.command("reconcile")
 def reconcile(
     developer: Developer,
-    usd: Annotated[float | None, typer.Option(min=0, help="Real cost of each hold in dollars. Default: 0.")] = None,
+    usd: Annotated[float | None, typer.Option(min=0, help="What each of these calls really cost, in dollars. Default: 0.")] = None,
     note: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Close a developer's unreconciled holds: those of calls whose real cost is unknown."""
+    """Replace a developer's unconfirmed charges by the calls' real cost. The provider did not report it: enter it here."""
     body = {"amount_usd": usd, "note": note}
     made = send_request(lambda client: client.post(f"/v1/budgets/{path_segment(developer)}/reconcile", body))
     count = made["closed"]
-    print_result(made, as_json, f"{count} unreconciled hold{'' if count == 1 else 's'} of {developer} closed.")
+    print_result(made, as_json, f"{count} unconfirmed charge{'' if count == 1 else 's'} of {developer} settled.")
 
 
 @budget.command("correct")
@@ -215,10 +237,10 @@ def correct(
         int, typer.Argument(metavar="MOVEMENT", min=1, help="Id of the charge, as `cairn budget history` lists it.", show_default=False)
     ],
     usd: Annotated[
-        float, typer.Argument(metavar="USD", min=0, help="The call's right cost in dollars, not the difference.", show_default=False)
+        float, typer.Argument(metavar="USD", min=0, help="The call's correct cost in dollars, not the difference.", show_default=False)
     ],
     note: Annotated[str, typer.Option(help="The reason, for the history.", show_default=False)],
-    tokens: Annotated[int | None, typer.Option(min=0, help="The call's right number of tokens. Default: unchanged.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, help="The call's correct number of tokens. Default: unchanged.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Correct the charge of a call. The history keeps both charges, and who made the correction."""
@@ -227,7 +249,7 @@ def correct(
     print_result(
         made,
         as_json,
-        f"The call of movement {movement} now costs {_usd(usd)}; {developer} has {_usd(made['remaining_usd'])} left this month.",
+        f"The call of movement {movement} now costs {dollars(usd)}; {developer} has {dollars(made['remaining_usd'])} left this month.",
     )
 
 
@@ -239,14 +261,16 @@ def _sums(found: Json, name: str) -> dict[str, Any]:
         "requests": f"{found['requests']:,}",
         "input": f"{found['input_tokens']:,}{cached}",
         "output": f"{found['output_tokens']:,}",
-        "cost": _usd(found["cost_usd"]),
-        "saved": _usd(found["saved_usd"]),
+        "cost": dollars(found["cost_usd"]),
+        "saved": dollars(found["saved_usd"]),
     }
 
 
 def _row(found: Json) -> dict[str, Any]:
     names = ("limit", "spent", "held", "remaining", "unreconciled", "forecast")
-    amounts = {name: _usd(found[f"{name}_usd"]) for name in names}
+    amounts = {name: dollars(found[f"{name}_usd"]) for name in names}
+    if found["too_early_to_tell"]:
+        amounts["forecast"] = "too early to tell"
     return {"developer": found["developer"], "team": found["team"], **amounts, "alerts": ", ".join(found["alerts"])}
 
 
@@ -254,6 +278,8 @@ def _movement(found: Json) -> dict[str, Any]:
     row = {name: "" if value is None else value for name, value in found.items()}
     changed = found["usd"] if found["amount"] is None else found["amount"]
     return row | {
+        "kind": KINDS.get(found["kind"], found["kind"]),
+        "mark": MARKS.get(found["mark"], found["mark"] or ""),
         "at": found["at"][:19].replace("T", " "),
         "usd": f"{changed:,.6f}" if found["unit"] != "tokens" else f"{changed:,} tokens",
     }
@@ -269,7 +295,3 @@ def month_of(start: str) -> str:
 
 def _minute(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M}"
-
-
-def _usd(amount: float | None) -> str:
-    return "none" if amount is None else f"${amount:,.4f}" if 0 < amount < 0.01 else f"${amount:,.2f}"

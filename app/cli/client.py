@@ -60,9 +60,15 @@ class ServerClient:
         params = _given({"project": project, "format": format, "modified_at": modified_at, "directory": directory})
         return str((await self._ask("POST", "/v1/sessions", body=_from_thread(chunks), headers=headers, params=params))["job_id"])
 
-    async def lines(self, path: str) -> AsyncIterator[Json]:
-        """Send a POST and yield the JSON objects of its answer, one per line."""
-        async with self._answer("POST", path) as reply:
+    async def text_lines(self, path: str, **params: str | int | None) -> AsyncIterator[str]:
+        """Yield the lines of an answer that is text, such as CSV, as they come."""
+        async with self._answer("GET", path, params=_given(params)) as reply:
+            while line := await asyncio.to_thread(reply.readline):
+                yield line.decode()
+
+    async def lines(self, path: str, *, method: str = "POST") -> AsyncIterator[Json]:
+        """Send a request and yield the JSON objects of its answer, one per line."""
+        async with self._answer(method, path) as reply:
             while line := await asyncio.to_thread(reply.readline):
                 if line.strip():
                     yield json.loads(line)
@@ -158,9 +164,10 @@ def refused(body: bytes, *, status: int, asked: str) -> ServerRefused:
 
 
 def error_of(answer: Json, *, status: int) -> ServerRefused:
-    """Read an error in Cairn's format. KeyError or TypeError for anything else."""
+    """Read an error in Cairn's format. Raises KeyError or TypeError for anything else."""
     error = answer["error"]
-    return ServerRefused(str(error["message"]), status=status, code=str(error["code"]), request_id=error.get("request_id"))
+    message, code = str(error["message"]), str(error["code"])
+    return ServerRefused(message, status=status, code=code, param=error.get("param"), request_id=error.get("request_id"))
 
 
 def _phrase(status: int) -> str:

@@ -1,98 +1,158 @@
-"""The tree of commands; maps errors to one line of text and an exit code."""
+"""The tree of commands; maps errors to one line of text and an exit code.
+
+Only the module of the command that is called is imported: all of them take longer than a query.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from app.cli import (
-    accounts,
-    ask,
-    budget,
-    connect,
-    context,
-    db,
-    demo,
-    doctor,
-    index,
-    ingest,
-    mcp,
-    pause,
-    projects,
-    query,
-    remember,
-    serve,
-    sessions,
-    worker,
-)
-from app.cli.exits import FAILED, INTERRUPTED, exit_code
-from app.cli.ide import hook_command
-from app.cli.installation import is_light
-from app.cli.watch.command import watch
+from app.cli.completion import called_name, completes, offer_names
+from app.cli.exits import FAILED, INTERRUPTED, PIPE_CLOSED, exit_code
+from app.cli.installation import SERVER_INSTALLATION, is_light
+from app.cli.lean_params import make_lean
+from app.cli.readable_help import make_readable
+from app.cli.wording import called, in_command_words, usage_message
 from app.errors import CairnError
+
+PROGRAM = "cairn"
+COMMANDS: Mapping[str, str] = {
+    "serve": "app.cli.serve:serve",
+    "stop": "app.cli.stop:stop",
+    "worker": "app.cli.worker:worker",
+    "demo": "app.cli.demo:demo",
+    "ingest": "app.cli.ingest:ingest",
+    "query": "app.cli.query:query",
+    "ask": "app.cli.ask:ask",
+    "context": "app.cli.context:context",
+    "remember": "app.cli.remember:remember",
+    "correct": "app.cli.remember:correct",
+    "forget": "app.cli.remember:forget",
+    "connect": "app.cli.connect:connect",
+    "mcp": "app.cli.mcp:mcp",
+    "hook": "app.cli.ide.hook_command:hook",
+    "watch": "app.cli.watch.command:watch",
+    "pause": "app.cli.pause:pause",
+    "login": "app.cli.login:login",
+    "logout": "app.cli.login:logout",
+    "whoami": "app.cli.login:whoami",
+    "doctor": "app.cli.doctor:doctor",
+    "version": "app.cli.version:version",
+}
+GROUPS: Mapping[str, str] = {
+    "teams": "app.cli.accounts:teams",
+    "developers": "app.cli.developers:developers",
+    "keys": "app.cli.keys:keys",
+    "projects": "app.cli.projects:projects",
+    "sessions": "app.cli.sessions:sessions",
+    "budget": "app.cli.budgets:budget",
+    "jobs": "app.cli.jobs:jobs",
+    "index": "app.cli.index:index",
+    "db": "app.cli.db:db",
+}
+"""Each command, or group of commands, by its name: the module that has it, and its name there."""
 
 
 class Commands(TyperGroup):
     """The command group: prints any of our errors as one line on standard error, never a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # the type is typer's own
+    def get_params(self, ctx: Any) -> Any:  # the types are typer's own
+        made = super().get_params(ctx)
+        make_lean(made)
+        return made
+
+    def invoke(self, ctx: Any) -> Any:
+        path = called(self, [*ctx._protected_args, *ctx.args])  # noqa: SLF001 - Click has no other name for the words that are left
+        for each in path[1:]:
+            made = each.get_params(ctx)
+            make_lean(made)
+            make_readable(made)
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = usage_message(error.message)
+            raise
         except CairnError as error:
-            typer.echo(f"cairn: {error.message}", err=True)
+            typer.echo(f"cairn: {in_command_words(error, path[-1])}", err=True)
             raise typer.Exit(exit_code(error)) from None
         except ModuleNotFoundError as error:
             if not is_light():
                 raise
-            words = f"this installation is a client alone, and this command runs a server ({error.name} is not installed)"
-            typer.echo(f"cairn: {words}. Install the server too, in a copy of Cairn's repository: pip install '.[server]'", err=True)
+            words = f"this installation has only the client, and this command needs the server ({error.name} is not installed)"
+            typer.echo(f"cairn: {words}. Install the server too: {SERVER_INSTALLATION}.", err=True)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            end_quietly()
 
 
-cli = typer.Typer(
-    cls=Commands,
-    help="Cairn remembers what a team of engineers learnt: coding sessions go in, answers with citations come out.",
-    epilog="Start with `cairn demo`, or with `cairn ingest` and `cairn query`. Commands use the server at CAIRN_URL with"
-    " the key in CAIRN_KEY, "
-    "else the one that runs on this data folder, else they start one. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server reached, 4 key refused, 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-cli.command("serve")(serve.serve)
-cli.command("worker")(worker.worker)
-cli.command("demo")(demo.demo)
-cli.command("ingest")(ingest.ingest)
-cli.command("query")(query.query)
-cli.command("ask")(ask.ask)
-cli.command("context")(context.context)
-cli.command("remember")(remember.remember)
-cli.command("correct")(remember.correct)
-cli.command("forget")(remember.forget)
-cli.add_typer(accounts.teams, name="teams")
-cli.add_typer(accounts.developers, name="developers")
-cli.add_typer(accounts.keys, name="keys")
-cli.add_typer(projects.projects, name="projects")
-cli.add_typer(sessions.sessions, name="sessions")
-cli.add_typer(budget.budget, name="budget")
-cli.add_typer(index.index, name="index")
-cli.add_typer(db.db, name="db")
-cli.command("connect")(connect.connect)
-cli.command("mcp")(mcp.mcp)
-cli.command("hook")(hook_command.hook)
-cli.command("watch")(watch)
-cli.command("pause")(pause.pause)
-cli.command("doctor")(doctor.doctor)
+def end_quietly() -> None:
+    """End the process: who read its output has what it wanted, as `head` has."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at the end
+    raise typer.Exit(PIPE_CLOSED)
 
 
-@cli.command()
-def version() -> None:
-    """Print Cairn's version."""
+def command_line(only: str | None = None) -> typer.Typer:
+    """Build the tree of commands; with `only`, that one alone if it exists."""
+    alone = only in {*COMMANDS, *GROUPS}
+    made = typer.Typer(
+        cls=Commands,
+        help="Cairn remembers what a team of engineers learnt: coding sessions go in, answers with citations come out.",
+        epilog=(
+            "Start with `cairn demo`, or with `cairn ingest` and `cairn query`. Commands use the server at CAIRN_URL with the key in "
+            "CAIRN_KEY, else the server that `cairn login` stored, else the one on this machine. If none runs there, a command "
+            "starts one in the background, which stops after ten idle minutes or with `cairn stop`. Exit codes: 0 done, 1 failed, 2 "
+            "wrong usage, 3 no server reached, 4 key refused, 130 interrupted, 141 output pipe closed."
+        ),
+        no_args_is_help=True,
+        add_completion=not alone or completes(),
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+    )
+    made.callback()(_root)
+    for name, place in COMMANDS.items():
+        if not alone or name == only:
+            made.command(name)(_found(place))
+    for name, place in GROUPS.items():
+        if not alone or name == only:
+            made.add_typer(_found(place), name=name)
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the command that the arguments call, or answer a shell that completes one."""
+    if completes():
+        command = get_command(command_line(called_name()))
+        offer_names(command)
+        command(prog_name=PROGRAM)
+    command_line(arguments[0] if arguments else None)(prog_name=PROGRAM)
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version and end, where it is wanted."""
+    if not wanted:
+        return
     from app import __version__
 
     typer.echo(__version__)
+    raise typer.Exit
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print Cairn's version.", is_eager=True, callback=_print_version)] = False,
+) -> None:
+    """Take the options before a command. Its help is that of the whole."""
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

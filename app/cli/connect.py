@@ -29,16 +29,25 @@ class ConnectedIde(StrEnum):
 def connect(
     ide: Annotated[ConnectedIde, typer.Argument(metavar="IDE", help="claude-code, codex, cursor or vscode.", show_default=False)],
     *,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Name this repository's project in its .cairn.toml.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take out what `cairn connect` wrote, and nothing else.")] = False,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Write this project name into the repository's .cairn.toml.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what `cairn connect` wrote, and nothing else.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change and write nothing.")] = False,
-    models: Annotated[bool, typer.Option("--models", help="Let the IDE ask its models through Cairn, too.")] = False,
+    models: Annotated[bool, typer.Option("--models", help="Also send the IDE's model calls through Cairn.")] = False,
     http: Annotated[
-        bool, typer.Option("--http", help="Claude Code calls a server on this machine itself: faster, but see its docs.")
+        bool,
+        typer.Option(
+            "--http",
+            help=(
+                "Let Claude Code call a server on this machine directly. Faster, but some privacy rules then apply only at a "
+                "session's start."
+            ),
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Connect an IDE: its sessions flow in while they happen, and what the team knows is there when a prompt is sent."""
+    """Connect an IDE or coding agent to Cairn. Its sessions are sent as they happen, and relevant knowledge is added to its prompts."""
     from app.cli.ide.config_file import write_change
     from app.cli.output import print_json
 
@@ -62,8 +71,12 @@ def _options(*, remove: bool, models: bool, http: bool) -> ConnectOptions:
 
     settings = read_client_settings()
     if http and (settings.private_folders or settings.private_projects):
-        raise ConfigurationError("You have private folders or projects, which a command must look at first: leave --http out.")
-    return ConnectOptions(own_program(), Path.home(), Path.cwd(), find_server(settings), remove=remove, models=models, http=http)
+        raise ConfigurationError(
+            "You have private folders or projects, and only a command can check them before a session is sent: leave --http out."
+        )
+    return ConnectOptions(
+        own_program(), Path.home(), Path.cwd(), find_server(settings, lasting=True), remove=remove, models=models, http=http
+    )
 
 
 def _plan(ide: ConnectedIde, project: str | None, options: ConnectOptions) -> IdePlan:
@@ -81,7 +94,7 @@ def _plan(ide: ConnectedIde, project: str | None, options: ConnectOptions) -> Id
         ConnectedIde.vscode: plan_vscode,
     }
     if options.http and ide is not ConnectedIde.claude_code:
-        raise ConfigurationError("Only Claude Code can call a server itself: leave --http out.")
+        raise ConfigurationError("--http works with Claude Code only: leave it out.")
     plan = planners[ide](options)
     changes, todo = list(plan.changes), list(plan.todo)
     if project is not None:
@@ -103,9 +116,9 @@ def _show(
             style = {"+": "green", "-": "red"}.get(line[:1], "dim")
             out.print(plain(line, style), soft_wrap=True)
         if each.path in closed:
-            out.print(plain(f"{each.path} is made readable by you alone: it holds a key.", "dim"), soft_wrap=True)
+            out.print(plain(f"{each.path} is now readable only by you, because it contains a key.", "dim"), soft_wrap=True)
         if each.after is None:
-            out.print(plain(f"{each.path} is removed: nothing else is in it.", "dim"), soft_wrap=True)
+            out.print(plain(f"{each.path} is deleted: nothing else was in it.", "dim"), soft_wrap=True)
     if not changes:
         out.print(f"{ide.value}: nothing to {'remove' if remove else 'change'}.")
     elif dry_run:

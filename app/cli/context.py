@@ -17,10 +17,10 @@ DEFAULT_TOKENS, MIN_TOKENS, MAX_TOKENS = 2_000, 100, 20_000
 def context(
     *,
     project: Annotated[str | None, typer.Option("--project", "-p", help="The session's project. Default: the current repository.")] = None,
-    tokens: Annotated[int, typer.Option(min=MIN_TOKENS, max=MAX_TOKENS, help="Maximum tokens of the text.")] = DEFAULT_TOKENS,
+    tokens: Annotated[int, typer.Option(min=MIN_TOKENS, max=MAX_TOKENS, help="Maximum length of the text, in tokens.")] = DEFAULT_TOKENS,
     as_json: AsJson = False,
 ) -> None:
-    """Print what a session should know at its start: people's rules, what was learnt lately, what was left open, how the last one ended."""
+    """Print what a session should know at its start. That is: rules written by people, what was learnt lately, and open problems."""
     from app.cli.output import err, plain, print_json
 
     where = project or project_here()
@@ -30,5 +30,8 @@ def context(
     elif told["text"]:
         typer.echo(told["text"])
     else:
-        said = f"Nothing of the project {where!r} is worth telling yet. Record a rule: cairn remember TEXT --project {where}"
+        said = (
+            f"Cairn has nothing useful on the project {where!r} yet. Record a rule: cairn remember TEXT --project {where}."
+            f" Send its sessions: cairn ingest. Other projects: cairn projects list"
+        )
         err.print(plain(said), soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -20,7 +20,7 @@ db = typer.Typer(help="Upgrade the database schema, and show its revisions.", no
 
 @db.command()
 def upgrade(as_json: AsJson = False) -> None:
-    """Upgrade the schema to this version of Cairn. May run on several machines at once."""
+    """Upgrade the schema to this version of Cairn. It is safe to run it on several machines at once."""
     from app.storage import migrations
 
     async def work(settings: Settings) -> str | None:
@@ -30,7 +30,7 @@ def upgrade(as_json: AsJson = False) -> None:
         return migrations.head()
 
     revision = _run(work)
-    _say({"current": revision}, as_json, f"The schema is at {revision}, the newest.")
+    _print_result({"current": revision}, as_json, f"schema: up to date ({revision})")
 
 
 @db.command()
@@ -41,8 +41,9 @@ def current(as_json: AsJson = False) -> None:
 
     found, wanted = _run(_current), migrations.head()
     newest = found == wanted
-    words = "the newest" if newest else f"this Cairn needs {wanted}: run `cairn db upgrade`"
-    _say({"current": found, "head": wanted, "up_to_date": newest}, as_json, f"The schema is at {found or 'nothing'}: {words}.")
+    state = f"at {found}" if found else "not created yet"
+    words = f"up to date ({found})" if newest else f"{state}, this Cairn needs {wanted}: run `cairn db upgrade`"
+    _print_result({"current": found, "head": wanted, "up_to_date": newest}, as_json, f"schema: {words}")
     if not newest:
         raise typer.Exit(FAILED)
 
@@ -80,7 +81,9 @@ async def _current(settings: Settings) -> str | None:
 @asynccontextmanager
 async def _url(settings: Settings) -> AsyncIterator[str | None]:
     """Yield the database's URL; None if an embedded server is running, which has upgraded the schema at its start."""
-    from app.cli.local_server import announced, answers
+    from app.cli.announcement import reason_to_restart
+    from app.cli.local_server import fitting_server, only_starter
+    from app.errors import Conflict
     from app.storage.folder import DataFolder
     from app.storage.postgres import embedded_postgres
 
@@ -88,12 +91,16 @@ async def _url(settings: Settings) -> AsyncIterator[str | None]:
         yield settings.database.url.get_secret_value()
         return
     folder = DataFolder.open(settings.data_dir)
-    found = announced(folder)
-    if found is not None and await answers(found.url):
+    with ExitStack() as held:
+        held.enter_context(await only_starter(folder))  # no command starts a server on the database meanwhile
+        found = await fitting_server(folder, held)
+        if found is None:
+            async with embedded_postgres(folder.postgres, max_connections=settings.database.embedded_max_connections) as url:
+                yield url
+            return
+        if (why := reason_to_restart(found)) is not None:  # it may have upgraded the schema to another version's
+            raise Conflict(f"The background server is in use, and {why}. Wait for the commands that use it, or stop it: cairn stop")
         yield None
-        return
-    async with embedded_postgres(folder.postgres, max_connections=settings.database.embedded_max_connections) as url:
-        yield url
 
 
 def _run(work: Callable[[Settings], Awaitable[T]]) -> T:
@@ -111,7 +118,7 @@ def _run(work: Callable[[Settings], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _say(data: dict[str, object], as_json: bool, words: str) -> None:
+def _print_result(data: dict[str, object], as_json: bool, words: str) -> None:
     from app.cli.output import out, print_json
 
     if as_json:

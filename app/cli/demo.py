@@ -6,22 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
 from app.cli.query import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.cli.client import ServerClient
+    from app.cli.client import Json, ServerClient
     from app.storage.folder import DataFolder
 
 PROJECT = "tidewater"
 DEVELOPER = "mara"
 SAID = "ECONNREFUSED 127.0.0.1:4222 in the tests"
 LEARNT = "Why were customers charged twice?"
-ANSWERED = ("Why do the boards show yesterday's departures after midnight?", "Wie werden Erstattungen gerundet?")
-UNANSWERED = "Which printer do the ticket machines in Sweden use?"
+QUESTIONS: dict[str, str | None] = {
+    "Why NATS and not Kafka?": "two people have to operate it",
+    "Why are the tests of the departures flaky?": "before NATS listened",
+    "A passenger paid two times for one trip. Did that happen before?": "retry after a timeout sent a new key",
+    "How do I add an index without blocking writes?": "autocommit_block",
+    "Is the timetable cached?": "decided against a cache",
+    "Why do the boards show yesterday's departures after midnight?": "which is UTC",
+    "Wie werden Erstattungen gerundet?": "auf den vollen Øre aufgerundet",
+    "Which printer do the ticket machines in Sweden use?": None,
+}
+"""Questions of somebody new, in part in other words than were said; each with words that answer it, None where nobody said any."""
+REAL = "On real sessions 62 of 100 answers did, and half of the questions without an answer were refused (docs/decisions/0031)."
 TO_CORRECT = "When must we not deploy?"
 CORRECTION = (
     "Deploys to production are frozen from Friday 12:00 to Monday 06:00, and on the day before a public holiday: nobody is on call at the"
@@ -30,16 +38,13 @@ CORRECTION = (
 
 
 def demo() -> None:
-    """Show what Cairn does with example sessions, in a temporary folder. Needs no key, takes about a minute."""
+    """Show what Cairn does with example sessions. It uses a temporary folder, needs no key and takes about a minute."""
     import asyncio
 
     from app.cli.output import out, plain
     from app.settings import ROOT
 
     examples = ROOT / "examples" / "sessions"
-    if not examples.is_dir():
-        typer.echo(f"cairn: the example sessions are not at {examples}: run the demo from a clone of the repository.", err=True)
-        raise typer.Exit(1)
     count = sum(1 for each in examples.iterdir())
     out.print("[bold]Cairn[/] remembers what a team learnt. This demo runs in a scratch folder and needs no key.\n")
     words = f"An imaginary team builds {PROJECT}, a booking system for ferries. {count} of their sessions go in, as untidy as real ones:"
@@ -96,17 +101,15 @@ async def _ingest(client: ServerClient, examples: Path) -> None:
 
 
 async def _show_knowledge(client: ServerClient) -> None:
-    """Show a passage, an item, answers, an abstention and a correction."""
-    _print_heading("What was said is found word for word, by its meaning or by an error's text:")
+    """Show a passage, an item, answers with their number, and a correction."""
+    _print_heading("Search finds passages: what was said, word for word. Ask by meaning or by an error's text:")
     await _query(client, SAID, Kind.passage)
-    _print_heading("What was learnt stands alone, with the words that prove it:")
+    _print_heading("It also finds items: what was learnt, each with the quotation that supports it:")
     await _query(client, LEARNT, Kind.item)
-    _print_heading("A question is answered in the words of those who said it, in their language:")
-    for question in ANSWERED:
-        await _answer(client, question)
-    _print_heading("What nobody said is not invented:")
-    await _answer(client, UNANSWERED)
-    _print_heading("What is wrong or has changed, a person corrects; then their words count:")
+    _print_heading("Answers quote what colleagues said, in their language. If nobody said it, Cairn says so:")
+    answers = [(question, await _answer(client, question)) for question in QUESTIONS]
+    _print_counts(answers)
+    _print_heading("A person corrects an item that is wrong or out of date; the correction then ranks first:")
     item = await _query(client, TO_CORRECT, Kind.item)
     if item is not None:
         _print_command(f"cairn correct {item} --text {CORRECTION!r}")
@@ -138,15 +141,43 @@ async def _query(client: ServerClient, question: str, kind: Kind) -> str | None:
     return found["results"][0]["id"] if found["results"] else None
 
 
-async def _answer(client: ServerClient, question: str) -> None:
+def _print_counts(answers: list[tuple[str, Json]]) -> None:
+    """Say how many answers have the words that answer, which have not, and what real sessions give."""
+    from app.cli.output import out, plain
+
+    answered = [question for question, _ in answers if QUESTIONS[question] is not None]
+    right = [question for question, answer in answers if _is_right(QUESTIONS[question], answer)]
+    refused = [question for question in right if QUESTIONS[question] is None]
+    words = f"{len(right) - len(refused)} of {len(answered)} answers contain the answer to the question"
+    others = len(answers) - len(answered)
+    out.print(plain(f"{words}; of {others} without an answer, {len(refused)} was refused.", "bold"))
+    for question, _ in answers:
+        if question not in right:
+            out.print(plain(f"  not: {question}"))
+    out.print(plain(f"{REAL}\n", "dim"))
+
+
+def _is_right(proof: str | None, answer: Json) -> bool:
+    """Tell whether an answer has the words that answer the question, or abstains where nobody said any."""
+    if proof is None:
+        return bool(answer["abstained"])
+    return proof in " ".join(answer["text"].split())
+
+
+async def _answer(client: ServerClient, question: str) -> Json:
     from app.cli.ask import RESULTS, show
-    from app.cli.output import out
-    from app.cli.query import query_body
+    from app.cli.output import out, plain
+    from app.cli.query import nothing_found, query_body
 
     _print_command(f"cairn ask {question!r}")
     found = await client.post("/v1/knowledge/query", query_body(question, PROJECT, RESULTS) | {"mode": "answer"})
-    await show(client, found, PROJECT)
+    if found["answer"]["abstained"]:
+        out.print(plain(await nothing_found(client, PROJECT)))
+    else:
+        await show(client, found, PROJECT)
     out.print()
+    answer: Json = found["answer"]
+    return answer
 
 
 async def _budget(client: ServerClient) -> None:
@@ -164,9 +195,9 @@ def _how_to_go_on() -> None:
     name = _command()
     out.print("[bold]With your own sessions:[/]")
     for command, what in (
-        ("make serve", "a server on 127.0.0.1:8080; all routes at /docs"),
-        (f"{name} ingest", "finds the sessions of your agents, asks, and reads them"),
-        (f'{name} query "…"', "finds what was said and learnt in them"),
+        (f"{name} serve", "a server on 127.0.0.1:8080; all routes at /docs"),
+        (f"{name} ingest", "finds your agents' sessions, asks you, and reads them"),
+        (f'{name} query "…"', "searches what was said and learnt in them"),
         (f'{name} ask "…"', "answers from them"),
         (f"{name} developers add NAME", "then"),
         (f"{name} keys create NAME", "a key for an IDE plugin, or for any OpenAI client at http://127.0.0.1:8080/v1"),

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from app.storage.folder import DataFolder
 
-MIN_FREE_BYTES = 500 * 2**20
-"""About what PostgreSQL, the index and the model take for a small team."""
 MAX_SESSIONS = 100
+NEARLY_FULL = "is nearly full"
+"""`/readyz` has one state for a disk that is nearly full and one that is full: its reason tells which."""
 MARKS: dict[Verdict, str] = {"ok": "[green]ok[/]    ", "note": "[yellow]note[/]  ", "failed": "[red]FAILED[/]"}
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, disk, capture by IDEs, database, index, model, worker, providers and alerts. Exits with 1 if a check fails."""
+    """Check the installation and the running server. Settings, disk, capture by IDEs, database, index, model, worker, providers, alerts.
+
+    Exits with 1 if a check fails.
+    """
     import asyncio
 
     from app.cli.output import out, plain, print_json
@@ -50,12 +53,13 @@ async def _checks() -> AsyncIterator[Check]:
     from app.cli.reach import open_client
     from app.errors import CairnError
 
-    settings = None
+    settings, disk = None, None
     if is_light():
         yield Check("installation", "ok", "a client alone")
     else:
         for found in _installation_checks():
             if isinstance(found, Check):
+                disk = found if found.name == "disk" else disk
                 yield found
             else:
                 settings = found
@@ -65,7 +69,7 @@ async def _checks() -> AsyncIterator[Check]:
         yield each
     try:
         async with open_client(settings) as client:
-            async for check in _server_checks(client, settings):
+            async for check in _server_checks(client, settings, disk):
                 yield check
     except CairnError as error:
         yield Check("server", "failed", error.message)
@@ -82,9 +86,12 @@ def _installation_checks() -> Iterator[Check | Settings]:
     except ConfigurationError as error:
         yield Check("settings", "failed", error.message)
         return
-    yield Check("settings", "ok", "embedded" if settings.embedded else "server mode")
+    mode = (
+        "embedded: database and index run on this machine" if settings.embedded else "server mode: uses the PostgreSQL that you configured"
+    )
+    yield Check("settings", "ok", mode)
     for name in config.unknown_variables():
-        yield Check("settings", "note", f"{name} is not a setting of this version, and has no effect: check its spelling")
+        yield Check("settings", "note", f"{name} is not a setting of this version and has no effect: check its spelling")
     for each in (*config.old_names(), *config.withdrawn_settings()):
         yield Check("settings", "note", str(each))
     try:
@@ -93,42 +100,33 @@ def _installation_checks() -> Iterator[Check | Settings]:
         yield Check("data folder", "failed", error.message)
         return
     yield Check("data folder", "ok", str(folder.path))
-    yield _disk(folder)
+    yield _disk(folder, settings)
     yield settings
 
 
-def _disk(folder: DataFolder) -> Check:
-    import shutil
+def _disk(folder: DataFolder, settings: Settings) -> Check:
+    from app.storage.disk import free_space
 
-    free = shutil.disk_usage(folder.path).free
-    words = f"{free / 2**30:.1f} GB free"
-    if free < MIN_FREE_BYTES:
-        return Check("disk", "failed", f"only {words}: PostgreSQL stops when the disk is full. Make room, or move CAIRN_DATA_DIR.")
-    return Check("disk", "ok", words)
+    found = free_space(folder.path, settings.disk, embedded=settings.embedded)
+    verdicts: dict[str, Verdict] = {"ok": "ok", "low": "note", "full": "failed"}
+    return Check("disk", verdicts[found.state], found.words)
 
 
-async def _server_checks(client: ServerClient, settings: Settings | None) -> AsyncIterator[Check]:
-    """Check the server's parts, and one query through all of them."""
+async def _server_checks(client: ServerClient, settings: Settings | None, disk: Check | None) -> AsyncIterator[Check]:
+    """Check the server's parts, and one query through all of them. `disk`: this machine's, which was checked already."""
     from app.cli.ide.capture_checks import arrivals
+    from app.cli.server_address import is_local
 
-    yield Check("server", "ok", client.url)
-    ready = await client.get("/readyz")
-    reasons = ready.get("reasons", {})
-    for name in (each for each in ready if each not in {"status", "reasons"}):
-        yield Check(name, "ok" if ready[name] == "ok" else "failed", reasons.get(name) or _state_text(name, ready[name]))
-    if "replicas" in ready and "redis" not in ready:
-        yield Check(
-            "replicas",
-            "note",
-            "without CAIRN_REDIS__URL a write is only known to the server that took it: see docs/how-to/read-from-replicas.md",
-        )
-    yield Check("schema", "ok", "the newest: a server refuses to run on another")
+    yield Check("server", "ok", f"{client.url}{_warm_text(client.url, settings)}")
+    for check in part_checks(await client.get("/readyz"), disk=disk if is_local(client.url) else None):
+        yield check
+    yield Check("schema", "ok", "up to date")
     answer = await client.post("/v1/knowledge/query", {"query": "is anybody there?", "limit": 1, "min_score": 0})
     away = "embeddings" in answer["degraded"]
     yield Check(
         "model",
         "failed" if away else "ok",
-        "does not answer: see the server's log" if away else f"{answer['took_ms']:.0f} ms a question",
+        "does not answer: see the server's log" if away else f"answered a question in {answer['took_ms']:.0f} ms",
     )
     for arrived in arrivals((await client.get("/v1/sessions", limit=MAX_SESSIONS))["sessions"]):
         yield arrived
@@ -139,6 +137,8 @@ async def _server_checks(client: ServerClient, settings: Settings | None) -> Asy
         yield _parked(parked)
     if settings is not None:
         yield _keys(settings)
+    if openid := await _openid(client):
+        yield openid
     for provider in (await client.get("/v1/providers"))["providers"]:
         yield _provider(provider)
     found = await client.get("/v1/alerts")
@@ -148,14 +148,45 @@ async def _server_checks(client: ServerClient, settings: Settings | None) -> Asy
         yield Check(f"advice: {advice['topic']}", "note", f"{advice['evidence']}: {advice['change']}")
 
 
+def _warm_text(url: str, settings: Settings | None) -> str:
+    """Say that a command started the server, and when it ends."""
+    from app.cli.announcement import announced
+
+    found = None if settings is None else announced(settings.data_dir.expanduser())
+    if found is None or found.url != url or found.warm_minutes is None:
+        return ""
+    return f", started by a command: it ends after {found.warm_minutes:g} idle minutes, or with `cairn stop`"
+
+
+def part_checks(ready: Json, *, disk: Check | None) -> Iterator[Check]:
+    """Check each part that `/readyz` names. `disk`: the check of this machine's disk, where the server may run here."""
+    reasons = ready.get("reasons", {})
+    for name in (each for each in ready if each not in {"status", "reasons"}):
+        detail = reasons.get(name) or _state_text(name, ready[name])
+        verdict: Verdict = "ok" if ready[name] == "ok" else "failed"
+        if name == "disk" and disk is not None and (verdict == "ok" or disk.verdict != "ok"):
+            continue  # told already
+        if name == "disk" and NEARLY_FULL in detail:
+            verdict = "note"
+        yield Check(name, verdict, detail)
+    if "replicas" in ready and "redis" not in ready:
+        yield Check(
+            "replicas",
+            "note",
+            "without CAIRN_REDIS__URL only the server that accepted a write knows of it: see docs/how-to/read-from-replicas.md",
+        )
+
+
 def _rule(found: Json, firing: list[Json]) -> Check:
     """Check an alert rule: breached is a note, firing and critical a failure."""
-    fires = any(each["rule"] == found["rule"] and each["labels"] == found["labels"] for each in firing)
+    fires = next((each for each in firing if each["rule"] == found["rule"] and each["labels"] == found["labels"]), None)
     name = f"alert {found['rule']}"
-    if not found["breached"] and not fires:
-        return Check(name, "ok", found["summary"])
-    verdict: Verdict = "failed" if fires and found["severity"] == "critical" else "note"
-    return Check(name, verdict, f"{found['summary']} ({'it fires' if fires else 'now, not yet for long enough to fire'})")
+    if fires is not None:
+        since = fires["since"][:16].replace("T", " ")
+        return Check(name, "failed" if found["severity"] == "critical" else "note", f"firing since {since} UTC: {fires['summary']}")
+    if found["breached"]:
+        return Check(name, "note", f"{found['summary']}; not long enough to fire yet")
+    return Check(name, "ok", found["summary"])
 
 
 def _projection(found: Json) -> Check:
@@ -165,12 +196,12 @@ def _projection(found: Json) -> Check:
         detail = f"failed on {found['parked']} sessions, which are missing from its results: the worker's log says why (projection.parked)"
         return Check(name, "note", detail)
     if found["behind"]:
-        return Check(name, "note", f"{found['behind']} sessions behind; the worker catches up by itself")
-    return Check(name, "ok", "has caught up with every session")
+        return Check(name, "note", f"not yet up to date with {found['behind']} sessions; the worker continues by itself")
+    return Check(name, "ok", "up to date with every session")
 
 
 def _parked(found: Json) -> Check:
-    again = "again" if found["retry_at"] else "not again before an update of Cairn changes this projection"
+    again = "again" if found["retry_at"] else "only after an update of Cairn changes this projection"
     return Check(f"projection {found['projection']}", "note", f"session {found['session_id']}: {found['reason']} It is tried {again}.")
 
 
@@ -180,22 +211,41 @@ def _provider(found: Json) -> Check:
     if found["standing"] != "ready":
         return Check(name, "note" if found["standing"] in {"no_key", "no_address"} else "failed", found["detail"])
     if found["breaker"] != "closed":
-        return Check(name, "note", f"{found['model']} fails, and is tried again in {found['retry_in']:.0f} s")
-    return Check(name, "ok", found["model"])
+        return Check(
+            name, "note", f"{found['model']} is paused after failures: it gets no calls, and is tried again in {found['retry_in']:.0f} s"
+        )
+    return Check(name, "ok", f"{found['model']}: healthy" + (f", {found['detail']}" if found["free"] else ""))
 
 
 def _state_text(name: str, state: str) -> str:
     if state == "ok":
-        return "answers"
+        return "has room" if name == "disk" else "answers"
     return {
         "database": "does not answer",
-        "replicas": "one or more are not read; others or the primary are: the server's log says why (replica.left_alone)",
+        "replicas": (
+            "one or more replicas are not used; the others or the primary are read instead: the server's log says why (replica.left_alone)"
+        ),
         "vectors": "does not answer: searches use PostgreSQL's full-text search",
         "embeddings": "the model can't be loaded: searches are lexical only",
         "redis": "does not answer: messages get 503; each server has breakers, limits and caches of its own; replicas aren't read",
-        "worker": "is not running",
+        "worker": "is not running: uploaded sessions wait until it runs",
         "loops": "background work fails repeatedly: the server's log says why (loop.failed)",
     }.get(name, "is not ok: the server's log may say why")
+
+
+async def _openid(client: ServerClient) -> Check | None:
+    """Check the OpenID provider; None: none is set, or who asks is no admin."""
+    from app.cli.exits import ServerRefused
+
+    try:
+        found = await client.get("/v1/openid")
+    except ServerRefused:
+        return None
+    if found["name"] is None:
+        return None
+    if found["problem"] is not None:
+        return Check("sign-in with OpenID", "failed", found["problem"])
+    return Check("sign-in with OpenID", "ok", f"{found['issuer']}; redirect URI: {found['callback']}")
 
 
 def _keys(settings: Settings) -> Check:

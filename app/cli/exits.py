@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from app.errors import CairnError, NotAuthenticated, NotPermitted
 
-FAILED, USAGE, UNREACHABLE, REFUSED_KEY, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, UNREACHABLE, REFUSED_KEY, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4, 130, 141
+
+FAULTS = 500
 
 
 class Unreachable(CairnError):
@@ -14,10 +16,14 @@ class Unreachable(CairnError):
 
 
 class ServerRefused(CairnError):
-    """The server answered with an error; `message` is the server's, with the request's id, under which the server's log has more."""
+    """The server answered with an error; `message` is the server's.
 
-    def __init__(self, message: str, *, status: int, code: str, request_id: str | None = None) -> None:
-        super().__init__(message if request_id is None else f"{message} (request id {request_id})", code=code)
+    Where the server itself failed, it has the request's id, under which the server's log has more.
+    """
+
+    def __init__(self, message: str, *, status: int, code: str, param: str | None = None, request_id: str | None = None) -> None:
+        known = f"{message} (request id {request_id})" if request_id is not None and status >= FAULTS else message
+        super().__init__(known, code=code, param=param)
         self.status = status
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +10,16 @@ import typer
 
 from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson
+from app.cli.progress import Quiet
 from app.sessions.event import GivenFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from app.cli.discover import AgentFolder, FoundFile
     from app.cli.sending import Sent
 
 REASONS_SHOWN = 10
-HEAD_BYTES = 2**18
 
 
 def ingest(
@@ -34,28 +33,27 @@ def ingest(
         ),
     ] = None,
     project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Project of the sessions. Default: the repository or folder that each worked in.")
+        str | None,
+        typer.Option(
+            "--project", "-p", help="Project of the sessions. Default: the repository or folder in which each session took place."
+        ),
     ] = None,
-    format: Annotated[GivenFormat, typer.Option(help="Format of the files; auto: recognised by content.")] = "auto",  # noqa: A002
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before sending what was found.")] = False,
-    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
+    format: Annotated[GivenFormat, typer.Option(help="Format of the files; auto: detect it from the content.")] = "auto",  # noqa: A002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send the files that were found without asking.")] = False,
+    team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send coding sessions to Cairn. A file that was sent before adds only what is new in it."""
+    """Send coding sessions to Cairn. If a file was sent before, only what is new in it is added."""
     import asyncio
 
     from app.cli.discover import in_paths
     from app.cli.output import print_json
 
-    found = [each for each in (in_paths(paths, project) if paths else _confirmed_files(project, yes)) if each.named or not _stays(each)]
-    if not found:
-        typer.echo(
-            "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz, state.vscdb). Name other files or folders:"
-            " cairn ingest PATH…",
-            err=True,
-        )
-        raise typer.Exit(FAILED)
-    sent = asyncio.run(_send(found, format, team))
+    found, withheld = _sorted_out(in_paths(paths, project) if paths else _confirmed_files(project, yes), format)
+    if not found and not withheld:
+        raise _none_found()
+    sent = asyncio.run(_send(found, format, team, quiet=quiet)) if found else []
     if as_json:
         print_json(report(sent))
     else:
@@ -64,13 +62,30 @@ def ingest(
         raise typer.Exit(FAILED)
 
 
-def _stays(found: FoundFile) -> bool:
-    """Tell whether a file that was not named is of a session that stays on this machine."""
-    from app.cli.kept import is_kept
+def _none_found() -> typer.Exit:
+    """Say that there is nothing to send, and how to name other files; return the exit to raise."""
+    typer.echo(
+        "cairn: no transcripts found (.jsonl, .ndjson, .json, .md, .txt, also .zst or .gz, state.vscdb). Name other files or folders:"
+        " cairn ingest PATH…",
+        err=True,
+    )
+    return typer.Exit(FAILED)
 
-    with suppress(OSError), found.path.open("rb") as file:
-        return is_kept(str(found.path), file.read(HEAD_BYTES))
-    return False
+
+def _sorted_out(files: Iterable[FoundFile], format: str) -> tuple[list[FoundFile], Counter[str]]:  # noqa: A002
+    """Return the files to send, and why others stay on this machine, which it says. A file that was named is sent."""
+    from app.cli.withheld import Withholding, summary
+
+    withholding = Withholding(format)
+    sent, withheld = [], Counter[str]()
+    for each in files:
+        if each.named or (reason := withholding.reason(each)) is None:
+            sent.append(each)
+        else:
+            withheld[reason] += 1
+    if withheld:
+        typer.echo(summary(withheld.most_common()), err=True)
+    return sent, withheld
 
 
 def failed(sent: Sequence[Sent]) -> bool:
@@ -97,9 +112,9 @@ def show(sent: Sequence[Sent]) -> None:
     totals = _totals(sent)
     out.print(
         f"[bold]{totals['files']}[/] transcript{'' if totals['files'] == 1 else 's'} read: [bold]{totals['sessions']}[/] sessions, "
-        f"[bold]{totals['events_new']}[/] new events ({totals['events_known']} known before), "
+        f"[bold]{totals['events_new']}[/] new events ({totals['events_known']} already stored), "
         f"[bold]{totals['passages_new']}[/] new passages, "
-        f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} merged into known ones."
+        f"[bold]{totals['knowledge_new']}[/] new items of knowledge, {totals['knowledge_merged']} that were known already."
     )
     if totals["redactions"]:
         out.print(f"Secrets redacted before anything was stored: {totals['redactions']}.")
@@ -107,12 +122,10 @@ def show(sent: Sequence[Sent]) -> None:
         kinds = Counter[str]()
         for each in sent:
             kinds.update((each.result or {}).get("skipped", {}))
-        out.print(plain("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN)), "dim"))
+        out.print(plain(f"Lines that hold no conversation, skipped: {_most_common(kinds)}", "dim"))
     if unknown := sum((Counter((each.result or {}).get("unknown", {})) for each in sent), Counter[str]()):
-        kinds_told = ", ".join(f"{count} {reason}" for reason, count in unknown.most_common(REASONS_SHOWN))
-        out.print(
-            plain(f"Not known to this version: {kinds_told}. If something is missing, update Cairn and send the files again.", "yellow")
-        )
+        words = f"Lines of a kind that this version doesn't know, skipped: {_most_common(unknown)}."
+        out.print(plain(f"{words} If something is missing, update Cairn and send the files again.", "yellow"))
     refused = [each for each in sent if each.error is not None and _is_error(each)]
     for each in refused[:REASONS_SHOWN]:
         out.print(plain(f"{each.found.path}: {each.error}", "red"))
@@ -120,8 +133,12 @@ def show(sent: Sequence[Sent]) -> None:
         out.print(plain(f"… and {len(refused) - REASONS_SHOWN} more (--json lists all)", "red"))
     if others := totals["refused"] - len(refused):
         out.print(
-            plain(f"{others} other {'file is not a transcript' if others == 1 else 'files are not transcripts'} (--json says why).", "dim")
+            plain(f"{others} file{' skipped: not a transcript' if others == 1 else 's skipped: not transcripts'} (--json says why).", "dim")
         )
+
+
+def _most_common(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in kinds.most_common(REASONS_SHOWN))
 
 
 def _is_error(refused: Sent) -> bool:
@@ -184,9 +201,9 @@ def _list(places: Sequence[AgentFolder]) -> None:
         err.print(plain(f"{place.agent}: {len(place.files)} files, {size / 2**20:.1f} MB in {place.folder}"))
 
 
-async def _send(found: Sequence[FoundFile], format: str, team: str | None) -> list[Sent]:  # noqa: A002
+async def _send(found: Sequence[FoundFile], format: str, team: str | None, *, quiet: bool) -> list[Sent]:  # noqa: A002
     from app.cli.reach import open_client
     from app.cli.sending import send
 
     async with open_client(team=team) as client:
-        return await send(client, found, format=format)
+        return await send(client, found, format=format, quiet=quiet)

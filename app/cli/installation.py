@@ -8,6 +8,10 @@ SERVER_PACKAGE = "pydantic_settings"
 """A package of the extra `server`, without which no setting can be read."""
 
 
+SERVER_INSTALLATION = "in a copy of Cairn's repository pip install '.[server]', or pip install 'cairn-….whl[server]' of its wheel"
+"""The ways to install the server too, for messages."""
+
+
 def is_light() -> bool:
     """Tell whether this installation is a client alone, without the server's packages."""
     return find_spec(SERVER_PACKAGE) is None

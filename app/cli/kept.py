@@ -1,6 +1,7 @@
 """Knows the sessions that stay on this machine: those of CAIRN_PRIVATE, and those at work during a pause. Standard library only.
 
-A hook notes them in the state folder, as hashes of the session's id and of its transcript's path; `cairn watch` and `cairn ingest` ask.
+A hook, or `cairn watch` where there is none, notes them in the state folder, as hashes of the session's id and of its transcript's path;
+`cairn watch` and `cairn ingest` ask.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -28,9 +29,31 @@ def keep_session(body: bytes) -> None:
         names = [found.get(name) for name in IDS]
         if isinstance(path := found.get("transcript_path"), str):
             names.append(os.path.realpath(path))
-        for name in names:
-            if isinstance(name, str) and name and not (note := _note(name)).exists():
-                write_private(note, "")
+        _keep(name for name in names if isinstance(name, str) and name)
+
+
+def keep_file(path: str) -> bool:
+    """Note the session of a transcript, by its path and by the id in its name; tell whether it wasn't noted before."""
+    with suppress(OSError):
+        return _keep([os.path.realpath(path), *_UUID.findall(Path(path).name)])
+    return False
+
+
+def count_kept() -> int:
+    """Count the sessions that are noted."""
+    with suppress(OSError):
+        return sum(note.stat().st_size > 0 for note in (state_folder() / FOLDER).iterdir())
+    return 0
+
+
+def _keep(names: Iterable[str]) -> bool:
+    """Note a session by all its names. The note of the first has a content if none was noted before: it is counted."""
+    notes = [_note(name) for name in names]
+    known = any(note.exists() for note in notes)
+    for place, note in enumerate(notes):
+        if not note.exists():
+            write_private(note, "" if known or place else "session\n")
+    return not known
 
 
 def is_kept(path: str, data: bytes = b"") -> bool:

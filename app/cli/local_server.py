@@ -1,102 +1,188 @@
-"""Finds the server that runs on this machine's data folder, or starts one for a command. Needs the server's packages."""
+"""Finds the server that runs on this machine's data folder, or starts one for commands. Needs the server's packages.
+
+A started server stays warm: it is detached, serves the next commands too, and ends by itself when it was idle for some minutes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
-import aiohttp
+import psutil
 
 from app.accounts.secrets import ADMIN_FILE
+from app.cli.announcement import Announcement, announced, in_use, reason_to_restart, try_lock
 from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
 from app.cli.output import err, plain
+from app.cli.progress import working
+from app.errors import CairnError
 from app.settings import Settings
 from app.storage.aside import ensure_file_slot
 from app.storage.folder import DataFolder
 
-START_SECONDS, STOP_SECONDS, PROBE_SECONDS = 180, 60, 2
+START_SECONDS, STOP_SECONDS, PROBE_SECONDS, POLL_SECONDS = 180, 60, 2, 0.05
+CLOCK_SECONDS = 5.0
+"""Seconds by which a process's start may seem later than it was, as the clock is set."""
 LOG_NAME, LOCK_NAME = "serve.log", "command.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """The address that `cairn serve` records in its data folder."""
-
-    url: str
-    pid: int
+STARTING = "Starting Cairn (the first start prepares the embedding model: up to half a minute)"
 
 
 def announce(folder: DataFolder, announcement: Announcement) -> None:
-    """Write the announcement atomically (temporary file, then rename)."""
+    """Write the announcement atomically (temporary file, then rename), readable by the user alone."""
     made = ensure_file_slot(folder.announcement.with_suffix(f".{announcement.pid}"), part="files")
-    made.write_text(json.dumps({"url": announcement.url, "pid": announcement.pid}))
+    made.touch(mode=0o600)
+    made.write_text(announcement.to_json())
     made.replace(ensure_file_slot(folder.announcement, part="files"))
 
 
 def withdraw(folder: DataFolder, pid: int) -> None:
-    found = announced(folder)
+    found = announced(folder.path)
     if found is not None and found.pid == pid:
         with suppress(OSError):  # a stale file does no harm: readers check that the port is open
             folder.announcement.unlink(missing_ok=True)
 
 
-def announced(folder: DataFolder) -> Announcement | None:
-    try:
-        found = json.loads(folder.announcement.read_text())
-        url, pid = str(found["url"]), int(found["pid"])
-        return Announcement(url, pid) if pid > 0 and url.startswith("http://") else None
-    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        return None
-
-
 def listens(found: Announcement) -> bool:
     """Tell whether the announced process is ours and holds the port: the file may be stale and the port reused."""
-    import psutil
-
     try:
         process = psutil.Process(found.pid)
         mine = process.uids().real == os.getuid()
-        port = urlsplit(found.url).port
-        return mine and any(each.laddr.port == port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
+        return mine and any(each.laddr.port == found.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
     except (psutil.Error, ValueError, OverflowError):
+        return False
+
+
+def announcer(folder: DataFolder, found: Announcement) -> psutil.Process | None:
+    """Return the process that wrote an announcement; None if it has ended: its number may be another's by now, in a container our own."""
+    if found.pid == os.getpid():
+        return None
+    try:
+        process = psutil.Process(found.pid)
+        ours = process.uids().real == os.getuid() and "serve" in process.cmdline()
+        older = process.create_time() <= folder.announcement.stat().st_mtime + CLOCK_SECONDS
+    except (psutil.Error, OSError, ValueError, OverflowError):
+        return None
+    return process if ours and older and _runs(process) else None
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return False
 
 
 async def answers(url: str, path: str = "/healthz") -> bool:
     """Tell whether a server answers at the URL."""
-    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url + path) as reply:
-            return reply.status == 200
-    except (aiohttp.ClientError, TimeoutError, OSError):
+        async with asyncio.timeout(PROBE_SECONDS), connect(url, None) as client:
+            await client.get(path)
+    except (CairnError, TimeoutError, ValueError):
         return False
+    return True
+
+
+async def running_server(folder: DataFolder) -> Announcement | None:
+    """Return the folder's running server. Waits for one that is ending; raises Unreachable where it doesn't end."""
+    found = announced(folder.path)
+    if found is None:
+        return None
+    if listens(found) and await answers(found.url):
+        return found
+    await _wait_for_end(folder, found)
+    return None
+
+
+async def _wait_for_end(folder: DataFolder, found: Announcement) -> None:
+    process = announcer(folder, found)
+    if process is not None:
+        with working(f"Waiting for the server that is ending (process {found.pid})"):
+            await _ended(process)
+
+
+async def end_server(folder: DataFolder, found: Announcement) -> None:
+    """End a server in order, and wait for its end. Raises Unreachable where it goes on nevertheless."""
+    process = announcer(folder, found)
+    if process is not None:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+        await _ended(process)
+
+
+async def _ended(process: psutil.Process) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            while _runs(process):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(POLL_SECONDS)
+            return
+    pid = process.pid
+    raise Unreachable(f"The server (process {pid}) is ending, but hasn't ended within {STOP_SECONDS} s. End it: kill -9 {pid}")
 
 
 @asynccontextmanager
 async def open_local(settings: Settings, *, team: str | None = None) -> AsyncIterator[ServerClient]:
     """Yield a client of the data folder's server. Raises Unreachable if there is none and none can be started."""
     folder = DataFolder.open(settings.data_dir)
-    found = announced(folder)
-    if found is not None and listens(found) and await answers(found.url):
-        async with connect(found.url, _key(settings, folder), team=team) as client:
-            yield client
-        return
     first = not (folder.path / ADMIN_FILE).exists()
-    async with _exclusive(folder), run_server(folder) as url, connect(url, _key(settings, folder), team=team) as client:
+    async with _local_url(folder, settings.cli.warm_minutes) as url, connect(url, _key(settings, folder), team=team) as client:
         if first and (folder.path / ADMIN_FILE).exists():
-            err.print(plain(f"An admin key was created, in a file that only you can read: {folder.path / ADMIN_FILE}", "dim"))
+            err.print(plain(f"An admin key was created. It is in a file that only you can read: {folder.path / ADMIN_FILE}", "dim"))
         yield client
+
+
+@asynccontextmanager
+async def _local_url(folder: DataFolder, warm_minutes: float) -> AsyncIterator[str]:
+    """Yield the URL of the folder's server, which isn't ended for other commands' sake meanwhile; start one if there is none."""
+    with ExitStack() as use:
+        if use.enter_context(in_use(folder.path)):
+            found = await running_server(folder)
+            if found is not None and reason_to_restart(found) is None:
+                yield found.url
+                return
+    with ExitStack() as held:
+        lock = held.enter_context(await only_starter(folder))
+        found = await fitting_server(folder, held)
+        if found is not None and (why := reason_to_restart(found)) is not None:
+            err.print(plain(f"The background server is in use, and keeps running although {why}. To stop it: cairn stop"))
+        if found is None and not warm_minutes:
+            async with run_server(folder) as url:
+                yield url
+            return
+        if found is None:
+            held.enter_context(in_use(folder.path))
+        url = found.url if found is not None else await _start_warm(folder, warm_minutes)
+        lock.close()  # others may use it from here on
+        yield url
+
+
+async def fitting_server(folder: DataFolder, held: ExitStack) -> Announcement | None:
+    """Return the running server, which isn't ended while `held` is open; None: there is none, or none any more. Under `only_starter`.
+
+    One that an earlier command started otherwise than this one would is ended, and returned only where another command uses it.
+    """
+    found = await running_server(folder)
+    if found is None:
+        return None
+    why = reason_to_restart(found)
+    if why is not None and (lock := try_lock(folder.path)) is not None:
+        try:
+            with working(f"Restarting the background server: {why}"):
+                await end_server(folder, found)
+        finally:
+            os.close(lock)
+        return None
+    if held.enter_context(in_use(folder.path)):
+        return found
+    await _wait_for_end(folder, found)  # it was idle, and still answers for a moment
+    return None
 
 
 def set_admin_key(settings: Settings) -> str | None:
@@ -104,15 +190,18 @@ def set_admin_key(settings: Settings) -> str | None:
     return settings.admin_key.get_secret_value() if settings.admin_key else None
 
 
-@asynccontextmanager
-async def _exclusive(folder: DataFolder) -> AsyncIterator[None]:
-    """Lock the folder, so that one command at a time runs a server of its own; others wait."""
-    with ensure_file_slot(folder.path / LOCK_NAME, part="files").open("a") as lock:
+async def only_starter(folder: DataFolder) -> IO[str]:
+    """Lock the folder, so that one process at a time starts a server on it; others wait. Closing the returned file unlocks it."""
+    lock = ensure_file_slot(folder.path / LOCK_NAME, part="files").open("a")
+    try:
         if not _locked(lock):
-            with err.status("Waiting for another command, which runs a server on this data folder …"):
+            with working("Waiting for another command, which starts a server on this data folder"):
                 while not _locked(lock):  # noqa: ASYNC110 - another process holds it
-                    await asyncio.sleep(0.1)
-        yield
+                    await asyncio.sleep(POLL_SECONDS)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
 
 
 def _locked(lock: IO[str]) -> bool:
@@ -123,49 +212,68 @@ def _locked(lock: IO[str]) -> bool:
     return True
 
 
+async def _start_warm(folder: DataFolder, minutes: float) -> str:
+    """Start a server that outlives this command; return its URL once ready. Interrupted, nothing stays."""
+    process, log = _spawn(folder, ("--warm", f"{minutes:g}"), stdin=subprocess.DEVNULL, env=os.environ)
+    try:
+        with working(STARTING):
+            return await _ready(folder, process, log)
+    except BaseException:
+        await asyncio.shield(_stopped(process))
+        raise
+
+
 @asynccontextmanager
 async def run_server(folder: DataFolder, *, env: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """Run `cairn serve` as a child for the length of the context; yield its URL once ready."""
-    log = ensure_file_slot(folder.path / LOG_NAME, part="files")
-    with log.open("wb") as sink:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0",
-            # Our end of its standard input closes however we end, and the child then stops. It has a session of its own, so that
-            # Ctrl-C reaches only us and we stop it in order.
-            stdin=PIPE, stdout=DEVNULL, stderr=sink, start_new_session=True,
-            env={**(os.environ if env is None else env), "CAIRN_DATA_DIR": str(folder.path), "CAIRN_OWNED": "1"},
-        )  # fmt: skip
+    # Our end of its standard input closes however we end, and the child then stops.
+    given = os.environ if env is None else env
+    process, log = _spawn(folder, (), stdin=subprocess.PIPE, env={**given, "CAIRN_OWNED": "1"})
     try:
-        with err.status("Starting Cairn (the first start prepares the embedding model: up to half a minute) …"):
+        with working(STARTING):
             url = await _ready(folder, process, log)
         yield url
     finally:
         await asyncio.shield(_stopped(process))
 
 
-async def _ready(folder: DataFolder, process: Process, log: Path) -> str:
+def _spawn(folder: DataFolder, options: tuple[str, ...], *, stdin: int, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start `cairn serve` on the folder, in a session of its own: Ctrl-C reaches only us. Returns it, and where it logs."""
+    log = ensure_file_slot(folder.path / LOG_NAME, part="files")
+    command = [sys.executable, "-P", "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0", *options]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(  # noqa: S603 - our own command; not asyncio's, which kills it when the loop is closed
+            command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=sink, start_new_session=True,
+            env={**env, "CAIRN_DATA_DIR": str(folder.path)},
+        )  # fmt: skip
+    return process, log
+
+
+async def _ready(folder: DataFolder, process: subprocess.Popen[bytes], log: Path) -> str:
     """Return the URL once `/readyz` succeeds. Raises Unreachable, quoting the server's log, if it ends or takes too long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
-            while process.returncode is None:
-                found = announced(folder)
+            while process.poll() is None:
+                found = announced(folder.path)
                 if found is not None and found.pid == process.pid and await answers(found.url, "/readyz"):
                     return found.url
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(POLL_SECONDS)
     raise Unreachable(f"The server could not be started: {_last_message(log)} (full log: {log})")
 
 
-async def _stopped(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    with suppress(ProcessLookupError):
+async def _stopped(process: subprocess.Popen[bytes]) -> None:
+    """End a server in order; kill it where that takes too long."""
+    if process.poll() is None:
         process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while process.poll() is None:  # noqa: ASYNC110 - a process
+                    await asyncio.sleep(POLL_SECONDS)
+        if process.poll() is None:
+            process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _last_message(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""Knows what this machine's user has set for Cairn's client: the server and key, private folders and projects, a pause.
+"""Knows what this machine's user has set for Cairn's client: the server and key, private folders and projects.
 
 Standard library only: a hook reads it at every event. The server's own settings are app.settings.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from app.errors import ConfigurationError
 
-CLIENT_FILE, PAUSE_FILE = "client.toml", "paused"
+CLIENT_FILE = "client.toml"
 MAX_WAIT_MS = 60_000
 
 
@@ -49,7 +48,7 @@ def own_folders() -> UserFolders:
     try:
         home = Path.home()
     except RuntimeError as error:
-        raise ConfigurationError("This user has no home folder that the system knows: set HOME, then try again.") from error
+        raise ConfigurationError("The system knows no home folder for this user: set HOME, then try again.") from error
     return user_folders(sys.platform, str(home), os.environ)
 
 
@@ -86,27 +85,30 @@ class ClientSettings:
 
 def read_client_settings(path: Path | None = None) -> ClientSettings:
     """Read the user's file; an absent one sets nothing. Raises ConfigurationError where it can't be read or says something unknown."""
-    import tomllib
-
     path = path or client_file()
     try:
-        found = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        content = path.read_bytes()
+        import tomllib  # where there is no such file, nobody waits for it
+
+        found = tomllib.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         return ClientSettings()
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} can't be read ({error}). Mend it: until then nothing is captured on this machine.") from error
+        raise ConfigurationError(
+            f"{path} can't be read ({error}). Correct the file: until then nothing is captured on this machine."
+        ) from error
     private, hook = found.pop("private", {}), found.pop("hook", {})
     url, key = found.pop("url", None), found.pop("key", None)
     if not isinstance(private, dict) or not isinstance(hook, dict):
-        raise ConfigurationError(f"{path}: private and hook are tables: [private] with folders and projects, [hook] with connect_ms.")
+        raise ConfigurationError(f"{path}: private and hook must be tables: [private] with folders and projects, [hook] with connect_ms.")
     folders, projects = private.pop("folders", []), private.pop("projects", [])
     waits = {name: hook.pop(name) for name in HookWaits.__dataclass_fields__ if name in hook}
     if unknown := sorted({*found, *(f"private.{name}" for name in private), *(f"hook.{name}" for name in hook)}):
-        raise ConfigurationError(f"{path} has {', '.join(unknown)}, which is no setting of a client: check its spelling.")
+        raise ConfigurationError(f"{path} has {', '.join(unknown)}, which is not a client setting: check its spelling.")
     if not (_texts(folders) and _texts(projects) and all(each is None or isinstance(each, str) for each in (url, key))):
-        raise ConfigurationError(f"{path}: url and key are texts, private.folders and private.projects lists of texts.")
+        raise ConfigurationError(f"{path}: url and key must be strings; private.folders and private.projects must be lists of strings.")
     if not all(type(each) is int and 0 < each <= MAX_WAIT_MS for each in waits.values()):
-        raise ConfigurationError(f"{path}: {', '.join(waits)} of [hook] are whole milliseconds, from 1 to {MAX_WAIT_MS}.")
+        raise ConfigurationError(f"{path}: {', '.join(waits)} of [hook] must be whole milliseconds, from 1 to {MAX_WAIT_MS}.")
     return ClientSettings(url or None, key or None, tuple(folders), tuple(projects), HookWaits(**waits))
 
 
@@ -114,49 +116,13 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) and each for each in value)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A pause of capture on this machine: since when, and until when (seconds since the epoch); None: until it is ended."""
-
-    since: float
-    until: float | None
-
-    def covers(self, moment: float) -> bool:
-        """Tell whether the pause holds. A clock that was set back doesn't end it."""
-        return self.until is None or moment < self.until
-
-
-def read_pause(moment: float | None = None) -> Pause | None:
-    """Return the pause in force. A file that can't be understood is one without an end."""
-    path = state_folder() / PAUSE_FILE
-    try:
-        since, _, until = path.read_text("utf-8").strip().partition(" ")
-        pause = Pause(float(since), float(until) if until else None)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError):
-        pause = Pause(0.0, None)
-    return pause if pause.covers(time.time() if moment is None else moment) else None
-
-
-def write_pause(pause: Pause | None) -> None:
-    """Begin a pause, or end it. Raises ConfigurationError where the state folder can't be written."""
-    path = state_folder() / PAUSE_FILE
-    try:
-        if pause is None:
-            path.unlink(missing_ok=True)
-        else:
-            write_private(path, f"{pause.since} {'' if pause.until is None else pause.until}\n")
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be written ({error.strerror}). Make its folder yours, then try again.") from error
-
-
 def write_private(path: Path, text: str) -> None:
-    """Write a file atomically, readable by its owner alone."""
+    """Write a file atomically, readable by its owner alone: a leftover under its temporary name, which others may read, is not used."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = path.with_name(f".{path.name}.{os.getpid()}")
+    made.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as file:
             file.write(text)
         made.replace(path)
     finally:

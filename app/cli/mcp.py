@@ -9,10 +9,10 @@ import typer
 
 def mcp(
     project: Annotated[
-        str | None, typer.Option("--project", "-p", help="The session's project. Default: that of .cairn.toml, else of the repository.")
+        str | None, typer.Option("--project", "-p", help="The session's project. Default: the one in .cairn.toml, else the repository.")
     ] = None,
 ) -> None:
-    """Speak MCP over standard input and output, for an IDE: it starts nothing, and asks the server. IDEs start it: `cairn connect`."""
+    """Run an MCP server for an IDE, over standard input and output. IDEs start it (see `cairn connect`). It needs a running server."""
     from app.cli.mcp_bridge import main
 
     main(["--project", project] if project else [])

@@ -26,8 +26,8 @@ from app.cli.mcp_messages import (
     answer_alone,
     error,
     is_request,
+    project_headers,
     routing_headers,
-    told_project,
 )
 from app.cli.place import WorkPlace
 from app.cli.server_address import ServerAddress, find_server
@@ -61,9 +61,9 @@ class McpBridge:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            return error(None, PARSE_ERROR, "The line is not JSON: send one JSON-RPC message a line.")
+            return error(None, PARSE_ERROR, "The line is not JSON: send one JSON-RPC message per line.")
         if not isinstance(message, dict):
-            return error(None, INVALID_REQUEST, "Send one JSON-RPC message a line, not several in a list.")
+            return error(None, INVALID_REQUEST, "Batches are not supported: send one JSON-RPC message per line, not several in a list.")
         if not is_request(message):
             return None
         try:
@@ -85,7 +85,7 @@ class McpBridge:
         if server is None:
             raise NoAnswer(NO_SERVER)
         named = {"x-cairn-project": place.project, "x-cairn-repository": place.repository}
-        told = {name: header_value(value) for name, value in told_project(self._project, named).items()}
+        told = {name: header_value(value) for name, value in project_headers(self._project, named).items()}
         headers = {**told, **routing_headers(message, self._version)}
         try:
             status, body = _post(server, json.dumps(message).encode(), headers)

@@ -85,7 +85,7 @@ def _alone(method: str, message: Message, why: str) -> Message | None:
             return None
 
 
-def told_project(given: str | None, place: Mapping[str, str | None]) -> dict[str, str]:
+def project_headers(given: str | None, place: Mapping[str, str | None]) -> dict[str, str]:
     """Return the headers that tell the session's project: its name where one is given, else its repository."""
     named = {"x-cairn-project": given} if given else place
     return {name: value for name, value in named.items() if value}

@@ -17,6 +17,12 @@ def is_session(path: Path) -> bool:
     return path.suffix == ".json" and path.parts[-4:-2] == ("storage", "session") and (path.parents[2] / "message").is_dir()
 
 
+def directory_of(path: Path) -> str | None:
+    """Return the folder that a session worked in. Raises OSError if the session can't be read."""
+    found = _object(path.read_text("utf-8", "replace")).get("directory")
+    return found if isinstance(found, str) and found else None
+
+
 def exported(path: Path) -> IO[bytes]:
     """Return a temporary file with the session's export. Raises OSError if the session can't be read; other damaged files are left out."""
     storage = path.parents[2]

@@ -25,8 +25,9 @@ MAX_FILE_BYTES = 2**16
 class WorkPlace:
     """A directory, as the client knows it.
 
-    `name`: of the repository's folder, seen through worktrees, else of the directory. `project`: as `.cairn.toml` names it.
-    `private`: why nothing of it may leave the machine, or None.
+    `name`: of the repository's folder, seen through worktrees, else of the directory. `main`: the same folder of the repository that it
+    is a worktree of. `project`: as `.cairn.toml` names it.
+    `private`: why nothing of it may leave the machine, or None. `gone`: only as there is no such folder.
     """
 
     directory: Path
@@ -37,6 +38,8 @@ class WorkPlace:
     capture: bool = True
     inject: bool = True
     private: str | None = None
+    main: Path | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ def read_place(directory: Path, settings: ClientSettings) -> WorkPlace:
         name=(checkout.main_root if checkout else real).name,
         repository=checkout.remote if checkout else None,
         branch=checkout.branch if checkout else None,
+        main=checkout.main_root / real.relative_to(checkout.root) if checkout and checkout.main_root != checkout.root else None,
     )
     place = _with_rules(place, _rule_files(roots))
     private = place.private or _privately_listed(place, roots, checkout, settings)
-    if private is None and not os.path.isdir(directory):  # noqa: PTH112 - one that can't be asked about is none, and no error
-        private = f"{directory} is no folder of this machine (any more), so its rules can't be read"
-    return replace(place, private=private)
+    if missing := private is None and not os.path.isdir(directory):  # noqa: PTH112 - one that can't be asked about is none, and no error
+        private = f"{directory} is not a folder on this machine, so its .cairn.toml can't be read"
+    return replace(place, private=private, gone=missing and place.capture)
 
 
 def parse_rules(text: str) -> FolderRules:
@@ -76,9 +80,9 @@ def parse_rules(text: str) -> FolderRules:
     project, private = found.pop("project", None), found.pop("private", None)
     capture, inject = _switch(found, "capture"), _switch(found, "inject")
     if found:
-        raise ValueError(f"it has {', '.join(sorted(found))}, which is no setting")
+        raise ValueError(f"it has {', '.join(sorted(found))}, which is not a setting")
     if not (project is None or (isinstance(project, str) and project.strip())) or not (private is None or isinstance(private, bool)):
-        raise ValueError("project is a name, private is true or false")
+        raise ValueError("project must be a name, private must be true or false")
     return FolderRules(project and project.strip(), capture, inject, private)
 
 
@@ -86,7 +90,7 @@ def _switch(found: dict[str, Any], name: str) -> bool | None:
     table = found.pop(name, {})
     enabled = table.pop("enabled", None) if isinstance(table, dict) else table
     if not isinstance(table, dict) or table or not (enabled is None or isinstance(enabled, bool)):
-        raise ValueError(f"[{name}] has one setting: enabled = true or false")
+        raise ValueError(f"[{name}] takes only enabled = true or false")
     return enabled
 
 
@@ -110,7 +114,7 @@ def _with_rules(place: WorkPlace, files: Iterator[Path]) -> WorkPlace:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError, RecursionError) as error:
-            return replace(place, private=f"{file} can't be read ({error}): mend it")
+            return replace(place, private=f"{file} can't be read ({error}): correct the file")
         if found.private:
             return replace(place, private=f"{file} says private = true")
         rules = FolderRules(*(near if near is not None else far for near, far in zip(_values(rules), _values(found), strict=True)))
@@ -127,7 +131,7 @@ def _privately_listed(place: WorkPlace, roots: Sequence[Path], checkout: GitChec
         try:
             folder = Path(listed).expanduser()
         except RuntimeError as error:
-            return f"{listed}, among your private folders, leads to no home ({error}): write its whole path"
+            return f"{listed}, among your private folders, has no home folder ({error}): write the full path"
         if any(root.is_relative_to(each) for root in roots for each in (folder, _resolved(folder))):
             return f"{listed} is among your private folders"
     names = {place.name, place.project or "", *(_repository_names(place.repository) if checkout else ())} - {""}

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.output import AsJson
+from app.clock import age_in_words
 
 if TYPE_CHECKING:
-    from rich.padding import Padding
-
     from app.cli.client import Json, ServerClient
 
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+OTHERS = 5
+"""Other projects that are named where one has nothing."""
 PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
 """Length to which a passage with its context is cut; `--json` prints all of it."""
 
@@ -36,10 +37,10 @@ def query(
     kind: Annotated[Kind | None, typer.Option(help="Only items (what was learnt), or only passages (what was said).")] = None,
     since: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said at this time or later (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said before this time (UTC).")] = None,
-    team: Annotated[str | None, typer.Option(help="With the admin key: the team. Default: `default`.")] = None,
+    team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search what the team has said and learnt; print results with their sources."""
+    """Search what the team has said and learnt. Each result is printed with its source."""
     import asyncio
 
     from app.cli.output import print_json
@@ -72,12 +73,20 @@ def query_body(
     return body | {name: value for name, value in given.items() if value is not None}
 
 
+def printed_source(source: Json, *, aged: bool = False) -> str:
+    """Return where something was said: transcript, place in it, and day; `aged`: with its age."""
+    from app.cli.ages import dated
+
+    when = f", {dated(source['at']) if aged else source['at'][:10]}" if source.get("at") else ""
+    return f"{source['transcript']} {source['locator']}{when}"
+
+
 async def show(client: ServerClient, answer: Json, project: str | None) -> None:
     """Print each result with its source, items with their proof, passages with their context; if there are none, say what to do."""
-    from app.cli.output import out, plain
+    from app.cli.output import err, indented, out, plain
 
     if not answer["results"]:
-        await print_nothing_found(client, project)
+        err.print(plain(await nothing_found(client, project)))
         return
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
@@ -85,16 +94,20 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         how = "recorded" if "session_id" not in result["source"] else "learnt"
         label = "said" if said else f"{how}: {result['type'].replace('_', ' ')}"
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
-        out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f} · {result['freshness']}{times}", "dim"))
+        out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f}{_age(result)}{times}", "dim"))
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         source = result["source"]
-        when = f", {source['at'][:10]}" if source.get("at") else ""
-        item = "" if said else f" · {result['id']}"
-        out.print(plain(f"   ─ {source['transcript']} {source['locator']}{when}{item}", "cyan"))
+        out.print(plain(f"   ─ {printed_source(source)} · {result['id']}", "cyan"), soft_wrap=True)
         if not said and "session_id" in source:
             out.print(indented(f"“{_short(source['excerpt'])}”", "dim italic"))
         out.print()
     out.print(plain(closing_line(answer), "dim"))
+
+
+def _age(result: Json) -> str:
+    """Return how old a result is, where known, and that people find it stale."""
+    age = f" · {age_in_words(result['age_days'])}" if "age_days" in result else ""
+    return age + (" · marked as out of date" if result["freshness"] == "stale" else "")
 
 
 def closing_line(answer: Json) -> str:
@@ -104,30 +117,37 @@ def closing_line(answer: Json) -> str:
     return f"{words}{away}."
 
 
-def indented(text: str, style: str = "") -> Padding:
-    """Indent a text under its title."""
-    from rich.padding import Padding
-
-    from app.cli.output import plain
-
-    return Padding(plain(text.strip(), style), (0, 0, 0, 3), expand=False)
-
-
 def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_CHARS) -> str:
-    lines = text.strip()[:max_chars].splitlines()
-    cut = len(text.strip()) > max_chars or len(lines) > max_lines
-    return "\n".join(lines[:max_lines]) + (" …" if cut else "")
+    from app.cli.output import shortened
+
+    lines = text.strip().splitlines()
+    kept = "\n".join(lines[:max_lines])
+    short = shortened(kept, max_chars)
+    return f"{short.rstrip()} …" if len(lines) > max_lines and short == kept.strip() else short
 
 
-async def print_nothing_found(client: ServerClient, project: str | None) -> None:
-    """Say that nothing was found, and what to do next."""
-    from app.cli.output import out, plain
-
+async def nothing_found(client: ServerClient, project: str | None) -> str:
+    """Say that nothing was found, where it was sought, and what to do next."""
     sessions = await client.get("/v1/sessions", limit=1, project=project)
     if sessions["sessions"]:
-        out.print("Nothing in the sessions answers that. Use other words, or name an error code, a file or a flag.")
+        where = "the sessions" if project is None else f"the sessions of the project {project!r}"
+        words = f"Nothing in {where} answers that. Try other words, or name an error code, a file or a flag"
+        words += "." if project is None else f"; or ask all projects, without --project{await _others(client, project)}."
     elif project is not None:
-        words = f"There are no sessions in a project {project!r} yet. Leave --project out, or send some:"
-        out.print(plain(f"{words} cairn ingest PATH --project {project}"))
+        words = f"The project {project!r} has no sessions yet. Leave --project out{await _others(client, project)}, or send some:"
+        words += f" cairn ingest PATH --project {project}"
     else:
-        out.print("There are no sessions yet. Send some: `cairn ingest` finds them, or name files with `cairn ingest PATH`.")
+        words = (
+            "There are no sessions yet. Send those that your agents keep on this machine: cairn ingest, or cairn ingest PATH."
+            " Capture new ones: cairn connect claude-code (or codex, cursor, vscode)."
+        )
+    return words
+
+
+async def _others(client: ServerClient, project: str) -> str:
+    """Name some other projects."""
+    names = [each["name"] for each in (await client.get("/v1/projects", limit=OTHERS + 2))["projects"] if each["name"] != project]
+    if not names:
+        return ""
+    more = ", …" if len(names) > OTHERS else ""
+    return f" (there are {', '.join(names[:OTHERS])}{more})" if len(names) > 1 else f" (there is {names[0]})"

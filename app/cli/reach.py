@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from app.cli.announcement import in_use
 from app.cli.client import ServerClient, connect
 from app.cli.exits import Unreachable
-from app.cli.installation import is_light
+from app.cli.installation import SERVER_INSTALLATION, is_light
 from app.cli.machine import client_file, read_client_settings
-from app.cli.server_address import find_server, named_server
+from app.cli.server_address import data_folder, find_server, local_key, named_server, warm_url
 from app.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ async def open_client(settings: Settings | None = None, *, team: str | None = No
         named = find_server(client_settings)
         if named is None:
             raise Unreachable(
-                "No server is known, and this installation is a client alone. Set CAIRN_URL and CAIRN_KEY to your team's server, or"
-                " install one here, in a copy of Cairn's repository: pip install '.[server]'."
+                "No server is known, and this installation has only the client. Set CAIRN_URL and CAIRN_KEY to your team's server, or"
+                f" install one here: {SERVER_INSTALLATION}."
             )
     if named is None:
+        with in_use(data_folder()) as usable:
+            url = warm_url() if usable and settings is None else None
+            if url is not None:
+                async with connect(url, local_key(data_folder()), team=team) as client:
+                    yield client
+                return
         from app.cli.local_server import open_local
 
         async with open_local(settings or _settings(), team=team) as client:

@@ -38,13 +38,16 @@ class Type(StrEnum):
 
 def remember(
     text: Annotated[
-        str, typer.Argument(metavar="TEXT", help="The knowledge, in words that can be understood on their own.", show_default=False)
+        str,
+        typer.Argument(metavar="TEXT", help="The knowledge, worded so that it can be understood without its context.", show_default=False),
     ],
     *,
     type: Annotated[Type, typer.Option("--type", "-t", help="Type of knowledge.")] = Type.gotcha,  # noqa: A002 - the option's name
-    title: Annotated[str | None, typer.Option(help="Subject and lesson in a line. Default: the first sentence.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="One line with the subject and what was learnt. Default: the first sentence of the text.")
+    ] = None,
     project: Annotated[str | None, typer.Option("--project", "-p", help="Project of the item. Default: the current repository.")] = None,
-    path: Annotated[list[str] | None, typer.Option(help="A file that it is about; may be repeated.")] = None,
+    path: Annotated[list[str] | None, typer.Option(help="A file that the item is about; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Record an item of knowledge by hand. It ranks higher than what was learnt from sessions."""
@@ -58,17 +61,19 @@ def remember(
 def correct(
     item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     *,
-    text: Annotated[str | None, typer.Option(help="The new text, in words that can be understood on their own.")] = None,
-    title: Annotated[str | None, typer.Option(help="The new title: subject and lesson in a line.")] = None,
+    text: Annotated[str | None, typer.Option(help="The new text, worded so that it can be understood without its context.")] = None,
+    title: Annotated[str | None, typer.Option(help="The new title: one line with the subject and what was learnt.")] = None,
     type: Annotated[Type | None, typer.Option("--type", "-t", help="Type of knowledge.")] = None,  # noqa: A002 - the option's name
-    path: Annotated[list[str] | None, typer.Option(help="A file that it is about, replacing those named so far; may be repeated.")] = None,
+    path: Annotated[
+        list[str] | None, typer.Option(help="A file that the item is about; replaces the files named so far; may be repeated.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct an item. Sessions that are read again don't change it back."""
+    """Correct an item of knowledge. The correction stays, even if the session is read again."""
     given = {"text": text, "title": title, "type": type and type.value, "paths": path or None}
     body = {name: value for name, value in given.items() if value is not None}
     if not body:
-        raise InvalidInput("Nothing to correct was given: add --text, --title, --type or --path.", param="text")
+        raise InvalidInput("No correction was given: add --text, --title, --type or --path.", param="text")
     made = send_request(lambda client: client.patch(f"/v1/knowledge/{path_segment(item_id)}", body))
     print_result(made, as_json, f"Corrected in {made['project']}: {made['title']}")
 
@@ -77,7 +82,7 @@ def forget(
     item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Delete an item permanently. Reading its session again doesn't restore it."""
+    """Delete an item of knowledge permanently. It stays deleted, even if its session is read again."""
 
     async def work(client: ServerClient) -> Json:
         return await client.delete(f"/v1/knowledge/{path_segment(item_id)}")

@@ -1,4 +1,4 @@
-"""Uploads files concurrently and follows their jobs to the end, with one overall bar and one per file."""
+"""Uploads files concurrently and follows their jobs to the end. Of a file's progress, the first half is the upload, the second the job."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
 from app.cli import agent_databases, opencode_storage
 from app.cli.client import Json, ServerClient
 from app.cli.discover import FoundFile
 from app.cli.exits import ServerRefused
-from app.cli.output import err
+from app.cli.progress import steps
+from app.cli.wording import of_ingest
 
 AT_ONCE = 4
 CHUNK_BYTES = 2**18
@@ -24,8 +23,6 @@ POLL_FIRST, POLL_MAX = 0.05, 1.0
 NOT_A_TRANSCRIPT = frozenset({"unknown_format", "invalid_input"})
 MADE = ((opencode_storage.is_session, opencode_storage.exported), (agent_databases.is_store, agent_databases.sessions_of))
 """Files of which something else is sent: what tells them, and what makes it."""
-WHOLE = 1000
-"""Length of a file's bar: the first half is the upload, the second the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +40,16 @@ class Sent:
         return self.code in NOT_A_TRANSCRIPT
 
 
-async def send(client: ServerClient, found: Sequence[FoundFile], *, format: str) -> list[Sent]:  # noqa: A002
+async def send(client: ServerClient, found: Sequence[FoundFile], *, format: str, quiet: bool = False) -> list[Sent]:  # noqa: A002
     """Send all files; return outcomes in the same order. A refused file stops no other; an unreachable server stops all."""
     places = asyncio.Semaphore(AT_ONCE)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as bars:
-        whole = bars.add_task("Transcripts", total=len(found))
+    with steps("Transcripts", len(found), quiet=quiet) as progress:
 
         async def one(each: FoundFile) -> Sent:
             async with places:
-                bar = bars.add_task(f"  {each.path.name[:40]}", total=WHOLE)
-                done = await _send_one(client, each, format, lambda share: bars.update(bar, completed=int(share * WHOLE)))
-                _finish(bars, bar, whole)
+                with progress.part(each.path.name) as share:
+                    done = await _send_one(client, each, format, share)
+                progress.advance()
                 return done
 
         try:
@@ -84,9 +79,9 @@ async def _send_one(client: ServerClient, found: FoundFile, format: str, share: 
             )
         done = await _wait_for_job(client, job, share)
     except ServerRefused as error:
-        return Sent(found, job, error=error.message, code=error.code)
+        return Sent(found, job, error=of_ingest(error.message), code=error.code)
     if done["state"] == "failed":
-        return Sent(found, job, error=done["error"]["message"], code=done["error"]["code"])
+        return Sent(found, job, error=of_ingest(done["error"]["message"]), code=done["error"]["code"])
     return Sent(found, job, result=done["result"])
 
 
@@ -120,8 +115,3 @@ async def _chunks(first: bytes, file: IO[bytes], share: Callable[[float], None])
         sent += len(chunk)
         share(min(0.5, 0.5 * sent / size))
         chunk = await asyncio.to_thread(file.read, CHUNK_BYTES)
-
-
-def _finish(bars: Progress, bar: TaskID, whole: TaskID) -> None:
-    bars.remove_task(bar)
-    bars.advance(whole)

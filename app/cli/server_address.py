@@ -5,18 +5,18 @@ CAIRN_URL and CAIRN_KEY, else the user's client.toml, else the server that runs 
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.cli.announcement import announced, is_ours, reads_our_settings, reason_to_restart
 from app.cli.machine import ClientSettings, own_folders
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_LISTENING = "0A"
+PROBE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,49 +48,55 @@ def named_server(settings: ClientSettings) -> ServerAddress | None:
     return ServerAddress(settings.url.rstrip("/"), env.get("CAIRN_KEY") or settings.key) if settings.url else None
 
 
-def find_server(settings: ClientSettings) -> ServerAddress | None:
-    """Return the named server, else the one that runs on this machine's data folder; None: there is none."""
+def find_server(settings: ClientSettings, *, lasting: bool = False) -> ServerAddress | None:
+    """Return the named server, else the one that runs on this machine's data folder; None: there is none.
+
+    `lasting`: not one that a command started, whose address is another the next time.
+    """
     if (named := named_server(settings)) is not None:
         return named
     folder = data_folder()
-    try:
-        found = json.loads((folder / "server.json").read_bytes())
-        url, pid = str(found["url"]), int(found["pid"])
-        port = urlsplit(url).port
-    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
+    found = announced(folder)
+    if found is None or found.port is None or not is_local(found.url) or not is_ours(found.pid, found.port):
         return None
-    if port is None or pid <= 0 or not is_local(url) or not _is_ours(pid, port):
+    if lasting and found.warm_minutes is not None:
         return None
-    key = os.environ.get("CAIRN_KEY") or os.environ.get("CAIRN_ADMIN_KEY")
+    return ServerAddress(found.url.rstrip("/"), local_key(folder))
+
+
+def local_key(folder: Path) -> str | None:
+    """Return the key of the environment or, on the server's own machine, the admin key of its data folder."""
+    if key := os.environ.get("CAIRN_KEY") or os.environ.get("CAIRN_ADMIN_KEY"):
+        return key
     with suppress(OSError):
-        key = key or (folder / "admin.key").read_text("utf-8").strip()
-    return ServerAddress(url.rstrip("/"), key)
+        return (folder / "admin.key").read_text("utf-8").strip()
+    return None
+
+
+def warm_url() -> str | None:
+    """Return the URL of the server on this machine's data folder, if it fits this command; None: read the settings, and look closer.
+
+    A file of settings may name another data folder, and a variable that is new may be wrong.
+    """
+    if os.environ.get("CAIRN_CONFIG") and not os.environ.get("CAIRN_DATA_DIR"):
+        return None
+    found = announced(data_folder())
+    if found is None or found.port is None or not is_local(found.url) or not is_ours(found.pid, found.port):
+        return None
+    fits = reason_to_restart(found) is None and reads_our_settings(found)
+    return found.url if fits and _accepts(found.port) else None
+
+
+def _accepts(port: int) -> bool:
+    """Tell whether a port of this machine takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def data_folder() -> Path:
     """Return the data folder that CAIRN_DATA_DIR names, else the user's."""
     named = os.environ.get("CAIRN_DATA_DIR")
     return Path(named).expanduser() if named else Path(own_folders().data)
-
-
-def _is_ours(pid: int, port: int) -> bool:
-    """Tell whether the announced process lives and its port is held by this user: the file may be stale, the port another's by now."""
-    if sys.platform == "win32":
-        return True  # the folder is the user's own, and os.kill would end the process
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    if not sys.platform.startswith("linux"):
-        return True
-    return any(_held_by_us(Path("/proc/net", name), port) for name in ("tcp", "tcp6"))
-
-
-def _held_by_us(table: Path, port: int) -> bool:
-    """Look a listening port up in Linux's table of sockets: column 2 is the address, 4 the state, 8 the owner."""
-    with suppress(OSError, ValueError):
-        for line in table.read_text("ascii").splitlines()[1:]:
-            columns = line.split()
-            if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
-                return int(columns[7]) == os.getuid()
-    return False

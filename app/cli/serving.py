@@ -17,17 +17,21 @@ import typer
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.accounts.secrets import ADMIN_FILE
 from app.cli import descriptors
+from app.cli.announcement import Announcement, start_state
 from app.cli.descriptors import max_connections
-from app.cli.local_server import Announcement, announce, withdraw
+from app.cli.idle import RequestActivity, stop_when_idle
+from app.cli.local_server import announce, withdraw
+from app.cli.takeover import take_over
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.services import Services
-from app.settings import Settings
+from app.settings import Settings, read_files
 from app.storage.allocator import return_freed_memory
-from app.storage.child import owner_gone
+from app.storage.child import owner_ended
 from app.storage.folder import DataFolder
 from app.web.connections import ConnectionLimits, Connections
 from app.web.forwarded import TrustedProxies
@@ -54,57 +58,70 @@ class Server(uvicorn.Server):
         self._listening()
 
 
-def run(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises ConfigurationError if the port is taken."""
+def run(settings: Settings, *, host: str, port: int, warm_minutes: float | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C, or until it was idle for `warm_minutes`. Raises ConfigurationError if the port is taken."""
     descriptors.raise_limit()
     return_freed_memory()
     listener = _bind(host, port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, listener:
-        runner.run(_serve(settings, listener))
+        runner.run(_serve(settings, listener, warm_minutes))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, warm_minutes: float | None) -> None:
     """Open the services, then serve; stop serving, then close the services."""
     app, folder = create_app(settings), DataFolder.open(settings.data_dir)
-    server = Server(configuration(app, settings), listening=lambda: _announce(app.state.services, _url(listener)))
+    activity = RequestActivity(app)
+    owned = bool(os.environ.pop("CAIRN_OWNED", None))
+    by_hand = warm_minutes is None and not owned and settings.embedded
+    starting = await take_over(folder, partial(typer.echo, err=True)) if by_hand else None
+
+    def listening() -> None:
+        _announce(app.state.services, _url(listener), warm_minutes)
+        if starting is not None:
+            starting.close()  # commands that waited find this server now
+
+    server = Server(configuration(activity, settings), listening=listening)
     opening = asyncio.current_task()
     assert opening is not None
 
-    def stop() -> None:
-        if not server.started and not server.should_exit:
-            opening.cancel()  # the services are still opening: those already open are closed again
-        server.should_exit = True
-        if server.started:
-            app.state.services.messages.stop()  # ends long polls for messages, which would delay the stop
-
+    stop = partial(_stop, server, app, opening)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    owner_watch = asyncio.create_task(_stop_with_owner(stop), name="owner_watch") if os.environ.pop("CAIRN_OWNED", None) else None
+    watches = [asyncio.create_task(_stop_with_owner(stop), name="owner_watch")] if owned else []
     try:
         # Not uvicorn's lifespan: it would turn an error that says what to do into a traceback.
         async with app.router.lifespan_context(app):
-            _freeze_objects()
-            try:
-                await server.serve(sockets=[listener])
-            finally:
-                withdraw(folder, os.getpid())  # before the services close, so that no new command connects
+            freeze_objects()
+            if warm_minutes is not None:
+                idle = stop_when_idle(activity, app.state.services.queue, folder, minutes=warm_minutes, stop=stop)
+                watches.append(asyncio.create_task(idle, name="idle_watch"))
+            await server.serve(sockets=[listener])
     except asyncio.CancelledError:
         if not server.should_exit:
             raise
     finally:
-        if owner_watch is not None:
-            owner_watch.cancel()
+        withdraw(folder, os.getpid())  # after the services have closed: until then a command waits, and starts no other
+        for watch in watches:
+            watch.cancel()
 
 
-def _freeze_objects() -> None:
+def _stop(server: Server, app: FastAPI, opening: asyncio.Task[None]) -> None:
+    if not server.started and not server.should_exit:
+        opening.cancel()  # the services are still opening: those already open are closed again
+    server.should_exit = True
+    if server.started:
+        app.state.services.messages.stop()  # ends long polls for messages, which would delay the stop
+
+
+def freeze_objects() -> None:
     """Freeze the services' objects: collecting them took a third of every request's time (docs/decisions/0007)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
-def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     server = settings.server
     bounds = ConnectionLimits(
         header_seconds=server.header_timeout_seconds,
@@ -154,10 +171,13 @@ def _url(listener: socket.socket) -> str:
     return f"http://{reachable}:{port}"
 
 
-def _announce(services: Services, url: str) -> None:
+def _announce(services: Services, url: str, warm_minutes: float | None) -> None:
     """Write the announcement for commands; print the address, and a newly made admin key once, for the user."""
+    settings = services.settings
+    keys = [each.api_key_env for each in settings.providers.values() if each.api_key_env]
+    state = start_state(more=[*keys, *(f"{name}_FILE" for name in keys)], files=read_files())
     try:
-        announce(services.folder, Announcement(url, os.getpid()))
+        announce(services.folder, Announcement(url, os.getpid(), warm_minutes=warm_minutes, state=state))
     except OSError as error:
         typer.echo(
             f"cairn: the address could not be written to the data folder ({error.strerror}): set CAIRN_URL={url} for commands"
@@ -171,5 +191,5 @@ def _announce(services: Services, url: str) -> None:
 
 async def _stop_with_owner(stop: Callable[[], None]) -> None:
     with suppress(OSError):
-        await owner_gone()
+        await owner_ended()
     stop()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.output import AsJson
 from app.cli.requests import path_segment, send_request
 
-sessions = typer.Typer(help="List the sessions that Cairn has, and show one.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from app.cli.client import Json
 
+sessions = typer.Typer(help="List the sessions that Cairn stores, and show one.", no_args_is_help=True)
+
+TITLE_CHARS = 60
 FACTS = (
     "id",
     "provider",
@@ -29,35 +34,75 @@ FACTS = (
 
 @sessions.command("list")
 def list_sessions(
-    mine: Annotated[bool, typer.Option("--mine", help="Only those that came with your key.")] = False,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project's.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's, such as claude-code.")] = None,
+    *,
+    mine: Annotated[bool, typer.Option("--mine", help="Only sessions that were sent with your key.")] = False,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project's sessions.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's sessions, such as claude-code.")] = None,
+    developer: Annotated[str | None, typer.Option("--developer", help="Only sessions that this developer sent first.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="2026-11-28", help="Only sessions that began on this day or later.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="2026-11-28", help="Only sessions that began before this day.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Only sessions with these words in their title or conversation.")] = None,
+    oldest: Annotated[bool, typer.Option("--oldest", help="List the oldest first.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="Number of sessions.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List sessions, the latest first."""
-    from app.cli.output import out, print_json, table
+    from app.cli.output import print_json
 
-    found = send_request(
-        lambda client: client.get("/v1/sessions", own="true" if mine else None, project=project, provider=agent, limit=limit)
-    )
+    filters = {"project": project, "provider": agent, "developer": developer, "since": since, "until": until, "subject": subject}
+    order = "oldest" if oldest else None
+    found = send_request(lambda client: client.get("/v1/sessions", own="true" if mine else None, order=order, limit=limit, **filters))
     if as_json:
         print_json(found)
         return
     if not found["sessions"]:
-        typer.echo("No session was captured. Connect your IDE: cairn connect; or follow transcripts: cairn watch.")
+        typer.echo(_none_yet(mine=mine, narrowed=bool(developer or since or until or subject), project=project, agent=agent), err=True)
         return
+    _print(found["sessions"])
+
+
+def _print(found: Sequence[Json]) -> None:
+    from app.cli.output import out, shortened, table
+
     rows = [
-        each | {"at": (each["dated_at"] or "")[:16].replace("T", " "), "title": (each["title"] or each["transcript"])[:60]}
-        for each in found["sessions"]
+        each
+        | {
+            "developer": each["developer"] or "",
+            "at": (each["dated_at"] or "")[:16].replace("T", " "),
+            "title": shortened(each["title"] or each["transcript"], TITLE_CHARS),
+        }
+        for each in found
     ]
-    columns = {"at": "Latest (UTC)", "provider": "Agent", "project": "Project", "title": "Title", "events": "Events", "id": "Id"}
+    columns = {
+        "at": "Latest (UTC)",
+        "provider": "Agent",
+        "project": "Project",
+        "developer": "Developer",
+        "title": "Title",
+        "events": "Events",
+        "id": "Id",
+    }
     out.print(table(rows, columns))
+
+
+def _none_yet(*, mine: bool, narrowed: bool, project: str | None, agent: str | None) -> str:
+    """Say that there is nothing to list, and what to do."""
+    asked = [*(["of yours"] if mine else []), *([f"of the project {project!r}"] if project else []), *([f"of {agent}"] if agent else [])]
+    if narrowed:
+        asked.append("of that developer, time or subject")
+    if asked:
+        return f"There are no sessions {' '.join(asked)}. List all: cairn sessions list"
+    return (
+        "There are no sessions yet. Send those that your agents keep on this machine: cairn ingest. Capture new ones: cairn connect "
+        "claude-code (or codex, cursor, vscode), or cairn watch."
+    )
 
 
 @sessions.command("show")
 def show(
-    session: Annotated[str, typer.Argument(metavar="ID", help="As `cairn sessions list` shows it.", show_default=False)],
+    session: Annotated[str, typer.Argument(metavar="ID", help="Id of the session, as `cairn sessions list` shows it.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Show a session."""

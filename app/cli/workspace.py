@@ -20,7 +20,7 @@ def read_workspace() -> tuple[WorkPlace, ClientSettings]:
     try:
         here = Path.cwd()
     except OSError as error:
-        return WorkPlace(Path(), "", private=f"the folder that this runs in can't be read: {error}"), ClientSettings()
+        return WorkPlace(Path(), "", private=f"the current folder can't be read: {error}"), ClientSettings()
     read = [read_place_or_private(folder) for folder in (*named_folders(os.environ), here)]
     place, settings = read[0]
     return replace(place, private=next((each.private for each, _ in read if each.private is not None), None)), settings

@@ -10,7 +10,9 @@ from typing import Any
 from app.cli.check import Check, Verdict
 from app.cli.ide.config_file import open_to_others
 from app.cli.ide.stamps import IDES, HookOutcome, HookStamp, read_stamps
-from app.cli.machine import client_file, read_client_settings, read_pause
+from app.cli.kept import count_kept
+from app.cli.machine import client_file, read_client_settings
+from app.cli.pauses import read_pause
 from app.cli.place import read_place
 from app.errors import ConfigurationError
 
@@ -23,16 +25,23 @@ def capture_checks(directory: Path) -> Iterator[Check]:
     if (pause := read_pause()) is not None:
         until = f"until {_clock(pause.until)}" if pause.until is not None else "until `cairn pause --off`"
         yield Check("capture", "note", f"paused on this machine {until}: no hook sends anything")
+    if kept := count_kept():
+        yield Check(
+            "kept sessions",
+            "note",
+            f"{kept} stay{'s' if kept == 1 else ''} on this machine: recorded during a pause or with CAIRN_PRIVATE;"
+            " `cairn ingest FILE` sends one all the same",
+        )
     try:
         settings = read_client_settings()
     except ConfigurationError as error:
         yield Check("capture", "failed", error.message)
         return
     if settings.key and open_to_others(path := client_file()):
-        yield Check("client.toml", "note", f"{path} holds your key and can be read by others: chmod 600 {path}")
+        yield Check("client.toml", "note", f"{path} contains your key and can be read by other users: run chmod 600 {path}")
     place = read_place(directory, settings)
     if place.private is not None:
-        yield Check("capture", "note", f"nothing of this folder is sent: {place.private}")
+        yield Check("capture", "note", f"nothing in this folder is sent: {place.private}")
     elif not place.capture:
         yield Check("capture", "note", "off in this folder (.cairn.toml)")
     stamps = list(read_stamps())
@@ -50,7 +59,7 @@ def arrivals(sessions: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
         if provider in IDES and at is not None:
             newest[provider] = max(newest.get(provider, ""), str(at))
     for provider, at in sorted(newest.items()):
-        yield Check(f"sessions of {provider}", "ok", f"the server's newest event is of {at[:19].replace('T', ' ')}")
+        yield Check(f"sessions of {provider}", "ok", f"the server's newest event is from {at[:19].replace('T', ' ')}")
 
 
 def _hook(last: HookStamp, sent: HookStamp | None) -> Check:

@@ -9,6 +9,7 @@ from typing import Any
 from app.cli.ide.config_file import json_change, without_empty
 from app.cli.ide.hook_entries import AUTHORIZATION, with_hooks, without_hooks
 from app.cli.ide.json_edits import read_at, remove_at, set_member
+from app.cli.ide.mcp_entries import json_servers
 from app.cli.ide.payload import event_name
 from app.cli.ide.plan import HOOK_SECONDS, ConnectOptions, IdePlan
 from app.errors import ConfigurationError
@@ -19,7 +20,6 @@ EVENTS = (
 )
 MODELS = {"ANTHROPIC_MODEL": "auto", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "auto"}
 ADDRESS = "ANTHROPIC_BASE_URL"
-MCP = ("mcpServers", "cairn")
 
 
 def plan_claude_code(options: ConnectOptions) -> IdePlan:
@@ -37,20 +37,19 @@ def plan_claude_code(options: ConnectOptions) -> IdePlan:
         wanted = {event: {"hooks": [_handler(event, options)]} for event in EVENTS}
         return _with_models(with_hooks(text, wanted, prune=prune), options, settings)
 
-    def edit_servers(text: str) -> str:
-        if options.remove:
-            return without_empty(remove_at(text, MCP), MCP[:1], servers)
-        return set_member(text, MCP, {"type": "stdio", **options.mcp})
-
-    changes = json_change(settings, edit_settings, remove=options.remove), json_change(servers, edit_servers, remove=options.remove)
-    return IdePlan(changes, () if options.remove else _todo(options))
+    kept: list[str] = []
+    changes = (
+        json_change(settings, edit_settings, remove=options.remove),
+        json_servers(servers, "mcpServers", options, kept, typed=True),
+    )
+    return IdePlan(changes, () if options.remove else (*_todo(options), *kept))
 
 
 def _handler(event: str, options: ConnectOptions) -> dict[str, Any]:
     """Return the handler of an event. A session's start is always a command, since it alone can tell the repository."""
     if options.http and event != "SessionStart":
         if options.server is None or not options.server.local:
-            raise ConfigurationError("--http is for a server on this machine: leave it out, then a command decides what is sent.")
+            raise ConfigurationError("--http works only with a server on this machine: leave it out.")
         return {
             "type": "http",
             "url": f"{options.server.url}/v1/hooks/claude-code",
@@ -71,7 +70,9 @@ def _with_models(text: str, options: ConnectOptions, file: Path) -> str:
     for name, value in {ADDRESS: options.server.url, **MODELS}.items():
         present = read_at(text, ("env", name))
         if present not in (None, value) and not ours:
-            raise ConfigurationError(f"{file} sets env.{name} to {present!r} already. Take it out, then try again: nothing was changed.")
+            raise ConfigurationError(
+                f"{file} sets env.{name} to {present!r} already. Nothing was changed. Remove that setting, then try again."
+            )
         text = set_member(text, ("env", name), value)
     return text
 
@@ -90,13 +91,14 @@ def _models_are_ours(text: str) -> bool:
 
 
 def _todo(options: ConnectOptions) -> tuple[str, ...]:
-    todo = ["Start Claude Code anew: sessions under way keep their hooks. /hooks and /mcp show Cairn's."]
+    todo = ["Restart Claude Code: running sessions keep their old hooks. /hooks and /mcp show Cairn's."]
     if options.models:
         todo.append(
-            "For the models, set ANTHROPIC_AUTH_TOKEN to your key where you start Claude Code: no key is written into its settings."
+            "For the models, set ANTHROPIC_AUTH_TOKEN to your key in the environment of Claude Code: no key is written into its settings."
         )
     if options.http:
         todo.append(
-            "Set CAIRN_KEY where you start Claude Code. Over HTTP, `.cairn.toml` and `cairn pause` stop only what a session begins with."
+            "Set CAIRN_KEY in the environment of Claude Code. Over HTTP, `.cairn.toml` and `cairn pause` are only checked when a "
+            "session starts."
         )
     return tuple(todo)

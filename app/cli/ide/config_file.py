@@ -73,7 +73,7 @@ def read_config(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} can't be read ({error}). Mend it, then try again: nothing was changed.") from error
+        raise ConfigurationError(f"{path} can't be read ({error}). Nothing was changed. Correct the file, then try again.") from error
 
 
 def json_change(path: Path, edit: Callable[[str], str], *, remove: bool = False) -> ConfigChange:
@@ -88,7 +88,7 @@ def json_change(path: Path, edit: Callable[[str], str], *, remove: bool = False)
         after = edit(text if text.strip() else "{}\n")
     except InvalidJson as error:
         raise ConfigurationError(
-            f"{path} is not the JSON that it should be ({error}). Mend it, then try again: nothing was changed."
+            f"{path} is not valid JSON for this IDE ({error}). Nothing was changed. Correct the file, then try again."
         ) from error
     if remove and after.strip() == "{}" and backup_of(path) is None:
         return ConfigChange(path, before, None)
@@ -132,7 +132,9 @@ def write_change(change: ConfigChange, *, remove: bool) -> None:
         else:
             _write(target, change.after, mode)
     except OSError as error:
-        raise ConfigurationError(f"{change.path} can't be written ({error.strerror}). Make it yours, then try again.") from error
+        raise ConfigurationError(
+            f"{change.path} can't be written ({error.strerror}). Change its owner or permissions, then try again."
+        ) from error
 
 
 def _keep_backup(target: Path, change: ConfigChange, mode: int, *, remove: bool) -> None:

@@ -8,6 +8,7 @@ from app.cli.git_files import read_checkout
 from app.cli.ide.config_file import ConfigChange, json_change, read_config, without_empty
 from app.cli.ide.hook_entries import with_hooks, without_hooks
 from app.cli.ide.json_edits import read_at, remove_at, set_member
+from app.cli.ide.mcp_entries import json_servers
 from app.cli.ide.payload import event_name
 from app.cli.ide.plan import ConnectOptions, IdePlan, shell_line
 
@@ -15,7 +16,6 @@ EVENTS = (
     *("sessionStart", "beforeSubmitPrompt", "afterShellExecution", "afterMCPExecution", "afterFileEdit", "afterAgentResponse"),
     *("stop", "sessionEnd"),
 )
-MCP = ("mcpServers", "cairn")
 RULE = Path(".cursor", "rules", "cairn.mdc")
 RULE_TEXT = """\
 ---
@@ -47,16 +47,15 @@ def plan_cursor(options: ConnectOptions) -> IdePlan:
             text, {event: {"command": shell_line(options.hook(event_name(event), "cursor"))} for event in EVENTS}, prune=prune
         )
 
-    def edit_servers(text: str) -> str:
-        if options.remove:
-            return without_empty(remove_at(text, MCP), MCP[:1], servers)
-        return set_member(text, MCP, options.mcp)
-
-    changes = [json_change(hooks, edit_hooks, remove=options.remove), json_change(servers, edit_servers, remove=options.remove)]
+    kept: list[str] = []
+    changes = [
+        json_change(hooks, edit_hooks, remove=options.remove),
+        json_servers(servers, "mcpServers", options, kept, typed=False),
+    ]
     checkout = read_checkout(options.directory)
     if checkout is not None:
         changes.append(_rule(checkout.root / RULE, remove=options.remove))
-    return IdePlan(tuple(changes), () if options.remove else _todo(options, in_repository=checkout is not None))
+    return IdePlan(tuple(changes), () if options.remove else (*_todo(options, in_repository=checkout is not None), *kept))
 
 
 def _rule(path: Path, *, remove: bool) -> ConfigChange:
@@ -68,9 +67,9 @@ def _rule(path: Path, *, remove: bool) -> ConfigChange:
 
 
 def _todo(options: ConnectOptions, *, in_repository: bool) -> tuple[str, ...]:
-    todo = ["Start Cursor anew, and switch the server `cairn` on under Settings → MCP. Its prompts get what is known by MCP alone."]
+    todo = ["Restart Cursor, and enable the server `cairn` under Settings → MCP. In Cursor, knowledge reaches prompts only through MCP."]
     if not in_repository:
-        todo.append("Run this once more in each repository: it writes a rule there that tells the agent to ask Cairn.")
+        todo.append("Run this command once in each repository: it writes a rule there that tells the agent to ask Cairn.")
     if options.models:
-        todo.append("Cursor's models are set in its settings alone: override OpenAI's base URL with the server's address and /v1.")
+        todo.append("Set Cursor's models in its own settings: override OpenAI's base URL with the server's address followed by /v1.")
     return tuple(todo)

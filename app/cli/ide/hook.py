@@ -27,7 +27,8 @@ from app.cli.ide.payload import (
 )
 from app.cli.ide.stamps import IDES, HookOutcome, note_away, recently_away, write_stamp
 from app.cli.kept import keep_session
-from app.cli.machine import HookWaits, read_pause
+from app.cli.machine import HookWaits
+from app.cli.pauses import read_pause
 from app.cli.place import WorkPlace, read_place_or_private
 from app.cli.server_address import ServerAddress, find_server
 
@@ -98,7 +99,7 @@ def handle(ide: str, payload: HookPayload) -> HookResult:
     if server is None:
         return HookResult("no_server", "no server is known: set CAIRN_URL, or start `cairn serve`")
     if FREQUENT.match(payload.event) and recently_away():
-        return HookResult("away", "the server let a hook wait in vain a moment ago")
+        return HookResult("away", "the server didn't answer a hook in time a moment ago")
     return send(ide, payload, place, server, settings.waits)
 
 
@@ -111,8 +112,11 @@ def send(ide: str, payload: HookPayload, place: WorkPlace, server: ServerAddress
         if exchange.waited and not answered:  # a slow search is no server that is away
             note_away()
         return HookResult("away", f"the server at {server.url} doesn't answer ({exchange.problem})")
-    if exchange.status in {401, 403}:
-        return HookResult("refused", f"the server at {server.url} refuses the key ({exchange.status}): check CAIRN_KEY or client.toml")
+    if exchange.status == 401:
+        return HookResult("refused", f"the server at {server.url} refuses the key (401): check CAIRN_KEY or client.toml")
+    if exchange.status == 403:
+        said = "its role can't write, the session is another developer's, or the project isn't open to you"
+        return HookResult("refused", f"the server at {server.url} accepts no sessions from this key here (403): {said}")
     if exchange.status >= 300:
         return HookResult("failed", f"the server at {server.url} answered with status {exchange.status}")
     return HookResult("sent", answer=permitted_answer(ide, exchange.answer, payload.event) if place.inject else {})
@@ -125,6 +129,7 @@ def headers_of(place: WorkPlace, key: str | None) -> dict[str, str]:
         "x-cairn-repository": place.repository,
         "x-cairn-branch": place.branch,
         "x-cairn-directory-name": place.name,
+        "x-cairn-directory": str(place.main) if place.main else None,
         "x-cairn-inject": None if place.inject else "off",
     }
     headers = {name: header_value(value) for name, value in told.items() if value}

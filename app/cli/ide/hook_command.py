@@ -20,7 +20,7 @@ def hook(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="The hook's event, such as session-start.", show_default=False)],
     ide: Annotated[Ide, typer.Option("--ide", help="The IDE that calls.")] = Ide.claude_code,
 ) -> None:
-    """Answer an IDE's hook: its JSON on standard input, JSON on standard output, always exit code 0. IDEs call it: `cairn connect`."""
+    """Answer a hook of an IDE. IDEs call it (see `cairn connect`): JSON on standard input and output, always exit code 0."""
     from app.cli.ide.hook import main
 
     main([event, "--ide", ide.value])

@@ -51,16 +51,22 @@ def _shell_words(line: str) -> Iterator[list[str]]:
 
 def _runs_hook(words: list[str]) -> bool:
     """Tell whether words run `cairn hook EVENT [--ide IDE]`, and nothing else."""
+    match arguments_of(words):
+        case ["hook", event, *rest]:
+            return _EVENT.fullmatch(event) is not None and (not rest or _names_ide(rest))
+    return False
+
+
+def arguments_of(words: list[str]) -> list[str] | None:
+    """Return what words give to `cairn`, of this version or another; None: they run something else."""
     match words:
-        case [python, "-P", "-m", "app.cli", "hook", *rest] | [python, "-m", "app.cli", "hook", *rest]:
-            known = _is_absolute(python)
-        case ["cairn" | "cairn.exe", "hook", *rest]:
-            known = True
-        case [program, "hook", *rest]:
-            known = _is_absolute(program) and re.split(r"[\\/]", program)[-1] in {"cairn", "cairn.exe"}
-        case _:
-            return False
-    return known and bool(rest) and _EVENT.fullmatch(rest[0]) is not None and (not rest[1:] or _names_ide(rest[1:]))
+        case [python, "-P", "-m", "app.cli", *rest] | [python, "-m", "app.cli", *rest]:
+            return rest if _is_absolute(python) else None
+        case ["cairn" | "cairn.exe", *rest]:
+            return rest
+        case [program, *rest] if _is_absolute(program) and re.split(r"[\\/]", program)[-1] in {"cairn", "cairn.exe"}:
+            return rest
+    return None
 
 
 def _names_ide(words: list[str]) -> bool:

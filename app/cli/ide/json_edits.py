@@ -82,7 +82,7 @@ def _checked(edited: str, meant: Any) -> str:
     except InvalidJson:
         same = False
     if not same:
-        raise InvalidJson("the change can't be made here and leave the rest as it is: look for a name that stands twice")
+        raise InvalidJson("the change can't be made without changing other lines: look for a name that appears twice")
     return edited
 
 

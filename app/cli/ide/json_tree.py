@@ -66,7 +66,7 @@ def skip_blank(text: str, at: int) -> int:
 
 def _value(text: str, at: int, depth: int) -> JsonPart:
     if depth > MAX_DEPTH:
-        raise _wrong(text, at, f"more than {MAX_DEPTH} values stand in one another")
+        raise _wrong(text, at, f"more than {MAX_DEPTH} values are nested in one another")
     if text[at : at + 1] in {"{", "["}:
         return _container(text, at, depth)
     found = _SCALAR.match(text, at)

@@ -36,7 +36,7 @@ class UnusablePayload(Exception):
 def read_payload(raw: bytes, *, event: str, env: Mapping[str, str], here: Path) -> HookPayload:
     """Read a hook's input. `event`: as the command line names it. Raises UnusablePayload."""
     if len(raw) > MAX_READ_BYTES:
-        raise UnusablePayload(f"its input has more than {MAX_READ_BYTES >> 20} MB: it was left out")
+        raise UnusablePayload(f"its input is larger than {MAX_READ_BYTES >> 20} MB: it was not sent")
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -97,7 +97,7 @@ def _cut(found: dict[str, Any], size: int) -> tuple[bytes, str]:
         body = json.dumps(_shortened(found, chars)).encode()
         if len(body) <= MAX_SENT_BYTES:
             return body, f"its long texts were cut: it had {size / 2**20:.1f} MB"
-    raise UnusablePayload(f"its input has {size / 2**20:.1f} MB, in too many parts to cut: it was left out")
+    raise UnusablePayload(f"its input has {size / 2**20:.1f} MB, in too many parts to shorten: it was not sent")
 
 
 def _shortened(value: Any, chars: int) -> Any:

@@ -55,7 +55,7 @@ def note_away() -> None:
 
 
 def recently_away() -> bool:
-    """Tell whether the server let a hook wait in vain a moment ago."""
+    """Tell whether the server didn't answer a hook in time a moment ago."""
     try:
         return 0 <= time.time() - (_folder() / AWAY_FILE).stat().st_mtime < AWAY_SECONDS
     except (OSError, ConfigurationError):

@@ -27,7 +27,7 @@ def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: boo
         changed = tomllib.loads(after)
     except (TOMLKitError, ValueError) as error:
         raise ConfigurationError(
-            f"{path} is not the TOML that it should be ({error}). Mend it, then try again: nothing was changed."
+            f"{path} is not valid TOML for this IDE ({error}). Nothing was changed. Correct the file, then try again."
         ) from error
     if changed == unchanged:
         return ConfigChange(path, before, before, private)
@@ -38,6 +38,13 @@ def toml_change(path: Path, edit: Callable[[TOMLDocument], None], *, remove: boo
         return ConfigChange(path, before, None, private)
     same = earlier is not None and earlier.strip() == after.strip()
     return ConfigChange(path, before, earlier if same else after.rstrip() + "\n", private)
+
+
+def table_at(document: TOMLDocument, path: tuple[str, str]) -> Any:
+    """Return the plain value of a table within a table; None where there is none."""
+    outer, name = path
+    tables = document.unwrap().get(outer)
+    return tables.get(name) if isinstance(tables, dict) else None
 
 
 def set_table(document: TOMLDocument, path: tuple[str, str], values: Mapping[str, Any]) -> None:

@@ -7,11 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
-from app.cli.ide.config_file import json_change, without_empty
-from app.cli.ide.json_edits import remove_at, set_member
+from app.cli.ide.mcp_entries import json_servers
 from app.cli.ide.plan import ConnectOptions, IdePlan
-
-MCP = ("servers", "cairn")
 
 
 def user_file(platform: str, home: str, env: Mapping[str, str]) -> PurePath:
@@ -27,15 +24,11 @@ def plan_vscode(options: ConnectOptions) -> IdePlan:
     """Plan the change of the user's list of MCP servers."""
     servers = Path(user_file(sys.platform, str(options.home), os.environ))
 
-    def edit(text: str) -> str:
-        if options.remove:
-            return without_empty(remove_at(text, MCP), MCP[:1], servers)
-        return set_member(text, MCP, {"type": "stdio", **options.mcp})
-
     todo = [
         "In VS Code, run MCP: List Servers, start `cairn` and trust it.",
-        "Its sessions are not captured by hooks: `cairn watch` or `cairn ingest` read them.",
+        "Hooks don't capture VS Code's sessions: use `cairn watch` or `cairn ingest`.",
     ]
     if options.models:
-        todo.append("VS Code's models are chosen in its own model picker: --models wrote nothing.")
-    return IdePlan((json_change(servers, edit, remove=options.remove),), () if options.remove else tuple(todo))
+        todo.append("Choose VS Code's models in its own model picker: --models changed nothing.")
+    change = json_servers(servers, "servers", options, todo, typed=True)
+    return IdePlan((change,), () if options.remove else tuple(todo))

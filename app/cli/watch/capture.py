@@ -11,16 +11,21 @@ from app.cli.place import WorkPlace, read_place_or_private
 
 REMEMBERED_SECONDS = 30.0
 MAX_PLACES = 4096
-UNKNOWN = "the folder that its session worked in can't be told"
+UNKNOWN = "the session's working folder is unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureVerdict:
-    """`private`: why it stays here, or None; the project and repository of the first folder otherwise."""
+    """`private`: why it stays here, or None; the project and repository of the first folder otherwise, and that folder.
+
+    `directory`: where it is a worktree, the folder of its repository. `unsure`: it is private as no folder could be asked.
+    """
 
     private: str | None
     project: str | None = None
     repository: str | None = None
+    directory: str | None = None
+    unsure: bool = False
 
 
 class CaptureRules:
@@ -33,11 +38,12 @@ class CaptureRules:
         """Judge by all the folders: one private folder keeps all of it here."""
         places = [self._place(each) for each in directories]
         if not places:
-            return CaptureVerdict(UNKNOWN)
-        for place in places:
+            return CaptureVerdict(UNKNOWN, unsure=True)
+        for place in sorted(places, key=lambda each: each.gone):
             if place.private or not place.capture:
-                return CaptureVerdict(place.private or f"capture is off in {place.directory}")
-        return CaptureVerdict(None, places[0].project, places[0].repository)
+                return CaptureVerdict(place.private or f"capture is off in {place.directory}", unsure=place.gone)
+        first = places[0]
+        return CaptureVerdict(None, first.project, first.repository, str(first.main or first.directory))
 
     def _place(self, directory: str) -> WorkPlace:
         now = time.monotonic()

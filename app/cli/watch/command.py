@@ -18,6 +18,11 @@ from app.errors import InvalidInput
 if TYPE_CHECKING:
     from app.cli.watch.places import WatchedPlace
 
+NO_LASTING_SERVER = (
+    "No permanent server is known: set CAIRN_URL and CAIRN_KEY, or start one with `cairn serve`. A server that a command started stops"
+    " when it is idle, and has another address the next time."
+)
+
 
 def watch(
     paths: Annotated[
@@ -27,28 +32,33 @@ def watch(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before reading the folders.")] = False,
-    history: Annotated[bool, typer.Option(help="Send what is there already, the newest first.")] = True,
-    polling: Annotated[bool, typer.Option("--polling", help="Look at the folders in turn: for network file systems.")] = False,
+    history: Annotated[bool, typer.Option(help="Also send the transcripts that exist already, newest first.")] = True,
+    polling: Annotated[
+        bool, typer.Option("--polling", help="Check the folders periodically, for network file systems that don't report changes.")
+    ] = False,
 ) -> None:
-    """Follow the transcripts that agents write, and send what they grow by. Private folders and projects stay on this machine."""
+    """Send transcripts while agents write them. Sessions of private folders and projects stay on this machine."""
     from app.cli.server_address import find_server
     from app.cli.watch.lines_client import LinesClient
     from app.cli.watch.lock import only_one
     from app.cli.watch.places import WatchedPlace, known_places
     from app.cli.watch.watcher import Watcher
 
-    places = [WatchedPlace("", path.absolute()) for path in paths] if paths else known_places(Path.home(), Path.cwd())
+    known, left = known_places(Path.home(), Path.cwd()) if not paths else ([], [])
+    places = [WatchedPlace("", path.absolute()) for path in paths] if paths else known
+    for each in left:
+        _tell(f"{each.agent}: {each.folder} is not followed ({each.reason}): `cairn ingest` reads it.")
     if not places:
-        raise InvalidInput("No agent keeps transcripts in its usual folder here: name folders, cairn watch PATH…", param="path")
+        raise InvalidInput("No agent's usual transcript folder exists here. Name folders: cairn watch PATH…", param="path")
     size = _confirm(places, yes=yes, history=history)
-    server = find_server(read_client_settings())
+    server = find_server(read_client_settings(), lasting=True)
     if server is None:
-        raise Unreachable("No server is known: set CAIRN_URL and CAIRN_KEY, or start one with `cairn serve`.")
+        raise Unreachable(NO_LASTING_SERVER)
     with only_one(state_folder()):
         client = LinesClient(server)
         watcher = Watcher(places, client, told=_tell, progress=_bar(size), polling=polling or _on_network(places), history=history)
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda *_: watcher.stop())
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, lambda *_: watcher.stop())
         _tell(f"Following {len(places)} folders. End with Ctrl-C.")
         try:
             watcher.run()

@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from app.cli.watch.places import directories_ahead
+from app.cli.watch.contents import Contents, contents_ahead
 
 RESUMED = frozenset({"claude-code", "codex"})
 """Formats that the server reads on where a file ended; of others it is sent the whole file."""
@@ -18,6 +18,7 @@ REST_SECONDS = 600.0
 """A file is at its end when it has not grown for this long: what its reader still holds back is journalled then."""
 ASIDE_SECONDS, MAX_ASIDE_SECONDS = 30.0, 3600.0
 """A file that the server fails at, or never reads on, is left alone for so long at first and at most."""
+NOTHING = Contents()
 WHOLE_AFTER, WHOLE_BYTES_PER_SECOND = 1.0, 500_000
 """A file that is sent whole rests this long first, and longer the larger it is."""
 
@@ -35,22 +36,24 @@ class Piece:
 
 @dataclass(slots=True)
 class FollowedFile:
-    """A file, and how far the server has read it. `stopped`: why it is left alone until it changes; `seen`: its last size and time.
+    """A file, and how far the server has read it. Of the tens of thousands that rest, each is small.
 
+    `stopped`: why it is left alone until it changes; `size`, `modified`: as last seen, -1: never; `scan`: the last one that found it.
     `left`: the size at which it is no more than history, which the user doesn't want sent; -1: none.
-    `ahead`: the folders named where a piece may be a part of its record; `looked_at`: how far, or at what size and time of the file.
+    `ahead`: what was read ahead where a piece may be a part of its record; `looked_at`: how far, or at what size and time of the file.
     `furthest`: how far it was ever read; `failures`: how often it was set aside since; `not_before`: until when it is.
     `told_resumed`: whether the server reads it on where it ended, once it said so; until then the format's and the name's guess.
     """
 
     path: str
     format: str
-    source: str
     offset: int = 0
     tail: str = ""
     ended: bool = False
     inode: int | None = None
-    seen: tuple[int, int] = (-1, -1)
+    size: int = -1
+    modified: int = -1
+    scan: int = 0
     changed: float = 0.0
     stopped: str | None = None
     restarts: int = 0
@@ -58,10 +61,14 @@ class FollowedFile:
     furthest: int = 0
     failures: int = 0
     not_before: float = 0.0
-    directories: list[str] = field(default_factory=list)
-    ahead: list[str] = field(default_factory=list)
+    directories: tuple[str, ...] = ()
+    ahead: Contents = NOTHING
     looked_at: tuple[int, int] = (0, 0)
     told_resumed: bool | None = None
+
+    @property
+    def source(self) -> str:
+        return source_of(self.path)
 
     @property
     def resumed(self) -> bool:
@@ -72,8 +79,8 @@ class FollowedFile:
     def look(self, found: os.stat_result, moment: float) -> bool:
         """Note the file's size and time; tell whether there may be something to send. `moment`: of a clock that isn't set."""
         now = (found.st_size, found.st_mtime_ns)
-        if now != self.seen or (self.inode is not None and self.inode != found.st_ino):
-            self.seen, self.changed, self.stopped = now, moment, None
+        if now != (self.size, self.modified) or (self.inode is not None and self.inode != found.st_ino):
+            (self.size, self.modified), self.changed, self.stopped = now, moment, None
         if moment < self.not_before or (self.offset == 0 and found.st_size == self.left):
             return False
         if self.not_before:
@@ -105,7 +112,7 @@ class FollowedFile:
         if cut or not data:
             return data[:cut]
         if self.offset + len(data) > self.looked_at[0]:
-            ahead, line_end = directories_ahead(descriptor, self.offset, line=True)
+            ahead, line_end = contents_ahead(descriptor, self.offset, line=True, format=self.format)
             if line_end is None:
                 return None
             self.ahead, self.looked_at = ahead, (line_end, 0)
@@ -117,7 +124,7 @@ class FollowedFile:
             return None
         now = (found.st_size, found.st_mtime_ns)
         if self.looked_at != now:
-            ahead, _ = directories_ahead(descriptor, 0, line=False)
+            ahead, _ = contents_ahead(descriptor, 0, line=False, format=self.format)
             after = os.fstat(descriptor)
             if (after.st_size, after.st_mtime_ns) != now:
                 return None
@@ -125,8 +132,8 @@ class FollowedFile:
         return data
 
     def begin_anew(self) -> None:
-        self.offset, self.tail, self.ended, self.directories = 0, "", False, []
-        self.ahead, self.looked_at = [], (0, 0)
+        self.offset, self.tail, self.ended, self.directories = 0, "", False, ()
+        self.ahead, self.looked_at = NOTHING, (0, 0)
 
     def sent(self, piece: Piece, offset: int) -> None:
         """Note the server's answer: from where to go on. Where it isn't the piece's end, the file is sent from its beginning."""

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from app.cli.exits import ServerRefused, Unreachable
 from app.cli.server_address import ServerAddress
+from app.cli.watch.capture import CaptureVerdict
 from app.cli.watch.files import FollowedFile, Piece
 
 PATH = "/v1/sessions/transcript-lines"
@@ -45,14 +46,14 @@ class LinesClient:
 
     def known(self) -> Iterator[tuple[str, KnownFile]]:
         """Yield what the server has of this key's files, by source. Raises Unreachable or ServerRefused."""
-        after: str | None = ""
-        while after is not None:
-            page = self._ask("GET", {"after": after})
+        wanted: dict[str, str] | None = {}
+        while wanted is not None:
+            page = self._ask("GET", wanted)
             for each in page["files"]:
                 yield each["source"], KnownFile(each["offset"], each["tail"], each["ended"])
-            after = page["next"]
+            wanted = None if page["next_cursor"] is None else {"cursor": page["next_cursor"]}
 
-    def send(self, file: FollowedFile, piece: Piece, *, name: str, project: str | None, repository: str | None) -> tuple[int, int]:
+    def send(self, file: FollowedFile, piece: Piece, *, name: str, verdict: CaptureVerdict) -> tuple[int, int]:
         """Send a piece; return from where to go on, and the number of new events. Raises Unreachable or ServerRefused."""
         given = {
             "source": file.source,
@@ -61,9 +62,9 @@ class LinesClient:
             "offset": str(piece.offset),
             "end": "true" if piece.end else "false",
             "modified_at": datetime.fromtimestamp(piece.modified_at, UTC).isoformat(),
-            "project": project,
-            "repository": repository,
-            "directory": file.directories[0] if file.directories else None,
+            "project": verdict.project,
+            "repository": verdict.repository,
+            "directory": verdict.directory,
         }
         answer = self._ask("POST", {key: value for key, value in given.items() if value is not None}, piece.data)
         if isinstance(told := answer.get("resumed"), bool):
@@ -90,7 +91,7 @@ class LinesClient:
         try:
             return json.loads(data)
         except ValueError as error:
-            raise Unreachable(f"What answers at {self._address.url} is not Cairn: check the URL.") from error
+            raise Unreachable(f"The server at {self._address.url} is not Cairn: check the URL.") from error
 
 
 def _message(data: bytes) -> str | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.cli.exits import ServerRefused, Unreachable
-from app.cli.kept import is_kept
-from app.cli.machine import read_pause
+from app.cli.kept import is_kept, keep_file
+from app.cli.pauses import read_pause, read_pauses
 from app.cli.watch.capture import CaptureRules, CaptureVerdict
-from app.cli.watch.files import FollowedFile, source_of
+from app.cli.watch.contents import Contents, contents_of
+from app.cli.watch.directories import directories_of
+from app.cli.watch.files import FollowedFile
 from app.cli.watch.lines_client import KnownFile, LinesClient
-from app.cli.watch.places import WatchedPlace, directories_in, directory_of, files_in, is_inside
+from app.cli.watch.places import WatchedPlace, files_in, is_inside
 
 RESCAN_SECONDS = 60.0
 """All files are looked at this often: what a watch of the system missed, and files that have come to rest."""
@@ -23,6 +27,7 @@ BUSY_SECONDS = 0.5
 """Pause before a file that is being written whole is looked at again."""
 MIN_BACKOFF, MAX_BACKOFF = 1.0, 60.0
 MAX_RESTARTS = 3
+TOO_LARGE = 413
 MAX_PIECES_AT_ONCE = 64
 """Pieces of one file before others have their turn."""
 
@@ -51,6 +56,7 @@ class Watcher:
         self._due: dict[str, float] = {}
         self._backlog: list[str] = []
         self._away = 0.0
+        self._scans = 0
 
     def stop(self) -> None:
         self._stop.set()
@@ -76,11 +82,10 @@ class Watcher:
     def _step(self, longest: float) -> None:
         """Follow what changed; else send a piece of history; else wait for a change."""
         now = time.monotonic()
-        ready = [path for path, at in self._due.items() if at <= now]
-        idle = not ready and not self._backlog
+        idle = not self._backlog and not any(at <= now for at in self._due.values())
         wait = min([longest, *(at - now for at in self._due.values())]) if idle else 0.0
-        for path in [*ready, *self._changed(wait)]:
-            self._due.pop(path, None)
+        self._due |= dict.fromkeys(self._changed(wait), now)
+        for path in [path for path, at in self._due.items() if at <= now]:
             self._while_away(lambda path=path: self._follow(path))  # type: ignore[misc]
         if self._backlog and self._changes.empty():
             path = self._backlog[-1]
@@ -101,12 +106,8 @@ class Watcher:
     def _listen(self) -> None:
         from watchfiles import watch
 
-        folders = {str(place.folder): place.only is None for place in self._places}
-        deep = [folder for folder, recursive in folders.items() if recursive]
-        flat = [str(place.folder / place.only) for place in self._places if place.only is not None]
         for changes in watch(
-            *deep,
-            *flat,
+            *dict.fromkeys(str(place.only or place.folder) for place in self._places),
             watch_filter=None,
             stop_event=self._stop,
             rust_timeout=5000,
@@ -126,23 +127,23 @@ class Watcher:
     def _scan(self, *, first: bool = False) -> None:
         """Look at all files; what is to be sent is history at first, and a change later."""
         found: list[tuple[float, str]] = []
-        there: set[str] = set()
+        self._scans += 1
         for place in self._places:
             for entry in files_in(place):
-                there.add(entry.path)
+                file = self._file(entry.path, place)
+                file.scan = self._scans
                 try:
                     stat = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue
-                file = self._file(entry.path, place)
-                new = file.seen == (-1, -1)
+                new = file.size < 0
                 if first and not self._history and file.offset == 0:
                     file.left = self._left[entry.path] = stat.st_size
                 if file.look(stat, time.monotonic()):
                     found.append((stat.st_mtime, entry.path))
                 if first and new:
                     file.changed = min(file.changed, time.monotonic() - (time.time() - stat.st_mtime))
-        for gone in self.files.keys() - there:
+        for gone in [path for path, file in self.files.items() if file.scan != self._scans]:
             del self.files[gone]
         self._known.clear()
         self._backlog = [path for _, path in sorted(found)]
@@ -150,57 +151,73 @@ class Watcher:
     def _file(self, path: str, place: WatchedPlace) -> FollowedFile:
         file = self.files.get(path)
         if file is None:
-            file = self.files[path] = FollowedFile(path, place.format, source_of(path), left=self._left.get(path, -1))
+            file = self.files[path] = FollowedFile(path, place.format, left=self._left.get(path, -1))
             if (known := self._known.pop(file.source, None)) is not None:
                 file.offset, file.tail, file.ended = known.offset, known.tail, known.ended
         return file
 
     def _follow(self, path: str, *, pieces: int = MAX_PIECES_AT_ONCE) -> int:
         """Send what a file has to send; return the number of pieces. Raises Unreachable, or ServerRefused for a refused key."""
-        place = next((each for each in self._places if Path(path).is_relative_to(each.folder) and each.takes(path)), None)
-        if place is None or not is_inside(path, place):
+        self._due.pop(path, None)
+        place = self._place_of(path)
+        if place is None:
             return 0
         file = self._file(path, place)
         sent = 0
         try:
             if not file.look(os.stat(path), time.monotonic()):  # noqa: PTH116
                 return 0
-            while sent < pieces and self._send_next(file):
+            while sent < pieces and read_pause() is None and self._send_next(file):
                 sent += 1
         except FileNotFoundError:
             self.files.pop(path, None)
         except OSError as error:
             file.stopped = f"it can't be read: {error.strerror}"
-        if sent == MAX_PIECES_AT_ONCE or (not file.resumed and not file.ended and file.stopped is None and file.seen[0] > 0):
+        if (
+            sent == MAX_PIECES_AT_ONCE
+            or read_pause() is not None
+            or (not file.resumed and not file.ended and file.stopped is None and file.size > 0)
+        ):
             self._due[path] = time.monotonic() + (0 if sent else BUSY_SECONDS)
         return sent
+
+    def _place_of(self, path: str) -> WatchedPlace | None:
+        """Return the place whose transcript a path is; None: it is none that is followed."""
+        place = next((each for each in self._places if Path(path).is_relative_to(each.folder) and each.takes(path)), None)
+        return place if place is not None and is_inside(path, place) else None
 
     def _send_next(self, file: FollowedFile) -> bool:
         piece = file.next_piece(time.monotonic(), time.time())
         if piece is None:
             return False
         if not file.directories:
-            first = directory_of(Path(file.path))
-            file.directories = [] if first is None else [first]
-        verdict = self._rules.judge(list(dict.fromkeys([*file.directories, *file.ahead, *directories_in(piece.data)])))
+            file.directories = tuple(map(sys.intern, directories_of(Path(file.path), file.format)))
+        contents = Contents(file.directories) + file.ahead + contents_of(piece.data, file.format)
+        verdict = self._rules.judge(contents.directories)
+        if contents.paused or _changed_in_pause(piece.modified_at):
+            self._keep(file.path)
         if is_kept(file.path, piece.data):
-            verdict = CaptureVerdict("CAIRN_PRIVATE was set, or capture was paused, while it was at work")
+            verdict = CaptureVerdict("it was recorded during a pause or with CAIRN_PRIVATE")
         if verdict.private is not None:
             file.stopped = f"private: {verdict.private}"
             return False
         name = os.path.basename(file.path)  # noqa: PTH119
         try:
-            offset, _ = self._client.send(file, piece, name=name, project=verdict.project, repository=verdict.repository)
+            offset, _ = self._client.send(file, piece, name=name, verdict=verdict)
         except ServerRefused as refused:
             if refused.status in {401, 403}:
                 raise
             if refused.status >= 500:
                 self._set_aside(file, refused.message)
+            if refused.status == TOO_LARGE:
+                self._told(f"{file.path} is not followed: {refused.message}")
             file.stopped = refused.message
             return False
         file.sent(piece, offset)
         if file.restarts > MAX_RESTARTS:
-            self._set_aside(file, "the server reads it anew each time: another process sends it, or several servers answer in turn")
+            self._set_aside(
+                file, "the server reads it from the start each time: another process sends it too, or several servers answer in turn"
+            )
             return False
         self._progress(len(piece.data) if file.restarts == 0 else 0)
         return True
@@ -214,7 +231,7 @@ class Watcher:
         """Do the work, again while capture is paused or the server is away, with growing pauses."""
         while not self._stop.is_set():
             if read_pause() is not None:
-                self._stop.wait(BUSY_SECONDS * 4)
+                self._keep_changed()
                 continue
             try:
                 done = work()
@@ -229,3 +246,19 @@ class Watcher:
             self._away = 0.0
             return done
         return 0
+
+    def _keep_changed(self) -> None:
+        """Wait for a moment of a pause: the files that are written meanwhile stay here."""
+        self._due |= dict.fromkeys(self._changed(BUSY_SECONDS * 4), time.monotonic())
+        for path in list(self._due):
+            with suppress(OSError):
+                if _changed_in_pause(os.stat(path).st_mtime) and self._place_of(path) is not None:  # noqa: PTH116
+                    self._keep(path)
+
+    def _keep(self, path: str) -> None:
+        if keep_file(path):
+            self._told(f"{path} stays on this machine: it was recorded during a pause. `cairn ingest FILE` sends it anyway.")
+
+
+def _changed_in_pause(moment: float) -> bool:
+    return any(pause.held(moment) for pause in read_pauses())
