@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
@@ -18,13 +18,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.settings import Settings
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patient_database
 
-pytest_plugins = ("tests.heavy", "tests.skipped")
+pytest_plugins = ("tests.collecting", "tests.scheduling", "tests.skipped")
 hypothesis_settings.register_profile(
     "cairn", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )  # a busy machine is no fault of the code's: speed has scripts of its own
@@ -42,29 +42,52 @@ def own_client_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
-@pytest.fixture(autouse=True)
-def no_blocking_calls() -> Iterator[None]:
-    """A blocking call in `app` on the event loop fails the test (files and sockets; not a lock that is free)."""
-    with blockbuster_ctx("app") as watch:
-        # Importing late reads files once; asyncpg looks for a certificate when it connects over TCP.
-        for name in (
-            "io.BufferedReader.read",
-            "io.TextIOWrapper.read",
-            "os.stat",
-            "io.BufferedReader.readinto",
-            "os.access",
-            "os.path.abspath",
-            "os.getcwd",
-            "os.listdir",
-        ):
-            if name in watch.functions:
-                watch.functions[name].deactivate()
-        for function in watch.functions.values():
-            # Alembic runs in a loop of its own, in a thread of its own.
-            function.can_block_in("app/storage/migrations.py", {"_upgrade"})
-            # The engine is synchronous: in Cairn it has a process of its own, in the tests' shim it hasn't.
-            function.can_block_in("app/storage/vectors/shard.py", {"__init__", "unindexed", "optimize"})
+@pytest.fixture(scope="session", autouse=True)
+def workers_of_full_priority() -> Iterator[None]:
+    """Let no embedded worker yield to the tests that wait for it: on a busy machine that would be for minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAIRN_WORKER__NICE", "0")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_stays() -> Iterator[None]:
+    """Let no command of a test leave a server behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAIRN_CLI__WARM_MINUTES", "0")
+        yield
+
+
+@pytest.fixture(scope="session")
+def blocking_calls() -> BlockBuster:
+    """The blocking calls that fail a test when they are made in `app` on the event loop (files and sockets; not a lock that is free)."""
+    watch = BlockBuster("app")
+    # Importing late reads files once; asyncpg looks for a certificate when it connects over TCP.
+    for name in (
+        "io.BufferedReader.read",
+        "io.TextIOWrapper.read",
+        "os.stat",
+        "io.BufferedReader.readinto",
+        "os.access",
+        "os.path.abspath",
+        "os.getcwd",
+        "os.listdir",
+    ):
+        watch.functions.pop(name, None)
+    for function in watch.functions.values():
+        # Alembic runs in a loop of its own, in a thread of its own.
+        function.can_block_in("app/storage/migrations.py", {"_upgrade"})
+        # The engine is synchronous: in Cairn it has a process of its own, in the tests' shim it hasn't.
+        function.can_block_in("app/storage/vectors/shard.py", {"__init__", "unindexed", "optimize"})
+    return watch
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls(blocking_calls: BlockBuster) -> Iterator[None]:
+    """A blocking call in `app` on the event loop fails the test."""
+    blocking_calls.activate()
+    yield
+    blocking_calls.deactivate()
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +111,7 @@ def short_folder() -> Iterator[Path]:
 async def postgres_url(short_folder: Path) -> AsyncIterator[str]:
     """One embedded PostgreSQL for this test process, with a migrated template database."""
     async with embedded_postgres(short_folder / "postgres", max_connections=100) as url:
-        for setting in ("fsync", "full_page_writes"):  # what a killed process wrote is there; only the machine's end would lose it
-            await _statement(url, f"alter system set {setting} = off")
-        await _statement(url, "select pg_reload_conf()")
+        await without_fsync(url)
         await _statement(url, f"create database {TEMPLATE}")
         await migrations.upgrade(_in(url, TEMPLATE))
         yield url
@@ -112,14 +133,23 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = await Database.open(Settings().database, database_url, name="test", pool_size=5, max_overflow=10)
+    opened = await Database.open(patient_database(), database_url, name="test", pool_size=5, max_overflow=10)
     yield opened
     await opened.close()
 
 
+async def without_fsync(url: str) -> None:
+    """Let a server wait for no disk: what a killed process wrote is there, and only the machine's end would lose it."""
+    for setting in ("fsync", "full_page_writes"):
+        await _statement(url, f"alter system set {setting} = off")
+    await _statement(url, "select pg_reload_conf()")
+
+
 async def _made(url: str, template: str) -> AsyncIterator[str]:
     name = f"t_{uuid4().hex}"
-    await _statement(url, f"create database {name} template {template}")
+    await _statement(
+        url, f"create database {name} template {template} strategy file_copy"
+    )  # two thirds of the work of writing it to the log
     yield _in(url, name)
     await _statement(url, f"drop database {name} with (force)")
 

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from app import clock
 from app.accounts.views import DeveloperView
-from app.alerts.rollup import CounterSum, Level, packed
+from app.alerts.rollup_values import CounterSum, Level, pack
 from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded
@@ -170,7 +170,7 @@ async def _made(services: Services, row: Row, roll: float) -> dict[str, Any] | N
     except BudgetExceeded:
         return log | {"nanousd": 0, "status": 402, "provider": None, "model_answered": None, "milliseconds": 3}
     if row.fate == "unknown":
-        await ledger.leave_unreconciled(hold, "timeout")
+        await ledger.mark_unreconciled(hold, "timeout")
         return log | {"nanousd": 2 * cost, "status": 504, "model_answered": None}
     mark = row.fate if row.fate in {"partial", "counted"} else "usage"
     await ledger.settle(hold, Settlement(row.usage, cost, mark, price=price, provider=row.provider, model=row.model))  # type: ignore[arg-type]
@@ -226,7 +226,7 @@ async def seed_measures(services: Services, *, hours: int = 24, seed: int = 3) -
         }
         if back in {331, 297}:
             data["breaker.changes"] = {("groq", "open" if back == 331 else "closed"): CounterSum(1)}
-        rows.append({"minute": at, "source": source, "role": "serve", "data": packed(data)})
+        rows.append({"minute": at, "source": source, "role": "serve", "data": pack(data)})
     async with services.database.begin() as connection:
         await connection.execute(
             text("insert into rollup_minutes (minute, source, role, data) values (:minute, :source, :role, :data)"), rows
@@ -242,5 +242,5 @@ async def seed_measures(services: Services, *, hours: int = 24, seed: int = 3) -
 
 def _level(value: float) -> Level:
     made = Level()
-    made.see(value)
+    made.observe(value)
     return made

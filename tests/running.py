@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import psutil
 from tests.fakes.models import models_folder
 
 ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = (sys.executable, "-m", "app.cli")
 START_SECONDS = 90
 """A first start exports the model: 10-20 s on two cores."""
 
@@ -124,10 +125,18 @@ class Running:
         return loaded
 
 
-def start(folder: Path, env: Mapping[str, str] | None = None, *, open_files: int | None = None) -> Running:
-    """Start `cairn serve` on a free port with its data in `folder`, and wait until it is ready.
+def start(
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    open_files: int | None = None,
+    port: int = 0,
+    program: Sequence[str] = PROGRAM,
+    cwd: Path | None = None,
+) -> Running:
+    """Start `cairn serve` on a port (0: a free one) with its data in `folder`, and wait until it is ready.
 
-    `open_files`: its soft and hard limit of open files.
+    `open_files`: its soft and hard limit of open files. `program`: the command `cairn`; `cwd`: where it is called.
 
     A `models` folder that is absent is linked to the tests' shared one: give an empty one to measure the export too.
     """
@@ -135,13 +144,13 @@ def start(folder: Path, env: Mapping[str, str] | None = None, *, open_files: int
     if not (folder / "models").exists():
         models_folder().mkdir(exist_ok=True)
         (folder / "models").symlink_to(models_folder())
-    (folder / "server.json").unlink(missing_ok=True)
     began = time.monotonic()
     log = folder.parent / f"{folder.name}.log"
     limited = [] if open_files is None else ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh"]
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [*limited, sys.executable, "-m", "app.cli", "serve", "--port", "0"],
+            [*limited, *program, "serve", "--port", str(port)],
+            cwd=cwd,
             env={**os.environ, "CAIRN_DATA_DIR": str(folder), **(env or {})},
             stdout=out,
             stderr=out,

@@ -25,10 +25,10 @@ from tests.fakes.models import models_folder
 from tests.fakes.provider import FakeProvider
 from tests.fakes.qdrant_server import qdrant_server
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patience
 
 ADMIN = "admin-key-of-this-test-0123456789"
 START_SECONDS, STOP_SECONDS = 120, 60
-SETTLED_SECONDS = 60
 CONFIG = """
 [server]
 shutdown_seconds = 45
@@ -107,7 +107,7 @@ class Member:
         """Run, and wait until it is ready. Returns the seconds that it took."""
         began = time.monotonic()
         await self.run()
-        async with asyncio.timeout(START_SECONDS):
+        async with patience(START_SECONDS):
             while not await self.ready():
                 assert self._process is not None
                 assert self._process.returncode is None, self.log()
@@ -193,7 +193,7 @@ class Team:
 
     async def settled_budget(self, developer: str, server: int = 0) -> dict[str, Any]:
         """A developer's budget, once nothing is held: a call is settled beside its answer, and on a busy machine after it."""
-        async with asyncio.timeout(SETTLED_SECONDS):
+        async with patience():
             while (budget := await self.get(f"/v1/budgets/{developer}", server))["held_usd"] != 0:
                 await asyncio.sleep(0.1)
         return budget
@@ -205,7 +205,7 @@ class Team:
 
     async def written(self, cache: str, before: int) -> None:
         """Until Redis holds more of a cache than before: it is written behind the answer."""
-        async with asyncio.timeout(SETTLED_SECONDS):
+        async with patience():
             while await self.cached(cache) <= before:
                 await asyncio.sleep(0.05)
 

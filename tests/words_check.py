@@ -1,4 +1,4 @@
-"""Checks the words of `app/` that a program can see: python -m tests.words_check. Exit 1 where one breaks a rule of VOCABULARY.
+"""Checks the words of `app/` and `cairn/` that a program can see: python -m tests.words_check. Exit 1 where one breaks a rule of VOCABULARY.
 
 - A public class name is defined once: two meanings of one word are one too many.
 - A docstring, also that of a constant or a field, opens with what is done or is, not with a question word or with "Of".
@@ -82,7 +82,7 @@ def problems(every: Sequence[Module]) -> list[str]:
 
 
 if __name__ == "__main__":
-    found = problems(modules())
+    found = [*problems(modules()), *problems(modules(ROOT / "cairn"))]
     for problem in found:
         print(problem)
     print(f"Words: {len(found)} to mend." if found else "Words: nothing to mend.")

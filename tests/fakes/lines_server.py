@@ -64,7 +64,7 @@ def lines_server() -> Iterator[LinesServer]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            self._answer(lambda query, _: {"files": list(made.rows.values()), "next": None})
+            self._answer(lambda query, _: {"files": list(made.rows.values()), "next_cursor": None})
 
         def do_POST(self) -> None:
             self._answer(made.take)

@@ -215,9 +215,10 @@ def _ask(body: dict[str, Any]) -> VectorQuery:
     elif first["using"] == SPARSE:
         asked, sparse, rarity = None, SparseParts(asked["indices"], asked["values"]), body.get("params")
     must = first["filter"].get("must") or []
+    without = _matches(first["filter"].get("must_not") or [])
     if asked is not None:  # its graph has links among the points of one value only
         several = any(len(values) > 1 for values in _matches(must).values())
-        assert several == ("acorn" in first["params"])
+        assert (several or bool(without)) == ("acorn" in first["params"])
     return VectorQuery(
         vector=None if asked is None else _packed(asked),
         using=first["using"],
@@ -228,6 +229,7 @@ def _ask(body: dict[str, Any]) -> VectorQuery:
         with_vectors=bool(body.get("with_vector")),
         within=next((_period(each) for each in must if "range" in each), None),
         corpus=_matches(rarity["idf"]["corpus"].get("must") or []) if rarity else None,
+        without=without,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.fakes.provider import FakeProvider
 from tests.running import Running, start
+from tests.waiting import patience
 
 pytestmark = pytest.mark.long
 
@@ -66,7 +67,7 @@ def developer(server: Running) -> str:
 
 
 async def asked(fake: FakeProvider, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while sum(each.tokens_sent > 3 for each in fake.asked) < count:
             await asyncio.sleep(0.02)
 
@@ -113,7 +114,7 @@ async def test_of_a_server_that_was_killed_the_open_calls_stay_charged(short_fol
         server.process.kill()
         await asyncio.gather(*streams, return_exceptions=True)
         again = await asyncio.to_thread(started, short_folder / "killed", fake, servers, CAIRN_BUDGET__PROCESS_SILENT_SECONDS="1")
-        async with asyncio.timeout(60):
+        async with patience():
             while (budget := await asyncio.to_thread(again.get, "/v1/budgets/ada"))["held_usd"] != 0:
                 await asyncio.sleep(0.1)
         assert budget["unreconciled_usd"] == budget["spent_usd"] > 0  # type: ignore[operator]

@@ -17,6 +17,7 @@ import pytest
 from tests.fakes.provider import FakeProvider
 from tests.integration.test_door_stops import CONFIG, developer
 from tests.running import Running, start
+from tests.waiting import patience
 
 pytestmark = pytest.mark.long
 
@@ -42,7 +43,7 @@ class Served:
 
     async def line(self, request_id: str) -> dict[str, Any]:
         """The one line of a request, once it is written."""
-        async with asyncio.timeout(20):
+        async with patience():
             while True:
                 lines = [json.loads(each) for each in self.text().splitlines() if request_id in each and each.startswith("{")]
                 if found := [each for each in lines if each["event"] == "http.answered"]:

@@ -28,8 +28,6 @@ QUESTIONS = [
     ("how do we keep ANSI colors when paginating?", "AnsiSource"),
     ("What happens when parsing the AskUserQuestion answer fails?", "AskUserQuestion"),
 ]
-ALIKE = {"CAIRN_WORKER__NICE": "0"}
-"""Beside other tests a worker that lets everybody go first would read for half an hour."""
 UNRELATED = ["how do I bake an apple pie?", "Who won the football world cup in 1998?", "qzxv wjkq plmrt"]
 
 
@@ -88,7 +86,7 @@ async def snapshot(folder: Path) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def served(short_folder: Path, shared_data: Path) -> Iterator[tuple[Running, list[dict[str, object]]]]:
     """A server that has read every transcript once."""
-    with running(short_folder / "whole", ALIKE) as server:
+    with running(short_folder / "whole") as server:
         yield server, ingest(server, transcripts(shared_data))
 
 
@@ -155,10 +153,10 @@ def test_every_fixture_of_other_agents_is_read_or_refused_with_a_reason(
 def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_folder: Path, shared_data: Path) -> None:
     files = [file for file in transcripts(shared_data) if file.stat().st_size < 1_000_000][:40]
     calm, rough = short_folder / "calm", short_folder / "rough"
-    with running(calm, ALIKE) as server:
+    with running(calm) as server:
         ingest(server, files)
 
-    server = start(rough, ALIKE)
+    server = start(rough)
     jobs = [server.upload(file) for file in files]
     kills = 0
     while kills < 3:
@@ -166,7 +164,7 @@ def test_kill_9_in_the_middle_and_a_restart_end_like_an_undisturbed_run(short_fo
         if done >= (kills + 1) * len(files) // 5:
             server.kill()
             kills += 1
-            server = start(rough, {**ALIKE, "CAIRN_WORKER__LEASE_SECONDS": "5"})
+            server = start(rough, {"CAIRN_WORKER__LEASE_SECONDS": "5"})
         time.sleep(0.02)
     finished = [server.finished(job) for job in jobs]
     server.stop()

@@ -17,13 +17,12 @@ import pytest
 from app.storage.postgres import embedded_postgres
 from tests.fakes.standby import StandbyServer, caught_up
 from tests.team import ADMIN, Team, deployed
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
 TOKENS, PRICE = 10, 10 * 100e-6
 """Of a call: its prompt is free, and its answer has exactly `max_tokens`."""
-YOUNG_SECONDS = 60
-"""After its start, or Redis's, a team's servers read at the primary for `kept_seconds`."""
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +113,7 @@ async def _at_the_replica(team: Team, server: int) -> bool:
 
 
 async def _until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(YOUNG_SECONDS):
+    async with patience():
         while not await true():
             await asyncio.sleep(0.1)
 

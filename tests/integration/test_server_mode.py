@@ -17,6 +17,7 @@ from aiohttp import web
 
 from tests.fakes.models import models_folder
 from tests.fakes.qdrant_server import QdrantServer
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ async def command(folder: Path, env: Mapping[str, str], *words: str) -> AsyncIte
 
 
 async def url_of(folder: Path, process: Process) -> str:
-    async with asyncio.timeout(60):
+    async with patience():
         while not (folder / "server.json").exists():
             assert process.returncode is None, (folder / "log").read_text()
             await asyncio.sleep(0.05)
@@ -105,7 +106,7 @@ async def test_what_one_server_takes_in_any_worker_reads_and_the_other_server_an
         async with client.post(f"{one}/v1/sessions?project=zoo", data=TRANSCRIPT.encode()) as reply:
             assert reply.status == 202, await reply.text()
             job = (await reply.json())["job_id"]
-        async with asyncio.timeout(60):
+        async with patience():
             while True:
                 async with client.get(f"{two}/v1/jobs/{job}") as reply:
                     found = await reply.json()
@@ -118,7 +119,7 @@ async def test_what_one_server_takes_in_any_worker_reads_and_the_other_server_an
         assert answer["degraded"] == []
         assert "keepalive_quokka" in answer["results"][0]["text"]
         async with client.get(f"{two}/readyz") as reply:
-            assert await reply.json() == {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok"}
+            assert await reply.json() == {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "disk": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -144,9 +145,8 @@ async def test_a_database_that_is_away_is_said_in_time(tmp_path: Path, unused_tc
 
 async def _refusal(home: Path, env: Mapping[str, str]) -> str:
     """What `cairn serve` says before it ends with an error, without a traceback."""
-    async with command(home, env, "serve", "--port", "0") as process:
-        async with asyncio.timeout(60):
-            assert await process.wait() == 1
+    async with command(home, env, "serve", "--port", "0") as process, patience():
+        assert await process.wait() == 1
     said = (home / "log").read_text()
     assert "Traceback" not in said
     return said

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from tests.team import Server, Team, deployed
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ async def chat(team: Team, server: Server, key: str, prompt: str) -> tuple[int, 
 
 async def until(what: str, *, seconds: float = 60, team: Team, server: int, key: str, status: int) -> None:
     """Asked until it answers so."""
-    async with asyncio.timeout(seconds):
+    async with patience(seconds):
         while (await ask(team, team.servers[server], key, what))[0] != status:
             await asyncio.sleep(0.02)
 
@@ -84,7 +85,7 @@ async def test_redis_killed_each_server_counts_for_itself_and_then_they_count_to
     assert found == [{200: OTHERS - 10, 429: 20}] * 2  # each knows what it let through itself
     assert (await chat(team, team.servers[0], key, "is anybody there?"))[0] == 200
     await asyncio.to_thread(team.redis.start)
-    async with asyncio.timeout(60):
+    async with patience():
         while not all("limits.shared_again" in each.log() for each in team.servers):
             await asyncio.sleep(0.05)
     other = await team.developer("hedy")
@@ -128,14 +129,14 @@ async def test_a_cache_emptied_at_one_server_is_empty_at_the_other(team: Team) -
     tiers = []
     for server in (one, two):
         tiers.append((await chat(team, server, key, "what is a spanning tree?"))[1]["x-cairn-cache"])
-    async with asyncio.timeout(60):
+    async with patience():
         while not await _held(team, 1):
             await asyncio.sleep(0.02)
     tiers.append((await chat(team, two, key, "what is a spanning tree?"))[1]["x-cairn-cache"])
     assert (tiers[0], tiers[2]) == ("miss", "memory")
     async with team.http.delete(f"{one.url}/v1/caches/completions") as reply:
         assert reply.status == 200
-    async with asyncio.timeout(60):
+    async with patience():
         while await _held(team, 1):
             await asyncio.sleep(0.02)
     assert (await chat(team, two, key, "what is a spanning tree?"))[1]["x-cairn-cache"] == "miss"

@@ -29,6 +29,7 @@ from asyncpg import Connection
 from app.settings import ROOT
 from tests.fakes.provider import FakeProvider
 from tests.team import Server, Team, deployed
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +119,7 @@ async def test_the_health_checks_of_compose_pass_for_who_lives_and_fail_for_who_
     of_server, of_worker = (services[name]["healthcheck"]["test"][-1] for name in ("server", "worker"))
     for server in team.servers:
         assert await healthy(of_server.replace(":8080", f":{server.port}"))
-        ready = {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "redis": "ok"}
+        ready = {"status": "ok", "database": "ok", "vectors": "ok", "embeddings": "ok", "redis": "ok", "disk": "ok"}
         assert await team.get("/readyz", team.servers.index(server)) == ready
     for worker in team.workers:
         assert await healthy(of_worker.replace("/var/lib/cairn", str(worker.folder)))
@@ -140,7 +141,7 @@ async def test_what_one_server_or_a_worker_changed_no_server_answers_from_before
         url = f"{team.servers[edition % 2].url}/v1/sessions?project=quartz"
         async with team.http.post(url, data="\n".join(map(json.dumps, lines)).encode()) as reply:
             job = (await reply.json())["job_id"]
-        async with asyncio.timeout(60):
+        async with patience():
             while (found := await team.get(f"/v1/jobs/{job}"))["state"] not in {"done", "failed"}:
                 await asyncio.sleep(0.02)
         assert found["state"] == "done", found
@@ -203,7 +204,7 @@ async def test_a_breaker_opened_at_one_server_is_open_at_the_other(team: Team) -
             break
     assert await state(0) == "open"
     opened = time.monotonic()
-    async with asyncio.timeout(60):
+    async with patience():
         while await state(1) != "open":
             await asyncio.sleep(0.05)
     print(f"\nbreaker: open at the other server after {time.monotonic() - opened:.2f} s")
@@ -266,7 +267,7 @@ class Load:
     async def grown(self, calls: int = 10, jobs: int = 3) -> None:
         """Wait for more of both."""
         wanted, taken = self.calls[200] + calls, len(self.jobs) + jobs
-        async with asyncio.timeout(60):
+        async with patience():
             while self.calls[200] < wanted or len(self.jobs) < taken:
                 await asyncio.sleep(0.02)
 
@@ -305,9 +306,9 @@ async def upload(team: Team, server: Server, *numbers: int) -> str:
         return str((await reply.json())["job_id"])
 
 
-async def learnt(team: Team, jobs: list[str], *, seconds: float = 120) -> None:
+async def learnt(team: Team, jobs: list[str]) -> None:
     """Wait until all are done."""
-    async with asyncio.timeout(seconds):
+    async with patience():
         for job in jobs:
             while (found := await team.get(f"/v1/jobs/{job}", server=1))["state"] != "done":
                 assert found["state"] != "failed", found
@@ -330,7 +331,7 @@ async def test_whoever_is_killed_nothing_acknowledged_is_lost_charged_or_learnt_
     assert load.jobs.keys() == load.sent
     drained = time.monotonic()
     await learnt(team, list(load.jobs.values()))
-    async with asyncio.timeout(60):  # also those whose acknowledgement was lost with the server
+    async with patience():  # also those whose acknowledgement was lost with the server
         while await database.fetchval("select count(*) from jobs where state in ('queued', 'running')"):
             await asyncio.sleep(0.05)
     recovery["all jobs that waited"] = time.monotonic() - drained
@@ -344,7 +345,7 @@ async def _kill_a_server(team: Team, key: str, recovery: dict[str, float]) -> No
     """In the middle of streams."""
     body = chat(f"the last words: say {LONG} words", stream=True, max_tokens=LONG, cache=False)
     streams = [asyncio.create_task(ask(team, team.servers[0], key, body)) for _ in range(STREAMS)]
-    async with asyncio.timeout(60):
+    async with patience():
         while sum(each.tokens_sent > 3 and each.body["max_tokens"] == LONG for each in team.provider.asked) < STREAMS:
             await asyncio.sleep(0.02)
     await team.servers[0].kill()
@@ -355,7 +356,7 @@ async def _kill_a_server(team: Team, key: str, recovery: dict[str, float]) -> No
 async def _kill_a_worker(team: Team, database: Connection, recovery: dict[str, float]) -> None:
     """In the middle of a job."""
     job = await upload(team, team.servers[1], *LARGE)
-    async with asyncio.timeout(60):
+    async with patience():
         while (name := await database.fetchval("select worker from jobs where id = $1 and progress_done > 0", job)) is None:
             await asyncio.sleep(0.01)
     killed = time.monotonic()
@@ -375,7 +376,7 @@ async def _kill_redis(team: Team, key: str, load: Load, recovery: dict[str, floa
     assert await _shared_through(team, key, "is it away?") == {"database"}
     restarted = time.monotonic()
     await asyncio.to_thread(team.redis.start)
-    async with asyncio.timeout(60):
+    async with patience():
         while await _shared_through(team, key, "is it back?") != {"redis"}:
             await asyncio.sleep(0.2)
     recovery["Redis shared again"] = time.monotonic() - restarted
@@ -385,7 +386,7 @@ async def _kill_redis(team: Team, key: str, load: Load, recovery: dict[str, floa
 async def _shared_through(team: Team, key: str, prompt: str) -> set[str]:
     """The tier that brings one server's answer to the other. A cache is written behind the answer: who asks before that has a miss."""
     tiers: set[str] = set()
-    async with asyncio.timeout(60):
+    async with patience():
         while not tiers:
             body = chat(f"{prompt} {time.monotonic()}", max_tokens=1)
             assert (await ask(team, team.servers[0], key, body))[0] == 200
@@ -415,7 +416,7 @@ async def _learnt_once(team: Team, database: Connection, load: Load) -> None:
     assert await database.fetchval("select count(*) from uploads where state <> 'receiving'") == 0
     assert not await database.fetch("select id from passages p where not exists (select from passage_places where passage_id = p.id)")
     known = await database.fetchval("select (select count(*) from knowledge) + (select count(*) from passages)")
-    async with asyncio.timeout(60):
+    async with patience():
         while await _points(team) != known:
             await asyncio.sleep(0.1)
     print(f"{len(found)} sessions, {known} items and passages, as many points in the index")
@@ -440,9 +441,9 @@ async def _charged_once(team: Team, load: Load) -> None:
     while True:
         page = await team.get(f"/v1/budgets/margaret/movements?limit=1000{before}")
         rows += [each for each in page["movements"] if each["hold_id"] is not None]
-        if page["next"] is None:
+        if page["next_cursor"] is None:
             break
-        before = f"&before={page['next']}"
+        before = f"&cursor={page['next_cursor']}"
     kinds = Counter(each["kind"] for each in rows)
     assert len({each["hold_id"] for each in rows}) == len(rows)
     assert kinds.keys() <= {"settle", "unreconciled"}
@@ -465,7 +466,7 @@ async def test_a_server_that_is_stopped_drains_its_streams_and_the_other_goes_on
     await streaming(fake, 5)
     began = time.monotonic()
     ending = asyncio.create_task(two.end(signal.SIGTERM))
-    async with asyncio.timeout(60):
+    async with patience():
         while await two.ready():  # to the proxy: no
             await asyncio.sleep(0.05)
     assert not any(each.done() for each in streams)
@@ -483,7 +484,7 @@ async def test_a_server_that_is_stopped_drains_its_streams_and_the_other_goes_on
 
 
 async def streaming(fake: FakeProvider, streams: int) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while sum(each.tokens_sent > 3 for each in fake.asked) < streams:
             await asyncio.sleep(0.02)
 
@@ -503,7 +504,7 @@ async def test_a_backfill_whose_workers_are_killed_goes_on_where_it_was(team: Te
         return sum(each["behind"] for each in (await team.get("/v1/projections", server=0))["projections"])
 
     async def caught_up() -> None:
-        async with asyncio.timeout(600):
+        async with patience(600):
             while await behind():
                 await asyncio.sleep(0.1)
 
@@ -516,7 +517,7 @@ async def test_a_backfill_whose_workers_are_killed_goes_on_where_it_was(team: Te
         await worker.end()
     for worker in team.workers:
         await worker.run()
-    async with asyncio.timeout(60):
+    async with patience():
         while not 0 < await database.fetchval("select count(*) from projection_checkpoints where version = 'before'") < sessions:
             await asyncio.sleep(0.005)
     for worker in team.workers:

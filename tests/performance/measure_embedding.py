@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 
 from app.embeddings.cpu import load
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.embeddings.runtime import RuntimeEmbedder
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
@@ -26,7 +26,7 @@ from tests.performance.measure import percentile, timed
 
 
 async def main(runtime: str, precision: str, threads: int) -> None:
-    model = await exported(models_folder())
+    model = await ensure_exported(models_folder())
     began = time.perf_counter()
     options = EmbeddingsSettings(runtime=runtime, precision=precision, threads=threads)
     embedder = load(model, options, models_folder() / "compiled")

@@ -131,8 +131,8 @@ async def measure(weights: Path | None) -> dict[str, object]:
             reference = vectors if reference is None else reference
             agrees = round(float((vectors * reference).sum(axis=1).min()), 6)
             report[name] = {"texts_per_second": found, "least_cosine": agrees, "one": await one_by_one(embedder, short)}
-        if missing := cuda._missing():
-            return report | {"cuda": {"skipped": missing}}
+        if problem := cuda._problem():
+            return report | {"cuda": {"skipped": problem}}
         import torch
 
         report["gpu"] = {
@@ -162,14 +162,14 @@ async def measure(weights: Path | None) -> dict[str, object]:
 async def _model(weights: Path | None, scratch: Path, report: dict[str, object]) -> Model:
     """The exported model. Packed weights are exported here and now; without a graph only torch's paths are measured."""
     from app.embeddings import export
-    from app.embeddings.model import GRAPH, TOKENIZER, Model, exported
+    from app.embeddings.model import GRAPH, TOKENIZER, Model, ensure_exported
     from tests.fakes.models import models_folder
 
     if weights is None:
-        return await exported(models_folder())
+        return await ensure_exported(models_folder())
     shutil.copyfile(weights / "tokenizer.json", scratch / TOKENIZER)
     try:
-        export._write_graph(weights, scratch / GRAPH)
+        export.write_graph(weights, scratch / GRAPH)
     except BaseException as error:
         report["export"] = f"{type(error).__name__}: {error}"[:400]
     return Model(scratch)

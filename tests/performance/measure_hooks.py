@@ -1,9 +1,10 @@
 """IDEs' hooks over HTTP: how long a prompt's and a tool's take, and what prompts are given, by threshold.
 
-python tests/performance/measure_hooks.py [--folder DATA] [--speed]
+python tests/performance/measure_hooks.py [--folder DATA] [--speed] [--copies N]
 
 Needs the public evaluation data beside the project (CAIRN_EVAL_DATA): its questions are asked as prompts in their own project, its labelled
-prompts in four others. `--folder`: a data folder that has read the questions' sessions already; reading them takes minutes.
+prompts in four others. `--copies`: times that its sessions are read again, in other words and as other projects, which makes the team's index
+that much larger. `--folder`: a data folder that is kept; filled where it doesn't exist yet, which takes minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -37,6 +38,7 @@ THRESHOLDS = (0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
 TIMED, WARM_UP, A_SESSION = 300, 20, 10
 OTHERS = 4
 """Projects in which another one's prompt is asked, in turn."""
+UUIDS = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 HELD, SILENT = 0.60, 0.90
 PROMPT_MS, TOOL_MS = 50, 15
 
@@ -169,24 +171,41 @@ def _points(server: Running) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _read_sessions(server: Running) -> None:
+def _read_sessions(server: Running, scratch: Path, copies: int) -> None:
     data = data_folder()
-    jobs = [server.upload(data / upload["transcript"], upload["project"]) for upload in lines(data / "questions" / "uploads.jsonl")]
+    uploads = lines(data / "questions" / "uploads.jsonl")
+    jobs = [server.upload(data / upload["transcript"], upload["project"]) for upload in uploads]
+    for number in range(1, copies + 1):
+        for place, upload in enumerate(uploads):
+            source = data / upload["transcript"]
+            copy = scratch / f"{number}-{place}-{source.name}"
+            copy.write_bytes(_other(source.read_bytes(), number))
+            jobs.append(server.upload(copy, f"copy-{number}/{upload['project']}"))
     for job in jobs:
-        server.finished(job)
+        server.finished(job, seconds=3 * 3600)
+
+
+def _other(transcript: bytes, number: int) -> bytes:
+    """Return a transcript of other sessions, whose passages are nobody's yet: as long, with a word of their own now and then."""
+    renamed = UUIDS.sub(lambda found: str(uuid5(UUID(found[0].decode()), str(number))).encode(), transcript)
+    return renamed.replace(b" the ", f" the{number} ".encode()).replace(b" a ", f" a{number} ".encode())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--folder", type=Path, help="a data folder that has read the questions' sessions")
+    parser.add_argument("--folder", type=Path, help="a data folder that is kept; filled where it doesn't exist yet")
+    parser.add_argument("--copies", type=int, default=0, help="times that the sessions are read again as others")
     parser.add_argument("--speed", action="store_true", help="measure how long hooks take, and nothing else")
     arguments = parser.parse_args()
     print(machine())
-    with tempfile.TemporaryDirectory(prefix="cairn-") as scratch, running(arguments.folder or Path(scratch) / "hooks") as server:
-        if arguments.folder is None:
-            _read_sessions(server)
-        timed = speed(server)
-        found = [] if arguments.speed else curve(ask_all(server))
+    with tempfile.TemporaryDirectory(prefix="cairn-") as scratch:
+        folder = arguments.folder or Path(scratch) / "hooks"
+        fresh = not folder.exists()
+        with running(folder) as server:
+            if fresh:
+                _read_sessions(server, Path(scratch), arguments.copies)
+            timed = speed(server)
+            found = [] if arguments.speed else curve(ask_all(server))
     measured = timed if arguments.speed else [*figures(found), *timed]
     print("| threshold | answer given | another project's prompts given nothing |\n| --- | --- | --- |")
     print("\n".join(f"| {threshold:.2f} | {held:.3f} | {silent:.3f} |" for threshold, held, silent in found))

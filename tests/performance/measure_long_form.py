@@ -29,7 +29,7 @@ from rich.table import Table
 
 from app.embeddings import Embedder
 from app.embeddings.longform import DIMS, LongForm, agreement, closeness, local_long_form, parts_of
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.embeddings.tokenizer import MAX_TOKENS
 from app.embeddings.windows import PARTS
 from app.knowledge.extraction import extract
@@ -361,7 +361,7 @@ async def main() -> int:
         print(f"{data} is absent (CAIRN_EVAL_DATA)", file=sys.stderr)
         return 1
     console = Console(width=170)
-    model = await exported(models_folder())
+    model = await ensure_exported(models_folder())
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model.tokenizer))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from app.embeddings import Embedder
 from app.embeddings.coalescing import CoalescingEmbedder
 from app.embeddings.cpu import load
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.inference.semantic import MAX_SEEN_CHARS, CacheQuestion, Semantic, objections
 from app.likeness import differing
 from app.settings import EmbeddingsSettings, SemanticCacheSettings
@@ -184,7 +184,7 @@ def show(table: Iterator[list[str]], *, markdown: bool) -> None:
 async def main(*, markdown: bool) -> None:
     if not (DATA / "sts-dups").is_dir():
         sys.exit(f"{DATA / 'sts-dups'} is absent: set CAIRN_EVAL_DATA to the folder of the evaluation data.")
-    embedder = CoalescingEmbedder(load(await exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled"))
+    embedder = CoalescingEmbedder(load(await ensure_exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled"))
     pairs = await compared(embedder, judged())
     made = await compared(embedder, near_misses([pair.one for pair in pairs] + [pair.other for pair in pairs]))
     show(rows(pairs, made), markdown=markdown)

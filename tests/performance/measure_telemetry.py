@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from sqlalchemy import insert, text
 
-from app.alerts import ageing, rollup
-from app.alerts.rollup import CounterSum, Level, Measured, Value
+from app.alerts import downsampling, rollup_values
+from app.alerts.rollup_values import CounterSum, Level, Measured, Value
 from app.alerts.rollups import Rollups
 from app.alerts.series import SERIES, Series
 from app.alerts.tables import RollupMinute
@@ -79,7 +79,7 @@ def minute(*, busy: bool, dice: random.Random) -> bytes:
         if busy or series.kind == "level" or name in IDLE:
             keys = list(product(*([f"{label} {n}" for n in range(VALUES.get(label, 1))] for label in series.labels)))
             made[name] = {key: _value(series, busy, dice) for key in (keys if busy else keys[:1])}
-    return rollup.packed(made)
+    return rollup_values.pack(made)
 
 
 def _value(series: Series, busy: bool, dice: random.Random) -> Value:
@@ -94,7 +94,7 @@ def _value(series: Series, busy: bool, dice: random.Random) -> Value:
         case "level":
             level = Level()
             for _ in range(4):
-                level.see(dice.random())
+                level.observe(dice.random())
             return level
 
 
@@ -116,7 +116,7 @@ async def a_day(database: Database, *, busy: bool) -> None:
         f"{word}: {len(pages[0]):,} bytes a minute, {size / rows_stored:,.0f} stored; a month of two processes {size / rows_stored * 86_400 / 1e6:.0f} MB"
     )
     began = perf_counter()
-    spans = await ageing.age(database, now)
+    spans = await downsampling.downsample(database, now)
     print(f"{word}: {spans} spans merged in {perf_counter() - began:.2f} s")
     for hours, step in ((1, 1), (6, 5), (24, 10)):
         began = perf_counter()

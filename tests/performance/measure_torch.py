@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embeddings.cpu import load
-from app.embeddings.model import exported, weights_folder
+from app.embeddings.model import ensure_exported, weights_folder
 from app.settings import ROOT, EmbeddingsSettings
 from tests.fakes.models import models_folder
 from tests.performance.corpus import questions
@@ -43,7 +43,7 @@ async def against_torch(iterations: int) -> list[Figure] | None:
     data = Path(os.environ.get("CAIRN_EVAL_DATA", ROOT.parent / "shared" / "data"))
     if not data.is_dir():
         return None
-    model = await exported(models_folder())
+    model = await ensure_exported(models_folder())
     ours = load(model, EmbeddingsSettings(device="cpu"), models_folder() / "compiled")
     theirs = await asyncio.to_thread(_Theirs)
     task = cranfield(data)

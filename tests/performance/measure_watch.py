@@ -1,4 +1,4 @@
-"""Measures `cairn watch` idle over many files: memory, CPU, and the time from an append to the server.
+"""Measures `cairn watch` idle over many files: memory, CPU, the time from an append to the server, and a second start.
 
 .venv/bin/python tests/performance/measure_watch.py [--files 10000] [--seconds 120]
 """
@@ -73,8 +73,9 @@ def main() -> None:
             "XDG_STATE_HOME": f"{name}/state",
             "XDG_CONFIG_HOME": f"{name}/config",
         }
+        command = [sys.executable, "-m", "app.cli", "watch", str(home / "log"), "--yes"]
         begun = time.monotonic()
-        watch = subprocess.Popen([sys.executable, "-m", "app.cli", "watch", str(home / "log"), "--yes"], env=env, stderr=subprocess.DEVNULL)
+        watch = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
         try:
             while len(server.rows) < wanted.files:
                 time.sleep(0.1)
@@ -86,6 +87,12 @@ def main() -> None:
             print(f"idle: {share:.2%} of a core, {memory_mb(watch.pid):.0f} MB (at most {memory_mb(watch.pid, 'VmHWM'):.0f} MB)")
             seconds = [append_latency(server, files[number * 7]) for number in range(APPENDS)]
             print(f"append to server: median {statistics.median(seconds) * 1000:.0f} ms, longest {max(seconds) * 1000:.0f} ms")
+            watch.terminate()
+            watch.wait()
+            begun = time.monotonic()
+            watch = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+            append_latency(server, files[0])
+            print(f"started again: {time.monotonic() - begun:.1f} s to an append, at most {memory_mb(watch.pid, 'VmHWM'):.0f} MB")
         finally:
             watch.terminate()
             watch.wait()

@@ -28,7 +28,7 @@ from app.budget.part import open_budget
 from app.budget.prices import Price, TokenBounds, TokenUsage
 from app.queue.outbox import Outbox
 from app.redaction.labels import free_text
-from app.services.watching import open_watch
+from app.services.monitoring import open_monitoring
 from app.storage.database import Database
 from app.supervision import Supervisor
 from app.telemetry import logs
@@ -156,8 +156,8 @@ async def _ledger(stack: AsyncExitStack, url: str) -> Ledger:
     outbox = Outbox(database, settings.webhook)
     opening = open_budget(settings, database=database, url=url, accounts=accounts, read_alerts=announced_alerts)
     made, part = await stack.enter_async_context(opening)
-    watching = open_watch(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
-    _, alerts = await stack.enter_async_context(watching)
+    monitoring = open_monitoring(settings, "worker", database=database, accounts=accounts, outbox=outbox, budget=made)
+    _, alerts = await stack.enter_async_context(monitoring)
     await stack.enter_async_context(Supervisor().run_loops([*part.loops, *alerts.loops]))
     return made.ledger
 

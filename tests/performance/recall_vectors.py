@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.embeddings import late_interaction
 from app.embeddings.cpu import load
 from app.embeddings.embedder import Encoded
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.embeddings.runtime import RuntimeEmbedder
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
@@ -27,7 +27,7 @@ class Embedded:
 
 
 def blocking_embedder() -> RuntimeEmbedder:
-    return load(asyncio.run(exported(models_folder())), EmbeddingsSettings(), models_folder() / "compiled")
+    return load(asyncio.run(ensure_exported(models_folder())), EmbeddingsSettings(), models_folder() / "compiled")
 
 
 def embedded(name: str, texts: Sequence[str]) -> list[Embedded]:

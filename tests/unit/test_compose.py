@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -297,3 +299,28 @@ def test_the_image_is_made_of_what_is_there_and_of_what_docker_is_let_to_see() -
             copied.update(words[:-1])
     assert all((ROOT / each).exists() for each in copied)
     assert {each.split("/")[0] for each in copied} == seen
+
+
+def programs() -> list[tuple[str, str]]:
+    """Return what files that are no Python import from `app` or run of it: (file, name)."""
+    files = [ROOT / "Dockerfile", COMPOSE, ROOT / "Makefile", ROOT / ".ci" / "run", *(ROOT / "deploy").iterdir()]
+    files += [*(ROOT / "docs" / "how-to").glob("*.md"), *(ROOT / "plugins").rglob("*.json")]
+    found = []
+    for file in files:
+        text = file.read_text() if file.is_file() else ""
+        for module, names in re.findall(r"from (app[\w.]*) import (\w+(?:, *\w+)*)", text):
+            found += [(file.name, f"{module}.{name.strip()}") for name in names.split(",")]
+        found += [(file.name, module) for module in re.findall(r"-m (app[\w.]*\w)", text)]
+    return found
+
+
+def test_what_the_images_and_pages_programs_name_exists() -> None:
+    assert any(file == "Dockerfile" for file, _ in programs())
+    missing = []
+    for file, name in programs():
+        module, _, last = name.rpartition(".")
+        if importlib.util.find_spec(name if module in {"", "app"} else module) is None or (
+            module not in {"", "app"} and not hasattr(importlib.import_module(module), last) and importlib.util.find_spec(name) is None
+        ):
+            missing.append((file, name))
+    assert missing == []

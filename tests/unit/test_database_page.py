@@ -12,6 +12,7 @@ import app.alerts.tables
 import app.assist.tables
 import app.budget.tables
 import app.cache.tables
+import app.idempotency.tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata

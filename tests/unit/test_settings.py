@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from app.budget.prices import Prices
@@ -25,6 +25,7 @@ from app.settings import (
     unknown_variables,
     withdrawn_settings,
 )
+from app.settings.sections import ServerSettings
 
 
 def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
@@ -224,8 +225,8 @@ def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp
     provider = ProviderSettings(kind="openai", model="m", api_key_env="A_KEY", input_usd_per_mtok=1, output_usd_per_mtok=1)
 
     def standing(environment: dict[str, str]) -> tuple[str, str]:
-        found = Catalog({"one": provider}, InferenceSettings(chain=("one",)), Prices({}), environment=environment).standings[0]
-        return found.why, found.detail
+        found = Catalog({"one": provider}, InferenceSettings(chain=("one",)), Prices({}), environment=environment).statuses[0]
+        return found.readiness, found.detail
 
     assert standing({"A_KEY_FILE": str(file)})[0] == "ready"
     why, detail = standing({"A_KEY_FILE": str(tmp_path / "absent")})
@@ -240,6 +241,57 @@ def test_a_providers_key_may_come_from_a_file_and_an_empty_one_leaves_it_out(tmp
 def test_trusted_proxies_stand_in_a_variable_one_behind_the_other(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_SERVER__TRUSTED_PROXIES", given)
     assert [str(each) for each in load().server.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32"]
+
+
+PROVIDER = {"issuer": "https://login.example.com", "client_id": "cairn"}
+
+
+@pytest.mark.parametrize(
+    ("openid", "server", "reason"),
+    [
+        ({"issuer": "http://login.example.com"}, {}, "https address"),
+        ({"issuer": "https://login.example.com/?a=b"}, {}, "https address"),
+        ({"issuer": "login.example.com"}, {}, "https address"),
+        ({"issuer": "https://["}, {}, "https address"),
+        ({"client_id": ""}, {}, "openid.issuer needs openid.client_id"),
+        ({"scopes": "email"}, {}, "must include openid"),
+        ({"create": True}, {}, "openid.create needs openid.domains"),
+        ({"roles": {"admins": "admin"}}, {}, "openid.roles needs openid.role_claim"),
+        ({"role_claim": "groups", "roles": {"admins": "king"}}, {}, "openid.roles.admins"),
+        ({"role": "admin"}, {}, "openid.role"),
+        ({"algorithms": "none"}, {}, "openid.algorithms"),
+        ({"algorithms": ()}, {}, "openid.algorithms"),
+        ({"algorithms": "HS256"}, {}, "an openid.client_secret of 32 bytes"),
+        ({"algorithms": "HS256", "client_secret": "short"}, {}, "an openid.client_secret of 32 bytes"),
+        ({}, {"public_url": None}, "openid.issuer needs server.public_url"),
+        ({}, {"public_url": "http://cairn.example.com"}, "public_url with https"),
+        ({}, {"public_url": "https://example.com/cairn"}, "without a path"),
+        ({}, {"public_url": "cairn.example.com"}, "without a path"),
+        ({}, {"public_url": "ftp://cairn.example.com"}, "without a path"),
+    ],
+)
+def test_an_openid_provider_that_can_not_be_used_safely_is_refused(
+    openid: dict[str, object], server: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        load(openid=PROVIDER | openid, server={"public_url": "https://cairn.example.com"} | server)
+
+
+def test_an_openid_provider_is_set_by_variables_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"ISSUER": "https://login.example.com/", "CLIENT_ID": "cairn", "CLIENT_SECRET": "s3cret", "DOMAINS": "Example.com @example.org"}
+    given |= {"ROLE_CLAIM": "groups", "ROLES": '{"cairn-admins": "admin"}'}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CAIRN_OPENID__{name}", value)
+    monkeypatch.setenv("CAIRN_SERVER__PUBLIC_URL", "https://Cairn.example.com/")
+    found = load()
+    assert (found.server.public_url, found.openid.issuer) == ("https://cairn.example.com", "https://login.example.com/")
+    assert (found.openid.domains, found.openid.roles) == (("example.com", "example.org"), {"cairn-admins": "admin"})
+    assert "s3cret" not in repr(found)
+
+
+def test_a_provider_and_a_server_on_this_machine_need_no_https() -> None:
+    found = load(openid=PROVIDER | {"issuer": "http://127.0.0.1:9400"}, server={"public_url": "http://localhost:8080"})
+    assert found.openid.enabled
 
 
 OLD_NAMES = [
@@ -334,3 +386,24 @@ def test_a_section_that_is_no_table_is_refused_as_before(tmp_path: Path, monkeyp
     monkeypatch.setenv("CAIRN_CONFIG", str(custom))
     with pytest.raises(ConfigurationError, match="dashboard"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("", ()),
+        (
+            "https://App.example.com/ http://localhost:5173,https://app.example.com:443",
+            ("https://app.example.com", "http://localhost:5173"),
+        ),
+        (["vscode-webview://0a1b", "http://[::1]:80"], ("vscode-webview://0a1b", "http://[::1]")),
+    ],
+)
+def test_origins_are_read_as_browsers_write_them(given: object, origins: tuple[str, ...]) -> None:
+    assert ServerSettings(cors_origins=given).cors_origins == origins  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["*", "https://*.example.com", "null", "example.com", "https://a.b/path", "https://", 7, ["https://a b"]])
+def test_an_origin_that_is_none_or_stands_for_many_is_refused(given: object) -> None:
+    with pytest.raises(ValidationError, match="write origins"):
+        ServerSettings(cors_origins=given)  # type: ignore[arg-type]

@@ -15,8 +15,7 @@ from app.errors import Conflict, DatabaseUnavailable
 from app.part import Loop
 from app.supervision import MAX_FAILURES, LoopHealth, Supervisor
 from app.telemetry import metrics
-
-WAIT_SECONDS = 60
+from tests.waiting import PATIENCE_SECONDS, patience
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +61,7 @@ async def condition(supervisor: Supervisor) -> tuple[str, str | None]:
 
 
 async def until(there: Callable[[], object]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with patience():
         while not there():
             await asyncio.sleep(0.001)
 
@@ -80,7 +79,7 @@ async def until(there: Callable[[], object]) -> None:
 )
 async def test_a_loop_goes_on_whatever_a_round_raises_and_each_is_counted(errors: list[BaseException]) -> None:
     step, before = Rounds(*errors, enough=3), restarts()
-    async with Supervisor().run_loops([loop(step)]), asyncio.timeout(WAIT_SECONDS):
+    async with Supervisor().run_loops([loop(step)]), patience():
         await step.done.wait()
     assert restarts() - before == len(errors)
 
@@ -194,7 +193,7 @@ async def test_a_lost_cancellation_ends_the_loop_all_the_same() -> None:
         await begun.wait()
         begun.clear()
         task.cancel()
-        done, _ = await asyncio.wait([task], timeout=WAIT_SECONDS)
+        done, _ = await asyncio.wait([task], timeout=PATIENCE_SECONDS)
         assert done
         assert task.cancelled()
 
@@ -211,7 +210,7 @@ async def test_a_wake_begins_a_round_and_a_failed_one_is_repeated_without_anothe
         await asyncio.sleep(0.01)
         assert (step.count, len(step.errors)) == (0, 1)
         wake.set()
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with patience():
             await step.done.wait()
         assert not wake.is_set()
     assert step.count == 1
@@ -232,7 +231,7 @@ async def test_the_pause_is_asked_for_after_each_round() -> None:
         asked.append(step.count)
         return 0.0
 
-    async with Supervisor().run_loops([loop(step, pause=pause)]), asyncio.timeout(WAIT_SECONDS):
+    async with Supervisor().run_loops([loop(step, pause=pause)]), patience():
         await step.done.wait()
     assert asked[:2] == [1, 2]
 

@@ -27,6 +27,7 @@ from app.queue.outbox import Outbox
 from app.settings import BudgetSettings
 from app.storage.database import Database
 from tests.integration.budget.conftest import Bank, open_bank, team
+from tests.waiting import patience
 
 LATE, EARLY = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAILY = 1000
@@ -201,7 +202,7 @@ async def test_what_a_process_that_died_had_not_told_is_told_at_the_next_start(w
     await spend(watched.bank, payer, 1000)
     watched.facts.take()  # noted, and never judged
     running = asyncio.create_task(supervision.run(*watched.server().loops()))
-    async with asyncio.timeout(60):
+    async with patience():
         while not (rules := await stored(watched.bank)):
             await asyncio.sleep(0.01)
     running.cancel()
@@ -227,7 +228,7 @@ async def test_it_runs_by_itself_and_outlives_errors(watched: Watched, monkeypat
     monkeypatch.setattr(watched.facts, "tokens_today", tokens_today)
     running = asyncio.create_task(supervision.run(*watched.alerts.loops()))
     spent = 0
-    async with asyncio.timeout(60):
+    async with patience():
         while "50%" not in await stored(watched.bank):
             await spend(watched.bank, payer, 100 if (spent := spent + 100) <= 600 else 0)
             await asyncio.sleep(0.01)
@@ -333,7 +334,7 @@ async def test_the_webhook_runs_by_itself_and_outlives_errors(
 
     monkeypatch.setattr(hook, "deliver", deliver)
     running = asyncio.create_task(supervision.run(*hook.loops()))
-    async with asyncio.timeout(60):
+    async with patience():
         while not made.got:
             await asyncio.sleep(0.01)
     running.cancel()

@@ -12,12 +12,12 @@ from aiohttp import web
 from sqlalchemy import text
 
 from app import clock
-from app.alerts.alarms import Alarms
 from app.alerts.evaluator import Evaluator
 from app.alerts.notifications import Notifications
 from app.alerts.recorder import Recorder
 from app.alerts.rollups import Rollups
 from app.alerts.rules import Rules, load
+from app.alerts.series_alerts import SeriesAlerts
 from app.queue import outbox as posting
 from app.queue.outbox import Outbox
 from app.settings import Settings
@@ -43,10 +43,10 @@ class World:
         self.lookups = FastCounter("w", "w", ("cache",))
         self.recorder = Recorder(database, role="serve", lag=Timing("z", "z", ("role",), (1.0,)))
         self.recorder._minute = NOON
-        self.recorder.timing("inference.seconds", self.inference)
-        self.recorder.counter("cache.hits", lambda: self.hits.totals)
-        self.recorder.counter("cache.lookups", lambda: self.lookups.totals)
-        self.recorder.levels(self._look)
+        self.recorder.add_timing("inference.seconds", self.inference)
+        self.recorder.add_counter("cache.hits", lambda: self.hits.totals)
+        self.recorder.add_counter("cache.lookups", lambda: self.lookups.totals)
+        self.recorder.add_levels(self._look)
 
     def server(self) -> Evaluator:
         async def probe() -> Mapping[tuple[str, ...], float]:
@@ -68,7 +68,7 @@ class World:
         return told
 
     async def firing(self) -> list[str]:
-        return [each.rule for each in await Alarms(self.database).firing()]
+        return [each.rule for each in await SeriesAlerts(self.database).firing()]
 
     async def notices(self) -> list[str]:
         async with self.database.begin() as connection:
@@ -91,19 +91,27 @@ async def test_memory_above_the_threshold_for_five_minutes_fires_and_ends(world:
     world.memory = 0.9
     assert await world.passes(300, server) == []
     assert await world.passes(15, server) == [("memory_full", "firing")]
+    world.memory = 0.95
+    assert await world.passes(60, server) == []
     world.memory = 0.77  # between the two edges
     assert await world.passes(300, server) == []
-    assert await world.firing() == ["memory_full"]
+    (alert,) = await SeriesAlerts(world.database).firing()
+    assert (alert.rule, alert.first, alert.peak, alert.value) == ("memory_full", 0.9, 0.95, 0.77)
+    assert alert.summary == (
+        "Memory is nearly full: 77 % now, 90 % when it began to fire, 95 % at its peak (fires above 80 %)."
+        " Ends once it was at most 75 % for 2 minutes."
+    )
     world.memory = 0.5
     assert await world.passes(180, server) == [("memory_full", "resolved")]
     assert await world.firing() == []
     assert await world.notices() == [
-        "Cairn WARNING: Memory is nearly full: 90 % (fires above 80 %)",
-        "Cairn resolved: Memory is nearly full: 50 % (fires above 80 %)",
+        "Cairn WARNING: Memory is nearly full: 90 % (fires above 80 %). Ends once it was at most 75 % for 2 minutes.",
+        "Cairn resolved: Memory is nearly full: over; it fired for 8 minutes, at its peak 95 % (fires above 80 %)",
     ]
-    over = await Alarms(world.database).over()
-    assert [each.rule for each in over] == ["memory_full"]
-    assert over[0].until > over[0].since
+    resolved = await SeriesAlerts(world.database).resolved()
+    assert [each.rule for each in resolved] == ["memory_full"]
+    assert resolved[0].until > resolved[0].since
+    assert resolved[0].peak == 0.95
 
 
 async def test_a_spike_of_a_minute_is_no_alert(world: World) -> None:
@@ -156,17 +164,17 @@ async def test_a_low_hit_rate_is_told_by_cache(world: World) -> None:
             world.lookups.add((name,), 20)
         told += await world.passes(60, server)
     assert told == [("hit_rate_low", "firing")]
-    (alarm,) = await Alarms(world.database).firing()
-    assert alarm.labels == {"cache": "completions"}
-    assert alarm.value == pytest.approx(0.1)
+    (alert,) = await SeriesAlerts(world.database).firing()
+    assert alert.labels == {"cache": "completions"}
+    assert alert.value == pytest.approx(0.1)
 
 
 async def test_a_budget_is_shown_and_not_posted_twice(world: World) -> None:
     """The rule that is met once a month posts it."""
     world.budgets = {("ada",): 0.93, ("bob",): 0.2}
     assert await world.passes(15, world.server()) == [("budget_early", "firing")]
-    (alarm,) = await Alarms(world.database).firing()
-    assert alarm.labels == {"developer": "ada"}
+    (alert,) = await SeriesAlerts(world.database).firing()
+    assert alert.labels == {"developer": "ada"}
     assert await world.notices() == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app import clock
-from app.alerts import ageing
+from app.alerts import downsampling
 from app.alerts.recorder import Recorder
 from app.alerts.rollups import Rollups
 from app.errors import DatabaseUnavailable, InvalidInput
@@ -30,9 +30,9 @@ class Server:
         self.full = 0.0
         self.recorder = Recorder(database, role="serve", lag=Timing("z", "z", ("role",), (1.0,)))
         self.recorder._minute = at
-        self.recorder.timing("inference.seconds", self.seconds)
-        self.recorder.counter("http.requests", lambda: self.calls.totals)
-        self.recorder.levels(self._look)
+        self.recorder.add_timing("inference.seconds", self.seconds)
+        self.recorder.add_counter("http.requests", lambda: self.calls.totals)
+        self.recorder.add_levels(self._look)
 
     async def _look(self) -> dict[str, dict[tuple[str, ...], float]]:
         return {"machine.memory": {(): self.full}}
@@ -151,7 +151,7 @@ async def test_hours_are_the_minutes_merged_and_read_as_one_with_them(database: 
             await server.recorder.write(NOON - 2 * HOUR + (minute + 1) * MINUTE)
     wanted = await rollups.series("inference.seconds", since=NOON - 2 * HOUR, until=NOON + HOUR, step=30 * MINUTE)
     now = NOON + 31 * MINUTE
-    assert await ageing.age(database, now) == 15 + 2
+    assert await downsampling.downsample(database, now) == 15 + 2
     hours = await rollups.series("inference.seconds", since=NOON - 2 * HOUR, until=now, step=HOUR)
     assert [point.count for point in hours] == [120, 120, 60]
     assert sum(point.sum for point in hours) == pytest.approx(sum(point.sum for point in wanted))
@@ -166,13 +166,13 @@ async def test_making_an_hour_again_changes_nothing_and_a_late_minute_is_taken_i
     await first.recorder.write(NOON + MINUTE)
     now = NOON + HOUR + 10 * MINUTE
     for _ in range(2):
-        await ageing.age(database, now)
+        await downsampling.downsample(database, now)
         (hour,) = await rollups.series("http.requests", since=NOON, until=NOON + HOUR, step=HOUR)
         assert hour.sum == 1
     late = Server(database)
     late.calls.add(("knowledge", "200"), 10)
     await late.recorder.write(NOON + 2 * MINUTE)
-    await ageing.age(database, now)
+    await downsampling.downsample(database, now)
     (hour,) = await rollups.series("http.requests", since=NOON, until=NOON + HOUR, step=HOUR)
     assert hour.sum == 11
 
@@ -184,8 +184,8 @@ async def test_minutes_go_after_thirty_days_and_hours_after_a_year(database: Dat
         server.calls.add(("knowledge", "200"))
         await server.recorder.write(start + timedelta(seconds=1))
     for days in (399, 39):
-        await ageing.age(database, NOON - timedelta(days=days))
-    await ageing.age(database, NOON)
+        await downsampling.downsample(database, NOON - timedelta(days=days))
+    await downsampling.downsample(database, NOON)
     async with database.begin() as connection:
         minutes = await connection.scalar(text("select count(*) from rollup_minutes"))
         hours = (await connection.scalars(text("select at from rollup_spans where seconds = 3600 order by at"))).all()

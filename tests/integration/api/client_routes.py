@@ -65,6 +65,8 @@ class Told:
         """Dollars: of a stream, in its usage; else in a header, which whole answers' usage must repeat where it has one."""
         (usage,) = self.usages
         if self.reply.headers["content-type"].startswith("text/event-stream"):
+            free = self.reply.headers["x-cairn-cache"] != "miss"
+            assert self.reply.headers.get("x-cairn-cost-usd") == ("0" if free else None)  # at the first byte nobody knows the cost
             return usage.cost
         told = float(self.reply.headers["x-cairn-cost-usd"])
         assert usage.cost in (0, told)

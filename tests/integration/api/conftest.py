@@ -21,18 +21,18 @@ from app import settings as config
 from app.cli.serving import Server, configuration
 from app.main import create_app
 from app.services import Services
+from tests.conftest import without_fsync
 from tests.fakes.models import models_folder
+from tests.waiting import PATIENT_DATABASE, patience
 
 MAX_UPLOAD_BYTES = 4 * 2**20
 MAX_BODY_BYTES = 300_000
-PATIENCE_SECONDS = 300
-"""A busy machine is no fault of the worker's, which yields to all others."""
 STANDARD: dict[str, dict[str, Any]] = {
     "server": {"max_upload_bytes": MAX_UPLOAD_BYTES, "max_body_bytes": MAX_BODY_BYTES},
     "knowledge": {"embedding_timeout_seconds": 30},
     "hooks": {"timeout_seconds": 25},
     "budget": {"timeout_seconds": 30},
-    "database": {"acquire_timeout_seconds": 30, "connect_timeout_seconds": 30, "statement_timeout_seconds": 60},
+    "database": PATIENT_DATABASE,
 }
 """Settings of every served application, section by section: a busy machine is no slow embedder, and no absent PostgreSQL."""
 
@@ -77,7 +77,7 @@ class Api:
 
     async def finished(self, job: str) -> dict[str, Any]:
         """The job, once it has ended."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with patience():
             while (found := (await self.ask("GET", f"/v1/jobs/{job}")).json)["state"] not in {"done", "failed"}:
                 await asyncio.sleep(0.05)
         return found  # type: ignore[no-any-return]
@@ -124,6 +124,7 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[Api]:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             await listening.wait()
             services = app.state.services
+            await without_fsync(services.storage.url)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with aiohttp.ClientSession() as http:
                 yield Api(url, services.secrets.admin_key, services, http, app)

@@ -18,6 +18,7 @@ from app.rate_limits.limits import RateLimits
 from app.settings import LimitsSettings, TimeoutSettings
 from tests.integration.api.conftest import Api, Reply, generic
 from tests.integration.api.door import Door, open_door
+from tests.waiting import patience
 
 GOOD = "In staging the gateway listens on 8443 [1]. Only the mesh may reach it. [1]"
 SECRET = "sk-ant-api03-" + "Zq8" * 30 + "AA"
@@ -285,16 +286,16 @@ async def test_a_caller_who_leaves_ends_the_call_and_its_hold_once(api: Api, str
         fake.say(GOOD)
         fake.will("stall", after_tokens=12)
         asking = asyncio.create_task(ask(door, project, question, stream=stream))
-        async with asyncio.timeout(30):
+        async with patience():
             while not fake.asked or await door.holds() == []:
                 await asyncio.sleep(0.01)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        async with asyncio.timeout(30):
+        async with patience():
             await fake.idle()
         assert fake.asked[0].disconnected
-        async with asyncio.timeout(30):
+        async with patience():
             while (holds := await door.holds())[0][1] == "held":
                 await asyncio.sleep(0.01)
         assert len(holds) == 1

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.api.conftest import MAX_BODY_BYTES, MAX_UPLOAD_BYTES, Api, generic, lesson
+from tests.waiting import patience
 
 QUERY = "/v1/knowledge/query"
 NOWHERE = "5f0c0000-0000-4000-8000-000000000000"
@@ -108,7 +109,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(api: Api) -> None:
         await api.ask("POST", "/v1/sessions", data=cut_off())
     from tests.integration.api.test_api_sessions import uploads_waiting
 
-    async with asyncio.timeout(60):
+    async with patience():
         while await uploads_waiting(api):
             await asyncio.sleep(0.02)
 
@@ -177,8 +178,8 @@ async def test_a_query_sent_as_text_is_told_the_content_type(api: Api) -> None:
         ("GET", f"/v1/sessions/{NOWHERE}", 404, None),
         ("GET", "/v1/sessions?limit=0", 422, "limit"),
         ("GET", "/v1/sessions?limit=1000000000", 422, "limit"),
-        ("GET", "/v1/sessions?before=x", 422, "before"),
-        ("GET", f"/v1/sessions?before={NOWHERE}", 404, None),
+        ("GET", "/v1/sessions?cursor=x", 422, "cursor"),
+        ("GET", f"/v1/sessions?cursor={NOWHERE}", 422, "cursor"),
         ("GET", "/v1/sessions?project=a%00b", 422, "project"),
         ("POST", "/v1/sessions/a%00b/events", 422, "session"),
         ("GET", f"/v1/jobs/{NOWHERE}", 404, None),

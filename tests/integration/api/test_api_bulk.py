@@ -16,9 +16,9 @@ from sqlalchemy import text
 from app.embeddings import BulkAdmission
 from app.embeddings.bulk import BulkLane, TwoLanes
 from tests.integration.api.conftest import Api, Reply, lesson
+from tests.waiting import patience
 
 MODEL = "all-MiniLM-L6-v2"
-PATIENCE = 60.0
 
 
 class Blocked:
@@ -49,13 +49,14 @@ def lane_of(api: Api) -> BulkLane:
 async def blocked(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Blocked]:
     made = Blocked()
     monkeypatch.setattr(lane_of(api), "_inner", made)
+    monkeypatch.setattr(lane_of(api), "seconds_per_cost", 0.0)  # else who is admitted depends on how busy the machine was before
     yield made
     made.gate.set()
     await until(lambda: not lane_of(api)._queues)
 
 
 async def until(held: Any) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with patience():
         while not held():
             await asyncio.sleep(0.01)
 

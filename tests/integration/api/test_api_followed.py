@@ -10,7 +10,10 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from tests.integration.api.conftest import PATIENCE_SECONDS, Api
+from app.services import session_stream
+from tests.conftest import ROOT
+from tests.integration.api.conftest import Api
+from tests.waiting import patience
 
 LINES = "/v1/sessions/transcript-lines"
 
@@ -48,7 +51,7 @@ async def test_lines_become_a_session_that_is_listed_searched_and_not_read_twice
     assert await send(api, name, first) == {"offset": len(first), "events": 1, "resumed": True}
     assert await send(api, name, second, len(first)) == {"offset": len(first + second), "events": 1, "resumed": True}
     assert await send(api, name, second, 3) == {"offset": len(first + second), "events": 0, "resumed": True}
-    listed = await api.ask("GET", LINES, params={"after": name[:-1]})
+    listed = await api.ask("GET", LINES, params={"limit": "1000"})
     assert [(each["offset"], each["ended"]) for each in listed.json["files"] if each["source"] == name] == [(len(first + second), False)]
     session = await session_of(api, name)
     assert (session["provider"], session["events"], session["project"], session["transcript"]) == (
@@ -58,7 +61,7 @@ async def test_lines_become_a_session_that_is_listed_searched_and_not_read_twice
         f"{name}.jsonl",
     )
     asked = {"query": f"svc{name} keepalives", "kinds": ["passage"]}
-    async with asyncio.timeout(PATIENCE_SECONDS):  # until it is found: other tests' sessions are found before
+    async with patience():  # until it is found: other tests' sessions are found before
         while f"svc{name}" not in (await api.ask("POST", "/v1/knowledge/query", json=asked)).text:
             await asyncio.sleep(0.1)
 
@@ -101,10 +104,28 @@ async def test_an_open_stream_tells_what_comes(api: Api) -> None:
     first = claude(name, 1, "One.")
     await send(api, name, first)
     url = f"{api.url}/v1/sessions/{(await session_of(api, name))['id']}/stream"
-    async with api.http.get(url, headers={"authorization": f"Bearer {api.key}"}) as reply, asyncio.timeout(PATIENCE_SECONDS):
+    async with api.http.get(url, headers={"authorization": f"Bearer {api.key}"}) as reply, patience():
         await told(reply, b"One.")
         await send(api, name, claude(name, 2, "Two."), len(first))
         await told(reply, b"Two.")
+
+
+async def test_a_stream_tells_all_that_was_learnt_however_much(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, data = (
+        await api.developer(team="learners"),
+        (ROOT / "examples" / "sessions" / "2026-11-17-yesterdays-departures.claude-code.jsonl").read_bytes(),
+    )
+    (session,) = (await api.ingest(data, key=key))["result"]["sessions"]
+    path = f"/v1/sessions/{session}/stream"
+
+    async def learnt() -> list[Any]:
+        reply = await api.ask("GET", path, key=key, params={"seconds": "0"})
+        return [data["title"] for kind, _, data in frames(reply.text) if kind == "knowledge"]
+
+    whole = await learnt()
+    assert len(whole) >= 2
+    monkeypatch.setattr(session_stream, "ITEMS_PAGE", 1)
+    assert await learnt() == whole
 
 
 async def test_ones_own_sessions_are_listed_alone(api: Api) -> None:

@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text as sql
 
-from tests.integration.api.conftest import PATIENCE_SECONDS, Api, Reply, lesson
+from app.errors import DatabaseUnavailable
+from tests.integration.api.conftest import Api, Reply, lesson
+from tests.waiting import patience
 
 MARKER = "<cairn-knowledge ids="
-TAUGHT: dict[str, str] = {}
-"""Server → what it was taught."""
 
 
 def name() -> str:
@@ -52,17 +52,10 @@ async def developer(api: Api, team: str = "default", role: str = "developer") ->
 
 
 async def known(api: Api) -> str:
-    """Return a topic, and project, of which a session has taught something: ingested once for all tests."""
-    if api.url not in TAUGHT:
-        topic = name()
-        sent = await api.ask("POST", f"/v1/sessions?project={topic}", data=lesson(topic))
-        assert sent.status == 202, sent.text
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (job := (await api.ask("GET", f"/v1/jobs/{sent.json['job_id']}")).json)["state"] not in {"done", "failed"}:
-                await asyncio.sleep(0.1)
-        assert job["state"] == "done", job
-        TAUGHT[api.url] = topic
-    return TAUGHT[api.url]
+    """Return a topic of which a session has taught something, in a project of that name: what other tests say there would be given, too."""
+    topic = name()
+    assert (await api.ingest(lesson(topic), project=topic))["state"] == "done"
+    return topic
 
 
 def question(topic: str) -> str:
@@ -85,6 +78,22 @@ async def test_a_session_told_by_hooks_is_in_the_journal_of_its_repository(api: 
         "fix/pool",
         f"/home/ada/{session}",
     )
+
+
+async def test_a_session_in_a_worktree_belongs_to_the_project_of_its_repositorys_folder(api: Api) -> None:
+    topic = name()
+    for client in ("acme", "globex"):
+        session = str(uuid4())
+        told = {
+            "x_cairn_directory_name": topic,
+            "x_cairn_directory": f"/home/ada/{client}/{topic}",
+            "cwd": f"/home/ada/.codex/worktrees/1d2f/{topic}",
+        }
+        await hook(api, "UserPromptSubmit", session=session, prompt="Fix the pool of the service.", **told)
+        (found,) = [
+            each for each in await sessions(api, f"{client}/{topic}" if client == "globex" else topic) if each["external_id"] == session
+        ]
+        assert found["directory"] == f"/home/ada/{client}/{topic}"
 
 
 async def test_a_hook_sent_twice_is_one_event(api: Api) -> None:
@@ -127,6 +136,34 @@ async def test_a_prompt_is_given_what_its_project_knows_once(api: Api) -> None:
     assert again.json == {}, "what a session was given it isn't given again"
     other = given(await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=question(topic), x_cairn_project=topic))
     assert f"keepalive_{topic} = 30" in other
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable("Away."), TimeoutError()])
+async def test_what_could_not_be_noted_is_given_all_the_same_and_never_counts_as_given(
+    api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    topic, session = await known(api), str(uuid4())
+
+    async def away(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr("app.sessions.journal.Journal.record_served", away)
+        assert MARKER in given(await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), x_cairn_project=topic))
+        assert (await hook(api, "UserPromptSubmit", session=session, prompt="thanks", prompt_id="p2")).json == {}
+    again = await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), prompt_id="p3")
+    assert MARKER in given(again), "both notes are of one transaction"
+    assert (await hook(api, "UserPromptSubmit", session=session, prompt=question(topic), prompt_id="p4")).json == {}
+
+
+async def test_a_context_that_could_not_be_noted_is_given_all_the_same(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic, session = await known(api), str(uuid4())
+
+    async def late(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("app.assist.hooks.served.ServedKnowledge.record", late)
+    assert MARKER in given(await hook(api, "SessionStart", session=session, source="startup", x_cairn_project=topic))
 
 
 @pytest.mark.parametrize("source", ["compact", "clear"])
@@ -173,13 +210,41 @@ async def test_people_judge_by_the_ids_that_were_given(api: Api) -> None:
     }
     recorded = (await api.ask("POST", "/v1/knowledge", json=body)).json["id"]
     asked = f"When is the staging database of {topic} restored from production?"
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with patience():
         while recorded not in (
             text := given(await hook(api, "UserPromptSubmit", session=str(uuid4()), prompt=asked, x_cairn_project=topic))
         ):
             await asyncio.sleep(0.1)
     assert "03:00 UTC" in text
     assert session not in text
+
+
+async def test_what_a_hook_gave_and_the_agent_did_is_noticed_as_used_until_its_session_is_purged(api: Api) -> None:
+    topic, session = name(), str(uuid4())
+    body = {"type": "gotcha", "text": f"The backups of {topic} expire too early: set `backup_lease_{topic}` to 36 hours.", "project": topic}
+    recorded = (await api.ask("POST", "/v1/knowledge", json=body)).json["id"]
+    asked = f"Why do the backups of {topic} expire too early, so that none is left on Monday?"
+    async with patience():
+        while recorded not in given(await hook(api, "UserPromptSubmit", session=session, prompt=asked, x_cairn_project=topic)):
+            await asyncio.sleep(0.1)
+            session = str(uuid4())
+    edit: dict[str, Any] = {"tool_name": "Edit", "tool_use_id": "t1", "tool_response": {"success": True}}
+    changed = {"file_path": "backup.toml", "old_string": "lease = 4", "new_string": f"backup_lease_{topic} = 36"}
+    await hook(api, "PostToolUse", session=session, tool_input=changed, **edit)
+    await hook(api, "UserPromptSubmit", session=session, prompt="perfect, thank you", prompt_id="p2")
+
+    async def used() -> object:
+        return (await api.ask("GET", f"/v1/knowledge/{recorded}")).json["used"]
+
+    async with patience():
+        while await used() != {"accepted": 1, "refused": 0}:
+            await asyncio.sleep(0.1)
+    (ours,) = [each for each in await sessions(api, topic) if each["external_id"] == session]
+    history = (await api.ask("GET", f"/v1/knowledge/{recorded}/history")).json["history"]
+    assert [(each["what"], each["source"]["session_id"]) for each in history if each["what"] == "used"] == [("used", ours["id"])]
+    assert (await api.ask("GET", f"/v1/knowledge/{recorded}")).json["feedback"] == {"helpful": 0, "wrong": 0, "stale": 0}
+    assert (await api.ask("DELETE", f"/v1/sessions/{ours['id']}")).status == 200
+    assert await used() == {"accepted": 0, "refused": 0}
 
 
 async def test_a_session_that_nobody_registered_is_captured_but_given_nothing(api: Api) -> None:

@@ -14,10 +14,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.budget.views import DeveloperSpending
+from app.budget.balances import DeveloperSpending
 from app.telemetry import metrics
 from tests.integration.api.conftest import MAX_BODY_BYTES, Api
 from tests.integration.api.door import open_door
+from tests.waiting import patience
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 FUNCTIONS = {
@@ -135,7 +136,7 @@ async def test_a_request_that_is_refused_before_it_is_routed_counts_for_its_rout
     assert (await api.ask("POST", "/v1/redact", data=b" " * (MAX_BODY_BYTES + 1))).status == 413
     assert (await api.ask("GET", f"/v1/nothing/{job}", key="wrong")).status == 404
     counted = {("/v1/jobs/{job_id}", "401"): 1, ("/v1/redact", "413"): 1, ("unknown", "404"): 1}
-    async with asyncio.timeout(20):  # a request is counted once its body was read, or left
+    async with patience():  # a request is counted once its body was read, or left
         while {key: value - before.get(key, 0) for key, value in (await seen()).items() if key in counted} != counted:
             await asyncio.sleep(0.05)
     assert (await seen()).get(("unknown", "401")) == before.get(("unknown", "401"))

@@ -11,7 +11,7 @@ async def made(api: Api, name: str, **who: str) -> str:
     """A project's id, made by a live session."""
     sent = await api.ask("POST", f"/v1/sessions/{name}-1/events?project={name}", data=generic(("a", "user", "x")), **who)
     assert sent.status == 202
-    found = (await api.ask("GET", "/v1/projects", **who)).json["projects"]
+    found = (await api.ask("GET", "/v1/projects?order=newest&limit=1000", **who)).json["projects"]
     return next(str(each["id"]) for each in found if each["name"] == name)
 
 

@@ -121,7 +121,7 @@ async def test_only_an_admin_gives_roles_and_only_those_that_exist(team: Team) -
     path = f"/v1/developers/{team.member('lead')}"
     for role in team.keys:
         assert await team.status(role, "PATCH", path, json={"role": "lead"}) == 403
-    for body in ({"role": "admin"}, {"role": ""}, {"role": None}, {}):
+    for body in ({"role": "owner"}, {"role": ""}, {"role": None}, {}):
         refused = await team.api.ask("PATCH", path, json=body)
         assert (refused.status, refused.error["param"]) == (422, "role"), body
     assert (await team.api.ask("PATCH", "/v1/developers/nobody", json={"role": "lead"})).status == 404

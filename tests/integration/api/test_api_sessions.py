@@ -144,10 +144,10 @@ async def test_sessions_are_listed_page_by_page(api: Api) -> None:
         await api.ask("POST", f"/v1/sessions/{project}-{day}/events?project={project}", data=event)
     first = (await api.ask("GET", "/v1/sessions", params={"project": project, "limit": "2"})).json
     assert [session["external_id"] for session in first["sessions"]] == [f"{project}-2", f"{project}-1"]
-    rest = (await api.ask("GET", "/v1/sessions", params={"project": project, "limit": "2", "before": first["next"]})).json
+    rest = (await api.ask("GET", "/v1/sessions", params={"project": project, "limit": "2", "cursor": first["next_cursor"]})).json
     assert [session["external_id"] for session in rest["sessions"]] == [f"{project}-0"]
-    assert rest["next"] is None
-    assert (await api.ask("GET", "/v1/sessions", params={"project": "no such project"})).json == {"sessions": [], "next": None}
+    assert rest["next_cursor"] is None
+    assert (await api.ask("GET", "/v1/sessions", params={"project": "no such project"})).json == {"sessions": [], "next_cursor": None}
 
 
 async def test_sessions_are_listed_by_agent_subject_and_period(api: Api) -> None:
@@ -174,7 +174,7 @@ async def test_sessions_are_listed_by_agent_subject_and_period(api: Api) -> None
         ({"until": "9999-12-31T23:59:59-14:00"}, "until"),
         ({"subject": "x" * 201}, "subject"),
         ({"provider": "x" * 101}, "provider"),
-        ({"before": "first"}, "before"),
+        ({"cursor": "first"}, "cursor"),
     ],
 )
 async def test_a_list_of_sessions_that_cannot_be_is_refused_by_name(api: Api, params: dict[str, str], param: str) -> None:
@@ -257,7 +257,7 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
     (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
     shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
     current = {"events": shown["events"], "current": True, "parked": None, "retry_at": None}
-    assert shown["projections"] == [{"name": name, **current} for name in ("passages", "items")]
+    assert shown["projections"] == [{"name": name, **current} for name in ("passages", "items", "uses")]
     async with api.services.database.begin() as connection:
         await connection.execute(
             text(
@@ -266,11 +266,11 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
             ),
             {"id": session},
         )
-    _, parked = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
+    _, parked, _ = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
     assert (parked["current"], parked["parked"], parked["retry_at"]) == (False, "It failed.", None)
     told = (await api.ask("GET", "/v1/projections")).json
     assert [(each["session_id"], each["reason"]) for each in told["parked"]] == [(session, "It failed.")]
-    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("passages", 0), ("items", 1)]
+    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("passages", 0), ("items", 1), ("uses", 0)]
     stranger = await api.developer(team=name())
     assert (await api.ask("GET", "/v1/projections", key=stranger)).json["parked"] == []
     assert 'cairn_projection_sessions{projection="items",state="parked"} 1.0' in (await api.ask("GET", "/metrics")).text

@@ -18,6 +18,7 @@ from app.settings import TelemetrySettings
 from app.telemetry import traces
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
+from tests.waiting import patience
 
 ROOT = Path(__file__).resolve().parents[3]
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -132,9 +133,8 @@ async def test_a_collectors_key_goes_to_the_collector(api: Api, collector: Colle
 
 
 async def test_a_collector_that_is_away_is_in_nobodys_way(api: Api) -> None:
-    async with asyncio.timeout(30):
-        async with traces.open_traces(TelemetrySettings(otlp_endpoint="http://127.0.0.1:9"), role="serve"):
-            assert (await api.ask("GET", "/healthz")).status == 200
+    async with patience(), traces.open_traces(TelemetrySettings(otlp_endpoint="http://127.0.0.1:9"), role="serve"):
+        assert (await api.ask("GET", "/healthz")).status == 200
 
 
 async def test_a_share_of_zero_sends_nothing_that_begins_here(api: Api, collector: Collector) -> None:
@@ -148,5 +148,5 @@ async def test_while_it_is_off_nothing_of_it_is_imported() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT, stdout=subprocess.PIPE)
     out, _ = await process.communicate()
     loaded = out.decode().strip()
-    assert "opentelemetry.sdk.trace" not in loaded  # redis-py, which pybreaker imports, takes the metrics' part by itself
+    assert "opentelemetry.sdk" not in loaded
     assert "opentelemetry.exporter" not in loaded

@@ -19,11 +19,10 @@ from app.web.refusals import MAX_PIPELINED, MAX_PIPELINED_KEYED
 from tests.integration.api.conftest import Api, generic, serving
 from tests.performance.measure_connections import HALF
 from tests.running import running
+from tests.waiting import PATIENCE_SECONDS, patience
 
 pytestmark = pytest.mark.long
 
-SECONDS = 30
-"""A generous end for what is awaited: the machine may be busy."""
 BOUNDS = {
     "header_timeout_seconds": 1,
     "body_timeout_seconds": 1.5,
@@ -57,7 +56,7 @@ async def connected(api: Api) -> AsyncIterator[Streams]:
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """All that comes until the server closes."""
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         return await reader.read()
 
 
@@ -120,7 +119,7 @@ async def test_a_client_that_sends_on_after_its_answer_and_reads_late_still_has_
     place, loop, answer = urlsplit(tight.url), asyncio.get_running_loop(), b""
     with socket.socket() as client:
         client.setblocking(False)
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             await loop.sock_connect(client, (place.hostname, place.port))
             await loop.sock_sendall(client, sent.replace("KEY", tight.key).encode("latin-1"))
             while not has_come(client):
@@ -163,7 +162,7 @@ async def test_an_answer_that_nobody_reads_is_cut(tight: Api) -> None:
         await loop.sock_sendall(silent, (ask % "/v1/models").encode())
         assert (await loop.sock_recv(silent, 12)) == b"HTTP/1.1 200"  # the key is shown: more may wait on this connection
         await loop.sock_sendall(silent, (ask % "/openapi.json").encode() * MAX_PIPELINED_KEYED)  # megabytes of answers
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             while await cuts(tight, "answer_unread") == before:
                 await asyncio.sleep(0.1)
 
@@ -182,7 +181,7 @@ async def test_strangers_who_pipeline_and_never_read_start_nothing_and_nobody_wa
             silent.setblocking(False)
             await loop.sock_connect(silent, (place.hostname, place.port))
             await loop.sock_sendall(silent, asks)
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             assert (await tight.ask("GET", "/readyz", key=None)).status == 200
             assert (await tight.ask("GET", "/v1/models")).status == 200
             while await cuts(tight, "too_many_pipelined") < before + connections:
@@ -218,7 +217,7 @@ async def crowd(api: Api, held: AsyncExitStack, count: int, header: str = "") ->
 
 
 async def statuses(streams: list[Streams]) -> Counter[bytes]:
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         return Counter([(await reader.readline())[9:12] for reader, _ in streams])
 
 
@@ -231,7 +230,7 @@ async def test_a_crowd_whose_good_keys_are_being_looked_up_is_answered(api: Api,
         await looked_up.wait()
         return await authenticate(key)
 
-    async with AsyncExitStack() as held, asyncio.timeout(SECONDS):
+    async with AsyncExitStack() as held, patience():
         with monkeypatch.context() as patched:
             patched.setattr(accounts, "authenticate", once_all_are_here)
             for part in (CROWD - 100, 100):  # the second comes while all others are at work
@@ -247,7 +246,7 @@ async def test_a_crowd_without_keys_is_answered_and_brought_back_to_its_cap(api:
     async with AsyncExitStack() as held:
         streams = await crowd(api, held, CROWD)
         assert set(await statuses(streams)) <= {b"401", b"503"}
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             while await cuts(api, "too_many_of_address") - before < CROWD - 256:
                 await asyncio.sleep(0.1)
         assert (await api.ask("GET", "/v1/models")).status == 200
@@ -255,7 +254,7 @@ async def test_a_crowd_without_keys_is_answered_and_brought_back_to_its_cap(api:
 
 async def test_a_stream_with_a_key_outlasts_the_deadlines(tight: Api) -> None:
     path = f"{tight.url}/v1/channels/late/stream?group=g&consumer=c"
-    async with tight.http.get(path, headers={"authorization": f"Bearer {tight.key}"}) as stream, asyncio.timeout(SECONDS):
+    async with tight.http.get(path, headers={"authorization": f"Bearer {tight.key}"}) as stream, patience():
         await asyncio.sleep(4)  # twice every deadline
         assert (await tight.ask("POST", "/v1/channels/late/messages", json={"type": "t", "payload": "here"})).status == 201
         async for line in stream.content:
@@ -268,7 +267,7 @@ async def test_a_stream_with_a_key_outlasts_the_deadlines(tight: Api) -> None:
 def test_more_half_sent_heads_than_files_leave_the_server_answering(tmp_path: Path) -> None:
     with running(tmp_path / "data", open_files=400) as server:
         place = urlsplit(server.url)
-        held = [socket.create_connection((place.hostname or "", place.port or 0), timeout=SECONDS) for _ in range(500)]
+        held = [socket.create_connection((place.hostname or "", place.port or 0), timeout=PATIENCE_SECONDS) for _ in range(500)]
         try:
             for each in held:
                 each.sendall(HALF)

@@ -12,13 +12,14 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from app.errors import BudgetExceeded, CairnError, NotFound, Refused
+from app.errors import BudgetExceeded, CairnError, ContentRejected, NotFound
 from app.inference.batch import infer_batch
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer
 from tests.fakes.provider import FakeProvider, full
 from tests.fakes.provider.answers import count, vector
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
+from tests.waiting import patience
 
 VECTORS = {"embedding_model": "vectors", "embedding_usd_per_mtok": 1.0}
 LONG = 60_000.0
@@ -57,7 +58,7 @@ class Gate:
 
 
 async def so_far(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while not done():
             await asyncio.sleep(0.002)
 
@@ -100,7 +101,7 @@ async def test_an_item_that_fails_is_its_error_and_the_others_are_answered(api: 
         door.fakes["two"].will("bad_request", times=None)
         requests = [asked("first"), asked("second", "gpt-9"), asked("third", "two"), asked("fourth", max_tokens=10**6), asked("fifth")]
         found = await infer(door, requests)
-        assert [type(each) for each in found] == [CompletionAnswer, NotFound, Refused, BudgetExceeded, CompletionAnswer]
+        assert [type(each) for each in found] == [CompletionAnswer, NotFound, ContentRejected, BudgetExceeded, CompletionAnswer]
         assert [said(found[place]) for place in (0, 4)] == ["".join(full(prompt)) for prompt in ("first", "fifth")]
         assert sorted((name, state) for name, state, _ in await door.holds()) == [("one", "settled")] * 2 + [("two", "released")]
 
@@ -250,7 +251,7 @@ async def leaves(task: asyncio.Task[Reply]) -> None:
 
 async def ended(door: Door, states: list[str]) -> None:
     """Whoever leaves is noticed a little later."""
-    async with asyncio.timeout(60):
+    async with patience():
         while sorted(state for _, state, _ in await door.holds()) != states:
             await asyncio.sleep(0.01)
 

@@ -135,7 +135,7 @@ async def test_a_document_goes_on_to_a_provider_that_reads_it_or_is_refused_by_i
     async with open_door(api, "one", kinds={"one": "groq"}) as door:
         reply = await door.api.ask("POST", "/v1/messages", key=door.key, json=asked(PDF_BLOCK))
         assert reply.status == 400
-        assert "reads no documents such as PDFs: report.pdf" in reply.json["error"]["message"]
+        assert "accepts no documents such as PDFs: report.pdf" in reply.json["error"]["message"]
         assert await door.holds() == []
 
 

@@ -23,6 +23,7 @@ from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
 from tests.integration.api.test_door_conversations import chunk, scripted
 from tests.integration.api.test_door_input import held
+from tests.waiting import patience
 
 WORDS = "".join(full("hello"))
 PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -199,7 +200,7 @@ async def test_who_leaves_after_the_first_word_owes_what_may_have_been_thought(a
                 if b"echo" in line:
                     break
             reply.close()
-        async with asyncio.timeout(60):
+        async with patience():
             while not door.fakes["one"].asked[0].disconnected or (await door.holds())[0][1] == "held":
                 await asyncio.sleep(0.02)
         ((_, state, mark),) = await door.holds()

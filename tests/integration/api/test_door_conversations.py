@@ -36,6 +36,7 @@ from tests.fakes.scripted import Failed, ScriptedProvider, Streamed
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import Door, open_door
 from tests.unit.inference.dialects.assembled import assembled
+from tests.waiting import patience
 
 LOOK = ToolDefinition("look", "Looks.", {"type": "object", "properties": {"x": {"type": "integer"}}})
 PATCH = ToolDefinition("apply_patch", "Edits.", kind="custom")
@@ -360,7 +361,7 @@ async def test_a_caller_who_leaves_in_mid_stream_is_charged_for_what_came(api: A
         assert await door.holds() == [("one", "settled", "partial")]
         assert (await door.money())["held_usd"] == 0
         assert (await door.money())["spent_usd"] > 0
-        async with asyncio.timeout(30):
+        async with patience():
             while not fake.left:
                 await asyncio.sleep(0.01)
 

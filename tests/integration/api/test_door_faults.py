@@ -19,6 +19,7 @@ from tests.fakes.provider import full
 from tests.integration.api.client_routes import CHAT, ROUTES, ClientRoute, Told
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import PATIENT, QUICK, SECRET, Door, open_door
+from tests.waiting import patience
 
 WORDS = "".join(full("hello"))
 EACH_ROUTE: list[Any] = [pytest.param(route, id=route.name, marks=() if route is CHAT else pytest.mark.long) for route in ROUTES]
@@ -346,7 +347,7 @@ async def test_a_caller_that_leaves_stops_the_provider_and_pays_once(
     pace = {"per_token_ms": 10} if after_bytes else {"first_token_ms": 30_000}
     async with open_door(api, fakes=pace, timeouts=TimeoutSettings(first_token=30, idle=30, answer=30)) as door:
         await left(door, route, stream=stream, after_bytes=after_bytes)
-        async with asyncio.timeout(60):
+        async with patience():
             while not door.fakes["one"].asked[0].disconnected or not await door.holds() or (await door.holds())[0][1] == "held":
                 await asyncio.sleep(0.02)
         ((_, ended, mark),) = await door.holds()

@@ -22,6 +22,7 @@ from tests.fakes.hostile import HostileProvider, Lie
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import QUICK, Door, open_door
+from tests.waiting import patience
 
 pytestmark = pytest.mark.long
 
@@ -67,7 +68,7 @@ def said(events: list[Any]) -> str:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while not true():
             await asyncio.sleep(0.005)
 
@@ -378,7 +379,7 @@ async def test_a_caller_who_leaves_pays_for_what_had_come(api: Api) -> None:
 
 async def held(door: Door) -> list[tuple[str, str, str | None]]:
     """The holds, once each has ended."""
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             found = await door.holds()
             if found and not any(state == "held" for _, state, _ in found):

@@ -20,6 +20,7 @@ from tests.fakes.hostile import ENDLESS, HostileProvider, Lie
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import QUICK, Door, open_door
 from tests.integration.budget.conftest import RECOUNT
+from tests.waiting import patience
 
 SHORT = TimeoutSettings(connect=5, first_token=1, idle=0.3, answer=1, total=20)
 KINDS = ("openai", "anthropic", "gemini")
@@ -67,7 +68,7 @@ async def test_an_endless_stream_is_ended_where_it_passes_what_was_held(api: Api
         await within_limits(door)
         usage = [event["usage"] for event in events[:-1] if event.get("usage")]
         assert [each["completion_tokens"] for each in usage] == [100]
-        async with asyncio.timeout(60):
+        async with patience():
             while not liar.left:
                 await asyncio.sleep(0.01)
 
@@ -292,7 +293,7 @@ async def test_who_leaves_while_an_answer_is_cut_leaves_no_hold_open(api: Api, m
         asking.cancel()
         await asyncio.wait([asking])
         go_on.set()
-        async with asyncio.timeout(60):
+        async with patience():
             while any(state == "held" for _, state, _ in await door.holds()):
                 await asyncio.sleep(0.01)
         await within_limits(door)

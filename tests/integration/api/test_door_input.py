@@ -446,7 +446,7 @@ async def test_providers_tell_the_admin_who_takes_part_and_whom_they_leave_alone
     assert 0 < found["one"].pop("retry_in") <= 30
     assert 0 < found["two"].pop("retry_in") <= 20
     assert found == {
-        name: {"model": f"{name}-model", "standing": "ready", "detail": "ready", "breaker": breaker}
+        name: {"model": f"{name}-model", "standing": "ready", "detail": "ready", "breaker": breaker, "free": False}
         for name, breaker in (("one", "open"), ("two", "closed"))
     }
 

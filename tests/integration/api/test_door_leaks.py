@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.web.disconnects import EventStream, one_line
+from app.web.event_streams import EventStream, one_line
 from tests.integration.api.conftest import Api
 from tests.integration.api.door import open_door
 

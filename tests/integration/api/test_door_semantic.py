@@ -13,6 +13,7 @@ from app.settings import SemanticCacheSettings
 from tests.fakes.embedder import WordsEmbedder
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
+from tests.waiting import patience
 
 ASKED, AGAIN = "How do I restart the worker at night?", "how can I restart the worker at night"
 ON = SemanticCacheSettings(enabled=True, threshold=0.9, timeout_seconds=1)
@@ -32,7 +33,7 @@ def tier(reply: Reply) -> str:
 async def remembered(door: Door, count: int) -> None:
     import asyncio
 
-    async with asyncio.timeout(60):
+    async with patience():
         while len(door.front.by_meaning) < count:  # type: ignore[union-attr, arg-type]
             await asyncio.sleep(0.005)
 

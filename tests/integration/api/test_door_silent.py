@@ -13,6 +13,7 @@ from app.settings import BreakerSettings, TimeoutSettings
 from tests.fakes.provider import full
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
+from tests.waiting import patience
 
 WORDS = "".join(full("hello"))
 FIRST_TOKEN_ONLY = TimeoutSettings(connect=10, first_token=3, idle=3, answer=600, total=600)
@@ -53,7 +54,7 @@ async def test_what_was_streamed_is_the_answer_that_would_have_come_whole(api: A
             assert await door.holds() == [("one", "settled", "usage")]
     ours, theirs = (_comparable(reply.json) for reply in replies)
     assert ours == theirs
-    assert replies[0].headers["x-cairn-cost-usd"] == replies[1].headers["x-cairn-cost-usd"]
+    assert replies[0].headers["x-cairn-cost-usd"] == replies[1].headers["x-cairn-cost-usd"] != "0"
 
 
 def _comparable(answer: Any) -> Any:
@@ -95,7 +96,7 @@ async def test_a_provider_that_answers_some_is_not_left_by_those_who_wait(api: A
     """Whoever waits for a long answer isn't called off by others' failures of another kind."""
     async with open_door(api, timeouts=FIRST_TOKEN_ONLY, fakes={"first_token_ms": 1000}, retries=0) as door:
         waiting = [asyncio.create_task(door.chat(f"hello {n}")) for n in range(10)]
-        async with asyncio.timeout(60):
+        async with patience():
             while (await door.asked())["one"] < 10:
                 await asyncio.sleep(0.01)
         door.fakes["one"].will("503", times=None)
@@ -140,7 +141,7 @@ async def test_a_connection_is_given_back_by_who_leaves(api: Api) -> None:
         for stream in (False, True):
             task = asyncio.create_task(door.chat(stream=stream))
             asked = len(door.fakes["one"].asked)
-            async with asyncio.timeout(60):
+            async with patience():
                 while len(door.fakes["one"].asked) == asked:
                     await asyncio.sleep(0.01)
             task.cancel()

@@ -265,7 +265,7 @@ async def test_hello_is_answered_without_a_key(door: Door) -> None:
     ("fields", "kind", "words"),
     [
         ({"model": "gpt-9"}, anthropic.NotFoundError, "There is no model 'gpt-9' here. There are: auto"),
-        ({"messages": []}, anthropic.BadRequestError, "messages holds nothing"),
+        ({"messages": []}, anthropic.BadRequestError, "messages contains no user message"),
         ({"max_tokens": 0}, anthropic.BadRequestError, "max_tokens must be a whole number"),
         ({"max_tokens": 2**21}, anthropic.BadRequestError, "ask for less at a time"),
         ({"stream": "yes"}, anthropic.BadRequestError, "stream must be true or false"),

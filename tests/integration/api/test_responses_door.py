@@ -19,6 +19,7 @@ from tests.fakes.scripted import ScriptedProvider, Streamed
 from tests.integration.api.conftest import Api, Reply
 from tests.integration.api.door import Door, open_door
 from tests.integration.api.test_door_conversations import PARALLEL, THOUGHT, chunk
+from tests.waiting import patience
 
 PROMPT = "say 5 words"
 WORDS = "".join(full(PROMPT))
@@ -307,7 +308,7 @@ async def test_a_caller_who_leaves_pays_for_what_was_produced(api: Api) -> None:
                 if event.type == "response.output_text.delta":
                     break
             await stream.close()
-        async with asyncio.timeout(20):
+        async with patience():
             while not [state for _, state, _ in await door.holds() if state == "settled"]:
                 await asyncio.sleep(0.05)
         assert 0 < (await door.money())["spent_usd"] < 0.0006
@@ -329,10 +330,10 @@ async def test_an_exhausted_budget_is_told_and_not_retried(api: Api) -> None:
     [
         (
             {"previous_response_id": "resp_1"},
-            "previous_response_id names something stored, and nothing is stored here: send the earlier items",
+            "previous_response_id refers to stored data, but Cairn stores none: send the earlier items",
         ),
-        ({"conversation": "conv_1"}, "conversation names something stored"),
-        ({"store": True}, "store is true, but nothing is stored here: send store: false"),
+        ({"conversation": "conv_1"}, "conversation refers to stored data"),
+        ({"store": True}, "store is true, but Cairn stores no conversations: send store: false"),
         ({"background": True}, "background is true"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, r"input\[0\] refers to a stored item"),
         ({"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}, r"tools\[0\] is file_search"),

@@ -42,7 +42,8 @@ async def main(order: dict[str, object]) -> None:
     keeper = HoldSweeper(database, ledger, process_id=process_id, silent_seconds=1)
     await keeper.open()
     beating = asyncio.create_task(supervision.run(*keeper.loops()))
-    payer = Payer(UUID(str(order["developer"])), UUID(str(order["team"])))
+    key = order["key"]
+    payer = Payer(UUID(str(order["developer"])), UUID(str(order["team"])), None if key is None else UUID(str(key)))
     prices = random.Random(str(process_id))
     counts = {"granted": 0, "refused": 0, "cheapest_refused": 2**62}
 

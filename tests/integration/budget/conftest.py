@@ -16,9 +16,10 @@ from app.budget.ledger import Ledger
 from app.budget.limits import Account, BudgetLimits
 from app.budget.periods import Calendar
 from app.budget.prices import TokenBounds, TokenUsage
-from app.settings import BudgetSettings, Settings
+from app.settings import BudgetSettings
 from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
+from tests.waiting import patient_database
 
 
 @dataclass(slots=True)
@@ -44,6 +45,12 @@ class Bank:
     async def settle(self, hold: Hold, nanousd: int, tokens: int = 10) -> None:
         await self.ledger.settle(hold, Settlement(TokenUsage(input=tokens), nanousd, "usage"))
 
+    async def limit_key(self, key_id: UUID, nanousd: int | None, *, only_lower: bool = False) -> None:
+        """Set a key's limit as `services/keys.py` does."""
+        counted = None if nanousd is None else await self.limits.keys.count(key_id)
+        async with self.database.begin() as connection:
+            await self.limits.keys.set(connection, key_id, nanousd, counted=counted, only_lower=only_lower)
+
     async def balance(self, subject_id: UUID) -> tuple[int, int]:
         """(spent, held) in nano-dollars, all periods together."""
         query = text(
@@ -68,10 +75,13 @@ RECOUNT = """
 with moved as (
     select developer_id as subject_id, period_start, nanousd, tokens from budget_movements where developer_id is not null
     union all select team_id, period_start, nanousd, tokens from budget_movements
+    union all select h.key_id, m.period_start, m.nanousd, m.tokens from budget_movements m join budget_holds h on h.id = m.hold_id
+        where h.key_id is not null
 ), spent as (select subject_id, period_start, sum(nanousd) as nanousd, sum(tokens) as tokens from moved group by 1, 2),
 open as (
     select developer_id as subject_id, period_start, nanousd, tokens from budget_holds where state = 'held'
     union all select team_id, period_start, nanousd, tokens from budget_holds where state = 'held'
+    union all select key_id, period_start, nanousd, tokens from budget_holds where state = 'held' and key_id is not null
 ), held as (select subject_id, period_start, sum(nanousd) as nanousd, sum(tokens) as tokens from open group by 1, 2)
 select b.subject, b.spent_nanousd, s.nanousd as movements, b.held_nanousd, h.nanousd as holds
 from budget_balances b left join spent s using (subject_id, period_start) left join held h using (subject_id, period_start)
@@ -99,7 +109,7 @@ async def open_bank(
     limits = BudgetLimits(database, accounts, calendar, budget)
     async with database.begin() as connection:
         team_id = (await connection.execute(text("select id from teams where name = 'default'"))).scalar_one()
-    directs = [DedicatedConnection(Settings().database, url, name="ledger", timeout_seconds=30) for _ in range(2)]
+    directs = [DedicatedConnection(patient_database(), url, name="ledger", timeout_seconds=30) for _ in range(2)]
     told: list[dict[str, Any]] = []
     ledger = Ledger(
         holds=directs[0],

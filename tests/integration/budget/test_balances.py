@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app import clock
-from app.accounts.requester import Requester, RequesterRole
+from app.accounts.requester import DeveloperRole, Requester
 from app.alerts.budget_evaluator import announced_alerts
 from app.budget import limits as limiting
 from app.budget.balances import BalanceReader
@@ -18,6 +18,7 @@ from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.limits import Account
 from app.errors import BudgetExceeded, InvalidInput, NotFound, NotPermitted
+from app.storage.pages import PageWanted
 from tests.integration.budget.conftest import Bank, account, team
 
 ADMIN = Requester(uuid4(), "default", role="admin")
@@ -37,20 +38,22 @@ async def test_the_state_of_a_month(bank: Bank, budgets: Budgets, monkeypatch: p
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 11, tzinfo=UTC))
     payer = await bank.payer(1000, "ada")
     await bank.settle(await bank.hold(payer, 200), 100)
-    await bank.ledger.leave_unreconciled(await bank.hold(payer, 50), "cut")
+    await bank.ledger.mark_unreconciled(await bank.hold(payer, 50), "cut")
     await bank.hold(payer, 30)
     await bank.limits.top_up(account(payer), 500, actor="admin")
     budget = (await budgets.get(ADMIN, "ada")).budget
     assert (budget.limit, budget.added, budget.spent, budget.held, budget.unreconciled) == (1000, 500, 150, 30, 50)
     assert budget.remaining == 1320
-    assert budget.forecast == 465  # 150 in 10 of 31 days
+    assert (budget.forecast, budget.too_early_to_tell) == (150, True)  # their first call is of today
     assert (budget.period.start, budget.period.end) == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 
 
 async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budgets: Budgets) -> None:
     await bank.payer(1000, "ada")
     await bank.payer(2000, "bob")
-    assert [(each.developer, each.budget.limit, each.budget.spent) for each in await budgets.list_all(ADMIN)] == [
+    assert [
+        (each.developer, each.budget.limit, each.budget.spent) for each in (await budgets.list_page(ADMIN, PageWanted(10, "name"))).entries
+    ] == [
         ("ada", 1000, 0),
         ("bob", 2000, 0),
     ]
@@ -58,7 +61,7 @@ async def test_a_month_that_nobody_opened_is_told_as_it_will_be(bank: Bank, budg
 
 async def test_own_is_for_developers(bank: Bank, budgets: Budgets) -> None:
     payer = await bank.payer(1000, "ada")
-    _, key = await bank.accounts.create_key("ada")
+    key = (await bank.accounts.keys.create("ada")).key
     requester = await bank.accounts.authenticate(key)
     assert isinstance(requester, Requester)
     assert (await budgets.get_own(requester)).budget.limit == 1000
@@ -77,7 +80,7 @@ async def test_history_comes_in_pages_and_whole_for_a_developer_and_a_team(
     await bank.limits.set(team(payer), "nanousd", 99, actor="ada", note="tight")
     first = await books.read_movements(account(payer), limit=2)
     assert [each.nanousd for each in first] == [5, 4]
-    assert [each.nanousd for each in await books.read_movements(account(payer), before=first[-1].id, limit=2)] == [3, 2]
+    assert [each.nanousd for each in await books.read_movements(account(payer), after=first[-1].id, limit=2)] == [3, 2]
     whole = [each async for each in books.iterate_movements(team(payer))]
     assert [(each.kind, each.nanousd) for each in whole] == [("limit", 0), *(("settle", amount) for amount in (5, 4, 3, 2, 1))]
     assert (whole[0].unit, whole[0].amount, whole[0].actor, whole[0].note, whole[0].developer_id) == ("nanousd", 99, "ada", "tight", None)
@@ -108,7 +111,7 @@ async def test_reconcile_closes_all_or_those_named_at_a_price_or_at_nothing(bank
     payer = await bank.payer(1000, "ada")
     holds = [await bank.hold(payer, 100) for _ in range(3)]
     for hold in holds:
-        await bank.ledger.leave_unreconciled(hold, "cut")
+        await bank.ledger.mark_unreconciled(hold, "cut")
     assert await budgets.reconcile(ADMIN, "ada", nanousd=60, hold_ids=[holds[0].id], note="the bill") == 1
     assert await bank.balance(payer.developer_id) == (260, 0)
     with pytest.raises(NotFound, match="no unreconciled hold"):
@@ -156,7 +159,7 @@ async def test_amounts_that_make_no_sense_are_refused(bank: Bank, budgets: Budge
     with pytest.raises(InvalidInput, match="monthly_limit_tokens"):
         await bank.limits.set(team(payer), "tokens", -1, actor="admin")
     await budgets.top_up(ADMIN, "ada", limiting.MAX_AMOUNT, note=None)
-    with pytest.raises(InvalidInput, match="add up to more than"):
+    with pytest.raises(InvalidInput, match="top-ups would be above"):
         await budgets.top_up(ADMIN, "ada", 1, note=None)
     with pytest.raises(NotFound):
         await budgets.get(ADMIN, "nobody")
@@ -166,11 +169,11 @@ async def test_amounts_that_make_no_sense_are_refused(bank: Bank, budgets: Budge
 
 OPERATIONS: dict[str, Callable[[Budgets, Requester], Awaitable[object]]] = {
     "get": lambda budgets, asked: budgets.get(asked, "ada"),
-    "list_all": lambda budgets, asked: budgets.list_all(asked),
+    "list_page": lambda budgets, asked: budgets.list_page(asked, PageWanted(10, "name")),
     "set_limit": lambda budgets, asked: budgets.set_limit(asked, "ada", 1),
     "set_team_limits": lambda budgets, asked: budgets.set_team_limits(asked, "default", {"tokens": 1}),
     "top_up": lambda budgets, asked: budgets.top_up(asked, "ada", 1, note=None),
-    "list_movements": lambda budgets, asked: budgets.list_movements(asked, "ada", before=None, limit=1),
+    "list_movements": lambda budgets, asked: budgets.list_movements(asked, "ada", after=None, limit=1),
     "export_movements": lambda budgets, asked: budgets.export_movements(asked, "ada"),
     "reconcile": lambda budgets, asked: budgets.reconcile(asked, "ada", nanousd=None, hold_ids=None, note=None),
     "correct": lambda budgets, asked: budgets.correct(asked, "ada", 1, nanousd=1, note="x"),
@@ -178,14 +181,14 @@ OPERATIONS: dict[str, Callable[[Budgets, Requester], Awaitable[object]]] = {
 }
 
 
-READING = {"get", "list_all", "list_movements", "export_movements"}
+READING = {"get", "list_page", "list_movements", "export_movements"}
 """Operations for those who oversee their team, too."""
 
 
 @pytest.mark.parametrize(("name", "operation"), OPERATIONS.items(), ids=OPERATIONS.keys())
 @pytest.mark.parametrize("role", ["developer", "lead", "auditor"])
 async def test_a_lead_and_an_auditor_see_their_teams_budgets_and_only_an_admin_sets_one(
-    bank: Bank, budgets: Budgets, name: str, operation: Callable[[Budgets, Requester], Awaitable[object]], role: RequesterRole
+    bank: Bank, budgets: Budgets, name: str, operation: Callable[[Budgets, Requester], Awaitable[object]], role: DeveloperRole
 ) -> None:
     payer = await bank.payer(1000, "ada")
     asked = Requester(payer.team_id, "default", payer.developer_id, "ada", uuid4(), role=role)
@@ -203,11 +206,11 @@ async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budge
         await bank.settle(await bank.hold(payer, 10), 10)
     seen, before = [], None
     for _ in range(10):
-        page = await budgets.list_movements(ADMIN, "ada", before=before, limit=2)
-        seen += [each.id for each in page.movements]
-        before = page.next
-        if before is None:
+        page = await budgets.list_movements(ADMIN, "ada", after=before, limit=2)
+        seen += [each.id for each in page.entries]
+        if page.next is None:
             break
+        before = int(page.next)
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) >= 3
 
@@ -215,5 +218,5 @@ async def test_a_page_of_movements_names_the_next_one(bank: Bank, budgets: Budge
 async def test_a_change_names_its_author(bank: Bank, budgets: Budgets) -> None:
     await bank.payer(1000, "ada")
     await budgets.set_limit(ADMIN, "ada", 50, note="tight")
-    page = await budgets.list_movements(ADMIN, "ada", before=None, limit=1)
-    assert [(each.actor, each.note) for each in page.movements] == [("admin", "tight")]
+    page = await budgets.list_movements(ADMIN, "ada", after=None, limit=1)
+    assert [(each.actor, each.note) for each in page.entries] == [("admin", "tight")]

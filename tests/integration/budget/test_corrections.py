@@ -18,6 +18,7 @@ from app.budget.holds import Payer
 from app.errors import BudgetExceeded, Conflict, InvalidInput, NotFound
 from app.storage.database import Database
 from tests.integration.budget.conftest import Bank, account, open_bank, team
+from tests.waiting import patience
 
 
 class Corrector:
@@ -79,7 +80,7 @@ async def test_what_was_reconciled_is_corrected_from_what_it_cost_then(corrector
     bank = corrector.bank
     payer = await bank.payer(5_000)
     hold = await bank.hold(payer, 800)
-    await bank.ledger.leave_unreconciled(hold, "cut")
+    await bank.ledger.mark_unreconciled(hold, "cut")
     with pytest.raises(Conflict, match="reconcile"):
         await corrector.correct(payer, await corrector.latest(payer), 10)
     await bank.ledger.reconcile([hold.id], nanousd=500, actor="admin", note=None)
@@ -156,7 +157,7 @@ async def test_beside_running_calls_nothing_deadlocks_and_no_limit_is_passed(cor
         except Conflict:
             return
 
-    async with asyncio.timeout(60):
+    async with patience():
         await asyncio.gather(*(work(payer, number) for number in range(40) for payer in payers for work in (call, correct)))
     await bank.recount()
     for payer in payers:

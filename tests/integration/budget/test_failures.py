@@ -90,7 +90,7 @@ async def test_of_the_ends_that_wait_the_first_final_one_stands(bank: Bank, away
     payer = await bank.payer(1000)
     hold = await bank.hold(payer, 400)
     with away.for_("_endings", done=False):
-        await bank.ledger.leave_unreconciled(hold, "cut")
+        await bank.ledger.mark_unreconciled(hold, "cut")
         await bank.settle(hold, 150)
         await bank.ledger.release(hold)
     await bank.ledger.close()
@@ -106,7 +106,7 @@ async def test_a_hold_whose_answer_was_lost_is_given_back_and_others_stay(bank: 
     keeper = keeper_of(bank)
     monkeypatch.setattr(keeper, "_stray_seconds", 0)
     await keeper.open()
-    assert await bank.ledger.release_strays(await keeper._ours()) == 1
+    assert await bank.ledger.release_strays(await keeper._own_open_holds()) == 1
     await bank.ledger.close()
     assert await bank.balance(payer.developer_id) == (0, 100)
     await bank.settle(kept, 100)
@@ -116,7 +116,7 @@ async def test_a_hold_whose_answer_was_lost_is_given_back_and_others_stay(bank: 
 async def test_a_young_hold_is_no_stray(bank: Bank) -> None:
     payer = await bank.payer(1000)
     await bank.hold(payer, 100)
-    assert await keeper_of(bank)._ours() == []
+    assert await keeper_of(bank)._own_open_holds() == []
 
 
 async def test_a_hold_that_takes_too_long_is_refused_loudly_and_not_kept(
@@ -126,7 +126,7 @@ async def test_a_hold_that_takes_too_long_is_refused_loudly_and_not_kept(
     await bank.settle(await bank.hold(payer, 1), 1)
     monkeypatch.setattr(bank.ledger, "timeout_seconds", 0.2)
     async with locked(database_url, bank):
-        with pytest.raises(DatabaseUnavailable, match="nothing was sent"):
+        with pytest.raises(DatabaseUnavailable, match="Nothing was sent to a provider"):
             await bank.hold(payer, 400)
     await bank.ledger.close()  # the statement went through once the lock was gone, and was given back
     assert await bank.balance(payer.developer_id) == (1, 0)
@@ -177,7 +177,7 @@ async def test_a_value_that_postgresql_cannot_take_harms_no_other(bank: Bank) ->
 async def test_what_cannot_even_be_left_unreconciled_stays_held(bank: Bank) -> None:
     payer = await bank.payer(1000)
     hold = await bank.hold(payer, 100)
-    await bank.ledger.leave_unreconciled(hold, "\x00")
+    await bank.ledger.mark_unreconciled(hold, "\x00")
     assert await bank.balance(payer.developer_id) == (0, 100)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from app import clock
 from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.prices import TokenBounds, TokenUsage
 from app.errors import BudgetExceeded, Conflict
@@ -29,7 +32,7 @@ async def test_an_end_comes_once_whatever_is_asked_again(bank: Bank) -> None:
     payer = await bank.payer(1000)
     hold = await bank.hold(payer, 400)
     await asyncio.gather(*(bank.settle(hold, 100) for _ in range(5)), *(bank.ledger.release(hold) for _ in range(5)))
-    await bank.ledger.leave_unreconciled(hold, "late")
+    await bank.ledger.mark_unreconciled(hold, "late")
     assert await bank.balance(payer.developer_id) in {(100, 0), (0, 0)}
     assert sum((await bank.states()).values()) == 1
     await bank.recount()
@@ -90,7 +93,7 @@ async def test_an_unknown_outcome_stays_charged_until_it_is_closed(bank: Bank) -
     payer = await bank.payer(1000)
     one, two = await bank.hold(payer, 300), await bank.hold(payer, 200)
     for hold in (one, two):
-        await bank.ledger.leave_unreconciled(hold, "cut")
+        await bank.ledger.mark_unreconciled(hold, "cut")
     assert await bank.balance(payer.developer_id) == (500, 0)
     await bank.recount()
     await bank.settle(one, 100)
@@ -200,17 +203,23 @@ async def test_a_movement_tells_which_tier_it_was_charged_at(bank: Bank, prompt:
 
 
 async def test_an_unknown_payer_is_refused(bank: Bank) -> None:
-    from uuid import uuid4
-
     from app.errors import NotFound
 
     with pytest.raises(NotFound):
         await bank.hold(Payer(uuid4(), bank.team_id), 1)
 
 
-async def test_a_refusal_is_final_only_once_what_the_developer_gives_back_is_written(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of_a_key", [False, True], ids=["of a developer", "of a key that pays for two"])
+async def test_a_refusal_is_final_only_once_what_is_given_back_is_written(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, of_a_key: bool
+) -> None:
     """An agent asks again as soon as it has its answer: what the answer didn't cost is its own by then."""
-    payer = await bank.payer(100)
+    payer = other = await bank.payer(100)
+    if of_a_key:
+        key = uuid4()
+        payer, other = replace(await bank.payer(1000), key_id=key), replace(await bank.payer(1000), key_id=key)
+        await bank.limit_key(key, 100)
+        await bank.limits.open_period(other, clock.now())
     first = await bank.hold(payer, 90)
     endings, holds, refused = bank.ledger._endings, bank.ledger._holds, asyncio.Event()
     write, ask = endings.value, holds.value
@@ -229,10 +238,10 @@ async def test_a_refusal_is_final_only_once_what_the_developer_gives_back_is_wri
     monkeypatch.setattr(holds, "value", ask_first)
     settling = asyncio.create_task(bank.settle(first, 10))
     await asyncio.sleep(0)  # it has been submitted
-    second = await bank.hold(payer, 90)
+    second = await bank.hold(other, 90)
     await settling
-    assert await bank.balance(payer.developer_id) == (10, 90)
+    assert await bank.balance(payer.key_id or payer.developer_id) == (10, 90)
     await bank.settle(second, 90)
     with pytest.raises(BudgetExceeded):
-        await bank.hold(payer, 1)
+        await bank.hold(other, 1)
     assert bank.ledger._last_end == {}

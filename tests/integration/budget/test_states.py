@@ -1,13 +1,13 @@
 """Hypothesis drives the ledger through holds, ends, limits, top-ups, dead processes, month ends and clocks that jump, beside a plain model.
 
-The model is the specification: a hold is granted exactly when it fits, for the developer and the team, in dollars and in tokens.
+The model is the specification: a hold is granted exactly when it fits, for the developer, the team and the key, in dollars and in tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -56,7 +56,7 @@ class Taken:
 
     hold: Hold
     bank: int
-    pages: tuple[Page, Page]
+    pages: tuple[Page, ...]
     state: str = "held"
 
     @property
@@ -88,6 +88,10 @@ class Ledgers(RuleBasedStateMachine):
         self.pages: dict[tuple[UUID, datetime], Page] = {}
         self.standing: dict[tuple[UUID, str], int | None] = {}
         self.holds: list[Taken] = []
+        self.key_pages: dict[tuple[UUID, datetime], Page] = {}
+        self.counted: set[tuple[UUID, datetime]] = set()
+        self.keys = [uuid4(), uuid4()]
+        """Without a limit until one is set."""
 
     def do(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -113,12 +117,16 @@ class Ledgers(RuleBasedStateMachine):
         return self.pages.setdefault((subject, start), Page({unit: self.standing.get((subject, unit)) for unit in UNITS}))
 
     @rule(
-        target=taken, who=st.integers(0, 1), bank=st.integers(0, 1), amounts=st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1, max_size=5)
+        target=taken,
+        who=st.integers(0, 1),
+        key=st.none() | st.integers(0, 1),
+        bank=st.integers(0, 1),
+        amounts=st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1, max_size=5),
     )
-    def ask_for_holds(self, who: int, bank: int, amounts: list[tuple[int, int]]) -> Any:
-        """At once: they share a statement, and are judged in the order they came."""
-        payer = self.payers[who]
-        pages = (self.page(payer.developer_id), self.page(payer.team_id))
+    def ask_for_holds(self, who: int, key: int | None, bank: int, amounts: list[tuple[int, int]]) -> Any:
+        """At once: they share a statement, and are judged in the order they came. An admin's key also pays for other developers."""
+        payer = replace(self.payers[who], key_id=None if key is None else self.keys[key])
+        pages = (self.page(payer.developer_id), self.page(payer.team_id), *([] if payer.key_id is None else [self.key_page(payer.key_id)]))
         answers = self.do(self._ask(bank, payer, amounts))
         granted = []
         for (nanousd, tokens), answer in zip(amounts, answers, strict=True):
@@ -139,6 +147,15 @@ class Ledgers(RuleBasedStateMachine):
             self.holds.append(made)
             granted.append(made)
         return multiple(*granted)
+
+    def key_page(self, key: UUID) -> Page:
+        """A key's page of this month. The model always counts; the ledger only once a call or a change of the month finds a limit."""
+        month = key, self.banks[0].calendar.month_of(self.moment).start
+        page = self.key_pages.setdefault(month, Page(dict.fromkeys(UNITS)))
+        if month not in self.counted and (limit := self.standing.get((key, "nanousd"))) is not None:
+            page.limit["nanousd"] = limit
+            self.counted.add(month)
+        return page
 
     async def _ask(self, bank: int, payer: Payer, amounts: list[tuple[int, int]]) -> list[Any]:
         await self.banks[bank].limits.open_period(payer, self.moment)
@@ -165,7 +182,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(taken=taken)
     def lose_sight(self, taken: Taken) -> None:
-        self.do(self.banks[taken.bank].ledger.leave_unreconciled(taken.hold, "cut"))
+        self.do(self.banks[taken.bank].ledger.mark_unreconciled(taken.hold, "cut"))
         if taken.state == "held":
             taken.end("unreconciled", taken.worst)
 
@@ -206,6 +223,18 @@ class Ledgers(RuleBasedStateMachine):
         self.standing[account.id, unit] = amount
         self.page(account.id).limit[unit] = amount
 
+    @rule(key=st.integers(0, 1), amount=st.none() | LIMITS)
+    def set_limit_of_key(self, key: int, amount: int | None) -> None:
+        """Also in mid-month, with holds open and money spent: all of it counts."""
+        key_id = self.keys[key]
+        self.do(self.banks[0].limit_key(key_id, amount))
+        self.standing[key_id, "nanousd"] = amount
+        self.key_page(key_id)
+        now = self.banks[0].calendar.month_of(self.moment).start
+        for of, start in self.counted:
+            if of == key_id and start >= now:
+                self.key_pages[of, start].limit["nanousd"] = amount
+
     @rule(subject=st.integers(0, 2), amount=st.integers(1, 300))
     def top_up(self, subject: int, amount: int) -> None:
         account = self._account(subject)
@@ -235,6 +264,7 @@ class Ledgers(RuleBasedStateMachine):
         async with self.database.begin() as connection:
             query = text("select * from budget_balances where subject_id = any(:ids)")
             rows = {(row.subject_id, row.period_start): row for row in await connection.execute(query, {"ids": subjects})}
+            keyed = {(row.subject_id, row.period_start): row for row in await connection.execute(query, {"ids": self.keys})}
             wrong = (await connection.execute(text(RECOUNT))).all()
             query = text("select id, state from budget_holds where team_id = :team")
             states = {row.id: row.state for row in await connection.execute(query, {"team": self.team})}
@@ -245,6 +275,11 @@ class Ledgers(RuleBasedStateMachine):
             assert {"nanousd": row.spent_nanousd, "tokens": row.spent_tokens} == page.spent
             assert {"nanousd": row.held_nanousd, "tokens": row.held_tokens} == page.held
         assert rows.keys() == self.pages.keys()
+        assert keyed.keys() == self.counted
+        for month, row in keyed.items():
+            page = self.key_pages[month]
+            assert row.limit_nanousd == page.limit["nanousd"]
+            assert ({"nanousd": row.spent_nanousd, "tokens": row.spent_tokens}, row.held_nanousd) == (page.spent, page.held["nanousd"])
         assert states == {each.hold.id: each.state for each in self.holds}
 
     def teardown(self) -> None:

@@ -15,12 +15,12 @@ from app.cache.memory import MemoryCache
 from app.cache.shared import DatabaseTier, RedisTier, sweep
 from app.cache.tiers import CacheTier, TieredCache, TierValue, sealed
 from app.settings import RedisSettings as RedisOptions
-from app.settings import Settings
 from app.storage.database import Database
 from app.storage.invalidations import CHANNEL, Invalidations
 from app.storage.notify_listener import NotifyListener
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patience, patient_database
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ async def test_what_is_found_below_is_brought_up(client: Redis, database: Databa
 
 
 async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_process(client: Redis, database_url: str) -> None:
-    notices = [NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL) for _ in range(2)]
+    notices = [NotifyListener(patient_database(), database_url, name="test", channel=CHANNEL) for _ in range(2)]
     buses = [Invalidations(each) for each in notices]
     here, there = (made(RedisTier(client, "test"), bus=bus) for bus in buses)
     another = made(name="another", bus=buses[1])
     listening = [asyncio.create_task(supervision.run(*bus.loops())) for bus in buses]
-    async with asyncio.timeout(60):
+    async with patience():
         while not all(each.listening for each in notices):  # who begins to listen forgets everything
             await asyncio.sleep(0.01)
     for _ in range(3):
@@ -106,7 +106,7 @@ async def test_a_flush_here_empties_the_memory_of_that_cache_in_the_other_proces
         assert found is not None
         assert (len(here.memory), len(there.memory)) == (1, 1)
         assert await here.clear() == 1
-        async with asyncio.timeout(60):
+        async with patience():
             while await there.get(b"key") is not None:
                 await asyncio.sleep(0.01)
     assert len(another.memory) == 1

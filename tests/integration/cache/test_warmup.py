@@ -25,7 +25,7 @@ def memory(entries: int = 100) -> MemoryCache:
 
 def warmup(database: Database, held: MemoryCache, *, name: str = "own", own: bool = True, **bounds: int) -> CacheWarmup:
     made = CacheWarmup(database, name, held, PrewarmSettings(**bounds), own_ttl_seconds=60 if own else None)  # type: ignore[arg-type]
-    held.note_uses(max_keys=1000)
+    held.count_uses(max_keys=1000)
     return made
 
 

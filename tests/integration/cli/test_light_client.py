@@ -26,6 +26,7 @@ IMPORTED = {
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
+    "pyjwt": "jwt",
     "python-multipart": "python_multipart",
     "qdrant-client": "qdrant_client",
     "qdrant-edge-py": "qdrant_edge",
@@ -89,7 +90,9 @@ def test_a_query_is_asked(tmp_path: Path, server: HookServer) -> None:
     assert (path, headers["authorization"]) == ("/v1/knowledge/query", "Bearer k")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["version"], ["connect", "codex", "--dry-run"], ["pause"], ["hook", "stop"], ["mcp"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["version"], ["--version"], ["connect", "codex", "--dry-run"], ["pause"], ["hook", "stop"], ["mcp"]]
+)
 def test_what_runs_on_a_developers_machine_needs_no_server(tmp_path: Path, command: list[str]) -> None:
     done = cairn(tmp_path, *command)
     assert done.returncode == 0, done.stderr
@@ -97,7 +100,14 @@ def test_what_runs_on_a_developers_machine_needs_no_server(tmp_path: Path, comma
 
 def test_no_module_of_the_client_needs_the_server(tmp_path: Path) -> None:
     """Except those that run one, and what is imported late by commands of the server."""
-    servers = {"app.cli.local_server", "app.cli.serving", "app.cli.descriptors", "app.cli.settings_check"}
+    servers = {
+        "app.cli.local_server",
+        "app.cli.idle",
+        "app.cli.serving",
+        "app.cli.takeover",
+        "app.cli.descriptors",
+        "app.cli.settings_check",
+    }
     found = (SITE / "app" / "cli").rglob("*.py")
     modules = {".".join(each.relative_to(SITE).with_suffix("").parts).removesuffix(".__init__") for each in found}
     program = WITHOUT.replace(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from app.cli.local_server import Announcement, announce, announced, listens, withdraw
+from app.cli.announcement import Announcement, announced
+from app.cli.local_server import announce, announcer, listens, withdraw
 from app.errors import ConfigurationError
 from app.storage.folder import DataFolder, lock_folder
 
@@ -34,18 +37,18 @@ def folder(tmp_path: Path) -> DataFolder:
 @pytest.mark.parametrize("kind", NONSENSE)
 def test_nonsense_announces_nobody_and_is_written_over(folder: DataFolder, kind: str) -> None:
     folder.announcement.write_bytes(NONSENSE[kind])
-    assert announced(folder) is None
+    assert announced(folder.path) is None
     withdraw(folder, os.getpid())
     announce(folder, HERE)
-    assert announced(folder) == HERE
+    assert announced(folder.path) == HERE
 
 
 def test_a_folder_in_its_place_is_set_aside(folder: DataFolder) -> None:
     (folder.announcement / "something").mkdir(parents=True)
-    assert announced(folder) is None
+    assert announced(folder.path) is None
     withdraw(folder, os.getpid())
     announce(folder, HERE)
-    assert announced(folder) == HERE
+    assert announced(folder.path) == HERE
     assert len(list(folder.path.glob("server.json.damaged-*"))) == 1
 
 
@@ -53,6 +56,24 @@ def test_a_folder_in_its_place_is_set_aside(folder: DataFolder) -> None:
 def test_an_address_that_cannot_be_is_not_listened_at(url: str) -> None:
     assert not listens(Announcement(url, os.getpid()))
     assert not listens(Announcement(url, 2**40))
+
+
+def test_an_announcement_whose_process_has_ended_and_whose_number_is_ours_now_is_nobodys(folder: DataFolder) -> None:
+    announce(folder, HERE)
+    assert announcer(folder, HERE) is None
+
+
+def test_a_process_that_is_no_server_or_began_later_wrote_no_announcement(folder: DataFolder) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "serve"]) as later:
+        try:
+            theirs = Announcement("http://127.0.0.1:1", later.pid)
+            announce(folder, theirs)
+            assert announcer(folder, theirs) is not None
+            os.utime(folder.announcement, (1_000_000_000, 1_000_000_000))
+            assert announcer(folder, theirs) is None
+            assert announcer(folder, Announcement("http://127.0.0.1:1", os.getppid())) is None
+        finally:
+            later.kill()
 
 
 def test_a_lock_with_nonsense_in_it_still_locks_and_is_never_moved(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests import month
 from tests.conftest import ROOT
 from tests.integration.api.conftest import Api, serving
+from tests.waiting import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARTIFACTS = ROOT / "artifacts"
@@ -84,6 +85,7 @@ class Door:
         context = await self.chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
         )
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         page = await context.new_page()
         visit = Visit(self.api, context, page)
         page.on("console", lambda message: visit.said.append(message.text) if message.type in {"error", "warning"} else None)

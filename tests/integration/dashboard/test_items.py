@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Mapping
 from uuid import uuid4
@@ -9,10 +11,11 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from app.services import browsing
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
-from tests.integration.dashboard.test_pages import _violations as violations
 from tests.integration.dashboard.test_privacy import signed_in, token_of
+from tests.performance.page_checks import named_violations as violations
 
 ITEMS = "/dashboard/knowledge/items"
 SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
@@ -48,12 +51,12 @@ async def test_an_item_is_recorded_corrected_judged_and_deleted(api: Api) -> Non
         assert (await api.ask("GET", f"/v1/knowledge/{item['id']}")).json["corrected_at"] is None
         assert (await send(http, api, f"{place}/correct", same | {"title": "Rounding"}))[0] == 303
         status, _, refused = await send(http, api, f"{place}/correct", same | {"title": "Too late"})
-        assert (status, "has been changed since" in refused) == (409, True)
+        assert (status, "has been changed since" in refused) == (412, True)
         assert (await send(http, api, f"{place}/feedback", {"verdict": "stale", "note": "no longer"}))[0] == 303
         _, shown = await page(http, api, place)
         assert "<h1>Rounding</h1>" in shown
         assert "no longer" in shown
-        assert 'aria-pressed="true">It is stale' in shown
+        assert 'aria-pressed="true">It is out of date' in shown
         _, listed = await page(http, api, f"{ITEMS}?project=till&type=gotcha&since=2020-01-01")
         assert "Rounding" in listed
         assert (await send(http, api, f"{place}/delete", {}))[:2] == (303, ITEMS)
@@ -103,8 +106,8 @@ async def test_a_form_without_its_token_changes_nothing(api: Api, way: str) -> N
         ({"type": "wisdom"}, "not known"),
         ({"project": ""}, "project must be"),
         ({"project": SECRET}, "looks like a secret"),
-        ({"text": SECRET}, "nothing but a secret"),
-        ({"paths": "\n".join(map(str, range(21)))}, "at most 20 are kept"),
+        ({"text": SECRET}, "only a secret"),
+        ({"paths": "\n".join(map(str, range(21)))}, "at most 20 are allowed"),
     ],
 )
 async def test_what_cannot_be_recorded_is_told_on_a_page(api: Api, form: dict[str, str], says: str) -> None:
@@ -120,11 +123,14 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
         for query, says in {
             "type=wisdom": "There is no type",
             "since=yesterday": "Write the date as",
-            "cursor=nonsense": "not one that a page gave",
-            "cursor=%00": "not one that a page gave",
-            "project=nowhere": "No item matches",
-            "project=%00": "No item matches",
-            "since=2999-01-01": "No item matches",
+            "cursor=nonsense": "not from a page of this list",
+            "cursor=%00": "not from a page of this list",
+            "project=nowhere": "This view ignores it",
+            "project=%00": "This view ignores it",
+            "since=2999-01-01": "is in the future",
+            "subject=nothing+like+it+anywhere": "No item matches",
+            "session=x": "not a session's id".replace("'", "&#39;"),
+            f"session={uuid4()}": "No item matches",
         }.items():
             status, shown = await page(http, api, f"{ITEMS}?{query}")
             assert (status, says in shown) == (200, True), query
@@ -132,6 +138,42 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
         assert (await page(http, api, f"{ITEMS}/{uuid4()}"))[0] == 404
     async with signed_in(api, await api.developer(f"new-{uuid4().hex[:8]}")) as http:
         assert "No item yet" in (await page(http, api, ITEMS))[1]
+
+
+async def test_items_are_exported_with_the_pages_filters_and_no_cell_is_a_formula(api: Api) -> None:
+    team = f"export-{uuid4().hex[:8]}"
+    key = await api.developer(team)
+    for number, project in enumerate(("till", "till", "shop")):
+        words = {"type": "gotcha", "project": project, "title": "=1+1", "text": f"Item {number} of {team}", "paths": ["a.py", "b.py"]}
+        assert (await api.ask("POST", "/v1/knowledge", key=key, json=words)).status == 201
+    async with signed_in(api, key) as http:
+        status, whole = await page(http, api, f"{ITEMS}.csv")
+        rows = list(csv.DictReader(io.StringIO(whole)))
+        assert (status, len(rows)) == (200, 3)
+        assert {row["title"] for row in rows} == {"'=1+1"}
+        assert rows[0]["paths"] == "a.py\nb.py"
+        _, some = await page(http, api, f"{ITEMS}.csv?project=till&type=gotcha")
+        assert {row["text"] for row in csv.DictReader(io.StringIO(some))} == {f"Item 0 of {team}", f"Item 1 of {team}"}
+        assert f'href="{ITEMS}.csv?project=till"' in (await page(http, api, f"{ITEMS}?project=till"))[1]
+        for query in ("since=yesterday", "type=wisdom"):
+            assert (await page(http, api, f"{ITEMS}.csv?{query}"))[0] == 422, query
+        _, figures = await page(http, api, "/dashboard/knowledge.csv")
+        assert sum(int(row["items"]) for row in csv.DictReader(io.StringIO(figures))) == 3
+        assert ("till", "gotcha", "2") in {(row["project"], row["type"], row["items"]) for row in csv.DictReader(io.StringIO(figures))}
+    async with signed_in(api, await api.developer(f"other-{uuid4().hex[:8]}")) as http:
+        assert team not in (await page(http, api, f"{ITEMS}.csv?project=till"))[1]
+
+
+async def test_an_export_goes_on_beyond_a_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsing, "EXPORT_PAGE", 2)
+    team = f"long-{uuid4().hex[:8]}"
+    key = await api.developer(team)
+    for number in range(5):
+        words = {"type": "gotcha", "project": "till", "text": f"Item {number} of {team}"}
+        assert (await api.ask("POST", "/v1/knowledge", key=key, json=words)).status == 201
+    async with signed_in(api, key) as http:
+        rows = list(csv.DictReader(io.StringIO((await page(http, api, f"{ITEMS}.csv"))[1])))
+    assert sorted(row["text"] for row in rows) == [f"Item {number} of {team}" for number in range(5)]
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ async def test_the_chart_its_table_and_the_ledgers_days_are_the_same(door: Door)
         shown = await table.evaluate_all("rows => rows.map(row => row.cells[row.cells.length - 1].textContent)")
         whole = door.api.services.budget.spending.days_of(door.api.services.budget.spending.month())
         assert shown == [formatting.dollars(days.get(day, 0)) for day in whole]
-        drawn = await visit.page.evaluate("() => Chart.getChart('chart-by-day').data.datasets.map(each => each.data.length)")
+        drawn = await visit.page.evaluate("() => Charts.of('chart-by-day').data.series.map(each => each.values.length)")
         assert drawn
         assert set(drawn) == {len(whole)}
 
@@ -134,6 +134,6 @@ async def test_an_open_page_shows_a_new_charge_without_being_loaded_again(door: 
         await visit.page.wait_for_function(f"() => document.querySelector('.tile data').value === '{before + 123_456_789}'")
         assert await visit.page.evaluate("() => window.same")
         drawn = await visit.page.evaluate(
-            "() => Chart.getChart('chart-by-day').data.datasets.flatMap(each => each.data).reduce((a, b) => a + b, 0)"
+            "() => Charts.of('chart-by-day').data.series.flatMap(each => each.values).reduce((a, b) => a + b, 0)"
         )
         assert abs(drawn * 10**9 - before - 123_456_789) < 100

@@ -28,7 +28,18 @@ async def test_every_page_has_its_picture_by_day_by_night_and_on_a_phone(door: D
             await visit.shot(f"my-budget{look}")
         async with door.visit(door.api.key, **options) as visit:
             await visit.shot(f"team{look}")
-            for page in ("developers/elif", "knowledge", "knowledge?q=why+did+we+pick+NATS+over+Kafka", "system"):
+            for page in (
+                "spend",
+                "calls",
+                "now",
+                "developers/elif",
+                "people",
+                "people/elif",
+                "projects",
+                "knowledge",
+                "knowledge?q=why+did+we+pick+NATS+over+Kafka",
+                "system",
+            ):
                 await visit.go(f"/dashboard/{page}")
                 await visit.shot(page.replace("?q=why+did+we+pick+NATS+over+Kafka", "-answer").replace("/", "-") + look)
     async with door.visit(key, width=1180, height=960) as visit:

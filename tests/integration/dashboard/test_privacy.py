@@ -49,6 +49,13 @@ async def status(http: aiohttp.ClientSession, api: Api, path: str) -> int:
         "/dashboard/live?of=team",
         "/dashboard/live?of=system",
         "/dashboard/live?of=budget&team=other",
+        "/dashboard/live?of=budget&developer=bjarne",
+        "/dashboard/spend?team=other",
+        "/dashboard/calls?team=other",
+        "/dashboard/spend?developer=bjarne",
+        "/dashboard/spend.csv?developer=bjarne",
+        "/dashboard/calls?developer=bjarne",
+        "/dashboard/calls.csv?developer=bjarne",
     ],
 )
 async def test_a_developer_does_not_see_anothers_money(api: Api, path: str) -> None:
@@ -62,14 +69,14 @@ async def test_a_developer_does_not_see_anothers_money(api: Api, path: str) -> N
 async def test_a_developer_changes_nothing_of_an_admins(api: Api) -> None:
     async with signed_in(api, await key_of(api, "amir")) as http:
         form = {"csrf": await token_of(api, http), "amount_usd": "999"}
-        for path in ("developers/amir/limit", "developers/bjarne/keys", f"developers/bjarne/keys/{uuid4()}/revoke", "team/limit"):
+        for path in ("developers/amir/limit", "people/bjarne/keys", f"people/bjarne/keys/{uuid4()}/revoke", "team/limit"):
             async with http.post(f"{api.url}/dashboard/{path}", data=form, allow_redirects=False) as reply:
                 assert reply.status == 403, path
 
 
 async def test_without_a_sign_in_every_page_asks_for_one_and_goes_on_to_it_afterwards(api: Api) -> None:
     async with aiohttp.ClientSession() as http:
-        for path in ("", "/budget", "/team", "/knowledge", "/system", "/developers/ada", "/team.csv"):
+        for path in ("", "/budget", "/team", "/spend", "/calls", "/calls.csv", "/knowledge", "/system", "/developers/ada", "/team.csv"):
             async with http.get(f"{api.url}/dashboard{path}", allow_redirects=False) as reply:
                 assert reply.status == 303
                 assert reply.headers["location"].startswith("/dashboard/sign-in")
@@ -142,7 +149,7 @@ async def test_a_revoked_key_ends_its_sign_in_with_the_next_page(api: Api) -> No
     made = (await api.ask("POST", "/v1/developers/erik/keys")).json
     async with signed_in(api, made["key"]) as http:
         assert await status(http, api, "/dashboard/budget") == 200
-        await api.services.accounts.revoke_key(made["id"])
+        await api.services.accounts.keys.revoke(made["id"])
         async with http.get(f"{api.url}/dashboard/budget") as reply:
             assert "signed out" in await reply.text()
 
@@ -181,7 +188,7 @@ async def test_a_token_of_another_sign_in_is_refused(api: Api) -> None:
 
 async def test_every_page_has_the_strict_headers_and_no_inline_script(api: Api) -> None:
     async with signed_in(api, api.key) as http:
-        for path in ("team", "developers/ada", "knowledge", "system", "nowhere"):
+        for path in ("team", "now", "developers/ada", "knowledge", "system", "nowhere"):
             async with http.get(f"{api.url}/dashboard/{path}") as reply:
                 policy, page = reply.headers["content-security-policy"], await reply.text()
                 assert "unsafe" not in policy

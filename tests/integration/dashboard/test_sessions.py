@@ -13,8 +13,8 @@ from app.budget.requests import RequestOutcome, RequestRecord
 from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.dashboard.conftest import Door
 from tests.integration.dashboard.test_items import page
-from tests.integration.dashboard.test_pages import _violations as violations
 from tests.integration.dashboard.test_privacy import signed_in
+from tests.performance.page_checks import named_violations as violations
 
 SESSIONS = "/dashboard/sessions"
 
@@ -42,9 +42,12 @@ async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: A
         for query, says in {
             "since=yesterday": "Write the date as",
             "until=%00": "Write the date as",
-            "before=nonsense": "not one of ours",
+            "since=2999-01-01": "is in the future",
+            "since=2026-10-02&until=2026-10-01": "is not after",
+            "before=nonsense": "not valid",
             f"before={uuid4()}": "start again",
-            "project=nowhere": "No session matches",
+            "project=nowhere": "This view ignores it",
+            "developer=nobody": "no developer",
             "subject=%00%00nothing+like+it": "No session matches",
         }.items():
             status, found = await page(http, api, f"{SESSIONS}?{query}")
@@ -64,7 +67,7 @@ async def test_a_session_is_read_on_and_says_what_was_learnt_from_it(api: Api) -
         _, found = await page(http, api, f"{SESSIONS}/{session}")
         assert "What was learnt from it" in found
         assert re.search(rf"/dashboard/knowledge/items/[0-9a-f-]+\">[^<]*{topic}", found)
-        assert "isn't in this session" not in found
+        assert "no longer in this session" not in found
         assert "cited here" not in found
         read, place = list[str](), f"{SESSIONS}/{long}"
         while place:
@@ -74,10 +77,10 @@ async def test_a_session_is_read_on_and_says_what_was_learnt_from_it(api: Api) -
         assert list(dict.fromkeys(read)) == [f"line {number} of {topic}" for number in range(40)]
         assert 'id="earlier"' in found
         _, found = await page(http, api, f"{SESSIONS}/{long}?after=999999999999")
-        assert "Its end is reached" in found
+        assert "This is its end" in found
         assert (await page(http, api, f"{SESSIONS}/{long}?after=x"))[0] == 404
         _, found = await page(http, api, f"{SESSIONS}/{long}?at=gone")
-        assert "isn't in this session any more" in found
+        assert "no longer in this session" in found
 
 
 async def test_another_teams_sessions_are_on_no_page(api: Api) -> None:
@@ -123,7 +126,7 @@ async def test_a_session_shows_what_it_cost_to_who_may_know(api: Api) -> None:
     named = quote(session, safe="")
     shown = (await api.ask("POST", f"/v1/sessions/{named}/events", key=key, data=generic(("1", "user", "hello")))).json["session_id"]
     async with signed_in(api, key) as http:
-        assert "No call of its agent came through Cairn" in (await page(http, api, f"{SESSIONS}/{shown}"))[1]
+        assert "No model call of this session came through Cairn" in (await page(http, api, f"{SESSIONS}/{shown}"))[1]
         assert "No call named its session this month" in (await page(http, api, "/dashboard/budget"))[1]
         await log_call(api, me, session, 250_000_000)
         await log_call(api, me, session, 30_000_000, agent="<i>tests", parent="<i>lead")
@@ -137,7 +140,7 @@ async def test_a_session_shows_what_it_cost_to_who_may_know(api: Api) -> None:
         card = found.split('id="sessions"')[1].split("</section>")[0]
         assert f'href="/dashboard/sessions/{shown}"' in card
         assert card.index("$0.28") < card.index(other)
-        assert "not ingested" in card
+        assert "transcript not sent to Cairn" in card
     async with signed_in(api, colleague) as http:
         _, found = await page(http, api, f"{SESSIONS}/{shown}")
         assert "or none that you may see" in found

@@ -35,7 +35,7 @@ async def test_wrong_keys_are_slowed_and_the_right_one_always_gets_in(strict: Ap
     status, page, retry_after = await signed_in(strict, WRONG[0], "203.0.113.1")
     assert status == 429
     assert int(retry_after or 0) > 200
-    assert "too many wrong keys came from your address. Try another in" in page
+    assert "too many wrong keys came from your address. Try again in" in page
     for _ in range(2):
         assert (await signed_in(strict, strict.key, "203.0.113.1"))[0] == 303
     assert (await signed_in(strict, WRONG[0], "203.0.113.1"))[0] == 429  # a right key between wrong ones buys no tries

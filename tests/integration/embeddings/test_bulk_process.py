@@ -16,12 +16,13 @@ import pytest
 from app.cache.memory import MemoryCache
 from app.embeddings import open_bulk, open_embedder
 from app.embeddings.bulk import MAX_QUESTION_TEXTS
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.embeddings.process import NICE
 from app.embeddings.supervision import EmbeddingProcess
 from app.errors import Unavailable
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
+from tests.waiting import patience
 
 TEXTS = ["", "hello", "The payment worker timed out.", "word " * 600, "为什么我们选择了这个方案", *(f"case {n} " * n for n in range(1, 40))]
 PATIENCE = 60.0
@@ -46,14 +47,14 @@ def speaking(body: str, **options: float) -> EmbeddingProcess:
 
 @pytest.fixture
 async def process() -> AsyncIterator[EmbeddingProcess]:
-    await exported(models_folder())
+    await ensure_exported(models_folder())
     made = EmbeddingProcess.of(EmbeddingsSettings(device="cpu"), models_folder())
     yield made
     await made.close()
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with patience():
         while psutil.pid_exists(pid):
             await asyncio.sleep(0.02)
 
@@ -94,7 +95,7 @@ async def test_texts_that_it_dies_over_twice_are_an_error_and_others_are_embedde
     process = speaking(
         "say(SliceReply())\nwhile True:\n    if b'poison' in heard(): sys.exit(3)\n    say(SliceReply(vectors=bytes(4 * 384)))"
     )
-    with pytest.raises(Unavailable, match="died over these texts") as error:
+    with pytest.raises(Unavailable, match="died while embedding these texts") as error:
         await process.embed(["poison"])
     assert error.value.code == "embeddings_unavailable"
     assert (await process.embed(["bread"])).shape == (1, 384)
@@ -163,7 +164,7 @@ async def test_it_ends_with_its_owner_however_that_ended() -> None:
         "    await process.start(); print(process.pid, flush=True); os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )
-    await exported(models_folder())
+    await ensure_exported(models_folder())
     owner = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(models_folder()), stdout=asyncio.subprocess.PIPE)
     assert owner.stdout is not None
     lines = [line async for line in owner.stdout]  # their end: the process, which holds nothing of it, needn't end for that

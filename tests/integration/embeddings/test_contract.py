@@ -13,7 +13,7 @@ import pytest
 
 from app.embeddings import Embedder, Encoded, TokenEmbedder, cuda, late_interaction
 from app.embeddings.cpu import load
-from app.embeddings.model import Model, exported
+from app.embeddings.model import Model, ensure_exported
 from app.errors import ConfigurationError
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
@@ -47,20 +47,20 @@ RUNTIMES: dict[str, Loader] = {
 
 @pytest.fixture(scope="module", params=RUNTIMES)
 async def embedder(request: pytest.FixtureRequest) -> TokenEmbedder:
-    if request.param == "torch on a GPU" and (missing := await asyncio.to_thread(cuda._missing)):
-        pytest.skip(missing)
-    return await asyncio.to_thread(RUNTIMES[request.param], await exported(models_folder()))
+    if request.param == "torch on a GPU" and (problem := await asyncio.to_thread(cuda._problem)):
+        pytest.skip(problem)
+    return await asyncio.to_thread(RUNTIMES[request.param], await ensure_exported(models_folder()))
 
 
 @pytest.fixture(scope="module")
 async def exact() -> np.ndarray:
-    loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await exported(models_folder()))
+    loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await ensure_exported(models_folder()))
     return await loaded.embed(TEXTS)
 
 
 @pytest.fixture(scope="module")
 async def exact_tokens() -> list[Encoded]:
-    loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await exported(models_folder()))
+    loaded = await asyncio.to_thread(RUNTIMES["onnxruntime"], await ensure_exported(models_folder()))
     return await loaded.embed_tokens(TEXTS + ODD)
 
 
@@ -127,18 +127,18 @@ async def test_no_passages_are_no_token_vectors(embedder: TokenEmbedder) -> None
 
 def test_without_a_gpu_a_setting_that_asks_for_one_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "devices", lambda: 0)
-    assert cuda.wanted(EmbeddingsSettings(device="auto"), batches=True) is False
+    assert cuda.use_gpu(EmbeddingsSettings(device="auto"), batches=True) is False
     with pytest.raises(ConfigurationError, match="CAIRN_EMBEDDINGS__DEVICE is cuda, but NVIDIA's driver reports no GPU"):
-        cuda.wanted(EmbeddingsSettings(device="cuda"), batches=False)
+        cuda.use_gpu(EmbeddingsSettings(device="cuda"), batches=False)
 
 
 def test_with_a_gpu_that_torch_cannot_use_the_processor_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     if cuda.devices():
         pytest.skip("there is a GPU that torch may use")
     monkeypatch.setattr(cuda, "devices", lambda: 1)
-    assert cuda.wanted(EmbeddingsSettings(device="auto"), batches=True) is False
+    assert cuda.use_gpu(EmbeddingsSettings(device="auto"), batches=True) is False
     with pytest.raises(ConfigurationError, match="Install its CUDA build"):
-        cuda.wanted(EmbeddingsSettings(device="cuda"), batches=False)
+        cuda.use_gpu(EmbeddingsSettings(device="cuda"), batches=False)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_with_a_gpu_that_torch_cannot_use_the_processor_goes_on(monkeypatch: pyt
 def test_a_gpu_is_taken_for_batches_or_where_the_setting_says_so(
     monkeypatch: pytest.MonkeyPatch, device: str, batches: bool, taken: bool
 ) -> None:
-    monkeypatch.setattr(cuda, "_missing", lambda: "")
-    assert cuda.wanted(EmbeddingsSettings(device=device), batches=batches) is taken  # type: ignore[arg-type]
+    monkeypatch.setattr(cuda, "_problem", lambda: "")
+    assert cuda.use_gpu(EmbeddingsSettings(device=device), batches=batches) is taken  # type: ignore[arg-type]
 
 
 def test_a_worker_without_a_gpu_imports_no_torch() -> None:
@@ -170,7 +170,7 @@ def test_a_worker_without_a_gpu_imports_no_torch() -> None:
 def test_a_batch_that_does_not_fit_the_gpu_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    loaded = cuda._TorchModel("cpu", cuda._checked(), half=False)
+    loaded = cuda._TorchModel("cpu", cuda._checked_weights(), half=False)
     whole, tried = torch.nn.functional.normalize, []
 
     def small(found: torch.Tensor, **options: object) -> torch.Tensor:

@@ -18,21 +18,21 @@ import pytest
 
 from app.cache.memory import MemoryCache
 from app.embeddings import CachedEmbedder, compiled, lazy, local_long_form, model, open_embedder
-from app.embeddings.model import FOLDER, GRAPH, MANIFEST, TOKENIZER, exported
+from app.embeddings.model import FOLDER, GRAPH, MANIFEST, TOKENIZER, ensure_exported
 from app.errors import ConfigurationError, Unavailable
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
+from tests.waiting import patience
 
 pytestmark = pytest.mark.long
 
-SECONDS = 60
 Damage = Callable[[Path], None]
 """Of the folder `models`."""
 
 
 @pytest.fixture
 async def whole() -> Path:
-    return (await exported(models_folder())).folder
+    return (await ensure_exported(models_folder())).folder
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ DAMAGES: dict[str, Damage] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_a_damaged_model_is_set_aside_and_exported_again(models: Path, whole: Path, damage: str) -> None:
     await asyncio.to_thread(DAMAGES[damage], models)
-    made = await exported(models)
+    made = await ensure_exported(models)
     assert made.graph.stat().st_size == (whole / GRAPH).stat().st_size
     left = sorted(entry.name for entry in models.iterdir() if not entry.name.startswith(f"{FOLDER}.damaged-"))
     assert [name for name in left if not name.startswith(".lock")] == [FOLDER]
@@ -124,7 +124,7 @@ async def test_a_damaged_model_is_set_aside_and_exported_again(models: Path, who
 
 async def test_a_whole_model_is_left_alone(models: Path) -> None:
     before = (models / FOLDER / GRAPH).stat().st_mtime_ns
-    await exported(models)
+    await ensure_exported(models)
     assert (models / FOLDER / GRAPH).stat().st_mtime_ns == before
     assert [entry.name for entry in models.iterdir()] == [FOLDER]
 
@@ -132,14 +132,14 @@ async def test_a_whole_model_is_left_alone(models: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody may read")
 async def test_a_model_that_may_not_be_read_is_set_aside(models: Path) -> None:
     (models / FOLDER).chmod(0)
-    assert (await exported(models)).graph.exists()
+    assert (await ensure_exported(models)).graph.exists()
 
 
 async def test_another_process_that_exports_is_waited_for(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.to_thread((models / FOLDER).rename, models / "made")
     lock = await asyncio.to_thread((models / ".lock").open, "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    waiting = asyncio.create_task(exported(models))
+    waiting = asyncio.create_task(ensure_exported(models))
     await asyncio.sleep(0)
     monkeypatch.setattr(model, "_run", None)  # whoever waited finds it made
     await asyncio.to_thread((models / "made").rename, models / FOLDER)
@@ -186,10 +186,10 @@ async def test_without_a_model_the_process_runs_says_so_and_tries_again(
         assert told.value.code == "embeddings_unavailable"
         assert words in told.value.message
         long_form = local_long_form(embedder, models)
-        with pytest.raises(Unavailable, match=r"before the model is exported"):
+        with pytest.raises(Unavailable, match=r"until the model is exported"):
             await long_form.embed(["a long text"])
         failing = False
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             while embedder.unavailable_reason is not None:
                 await asyncio.sleep(0.02)
         assert np.linalg.norm((await embedder.embed(["hello"]))[0]) == pytest.approx(1, abs=1e-3)
@@ -244,17 +244,17 @@ def test_a_damaged_compiled_model_never_reaches_the_runtime(tmp_path: Path, dama
     """OpenVINO takes one for whole and gives vectors of NaN: measured with noise at its end."""
     cache = tmp_path / "compiled"
     content = bytes(range(256)) * 400
-    with compiled.checked(cache) as folder:
+    with compiled.verified_cache(cache) as folder:
         assert folder == cache
         (cache / "1.blob").write_bytes(content)
-    with compiled.checked(cache):
+    with compiled.verified_cache(cache):
         assert [blob.read_bytes() for blob in blobs(cache)] == [content]
     CACHED[damage](cache / "1.blob")
-    with compiled.checked(cache) as folder:
+    with compiled.verified_cache(cache) as folder:
         assert folder == cache
         assert blobs(cache) == [] or damage == "a folder for the lock"
         (cache / "1.blob").write_bytes(content)
-    with compiled.checked(cache):
+    with compiled.verified_cache(cache):
         assert [blob.read_bytes() for blob in blobs(cache)] == [content]
 
 
@@ -263,7 +263,7 @@ def test_where_nothing_can_be_kept_it_is_compiled_without(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(compiled, "make_folder", refused)
-    with compiled.checked(tmp_path / "compiled") as folder:
+    with compiled.verified_cache(tmp_path / "compiled") as folder:
         assert folder is None
 
 

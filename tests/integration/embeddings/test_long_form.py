@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from app.cache.memory import MemoryCache
 from app.embeddings import Embedder, LongForm, local_long_form, open_embedder
 from app.embeddings.longform import DIMS, agreement, closeness, parts_of
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from app.embeddings.windows import PARTS, WindowCutter
 from app.settings import EmbeddingsSettings
 from tests.fakes.models import models_folder
@@ -38,7 +38,7 @@ async def long_form(embedder: Embedder) -> LongForm:
 
 @pytest.fixture(scope="module")
 async def tokenizer() -> Path:
-    return (await exported(models_folder())).tokenizer
+    return (await ensure_exported(models_folder())).tokenizer
 
 
 async def test_a_text_that_the_model_reads_whole_needs_no_other_vector(long_form: LongForm) -> None:

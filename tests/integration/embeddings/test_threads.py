@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embeddings.model import exported
+from app.embeddings.model import ensure_exported
 from tests.fakes.models import models_folder
 
 THREADS = """
@@ -62,5 +62,5 @@ def test_numpys_products_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(("lane", "requests"), [("batches", "1"), ("slices", "1"), ("questions", "2")])
 async def test_a_process_of_batches_compiles_the_model_once(lane: str, requests: str) -> None:
-    await exported(models_folder())
+    await ensure_exported(models_folder())
     assert last_line(COMPILED, str(models_folder()), lane) == requests

@@ -15,6 +15,7 @@ import pytest
 
 from tests.fakes.provider import NAMES, FakeProvider, FaultName, Kind, full
 from tests.integration.fakes.speaking import FILTERED, KINDS, MODEL, STOP, Json, ask, request
+from tests.waiting import patience
 
 PROMPT = "say 6 words"
 TOKENS = full(PROMPT)
@@ -188,7 +189,7 @@ async def test_after_a_bounded_wait_the_answer_goes_on(fake: FakeProvider, fault
 async def test_an_endless_wait_ends_when_the_client_leaves(fake: FakeProvider, fault: FaultName, before: int, kind: Kind) -> None:
     fake.will(fault, after_tokens=2)
     asking = asyncio.create_task(ask(fake, kind, PROMPT, stream=True))
-    async with asyncio.timeout(60):
+    async with patience():
         while not fake.asked or fake.asked[0].tokens_sent < before:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.1)
@@ -196,7 +197,7 @@ async def test_an_endless_wait_ends_when_the_client_leaves(fake: FakeProvider, f
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    async with asyncio.timeout(60):
+    async with patience():
         await fake.idle()
     asked = fake.asked[0]
     assert (asked.disconnected, asked.finished, asked.tokens_sent) == (True, False, before)
@@ -204,7 +205,7 @@ async def test_an_endless_wait_ends_when_the_client_leaves(fake: FakeProvider, f
 
 @pytest.mark.parametrize("fault", ["slow_headers", "silent", "comments_only", "stall"])
 async def test_an_endless_wait_ends_when_the_server_stops(fault: FaultName) -> None:
-    async with asyncio.timeout(60), FakeProvider() as fake:
+    async with patience(), FakeProvider() as fake:
         fake.will(fault)
         asking = asyncio.create_task(ask(fake, "openai", PROMPT, stream=True))
         while not fake.asked:

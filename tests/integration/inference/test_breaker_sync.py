@@ -12,13 +12,14 @@ from pydantic import SecretStr
 from app import supervision
 from app.errors import ConfigurationError
 from app.inference import breaker_sync as sharing_room
-from app.inference.breaker import CircuitBreaker, Refusal, Ticket
+from app.inference.breaker import CircuitBreaker, CircuitOpen, Ticket
 from app.inference.breaker_sync import BreakerSync
 from app.inference.provider_errors import ProviderError
 from app.settings import BreakerSettings as Options
 from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patience
 
 FAULT = ProviderError("server_error", "it answered 503", 503)
 
@@ -83,7 +84,7 @@ async def test_one_server_probes_and_its_success_closes_for_both(servers: tuple[
     await one.exchange()
     await two.exchange()  # one has the right to probe
     clock.now += 1
-    assert isinstance(two.breaker.admit(), Refusal)
+    assert isinstance(two.breaker.admit(), CircuitOpen)
     probe = one.breaker.admit()
     assert isinstance(probe, Ticket)
     probe.passed()
@@ -112,7 +113,7 @@ async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server
     await one.exchange()
     await two.exchange()
     refusal = two.breaker.admit()
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, CircuitOpen)
     assert refusal.limited
     assert refusal.seconds == pytest.approx(30, abs=1)
 
@@ -123,7 +124,7 @@ async def test_the_other_hears_why_a_provider_wants_to_be_left_alone(servers: tu
     await one.exchange()
     await two.exchange()
     refusal = two.breaker.admit()
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, CircuitOpen)
     assert not refusal.limited
 
 
@@ -137,7 +138,7 @@ async def test_without_redis_each_goes_on_alone_and_they_meet_again(
     one.fail()
     assert (one.breaker.state, two.breaker.state) == ("open", "closed")
     await asyncio.to_thread(redis_server.start)
-    async with asyncio.timeout(60):
+    async with patience():
         while two.breaker.state != "open":
             await asyncio.sleep(0.01)
     assert one.breaker.state == "open"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from app.inference.wires.wire import ProviderCall, Wire
 from tests.fakes.provider import FakeProvider, FaultName, full
 from tests.fakes.provider.answers import vector
 from tests.integration.inference.wires import BROKEN, KEY, REFUSED, TOOLS, WAITING, WIRES, Answers, Fails, How, Kept, call, expected
+from tests.waiting import patience
 
 UNICODE = "größe 東京 🦜 עברית naïve"
 ONE_CHOICE = {"groq", "anthropic"}
@@ -205,7 +207,7 @@ async def test_an_empty_answer_is_one(wire: Wire, fake: FakeProvider) -> None:
     fake.will("empty_answer", times=2)
     whole = await wire.complete(call("hello"))
     found = joined(await chunks(wire, call("hello")))
-    assert (whole.text, found.text, found.finish, found.said) == ("", "", "stop", False)
+    assert (whole.text, found.text, found.finish, found.has_output) == ("", "", "stop", False)
     assert json.loads(whole.raw)["choices"][0]["finish_reason"] == "stop"
 
 
@@ -365,13 +367,13 @@ async def test_nobody_there_is_unreachable_and_cost_nothing(kept: Kept) -> None:
 
 
 async def arrived(fake: FakeProvider, requests: int = 1) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while len(fake.asked) < requests:
             await asyncio.sleep(0.005)
 
 
 async def left(fake: FakeProvider) -> bool:
-    async with asyncio.timeout(60):
+    async with patience():
         await fake.idle()
     return fake.asked[-1].disconnected
 
@@ -412,7 +414,7 @@ async def test_cancelling_between_tokens_hangs_up(wire: Wire, fake: FakeProvider
                 found.append(chunk)
 
     task = asyncio.ensure_future(read())
-    async with asyncio.timeout(60):
+    async with patience():
         while joined(found).text != "".join(full("say 9 words")[:AFTER]):
             await asyncio.sleep(0.005)
     task.cancel()
@@ -555,6 +557,17 @@ def test_litellm_is_loaded_by_nobody_but_the_first_call() -> None:
         "sys.exit('litellm' in sys.modules or 'openai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_address_is_fetched_where_litellm_was_imported_by_somebody_else_before() -> None:
+    code = (
+        "import importlib, litellm\n"
+        "from app.inference.wires import library\n"
+        "library.load()\n"
+        "assert all(importlib.import_module(each).MAX_IMAGE_URL_DOWNLOAD_SIZE_MB == 0 for each in library.DOWNLOADERS)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
 
 
 async def test_litellm_is_kept_quiet(through: Wire) -> None:

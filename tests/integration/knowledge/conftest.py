@@ -25,9 +25,12 @@ from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Sou
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.use_records import UseRecords
+from app.knowledge.uses_projection import UsesProjection
 from app.queue.jobs import Queue
 from app.sessions.backfill import Backfill
 from app.sessions.browsing import SessionBrowsing
+from app.sessions.captures import Captures
 from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
 from app.sessions.event import SessionHeader
@@ -99,7 +102,10 @@ class Bench:
         )
 
     def live(self) -> LiveIntake:
-        return LiveIntake(limits=Settings().sessions, database=self.database, accounts=self.accounts, journal=self.journal)
+        captures = Captures(self.database, self.accounts)
+        return LiveIntake(
+            limits=Settings().sessions, database=self.database, accounts=self.accounts, journal=self.journal, captures=captures
+        )
 
     def merging(self) -> ProjectMerge:
         return ProjectMerge(self.database, self.accounts, self.journal, self.projections)
@@ -200,6 +206,7 @@ async def make_bench(database: Database, vectors: VectorStore) -> Bench:
         [
             PassagesProjection(journal=journal, embedder=embedder, store=PassageStore(database, journal), index=index),
             ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
+            UsesProjection(journal=journal, records=UseRecords(database, journal)),
         ]
     )
     checkpoints = Checkpoints(database)

@@ -11,17 +11,18 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app import clock
 from app.cache.shared import RedisTier
 from app.cache.tiers import TieredCache
 from app.errors import DatabaseUnavailable, InvalidInput, VectorStoreUnavailable
-from app.knowledge import freshness
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.index import Index
 from app.knowledge.results import Query, SearchResults
+from app.knowledge.versions import Scope
 from app.settings import QueriesCacheSettings, RedisSettings
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
-from tests.integration.knowledge.conftest import AT, Bench, lesson, make_bench
+from tests.integration.knowledge.conftest import Bench, lesson, make_bench
 from tests.integration.knowledge.servers import server
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
@@ -36,8 +37,8 @@ async def servers(bench: Bench, database_url: str) -> AsyncIterator[tuple[Cached
         yield one, two
 
 
-def said(answer: SearchResults) -> list[tuple[str, str]]:
-    return [(result.text, result.freshness) for result in answer.results]
+def said(answer: SearchResults) -> list[str]:
+    return [result.text for result in answer.results]
 
 
 async def warm(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> None:
@@ -48,7 +49,7 @@ async def warm(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> None
             assert (await each.query(bench.team_id, query)).cache == "memory"
 
 
-async def same_as_uncached(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> list[tuple[str, str]]:
+async def same_as_uncached(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> list[str]:
     """What each server says now, to each question, twice: it is what a search says that keeps nothing."""
     for query in (ASKED, IN_SHOP):
         new = await bench.search.query(bench.team_id, query)
@@ -96,18 +97,12 @@ async def purge(bench: Bench) -> None:
     await bench.purge.delete_session(bench.requester(), bench.sessions["talk"])
 
 
-async def age(bench: Bench) -> None:
-    async with bench.database.begin() as connection:
-        assert await freshness.refresh(connection, AT + timedelta(days=5000))
-
-
 WRITES: dict[str, tuple[Write, list[str]]] = {
     "learnt": (learn, [NATS, f"{NATS} and it is small"]),
     "learnt again in other words": (learn_again_in_other_words, [f"{NATS}, said more clearly"]),
     "learnt again without it": (learn_again_without_it, []),
     "deleted": (delete, []),
     "purged": (purge, []),
-    "aged": (age, [NATS]),
 }
 
 
@@ -118,12 +113,28 @@ async def test_the_next_question_shows_what_was(bench: Bench, servers: tuple[Cac
     await warm(bench, servers)
     await write(bench)
     before = await same_as_uncached(bench, servers)
-    assert sorted(words for words, _ in before) == sorted(expected)
-    if kind == "aged":
-        assert before == [(NATS, "deprecated")]
+    assert sorted(before) == sorted(expected)
     if await bench.index.pending():
         await bench.index.drain_to(2**62)
         assert await same_as_uncached(bench, servers) == before
+
+
+async def test_an_answer_of_yesterday_is_not_given_again_with_its_age(
+    bench: Bench, servers: tuple[CachedSearch, CachedSearch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.teach("talk", [lesson("1", NATS)])
+    await warm(bench, servers)
+    (before,) = (await servers[0].query(bench.team_id, ASKED)).results
+    age = before.age_days
+    later = clock.now() + timedelta(days=400)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    found = await servers[0].query(bench.team_id, replace(ASKED, explain=True))
+    (after,) = (await servers[0].query(bench.team_id, ASKED)).results
+    assert found.cache == "miss"
+    assert age is not None
+    assert after.age_days == age + 400
+    assert after.score < before.score
+    assert after.freshness == before.freshness == "fresh"
 
 
 async def test_what_was_asked_before_the_index_had_heard_is_asked_again_once_it_has(
@@ -134,7 +145,7 @@ async def test_what_was_asked_before_the_index_had_heard_is_asked_again_once_it_
     assert await bench.index.pending() == 1
     other_process = Index(bench.database, bench.vectors)
     await other_process.drain()
-    assert [words for words, _ in await same_as_uncached(bench, servers)] == [NATS]
+    assert await same_as_uncached(bench, servers) == [NATS]
 
 
 async def test_a_deleted_items_place_is_free_once_the_index_has_heard(bench: Bench, database_url: str) -> None:
@@ -160,7 +171,7 @@ async def test_a_new_index_that_takes_over_answers_what_the_old_one_had_lost(
     await warm(bench, servers)
     assert not (await servers[0].query(bench.team_id, ASKED)).results
     await bench.index.rebuild()
-    assert [words for words, _ in await same_as_uncached(bench, servers)] == [NATS]
+    assert await same_as_uncached(bench, servers) == [NATS]
 
 
 async def test_an_answer_that_a_write_overtook_hides_nothing(
@@ -181,21 +192,16 @@ async def test_an_answer_that_a_write_overtook_hides_nothing(
     assert not (await servers[0].query(bench.team_id, ASKED)).results
 
 
-async def test_writes_ageing_and_feeds_at_once_wait_for_each_other_and_never_in_a_circle(bench: Bench) -> None:
+async def test_writes_and_feeds_at_once_wait_for_each_other_and_never_in_a_circle(bench: Bench) -> None:
     async def teach(project: str) -> None:
         for n in range(8):
             await bench.teach(project, [lesson(str(n), f"{NATS} in {project}, {n}"), lesson("x", POOL)], project=project, drain=False)
-
-    async def age_all() -> None:
-        for days in (5000, 0) * 6:
-            async with bench.database.begin() as connection:
-                await freshness.refresh(connection, AT + timedelta(days=days))
 
     async def feed() -> None:
         for _ in range(20):
             await bench.index.drain()
 
-    await asyncio.gather(*(teach(project) for project in ("a", "b", "c")), age_all(), age_all(), feed(), feed())
+    await asyncio.gather(*(teach(project) for project in ("a", "b", "c")), feed(), feed())
 
 
 async def test_a_project_that_is_new_is_found(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> None:
@@ -225,7 +231,7 @@ async def test_what_an_older_worker_wrote_into_the_outbox_counts_once_the_index_
     async with bench.database.begin() as connection:
         await connection.execute(text("update index_outbox set project_id = null"))
     await bench.index.drain()
-    assert [words for words, _ in await same_as_uncached(bench, servers)] == [NATS]
+    assert await same_as_uncached(bench, servers) == [NATS]
 
 
 @pytest.mark.parametrize("part", ["vectors", "incomplete"])
@@ -258,7 +264,7 @@ async def test_without_its_version_a_question_is_searched_and_nothing_is_kept(
 
     monkeypatch.setattr(servers[0]._versions._direct, "value", away)
     answers = [await servers[0].query(bench.team_id, ASKED) for _ in range(2)]
-    assert [(answer.cache, said(answer)) for answer in answers] == [("miss", [(NATS, "aging")])] * 2
+    assert [(answer.cache, said(answer)) for answer in answers] == [("miss", [NATS])] * 2
 
 
 async def test_the_callers_wish_is_obeyed(bench: Bench, servers: tuple[CachedSearch, CachedSearch]) -> None:
@@ -307,7 +313,7 @@ async def test_a_value_that_another_team_put_under_our_key_is_refused(bench: Ben
     async with open_redis(RedisSettings(url=redis_server.url, timeout_seconds=30)) as client:  # type: ignore[arg-type]
         assert client is not None
         async with server(bench, database_url, lower=[RedisTier(client, "q")]) as one, server(bench, database_url) as two:
-            ours_key, their_key = await one._key(bench.team_id, ASKED), await one._key(theirs, ASKED)
+            ours_key, their_key = await one._key(Scope(bench.team_id, None), ASKED), await one._key(Scope(theirs, None), ASKED)
             assert ours_key is not None
             assert their_key is not None
             await one.query(theirs, ASKED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,14 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from app.knowledge import freshness
 from app.knowledge.points import SCHEMA
 from app.knowledge.results import Query
 from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
-from tests.integration.knowledge.conftest import AT, Bench, lesson, make_bench
+from tests.integration.knowledge.conftest import Bench, lesson, make_bench
 from tests.integration.knowledge.servers import server
 
 TOPICS = ("retries of the order queue", "keepalive of the proxy", "timeouts of the payment pool")
@@ -80,14 +78,6 @@ class Servers(RuleBasedStateMachine):
         known = self.bench.sessions.pop(session, None)
         if known is not None:
             self.do(self.bench.purge.delete_session(self.bench.requester(), known))
-
-    @rule(days=st.sampled_from([0, 40, 100, 400]))
-    def age(self, days: int) -> None:
-        self.do(self._age(days))
-
-    async def _age(self, days: int) -> None:
-        async with self.database.begin() as connection:
-            await freshness.refresh(connection, AT + timedelta(days=days))
 
     @rule(query=QUESTIONS)
     def ask(self, query: Query) -> None:

@@ -196,7 +196,7 @@ async def test_a_session_purged_while_its_transcript_waited_does_not_come_back(b
 async def test_what_is_purged_while_it_is_learnt_from_stays_purged(bench: Bench) -> None:
     await bench.teach("s", [lesson("1", REASON)])
     await bench.purge.delete_session(bench.requester(), bench.sessions["s"])
-    with pytest.raises(NotFound, match="deleted meanwhile"):
+    with pytest.raises(NotFound, match="deleted in the meantime"):
         await bench.teach("s", [lesson("1", REASON)])
     assert await bench.items() == []
 
@@ -228,7 +228,7 @@ async def test_only_who_began_a_live_session_or_an_admin_adds_to_it(bench: Bench
     event = Event("1", "user", "prompt", "hello", "1")
     ids: dict[str, Any] = {"team_id": bench.team_id, "session": SessionHeader("generic", "live-1"), "project": None}
     await live.append(developer_id=ada, events=[event], **ids)
-    with pytest.raises(NotPermitted, match="choose another session id"):
+    with pytest.raises(NotPermitted, match="Choose another session id"):
         await live.append(developer_id=bob, events=[replace(event, id="2", locator="2")], **ids)
     assert (await live.append(developer_id=None, events=[replace(event, id="3", locator="3")], **ids)).accepted == 1
 
@@ -240,7 +240,7 @@ async def test_a_developers_transcript_adds_nothing_to_anothers_session(bench: B
     await submit(bench, intake, transcript(), developer_id=ada)
     await run(bench, queue, intake)
     await submit(bench, intake, transcript() + transcript(body="We picked Kafka because nobody asked."), developer_id=bob)
-    with pytest.raises(NotPermitted, match="another developer's"):
+    with pytest.raises(NotPermitted, match="belongs to another developer"):
         await run(bench, queue, intake)
     (session,) = await bench.listed()
     assert (session.developer_id, session.event_count) == (ada, 2)

@@ -16,6 +16,7 @@ from app.sessions.journal import CATCH_UP, LIVE_AFTER
 from app.sessions.live import LiveIntake
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
+from tests.waiting import patience
 
 SECRET = "AKIA" + "IOSFODNN7EXAMPLF"
 WHO: dict[str, Any] = {"project": None, "developer_id": None}
@@ -119,7 +120,7 @@ async def test_a_session_that_someone_holds_keeps_nobody_elses_events_waiting(be
     async with bench.database.begin() as connection:
         await connection.execute(text("select 1 from sessions where external_id = 'held' for update"))
         waiting = asyncio.create_task(live.append(team_id=bench.team_id, session=named("held"), events=said("1"), **WHO))
-        async with asyncio.timeout(20):
+        async with patience():
             assert (await live.append(team_id=bench.team_id, session=named("free"), events=said("1"), **WHO)).accepted == 1
         assert not waiting.done()
     assert (await waiting).accepted == 1

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app.accounts.views import OpennessChange
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.results import Query
 from app.queue.jobs import Queue
@@ -211,13 +212,13 @@ async def project(bench: Bench, name: str) -> UUID:
 
 async def test_a_renamed_project_keeps_its_sessions_and_what_comes_later(bench: Bench, queue: Queue, intake: Intake) -> None:
     await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
-    await bench.accounts.rename_project(bench.team_id, await project(bench, "till"), "checkout")
+    await bench.accounts.change_project(bench.team_id, await project(bench, "till"), name="checkout", openness=OpennessChange())
     await ingest(bench, queue, intake, *talk("b", "/home/bob/till"))
     assert await projects(bench) == {"a": "checkout", "b": "checkout"}
     with pytest.raises(Conflict, match="merge the two"):
-        await bench.accounts.rename_project(bench.team_id, await project(bench, "checkout"), "shop")
+        await bench.accounts.change_project(bench.team_id, await project(bench, "checkout"), name="shop", openness=OpennessChange())
     with pytest.raises(NotFound, match="cairn projects list"):
-        await bench.accounts.rename_project(uuid4(), await project(bench, "checkout"), "mine")
+        await bench.accounts.change_project(uuid4(), await project(bench, "checkout"), name="mine", openness=OpennessChange())
 
 
 async def test_a_merged_project_is_the_other_one_with_all_that_it_had_and_will_get(bench: Bench, queue: Queue, intake: Intake) -> None:
@@ -298,7 +299,7 @@ async def test_a_file_of_anothers_sessions_alone_is_refused_not_done(bench: Benc
     await bench.accounts.create_developer("bob")
     ada, bob = [each.id for each in await bench.accounts.list_developers()]
     await ingest(bench, queue, intake, *talk("s"), developer_id=ada)
-    with pytest.raises(NotPermitted, match="another developer's"):
+    with pytest.raises(NotPermitted, match="belongs to another developer"):
         await ingest(bench, queue, intake, *talk("s"), developer_id=bob)
 
 

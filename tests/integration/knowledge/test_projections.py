@@ -21,6 +21,7 @@ from app.sessions.purge import Purge
 from app.sessions.session import Session
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
+from tests.waiting import patience
 
 Hook = Callable[[Session], Awaitable[None]]
 
@@ -220,7 +221,7 @@ async def test_two_processes_at_one_session_project_it_once(shop: Shop) -> None:
     both = asyncio.Barrier(2)
 
     async def together(_: Session) -> None:
-        async with asyncio.timeout(30):
+        async with patience():
             await both.wait()
         shop.lines.before_write = nothing
 
@@ -268,6 +269,7 @@ async def test_a_projection_that_fails_is_parked_and_the_others_go_on(shop: Shop
         "lines": (0, 1),
         "passages": (0, 0),
         "items": (0, 0),
+        "uses": (0, 0),
     }
     (parked,) = await bench.checkpoints.parked(versions, team_id=bench.team_id)
     assert (parked.projection, parked.session_id, parked.attempts) == ("lines", session, 1)
@@ -392,7 +394,7 @@ async def test_a_purge_waits_for_what_a_projection_is_just_writing_and_takes_it_
 
 async def test_appends_go_on_while_a_projection_holds_the_session(shop: Shop) -> None:
     session = await shop.bench.session("s")
-    async with shop.bench.database.begin() as connection, asyncio.timeout(20):
+    async with shop.bench.database.begin() as connection, patience():
         await shop.bench.journal.lock_against_deletion(connection, session)
         assert (await shop.bench.journal.append(session, said(1))).new == 1
 

@@ -26,7 +26,7 @@ async def test_knowledge_of_one_session_leaves_with_it(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", NATS), lesson("2", POOL)])
     purged = await bench.purge.delete_session(bench.requester(), bench.sessions["a"])
     await bench.index.drain_to(2**62)
-    assert purged.removed == {"passages": 0, "items": 2}
+    assert purged.removed == {"passages": 0, "items": 2, "uses": 0}
     assert await bench.items() == []
     assert not (await bench.search.query(bench.team_id, Query(NATS))).results
     assert (await bench.vectors.status()).points == 0
@@ -78,5 +78,5 @@ async def test_what_another_part_keeps_of_a_session_goes_in_the_same_transaction
     assert len(await bench.items()) == 1  # all or nothing
     parts[:] = [Part(name="graphs", forgets=[Forget("graphs", forget)])]
     purged = await purge.delete_session(Requester(bench.team_id, "team", role="admin"), bench.sessions["a"])
-    assert purged.removed == {"passages": 0, "items": 1, "graphs": 5}
+    assert purged.removed == {"passages": 0, "items": 1, "uses": 0, "graphs": 5}
     assert asked == [("a", True)] * 2

@@ -195,7 +195,7 @@ async def test_of_a_job_that_died_not_even_its_upload_is_left(bench: Bench, queu
     assert await traces(bench) == []
     found = await queue.get(job.id, team_id=bench.team_id)
     assert found.error is not None
-    assert (found.error["code"], found.error["message"]) == ("internal_error", "What this job worked on was purged.")
+    assert (found.error["code"], found.error["message"]) == ("internal_error", "The data of this job was purged.")
 
 
 async def test_of_a_job_that_read_the_session_under_another_name_nothing_is_left(bench: Bench, queue: Queue, intake: Intake) -> None:

@@ -162,7 +162,7 @@ async def test_a_killed_copier_ends_the_rebuild_and_the_old_index_stays(taught: 
 
     killing = asyncio.create_task(kill())
     async with asyncio.timeout(HANGS_SECONDS):
-        with pytest.raises(VectorStoreUnavailable, match="copier of the new vector index"):
+        with pytest.raises(VectorStoreUnavailable, match="process that fills the new vector index"):
             await index.rebuild()
     await killing
     assert len(engines()) == 1

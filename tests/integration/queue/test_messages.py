@@ -17,20 +17,22 @@ from sqlalchemy import text
 from app import supervision
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from app.queue.messages.exchange import MessageExchange
-from app.queue.messages.message import Message
+from app.queue.messages.message import DeadLetter, Message
 from app.queue.messages.postgres_bus import CHANNEL, PostgresBus
 from app.queue.messages.redis_bus import RedisBus
 from app.settings import MessagesSettings as Options
 from app.settings import RedisSettings as RedisOptions
-from app.settings import Settings
 from app.storage.database import Database
 from app.storage.notify_listener import NotifyListener
+from app.storage.pages import ListOrder, PageWanted
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patience, patient_database
 
 pytestmark = pytest.mark.long
 
 TEAM, OTHER_TEAM = uuid4(), uuid4()
+LETTERS = PageWanted(100)
 SHORT = 0.3
 """Seconds until a silent consumer's message is visible again, where a test waits for it."""
 AGENTS = 1000
@@ -60,7 +62,7 @@ async def make(bus: str, client: Redis, database: Database, database_url: str) -
 
     def made(**options: object) -> MessageExchange:
         chosen = Options.model_validate({"poll_seconds": 0.2, **options})
-        notices = NotifyListener(Settings().database, database_url, name="test", channel=CHANNEL)
+        notices = NotifyListener(patient_database(), database_url, name="test", channel=CHANNEL)
         kept = RedisBus(client, chosen, answer_seconds=60) if bus == "redis" else PostgresBus(database, notices, chosen)
         exchange = MessageExchange(kept, chosen)
         running.append(asyncio.create_task(supervision.run(*exchange.loops())))
@@ -202,12 +204,12 @@ async def test_a_message_that_nobody_ever_acknowledges_becomes_a_dead_letter(mak
     (again,) = await take(exchange, "b", wait=60)
     assert again.deliveries == 2
     assert await take(exchange, "c", wait=SHORT * 3) == []
-    (letter,) = await exchange.dead_letters(TEAM, "work")
+    (letter,) = (await exchange.dead_letters(TEAM, "work", LETTERS)).entries
     assert (letter.message.id, letter.group, letter.consumer, letter.message.deliveries) == (bad.id, "g", "b", 2)
     assert (said([letter.message]), letter.message.at, letter.message.sender) == (["bad"], bad.at, "ada")
     assert letter.died_at > bad.at
     assert said(await take(exchange, group="another")) == ["bad", "good"]
-    assert await exchange.dead_letters(OTHER_TEAM, "work") == []
+    assert (await exchange.dead_letters(OTHER_TEAM, "work", LETTERS)).entries == []
     await put(exchange, "next")
     assert said(await take(exchange, "c")) == ["next"]
 
@@ -220,8 +222,33 @@ async def test_dead_letters_tell_the_latest_first_and_are_bounded(make: Make) ->
         await asyncio.sleep(SHORT * 1.5)
         assert await take(exchange) == []
     await exchange.sweep()
-    assert said([each.message for each in await exchange.dead_letters(TEAM, "work")]) == [4, 3, 2]
-    assert said([each.message for each in await exchange.dead_letters(TEAM, "work", limit=1)]) == [4]
+    assert said([each.message for each in (await exchange.dead_letters(TEAM, "work", LETTERS)).entries]) == [4, 3, 2]
+
+
+@pytest.mark.parametrize(("order", "expected"), [("newest", [2, 1, 0]), ("oldest", [0, 1, 2])])
+async def test_dead_letters_are_read_page_by_page_in_either_order(make: Make, order: ListOrder, expected: list[int]) -> None:
+    exchange = make(visibility_seconds=SHORT, max_deliveries=1)
+    for number in range(3):
+        await put(exchange, number)
+        await take(exchange)
+        await asyncio.sleep(SHORT * 1.5)
+        assert await take(exchange) == []
+    letters: list[DeadLetter] = []
+    after = None
+    for _ in range(3):
+        page = await exchange.dead_letters(TEAM, "work", PageWanted(1, order, after))
+        letters, after = [*letters, *page.entries], page.next
+    assert (said([each.message for each in letters]), after) == (expected, None)
+    middle = letters[1].died_at
+    later = await exchange.dead_letters(TEAM, "work", PageWanted(9, order, since=middle))
+    earlier = await exchange.dead_letters(TEAM, "work", PageWanted(9, order, until=middle))
+    assert sorted(said([each.message for each in later.entries])) == [1, 2]
+    assert said([each.message for each in earlier.entries]) == [0]
+
+
+async def test_a_place_in_the_dead_letters_of_another_store_is_refused(make: Make) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        await make().dead_letters(TEAM, "work", PageWanted(1, after="17:x"))
 
 
 async def test_a_channel_keeps_so_many_messages(make: Make) -> None:
@@ -240,7 +267,7 @@ async def test_a_message_that_was_trimmed_while_its_consumer_was_silent_is_gone(
     await asyncio.sleep(SHORT * 2)
     assert said(await take(exchange, "b")) == ["new", "newer"]
     assert await confirm(exchange, old) in {0, 1}
-    assert await exchange.dead_letters(TEAM, "work") == []
+    assert (await exchange.dead_letters(TEAM, "work", LETTERS)).entries == []
 
 
 async def test_a_channel_keeps_messages_so_long_and_readers_long_gone_are_forgotten(make: Make, bus: str, client: Redis) -> None:
@@ -420,7 +447,13 @@ async def test_redis_away_is_said_and_over_when_it_is_back(redis_server: RedisSe
         async with asyncio.timeout(60):
             with pytest.raises(Unavailable, match="CAIRN_REDIS__URL"):
                 await waiting
-            for asked in (put(exchange, "x"), take(exchange), confirm(exchange), exchange.dead_letters(TEAM, "work"), exchange.sweep()):
+            for asked in (
+                put(exchange, "x"),
+                take(exchange),
+                confirm(exchange),
+                exchange.dead_letters(TEAM, "work", LETTERS),
+                exchange.sweep(),
+            ):
                 with pytest.raises(Unavailable) as away:
                     await asked
                 assert away.value.code == "messages_unavailable"
@@ -463,17 +496,17 @@ async def test_an_entry_that_is_no_message_of_ours_holds_up_nobody(
     taken = await take(redis_exchange)
     assert said(taken) == ["before", "after"]
     await confirm(redis_exchange, *taken)
-    async with asyncio.timeout(60):
+    async with patience():
         while not await client.exists(f"cairn:messages:{{{TEAM}:work}}:dead"):
             assert await take(redis_exchange, wait=SHORT) == []
-    assert await redis_exchange.dead_letters(TEAM, "work", limit=10) == []
+    assert (await redis_exchange.dead_letters(TEAM, "work", LETTERS)).entries == []
 
 
 @pytest.mark.parametrize("word", [b"one", b"a b c", b"\xff\xfe", b"", b"a 1234 work"])
 async def test_a_word_that_cannot_be_read_wakes_whoever_waits_and_ends_nothing(
     redis_exchange: MessageExchange, client: Redis, word: bytes
 ) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while not await client.publish("cairn:messages-bell", word):
             await asyncio.sleep(0.01)  # until it listens
         other = MessageExchange(RedisBus(client, Options()), Options())
@@ -496,7 +529,7 @@ async def test_postgres_cut_off_is_waited_out(database: Database, database_url: 
     options = Options(poll_seconds=60)
     exchanges = [
         MessageExchange(
-            PostgresBus(database, NotifyListener(Settings().database, database_url, name="bell", channel=CHANNEL), options), options
+            PostgresBus(database, NotifyListener(patient_database(), database_url, name="bell", channel=CHANNEL), options), options
         )
         for _ in range(2)
     ]
@@ -518,7 +551,7 @@ async def test_postgres_cut_off_is_waited_out(database: Database, database_url: 
 async def _connected(database: Database, *, other_than: set[int]) -> set[int]:
     """The two processes' connections that listen, once both are there."""
     query = text("select pid from pg_stat_activity where application_name = 'bell'")
-    async with asyncio.timeout(60):
+    async with patience():
         while True:
             async with database.begin() as connection:
                 found = set((await connection.execute(query)).scalars())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -12,13 +12,12 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import InvalidInput
-from app.queue.jobs import Done, Handler, Job, NewJob, Progress, Queue
+from app.queue.jobs import CLAIM_LOCK, Done, Handler, Job, NewJob, Progress, Queue
 from app.queue.worker import Worker
 from app.settings import WorkerSettings
 from app.storage.database import Database
+from tests.waiting import PATIENCE_SECONDS, patience
 
-SECONDS = 60
-"""A generous end for what is awaited: the machine may be busy."""
 SETTINGS = WorkerSettings(
     concurrency=2, poll_seconds=0.01, lease_seconds=60, max_attempts=2, backoff_seconds=0.01, backoff_max_seconds=0.01, stop_seconds=0.05
 )
@@ -37,7 +36,7 @@ async def working(queue: Queue, handler: Handler, settings: WorkerSettings = SET
         yield worker
     finally:
         worker.stop()
-        await asyncio.wait_for(running, SECONDS)
+        await asyncio.wait_for(running, PATIENCE_SECONDS)
 
 
 async def put(queue: Queue) -> UUID:
@@ -46,7 +45,7 @@ async def put(queue: Queue) -> UUID:
 
 
 async def until(queue: Queue, job: UUID, test: Callable[[Job], bool]) -> Job:
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         while not test(found := await queue.get(job, team_id=None)):
             await asyncio.sleep(0.01)
     return found
@@ -130,7 +129,7 @@ async def test_long_work_keeps_its_lease(database: Database) -> None:
         first = await until(queue, job, lambda found: found.state == "running")
         end = await lease_end(database, job)
         for _ in range(2):
-            async with asyncio.timeout(SECONDS):
+            async with patience():
                 while (extended := await lease_end(database, job)) == end:
                     await asyncio.sleep(0.05)
             assert extended > end
@@ -176,10 +175,43 @@ async def test_two_at_once_and_no_more(queue: Queue) -> None:
 
     jobs = [await put(queue) for _ in range(5)]
     async with working(queue, handler):
-        async with asyncio.timeout(SECONDS):
+        async with patience():
             while running < 2:
                 await asyncio.sleep(0.01)
         release.set()
         for job in jobs:
             await until(queue, job, ended)
     assert most == 2
+
+
+async def test_of_idle_slots_one_asks_for_work_and_all_work_at_once_when_there_is_enough(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, most_asking, together = 0, 0, asyncio.Barrier(3)
+    claim = queue.claim
+
+    async def counted(worker: str, kinds: Collection[str]) -> Job | None:
+        nonlocal asking, most_asking
+        asking += 1
+        most_asking = max(most_asking, asking)
+        try:
+            return await claim(worker, kinds)
+        finally:
+            asking -= 1
+
+    async def handler(_: Job, __: Progress) -> Done:
+        await together.wait()
+        return Done({})
+
+    monkeypatch.setattr(queue, "claim", counted)
+    async with working(queue, handler, SETTINGS.model_copy(update={"concurrency": 3})):
+        jobs = [await put(queue) for _ in range(3)]
+        for job in jobs:
+            assert (await until(queue, job, ended)).state == "done"
+    assert most_asking == 1
+
+
+async def test_a_worker_that_finds_nothing_due_takes_no_lock(queue: Queue, database: Database) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": CLAIM_LOCK})
+        assert await asyncio.wait_for(queue.claim("a", ["work"]), PATIENCE_SECONDS) is None

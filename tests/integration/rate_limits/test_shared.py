@@ -28,6 +28,7 @@ from app.settings import LimitsSettings
 from app.settings import RedisSettings as RedisOptions
 from app.storage.redis import open_redis
 from tests.fakes.redis_server import RedisServer
+from tests.waiting import patience
 
 LIMIT = 40
 
@@ -66,7 +67,7 @@ async def servers(redis_server: RedisServer) -> AsyncIterator[tuple[Server, Serv
 
 
 async def back(*servers: Server) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while any(each.shared.unavailable for each in servers):
             await asyncio.sleep(0.02)
 

@@ -53,7 +53,7 @@ async def test_pages_of_sessions_hold_each_once(desk: Desk) -> None:
         before = page[-1].id
     assert [each.id for each in pages] == [each.id for each in everything]
     assert [each.started_at for each in everything[-3:]] == [None] * 3
-    with pytest.raises(NotFound, match="start again without `before`"):
+    with pytest.raises(NotFound, match="start again from the first page"):
         await browsing.page(desk.team_id, SessionFilter(), before=uuid4(), limit=2)
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.sessions import endings
-from app.sessions.endings import MAX_CHARS, SessionEnding, SessionEndings
+from app.sessions.endings import MAX_CHARS, SessionEndings
 from app.sessions.event import Event, Outcome, ToolUse
+from app.sessions.session import SessionEnding
 from tests.integration.sessions.conftest import Desk
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from app.accounts.requester import Requester
 from app.errors import NotPermitted, TooLarge, UnknownFormat
 from app.sessions import following
+from app.sessions.captures import Captures
 from app.sessions.event import Event, Format, GivenPiece
 from app.sessions.following import FollowedTranscript, PieceTaken, TranscriptFollower
 from app.sessions.formats import ParseTally, parse
@@ -26,7 +27,8 @@ LIMITS = Settings().sessions
 
 
 def follower(desk: Desk) -> TranscriptFollower:
-    return TranscriptFollower(limits=LIMITS, database=desk.database, accounts=desk.accounts, journal=desk.journal)
+    captures = Captures(desk.database, desk.accounts)
+    return TranscriptFollower(limits=LIMITS, database=desk.database, accounts=desk.accounts, journal=desk.journal, captures=captures)
 
 
 def admin(desk: Desk) -> Requester:
@@ -180,6 +182,26 @@ async def test_a_files_folder_places_the_sessions_that_tell_none(desk: Desk) -> 
         found = await journalled(desk, "11111111-2222-3333-4444-555555555555" if number == 0 else "s1", provider=await provider(desk))
         assert found is not None
         assert (await desk.journal.get(desk.team_id, found.id)).directory == place
+
+
+async def test_a_worktrees_session_is_placed_with_its_repository_as_its_client_tells(desk: Desk) -> None:
+    follow, who = follower(desk), admin(desk)
+    placed = {}
+    for name, cwd, told in (
+        ("main", "/home/a/acme/shop", "/home/a/acme/shop"),
+        ("worktree", "/home/a/.codex/worktrees/1d2f/shop", "/home/a/acme/shop"),
+        ("another", "/home/b/.codex/worktrees/9a77/shop", "/home/b/globex/shop"),
+        ("unknown", "/home/c/.codex/worktrees/5b5b/shop", None),
+    ):
+        given_text = CLAUDE.replace(b'"s1"', f'"{name}"'.encode()).replace(b"/home/a/shop", cwd.encode())
+        await follow.take(who, GivenPiece(name, "s", given_text, 0, end=True, format="claude-code", directory=told))
+        found = await journalled(desk, name)
+        assert found is not None
+        session = await desk.journal.get(desk.team_id, found.id)
+        assert session.directory == cwd
+        placed[name] = session.project_id
+    assert placed["main"] == placed["worktree"]
+    assert len(set(placed.values())) == 3
 
 
 async def provider(desk: Desk) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from app.sessions.event import Event, SessionHeader
 from app.sessions.formats import HEAD_BYTES, ParseTally, detect, parse
-from app.settings import SessionsSettings
+from app.settings import ROOT, SessionsSettings
 
 
 def chunks(path: Path) -> Iterator[bytes]:
@@ -31,6 +31,13 @@ def read(path: Path) -> tuple[str, list[Event], ParseTally]:
         else:
             events.append(each)
     return session, events, tally
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "sessions").iterdir()), ids=lambda path: path.name)
+def test_an_example_session_holds_nothing_that_is_unknown(path: Path) -> None:
+    _, events, tally = read(path)
+    assert events
+    assert not tally.unknown
 
 
 @pytest.mark.parametrize(

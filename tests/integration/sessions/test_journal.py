@@ -143,7 +143,7 @@ async def test_an_append_to_what_was_deleted_says_so(desk: Desk) -> None:
     await desk.journal.append(session, [said(1)])
     async with desk.database.begin() as connection:
         await desk.journal.delete(connection, desk.team_id, session)
-    with pytest.raises(NotFound, match="Ingest its transcript again only if that was a mistake"):
+    with pytest.raises(NotFound, match="Ingest its transcript again only if the deletion was a mistake"):
         await desk.journal.append(session, [said(2)])
     assert await read(desk, session) == []
 

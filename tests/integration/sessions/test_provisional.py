@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.sessions.captures import Captures
 from app.sessions.event import Event, SessionHeader, ToolUse
 from app.sessions.live import LiveIntake
 from app.settings import Settings
@@ -175,7 +176,8 @@ async def test_any_interleaving_of_hooks_watch_and_upload_is_the_upload_alone(de
 
 
 async def test_a_hooks_session_is_placed_and_named_by_its_header_and_later_by_its_file(desk: Desk) -> None:
-    live = LiveIntake(limits=Settings().sessions, database=desk.database, accounts=desk.accounts, journal=desk.journal)
+    captures = Captures(desk.database, desk.accounts)
+    live = LiveIntake(limits=Settings().sessions, database=desk.database, accounts=desk.accounts, journal=desk.journal, captures=captures)
     header = SessionHeader("claude-code", "c1", repository="https://git.example/acme/pay.git", branch="main", directory="/w/pay")
     ids: dict[str, Any] = {"team_id": desk.team_id, "developer_id": None, "project": None}
     done = await live.append(session=header, events=[told(record(1))], **ids)

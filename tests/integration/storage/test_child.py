@@ -13,12 +13,13 @@ import psutil
 import pytest
 
 from app.storage.child import Child, Heartbeat, supervised
+from tests.waiting import patience
 
 FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 async def until_alive(child: Child, *, not_pid: int) -> int:
-    async with asyncio.timeout(60):
+    async with patience():
         while child.pid in {None, not_pid}:
             await asyncio.sleep(0.02)
     assert child.pid is not None
@@ -88,7 +89,7 @@ async def test_a_disk_that_takes_no_times_is_no_proof_of_silence(tmp_path: Path,
         first = child.pid
         alive.touch()
         monkeypatch.setattr(Path, "touch", refused)
-        async with asyncio.timeout(60):
+        async with patience():
             await asked.wait()
         await asyncio.sleep(0.2)
         assert child.pid == first
@@ -96,7 +97,7 @@ async def test_a_disk_that_takes_no_times_is_no_proof_of_silence(tmp_path: Path,
 
 async def test_a_child_leaves_when_its_owner_was_killed(tmp_path: Path) -> None:
     """The owner of the child is a process of its own here, killed with SIGKILL."""
-    leaver = "import asyncio; from app.storage.child import owner_gone; asyncio.run(owner_gone())"
+    leaver = "import asyncio; from app.storage.child import owner_ended; asyncio.run(owner_ended())"
     owner = textwrap.dedent(
         f"""
         import asyncio, sys
@@ -111,12 +112,12 @@ async def test_a_child_leaves_when_its_owner_was_killed(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", owner, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     pid = None
-    async with asyncio.timeout(60):
+    async with patience():
         while pid is None:  # its log lines come first
             line = (await process.stdout.readline()).strip()
             pid = int(line) if line.isdigit() else None
     process.kill()
     await process.wait()
-    async with asyncio.timeout(60):
+    async with patience():
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.05)

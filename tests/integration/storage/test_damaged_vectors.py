@@ -26,6 +26,7 @@ from app.storage.vectors.damage import MAX_DEATHS
 from app.storage.vectors.index_folder import STEM, IndexFolder
 from app.storage.vectors.lexical import document
 from app.storage.vectors.store import IndexSchema, StoreStatus, VectorPoint, VectorStore
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
@@ -290,7 +291,7 @@ async def test_a_server_killed_in_the_middle_of_the_rebuild_begins_it_anew(folde
     files("*.json", half)(folder)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(folder), stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         while not (line := await process.stdout.readline()).startswith(b"rebuilding"):
             assert line, "it ended too early"
     process.kill()
@@ -367,14 +368,14 @@ async def ended_by(store: VectorStore, number: int) -> None:
     """End the live engine with a signal, and wait for the next one (or for the same once it is set aside)."""
     pid = int((await answered(store)).detail["pid"])
     os.kill(pid, number)
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         while int((await answered(store)).detail["pid"]) == pid:
             await asyncio.sleep(0.05)
 
 
 async def answered(store: VectorStore) -> StoreStatus:
     """Its status, once it answers: an engine that ends as soon as it has started is away until the next one is there."""
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         while True:
             with suppress(VectorStoreUnavailable):
                 return await store.status()
@@ -431,7 +432,7 @@ async def test_damage_that_shows_only_in_a_search_ends_with_a_rebuilt_index(live
     files("*.json", noise)(folder)
     files("*.dat", nothing)(folder)
     files("*.mmap", nothing)(folder)
-    async with asyncio.timeout(SECONDS):
+    async with patience():
         while not await unfilled(live):
             with suppress(VectorStoreUnavailable):
                 await live.upsert(POINTS[:32])

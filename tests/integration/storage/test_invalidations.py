@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from app import supervision
-from app.settings import Settings
 from app.storage import notify_listener as notices_room
 from app.storage.database import Database
 from app.storage.invalidations import CHANNEL, Invalidations
 from app.storage.notify_listener import NotifyListener
+from tests.waiting import patience, patient_database
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Process:
         return lambda what: self.told.append((topic, what))
 
     async def heard(self, *wanted: tuple[str, str | None]) -> None:
-        async with asyncio.timeout(60):
+        async with patience():
             while self.told != list(wanted):
                 await asyncio.sleep(0.01)
         self.told.clear()
@@ -43,7 +43,7 @@ async def processes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Async
     async with AsyncExitStack() as stack:
         made = []
         for name in ("one", "two"):
-            notices = NotifyListener(Settings().database, database_url, name=name, channel=CHANNEL)
+            notices = NotifyListener(patient_database(), database_url, name=name, channel=CHANNEL)
             process = Process(Invalidations(notices), notices)
             for topic in ("keys", "cache"):
                 process.bus.subscribe(topic, process.note(topic))
@@ -91,7 +91,7 @@ async def test_who_was_cut_off_forgets_everything_when_it_listens_again(processe
     one, two = processes
     async with database.begin() as connection:
         await connection.execute(text("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'two'"))
-    async with asyncio.timeout(60):
+    async with patience():
         while two.notices.listening:
             await asyncio.sleep(0.005)
     one.bus.publish("keys", "missed")
@@ -107,7 +107,7 @@ async def test_what_was_published_without_a_connection_goes_out_with_the_next_on
     one, two = processes
     async with database.begin() as connection:
         await connection.execute(text("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'one'"))
-    async with asyncio.timeout(60):
+    async with patience():
         while one.notices.listening:
             await asyncio.sleep(0.005)
     one.bus.publish("keys", "meanwhile")

@@ -134,6 +134,22 @@ async def test_filters_keep_teams_apart_and_take_lists(store: VectorStore) -> No
     assert [hit.id for hit in some] == [other.id]
 
 
+async def test_what_a_search_is_to_leave_out_is_in_none_of_its_legs(store: VectorStore) -> None:
+    vector = unit()
+    kept, gone, gone_too = (point("same", vector=vector, kind=kind) for kind in ("gotcha", "optimization", "refactoring"))
+    await store.upsert([kept, gone, gone_too])
+    asked, without = {"team": "a"}, {"type": ["optimization", "refactoring"]}
+    for found in (
+        await store.nearest(vector, where=asked, limit=9, without=without),
+        await store.lexical(query("same"), where=asked, limit=9, without=without),
+        await store.hybrid(vector, query("same"), where=asked, limit=9, without=without),
+        await store.nearest(vector, where=asked | {"type": ["gotcha", "refactoring"]}, limit=9, without=without),
+    ):
+        assert [hit.id for hit in found] == [kept.id]
+    assert await store.nearest(vector, where=asked, limit=9, without={"team": ["a"]}) == []
+    assert len(await store.nearest(vector, where=asked, limit=9, without={"team": ["b"]})) == 3
+
+
 @pytest.mark.parametrize("asked", ["E0308", "--no-verify-ssl", "app/storage/edge.py", "parse_rollout_line", "HTTP 402"])
 async def test_an_exact_code_is_found_where_the_vector_misses(store: VectorStore, asked: str) -> None:
     texts = [
@@ -171,16 +187,6 @@ async def test_a_question_without_a_term_is_searched_by_meaning_alone(store: Vec
     near = point("words")
     await store.upsert([near])
     assert [hit.id for hit in await store.hybrid(near.vectors["dense_384"], query("?!"), where={"team": "a"}, limit=5)] == [near.id]
-
-
-async def test_hits_of_both_sides_carry_their_vectors(store: VectorStore) -> None:
-    meant, said = point("something else"), point("ECONNREFUSED on start")
-    await store.upsert([meant, said, *(point(f"filler {n}") for n in range(30))])
-    hits = await store.hybrid(meant.vectors["dense_384"], query("ECONNREFUSED"), where={"team": "a"}, limit=2, with_vectors=True)
-    assert {hit.id for hit in hits} == {meant.id, said.id}
-    for hit in hits:
-        assert hit.vector is not None
-        assert np.allclose(hit.vector, (meant if hit.id == meant.id else said).vectors["dense_384"], atol=1e-5)
 
 
 async def test_a_rare_term_outweighs_a_frequent_one(store: VectorStore) -> None:

@@ -25,6 +25,7 @@ from app.storage.vectors.frames import EngineReply, EngineRequest
 from app.storage.vectors.index_folder import IndexFolder
 from app.storage.vectors.lexical import document
 from app.storage.vectors.store import IndexSchema, Vector, VectorPoint, VectorStore
+from tests.waiting import patience
 
 SCHEMA = IndexSchema(keywords=("team",))
 GENERATOR = np.random.default_rng(11)
@@ -73,7 +74,7 @@ async def pid_of(store: VectorStore) -> int:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(60):
+    async with patience():
         while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.02)
 
@@ -134,7 +135,7 @@ async def test_an_index_outlives_its_owner(folder: Path) -> None:
 async def test_after_a_killed_owner_its_engines_leave_and_the_unfinished_rebuild_is_forgotten(folder: Path) -> None:
     owner = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, str(folder), stdout=asyncio.subprocess.PIPE)
     assert owner.stdout is not None
-    async with asyncio.timeout(60):
+    async with patience():
         while not (line := await owner.stdout.readline()).startswith(b"pid"):
             assert line, "the owner ended too early"
     engines = [child.pid for child in psutil.Process(owner.pid).children()]

@@ -56,6 +56,18 @@ def test_few_of_many_kinds_among_many_others_are_all_found(shard: Shard) -> None
     assert recall(shard, {"team": ["a"], "type": ITEMS[:5]}, np.flatnonzero((KIND >= 0) & (KIND < 5))) == 1.0
 
 
+def test_what_is_near_is_found_however_much_is_left_out(shard: Shard) -> None:
+    asked = VECTORS[0] + 0.8 * VECTORS[-1]
+    for without in ({"type": ["passage"]}, {"type": ["passage", *ITEMS[5:]]}, {"type": ITEMS[:3]}):
+        hits = shard.search(VectorQuery(asked.tobytes(), "dense_384", None, {"team": ["a"]}, LIMIT, None, False, without=without))
+        left = {number for number in range(COUNT) if (ITEMS[KIND[number]] if KIND[number] >= 0 else "passage") not in without["type"]}
+        among = np.array(sorted(left))
+        best = among[np.argsort(-(VECTORS[among] @ asked))[:LIMIT]]
+        found = {UUID(hit.id).int for hit in hits}
+        assert found <= left
+        assert len(found & set(best.tolist())) >= (LIMIT if "passage" in without["type"] else LIMIT / 2)
+
+
 def test_by_the_graph_alone_they_would_be_missed(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Why such a filter is searched exactly; once the engine does better, that can go."""
     monkeypatch.setattr(shards, "EXACT_MATCHES", 0)

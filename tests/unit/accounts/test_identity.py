@@ -79,11 +79,8 @@ def test_a_folder_counts_with_what_stands_above_it_unless_that_says_nothing(dire
         "/home/dev/shop.worktrees/fix-login",
         "/home/dev/shop-worktrees/fix-login/web",
         "/home/dev/shop_worktree/x",
-        "/Users/dev/.codex/worktrees/1d2f/shop",
-        "/Users/dev/.codex/worktrees/1d2f/shop/packages/web",
         "/home/dev/.cursor/worktrees/shop/2Xq9z",
         "/home/dev/.cursor/worktrees/shop",
-        "C:\\Users\\dev\\.codex\\worktrees\\9a77\\shop",
         "/home/dev/worktrees/shop/fix-login",
     ],
 )
@@ -91,6 +88,23 @@ def test_a_worktree_is_its_repository(directory: str) -> None:
     found = of_folder(directory)
     assert found is not None
     assert found.key == "folder:shop"
+
+
+@pytest.mark.parametrize(
+    ("directory", "id"),
+    [
+        ("/Users/dev/.codex/worktrees/1d2f/shop", "1d2f"),
+        ("/Users/dev/.codex/worktrees/1d2f/shop/packages/web", "1d2f"),
+        ("C:\\Users\\dev\\.codex\\worktrees\\9a77\\shop", "9a77"),
+        ("/home/dev/.codex/worktrees/brave-owl/shop", "brave-owl"),
+        ("/home/dev/.other/worktrees/9a77/shop", "9a77"),
+        ("/home/dev/worktrees/0f3c/shop/web", "0f3c"),
+    ],
+)
+def test_a_worktree_below_a_generated_id_is_told_from_anothers_of_its_name_by_the_id(directory: str, id: str) -> None:
+    found = of_folder(directory)
+    assert found is not None
+    assert (found.key, found.name, found.owner) == (f"folder:{id}/shop", "shop", id)
 
 
 @pytest.mark.parametrize(

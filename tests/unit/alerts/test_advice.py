@@ -9,7 +9,7 @@ import pytest
 
 from app.alerts import advice
 from app.alerts.advice import STEP, Advice
-from app.alerts.rollup import CounterSum, Level, Measured
+from app.alerts.rollup_values import CounterSum, Level, Measured
 from app.alerts.rollups import SeriesReading
 from app.settings import Settings
 from app.telemetry.sketch import Sketch
@@ -36,7 +36,7 @@ def sketch(*values: float) -> Sketch:
 
 def level(value: float) -> Level:
     made = Level()
-    made.see(value)
+    made.observe(value)
     return made
 
 
@@ -48,7 +48,7 @@ async def test_an_empty_day_suggests_nothing() -> None:
     assert await advised({}) == []
 
 
-async def test_an_embeddings_cache_that_pushes_out_what_is_asked_again_is_to_be_doubled() -> None:
+async def test_an_embeddings_cache_that_evicts_texts_needed_again_should_be_doubled() -> None:
     key = ("embeddings",)
     (found,) = await advised({"cache.asked_again": {key: CounterSum(300)}, "cache.lookups": {key: CounterSum(1000)}})
     assert found.topic == "embeddings cache"
@@ -57,12 +57,12 @@ async def test_an_embeddings_cache_that_pushes_out_what_is_asked_again_is_to_be_
 
 
 @pytest.mark.parametrize(("again", "asked"), [(5, 1000), (30, 60)])
-async def test_a_few_or_too_little_evidence_suggests_nothing(again: int, asked: int) -> None:
+async def test_few_repeats_or_few_lookups_suggest_nothing(again: int, asked: int) -> None:
     key = ("embeddings",)
     assert await advised({"cache.asked_again": {key: CounterSum(again)}, "cache.lookups": {key: CounterSum(asked)}}) == []
 
 
-async def test_answers_found_below_that_memory_had_pushed_out() -> None:
+async def test_an_answers_cache_whose_lower_tiers_answer_after_evictions_should_be_larger() -> None:
     (found,) = await advised(
         {
             "cache.lookups": {("completions",): CounterSum(1000)},
@@ -75,13 +75,13 @@ async def test_answers_found_below_that_memory_had_pushed_out() -> None:
     assert found.change == "[cache.completions] entries = 4,000: +8 MB a process"
 
 
-async def test_a_pool_that_is_used_up_while_others_wait() -> None:
+async def test_a_full_pool_with_waiting_users_should_be_larger() -> None:
     (found,) = await advised({"pool.used": {(): level(1.0)}, "database.wait": {(): sketch(*[0.001] * 90, *[0.2] * 10)}})
     assert found.topic == "database connections"
     assert "1 % of its users waited 198 ms or more" in found.evidence
 
 
-async def test_jobs_that_wait_with_an_idle_machine_and_with_a_busy_one() -> None:
+async def test_waiting_jobs_need_concurrency_on_an_idle_machine_and_another_one_on_a_busy_one() -> None:
     for cpu, wanted in ((0.2, "worker.concurrency = 3"), (0.95, "another `cairn worker`")):
         steps: list[Measured] = [{"queue.oldest": {(): level(400.0)}, "machine.cpu": {(): level(cpu)}} for _ in range(4)]
         (found,) = await advised(*steps)
@@ -89,7 +89,7 @@ async def test_jobs_that_wait_with_an_idle_machine_and_with_a_busy_one() -> None
         assert found.change.startswith(wanted)
 
 
-async def test_a_first_provider_that_fails_or_is_slow() -> None:
+async def test_a_first_provider_that_fails_or_is_slow_should_move_back() -> None:
     failing = await advised(
         {"inference.attempts": {("groq", "ok"): CounterSum(150), ("groq", "timeout"): CounterSum(50), ("openai", "ok"): CounterSum(50)}}
     )
@@ -104,6 +104,6 @@ async def test_a_first_provider_that_fails_or_is_slow() -> None:
     assert slow[0].change.startswith("put openai before groq")
 
 
-async def test_a_loop_that_is_late() -> None:
+async def test_a_late_event_loop_needs_another_server() -> None:
     (found,) = await advised({"loop.lag": {("serve",): sketch(*[0.001] * 900, *[0.4] * 100), ("worker",): sketch(*[5.0] * 500)}})
     assert found.topic == "servers"

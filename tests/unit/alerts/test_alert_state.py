@@ -18,7 +18,7 @@ BELOW = SeriesRule(what="x", series="cache.hits", of="cache.lookups", take="shar
 
 
 def course(rule: SeriesRule, values: list[float | None]) -> str:
-    """How it stands after each value: `.` at rest, `p` pending, `F` firing."""
+    """How it stands after each value: `.` inactive, `p` pending, `F` firing."""
     before: AlertState | None = None
     said = ""
     for number, value in enumerate(values):
@@ -45,29 +45,39 @@ HIGH, MIDDLE, LOW = 0.9, 0.75, 0.5
         ([0.8] * 6, "......"),
     ],
 )
-def test_it_fires_after_its_time_and_ends_only_beyond_its_lower_edge(values: list[float | None], wanted: str) -> None:
+def test_an_alert_fires_after_its_duration_and_ends_only_past_clear(values: list[float | None], wanted: str) -> None:
     assert course(ABOVE, values) == wanted
 
 
-def test_a_rule_about_too_little_is_the_same_upside_down() -> None:
+def test_a_rule_with_below_mirrors_one_with_above() -> None:
     assert course(BELOW, [0.3] * 5 + [0.45] * 3 + [0.6] * 3) == "ppppF" + "FFF" + "FF."
 
 
-def test_without_a_duration_it_fires_and_ends_at_once() -> None:
+def test_an_alert_without_durations_fires_and_ends_at_once() -> None:
     at_once = ABOVE.model_copy(update={"for_seconds": 0, "clear_seconds": 0})
     assert course(at_once, [LOW, HIGH, LOW]) == ".F."
 
 
-def test_what_was_pending_while_nobody_looked_begins_anew_and_what_fired_goes_on() -> None:
+def test_after_a_gap_a_pending_alert_begins_anew_and_a_firing_one_goes_on() -> None:
     pending = AlertState("pending", NOON - timedelta(hours=1), HIGH)
-    after = next_state(ABOVE, pending, HIGH, NOON, watched=False)
+    after = next_state(ABOVE, pending, HIGH, NOON, after_gap=True)
     assert after == AlertState("pending", NOON, HIGH)
-    firing = AlertState("firing", NOON - timedelta(hours=1), HIGH)
-    assert next_state(ABOVE, firing, HIGH, NOON, watched=False) == firing
+    firing = AlertState("firing", NOON - timedelta(hours=1), HIGH, first=HIGH, peak=HIGH)
+    assert next_state(ABOVE, firing, HIGH, NOON, after_gap=True) == firing
+
+
+@pytest.mark.parametrize(("rule", "values", "peak"), [(ABOVE, [0.85, 0.95, 0.9, 0.75], 0.95), (BELOW, [0.3, 0.1, 0.2, 0.45], 0.1)])
+def test_a_firing_alert_keeps_its_first_value_and_the_one_farthest_past_the_threshold(
+    rule: SeriesRule, values: list[float], peak: float
+) -> None:
+    alert: AlertState | None = None
+    for value in values:
+        alert = next_state(rule.model_copy(update={"for_seconds": 0}), alert, value, NOON)
+    assert alert == AlertState("firing", NOON, values[-1], first=values[0], peak=peak)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=60))
-def test_whatever_comes_it_never_fires_early_and_never_flaps(values: list[float | None]) -> None:
+def test_an_alert_never_fires_early_and_never_flaps(values: list[float | None]) -> None:
     said = course(ABOVE, values)
     for place in range(len(said)):
         if said[place] == "F" and (place == 0 or said[place - 1] != "F"):

@@ -47,13 +47,13 @@ def rules(**changes: Any) -> list[str]:
     ("spent", "shares"),
     [(0, 0), (499, 0), (500, 1), (799, 1), (800, 2), (899, 2), (900, 3), (999, 3), (1000, 4), (5000, 4)],
 )
-def test_each_share_is_met_where_it_is_reached(spent: int, shares: int) -> None:
+def test_a_share_alerts_once_spending_reaches_it(spent: int, shares: int) -> None:
     expected = ["50%", "80%", "90%", "100%"][:shares]
     assert rules(limit_nanousd=1000, spent_nanousd=spent) == expected
     assert rules(limit_tokens=1000, spent_tokens=spent) == [f"tokens-{share}" for share in expected]
 
 
-def test_a_top_up_raises_what_a_share_is_of() -> None:
+def test_a_top_up_raises_the_limit_that_shares_refer_to() -> None:
     assert rules(limit_nanousd=1000, spent_nanousd=800) == ["50%", "80%"]
     assert rules(limit_nanousd=1000, added_nanousd=1000, spent_nanousd=800) == []
     assert rules(limit_nanousd=0, added_nanousd=1000, spent_nanousd=500) == ["50%"]
@@ -75,17 +75,17 @@ def test_tokens_are_never_early() -> None:
     ]
 
 
-def test_without_a_limit_nothing_is_met() -> None:
+def test_a_budget_without_a_limit_raises_no_alert() -> None:
     assert rules(spent_nanousd=10**18, spent_tokens=10**18, added_nanousd=5) == []
 
 
-def test_a_limit_of_nothing_is_met_by_anything_but_nothing() -> None:
+def test_any_spending_reaches_every_share_of_a_limit_of_zero() -> None:
     assert rules(limit_nanousd=0, limit_tokens=0) == []
     assert rules(limit_nanousd=0, spent_nanousd=1) == ["50%", "80%", "90%", "100%"]
     assert rules(limit_tokens=0, spent_tokens=1) == ["tokens-50%", "tokens-80%", "tokens-90%", "tokens-100%"]
 
 
-def test_dollars_and_tokens_are_told_with_their_own_figures() -> None:
+def test_alerts_of_dollars_and_of_tokens_carry_their_own_amounts() -> None:
     row = balance(
         subject="team", limit_nanousd=10**9, added_nanousd=10**9, spent_nanousd=10**9, limit_tokens=8, spent_tokens=4
     )  # fmt: skip
@@ -97,25 +97,25 @@ def test_dollars_and_tokens_are_told_with_their_own_figures() -> None:
 
 
 @given(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 2**62))
-def test_who_spends_more_meets_no_fewer_rules(limit: int, less: int, more: int) -> None:
+def test_more_spending_never_raises_fewer_alerts(limit: int, less: int, more: int) -> None:
     fewer, further = (rules(limit_nanousd=limit, spent_nanousd=each) for each in sorted((less, more)))
     assert further[: len(fewer)] == fewer
 
 
-def test_a_share_of_ones_own_is_told_by_its_own_name_and_others_are_not() -> None:
+def test_custom_shares_replace_the_shipped_ones() -> None:
     own = [BudgetRule(what="x", budget="spent", shares=(75,)), BudgetRule(what="x", budget="tokens", shares=(25, 99))]
     row = balance(limit_nanousd=100, spent_nanousd=80, limit_tokens=100, spent_tokens=98)
     assert [each.alert for each in crossed(row, LATE, own)] == ["75%", "tokens-25%"]
 
 
 @pytest.mark.parametrize(("days", "met"), [(3, True), (4, False)])
-def test_days_left_are_counted_to_the_periods_end(days: int, met: bool) -> None:
+def test_days_left_are_counted_to_the_end_of_the_period(days: int, met: bool) -> None:
     own = [BudgetRule(what="x", budget="spent", shares=(60,), days_left=days)]
     row = balance(limit_nanousd=10, spent_nanousd=6)
     assert [each.alert for each in crossed(row, NOVEMBER.end - timedelta(days=4), own)] == (["60%-early"] if met else [])
 
 
-def test_a_day_above_the_daily_figure_is_a_teams_and_named_by_its_day() -> None:
+def test_a_day_above_the_daily_limit_alerts_for_the_team_by_date() -> None:
     today = DayUse(date(2026, 11, 21), {WHO: 1001}, 1000)
     team, developer = balance(subject="team"), balance()
     found = list(crossed_by(RULES, BudgetChanges([team, developer]), LATE, today))
@@ -125,14 +125,14 @@ def test_a_day_above_the_daily_figure_is_a_teams_and_named_by_its_day() -> None:
     assert list(crossed_by(RULES, BudgetChanges([team]), LATE, DayUse(date(2026, 11, 21), {WHO: 1000}, 1000))) == []
 
 
-def test_a_charge_above_its_hold_is_named_by_the_hold() -> None:
+def test_an_overrun_or_disputed_charge_alerts_by_its_hold() -> None:
     charges = [FullCharge("overrun", "h1", WHO, NOVEMBER.start, 2 * 10**9), FullCharge("disputed", "h2", WHO, NOVEMBER.start, 5)]
     found = list(crossed_by(RULES, BudgetChanges(charges=charges), LATE))
     assert [(each.subject, each.alert) for each in found] == [("developer", "overrun-h1"), ("developer", "disputed-h2")]
     assert dict(found[0].data) == {"hold": "h1", "spent_usd": 2.0}
 
 
-def test_without_a_rule_about_it_a_fact_is_told_nowhere() -> None:
+def test_without_rules_no_alert_is_raised() -> None:
     charges = [FullCharge("overrun", "h1", WHO, NOVEMBER.start, 2)]
     changes = BudgetChanges([balance(subject="team", limit_nanousd=1, spent_nanousd=1, limit_tokens=1, spent_tokens=1)], charges)
     assert list(crossed_by([], changes, LATE, DayUse(date(2026, 11, 21), {WHO: 1001}, 1000))) == []

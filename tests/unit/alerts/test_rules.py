@@ -16,7 +16,7 @@ GOOD = {
 }  # fmt: skip
 
 
-def test_the_shipped_rules_are_those_that_were_asked_for() -> None:
+def test_the_shipped_rules_about_series() -> None:
     rules = load(Settings().alerts.rules).enabled_series
     said = {name: (rule.series, rule.take, rule.threshold, rule.for_seconds) for name, rule in rules.items()}
     assert said == {
@@ -50,7 +50,7 @@ def test_the_shipped_rules_are_those_that_were_asked_for() -> None:
         ({"above": "nan"}, "slow_answers.above"),
     ],
 )
-def test_a_rule_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
+def test_an_invalid_rule_about_a_series_is_refused_by_name(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
     file = tmp_path / "alerts.toml"
     fields = {name: value for name, value in (GOOD | change).items() if value is not None}
     file.write_text("[slow_answers]\n" + "\n".join(f"{name} = {value}" for name, value in fields.items()))
@@ -86,7 +86,7 @@ def section(name: str, fields: dict[str, str | None]) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items() if value is not None)
 
 
-def test_the_shipped_rules_about_budgets_tell_what_was_told_before_there_were_rules() -> None:
+def test_the_shipped_rules_about_budgets_raise_the_alerts_of_older_versions() -> None:
     rules = load(SHIPPED).enabled_budgets
     assert sorted(alert for rule in rules for alert in rule.alerts) == sorted(
         [
@@ -120,7 +120,7 @@ def test_the_shipped_rules_about_budgets_tell_what_was_told_before_there_were_ru
         ({"what": f'"key {"gh" + "p_" + "z9y8x7w6v5" * 3 + "u4t3s2"}"'}, "looks like a secret"),
     ],
 )
-def test_a_rule_about_budgets_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
+def test_an_invalid_rule_about_budgets_is_refused_by_name(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
     file = tmp_path / "alerts.toml"
     file.write_text(section("half_gone", BUDGET | change))
     with pytest.raises(ConfigurationError) as refused:
@@ -129,10 +129,10 @@ def test_a_rule_about_budgets_that_cannot_be_meant_is_refused_by_name(tmp_path: 
     assert str(file) in refused.value.message
 
 
-def test_an_alert_that_two_rules_would_tell_is_refused_and_both_are_named(tmp_path: Path) -> None:
+def test_two_rules_with_the_same_alert_are_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     file.write_text(section("first", BUDGET) + section("second", BUDGET | {"shares": "[75, 90]"}))
-    with pytest.raises(ConfigurationError, match=r"second tells the same as first \(75%\)"):
+    with pytest.raises(ConfigurationError, match=r"second raises the same alert as first \(75%\)"):
         load(file)
     file.write_text(
         section("first", BUDGET) + section("second", BUDGET | {"days_left": "9"}) + section("third", BUDGET | {"enabled": "false"})
@@ -140,7 +140,7 @@ def test_an_alert_that_two_rules_would_tell_is_refused_and_both_are_named(tmp_pa
     assert [alert for rule in load(file).enabled_budgets for alert in rule.alerts] == ["50%", "75%", "50%-early", "75%-early"]
 
 
-def test_a_file_from_before_rules_about_budgets_gets_the_shipped_ones_and_the_log_says_so(tmp_path: Path) -> None:
+def test_a_file_without_rules_about_budgets_gets_the_shipped_ones_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     file.write_text(section("slow_answers", dict(GOOD)))
     with capture_logs() as logged:
@@ -150,7 +150,7 @@ def test_a_file_from_before_rules_about_budgets_gets_the_shipped_ones_and_the_lo
     assert [(each["event"], each["log_level"], each["file"]) for each in logged] == [("alerts.rules.no_budgets", "warning", str(file))]
 
 
-def test_a_file_with_one_rule_about_budgets_is_taken_at_its_word(tmp_path: Path) -> None:
+def test_a_file_with_a_rule_about_budgets_gets_no_shipped_ones(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     file.write_text(section("none_of_them", BUDGET | {"enabled": "false"}))
     with capture_logs() as logged:
@@ -158,7 +158,7 @@ def test_a_file_with_one_rule_about_budgets_is_taken_at_its_word(tmp_path: Path)
     assert logged == []
 
 
-def test_what_is_written_in_older_words_is_understood_and_said(tmp_path: Path) -> None:
+def test_names_of_older_versions_are_read_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     old = {"what": '"full"', "series": '"pool.used"', "take": '"most"', "above": "0.9", "clear": "0.8", "least": "3"}
     file.write_text(section("pool_full", old) + section("half_gone", BUDGET))
@@ -169,5 +169,5 @@ def test_what_is_written_in_older_words_is_understood_and_said(tmp_path: Path) -
         ("alerts.rules.renamed", "warning", "pool_full", 'take = "max"'), ("alerts.rules.renamed", "warning", "pool_full", "min_count")
     ]  # fmt: skip
     file.write_text(section("pool_full", old | {"min_count": "5"}) + section("half_gone", BUDGET))
-    with pytest.raises(ConfigurationError, match=r"pool_full: .*take least out"):
+    with pytest.raises(ConfigurationError, match=r"pool_full: .*remove least"):
         load(file)

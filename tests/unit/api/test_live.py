@@ -76,5 +76,5 @@ def test_garbage_is_refused_never_a_crash(body: bytes) -> None:
 @pytest.mark.parametrize("most", [1, 3])
 def test_too_many_events_are_told_with_their_number_and_the_setting(most: int) -> None:
     body = b'{"id": "a", "role": "user", "text": "x"}\n' * (most + 2)
-    with pytest.raises(InvalidInput, match=rf"has {most + 2} events, and at most {most} may come in one \(sessions\.max_live_events\)"):
+    with pytest.raises(InvalidInput, match=rf"has {most + 2} events; at most {most} are allowed \(sessions\.max_live_events\)"):
         live.read(body, max_events=most)

@@ -53,6 +53,16 @@ def test_a_moment_lies_in_its_month(zone: str, moment: str, start: str, end: str
     assert (found.start.tzinfo, found.end.tzinfo) == (UTC, UTC)
 
 
+@given(st.sampled_from(ZONES), st.sampled_from(ZONES), moments)
+def test_a_month_keeps_its_name_and_days_when_the_zone_is_changed(zone: str, later: str, moment: datetime) -> None:
+    before, after = Calendar(zone), Calendar(later)
+    opened = before.month_of(moment)
+    stored = after.stored(opened.start, opened.end)
+    assert stored == opened
+    assert after.days_of(stored) == before.days_of(opened)
+    assert len(after.days_of(stored)) == opened.days
+
+
 @given(st.sampled_from(ZONES), moments)
 def test_months_follow_each_other_without_gap_or_overlap(zone: str, moment: datetime) -> None:
     calendar = Calendar(zone)

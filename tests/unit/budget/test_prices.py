@@ -112,7 +112,7 @@ def test_what_was_cached_counts_as_a_part_of_the_prompt() -> None:
         ([PriceTier(5, Price(0, 2))], "input of the tier above 5"),
         ([PriceTier(5, Price(1, 1))], "output of the tier above 5"),
         ([PriceTier(5, Price(9, 9)), PriceTier(7, Price(8, 9))], "input of the tier above 7"),
-        ([PriceTier(5, Price(1, 2, 1))], "must name cached_input if, and only if"),
+        ([PriceTier(5, Price(1, 2, 1))], "must set cached_input exactly if"),
     ],
 )
 def test_tiers_that_a_hold_could_not_rest_on_are_refused(tiers: list[PriceTier], says: str) -> None:
@@ -121,7 +121,7 @@ def test_tiers_that_a_hold_could_not_rest_on_are_refused(tiers: list[PriceTier],
 
 
 def test_a_tier_has_the_cache_prices_of_the_price_below_it() -> None:
-    with pytest.raises(ValueError, match="must name cache_write"):
+    with pytest.raises(ValueError, match="must set cache_write"):
         tiered(Price(1, 2, 1, 1), [PriceTier(5, Price(1, 2, 1))])
 
 

@@ -16,8 +16,14 @@ def body(**fields: Any) -> bytes:
     return json.dumps({"error": {"message": "It failed.", "type": "api_error", "code": "internal_error", "param": None, **fields}}).encode()
 
 
-@pytest.mark.parametrize("status", [404, 409, 500, 503])
-def test_an_error_of_the_server_is_shown_with_the_requests_id(status: int) -> None:
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_an_error_that_its_reader_can_mend_is_shown_without_the_requests_id(status: int) -> None:
+    error = refused(body(request_id="4f0c9a", param="limit"), status=status, asked=ASKED)
+    assert (error.message, error.status, error.param) == ("It failed.", status, "limit")
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_fault_of_the_server_is_shown_with_the_requests_id(status: int) -> None:
     error = refused(body(request_id="4f0c9a"), status=status, asked=ASKED)
     assert (error.message, error.status, error.code) == ("It failed. (request id 4f0c9a)", status, "internal_error")
 

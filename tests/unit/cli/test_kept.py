@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import ingest
 from app.cli.discover import FoundFile
+from app.cli.ide.capture_checks import capture_checks
 from app.cli.ide.hook import handle
 from app.cli.ide.payload import HookPayload
-from app.cli.kept import is_kept
-from app.cli.machine import ClientSettings, Pause, write_pause
+from app.cli.kept import count_kept, is_kept, keep_file
+from app.cli.machine import ClientSettings
 from app.cli.mcp_bridge import McpBridge
+from app.cli.pauses import Pause, write_pause
 from app.cli.place import WorkPlace
+from app.cli.withheld import Withholding
 
 SESSION = "0b4bd1cd-46cc-4a7e-9b5e-6d0f3f3c1c11"
 
@@ -55,13 +57,25 @@ def test_a_session_that_a_hook_kept_is_known_by_its_transcript(
     assert not is_kept("/p/other.jsonl", b'{"sessionId": "another"}')
 
 
+def test_the_doctor_counts_each_session_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [each for each in capture_checks(tmp_path) if each.name == "kept sessions"]
+    monkeypatch.setenv("CAIRN_PRIVATE", "1")
+    for session in ("s-1", "s-1", "s-2"):
+        hook(tmp_path, session_id=session, transcript_path=str(tmp_path / f"{session}.jsonl"))
+    assert not keep_file(str(tmp_path / "s-1.jsonl"))
+    assert keep_file(str(tmp_path / f"rollout-{SESSION}.jsonl"))
+    assert count_kept() == 3
+    (check,) = [each for each in capture_checks(tmp_path) if each.name == "kept sessions"]
+    assert check.detail.startswith("3 stay ")
+
+
 def test_ingest_leaves_what_was_found_and_sends_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAIRN_PRIVATE", "1")
     hook(tmp_path, session_id="s-1")
     kept, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     kept.write_text('{"sessionId": "s-1"}\n')
     other.write_text('{"sessionId": "s-2"}\n')
-    assert [ingest._stays(FoundFile(path, None, None, named=False)) for path in (kept, other)] == [True, False]
+    assert [(Withholding("auto").reason(FoundFile(path, None, None, named=False)) is not None) for path in (kept, other)] == [True, False]
 
 
 def test_the_bridge_asks_nothing_for_such_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

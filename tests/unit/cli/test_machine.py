@@ -1,4 +1,4 @@
-"""The user's own settings of the client: their folders on each system, the file, and the pause."""
+"""The user's own settings of the client: their folders on each system, and the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import machine
-from app.cli.machine import ClientSettings, HookWaits, Pause, read_client_settings, read_pause, user_folders, write_pause, write_private
+from app.cli.machine import ClientSettings, HookWaits, read_client_settings, user_folders, write_private
 from app.cli.server_address import ServerAddress, find_server, named_server
 from app.errors import ConfigurationError
 
@@ -85,34 +85,6 @@ def test_the_file_names_server_and_private_places() -> None:
 def test_a_file_that_cannot_be_understood_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"client\.toml"):
         written(text)
-
-
-@pytest.mark.parametrize(
-    ("pause", "moment", "paused"),
-    [
-        (Pause(100, None), 10.0**12, True),
-        (Pause(100, 160), 159, True),
-        (Pause(100, 160), 160, False),
-        (Pause(100, 160), 20, True),  # the clock was set back
-    ],
-)
-def test_a_pause_ends_when_it_is_told(pause: Pause, moment: float, paused: bool) -> None:
-    write_pause(pause)
-    assert (read_pause(moment) == pause) is paused
-
-
-def test_a_pause_can_be_ended_twice() -> None:
-    write_pause(Pause(1, None))
-    write_pause(None)
-    write_pause(None)
-    assert read_pause() is None
-
-
-def test_a_damaged_pause_has_no_end() -> None:
-    path = machine.state_folder() / machine.PAUSE_FILE
-    path.parent.mkdir(parents=True)
-    path.write_text("soon\n")
-    assert read_pause() == Pause(0.0, None)
 
 
 def test_a_private_file_is_its_owners_alone(tmp_path: Path) -> None:

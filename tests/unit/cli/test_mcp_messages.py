@@ -16,7 +16,7 @@ from mcp_types import CallToolResult, DiscoverResult, InitializeResult, ListReso
 
 from app.cli.machine import ClientSettings
 from app.cli.mcp_bridge import NO_SERVER, McpBridge, _project, serve
-from app.cli.mcp_messages import HANDSHAKE_VERSIONS, VERSION_KEY, answer_alone, routing_headers, told_project
+from app.cli.mcp_messages import HANDSHAKE_VERSIONS, VERSION_KEY, answer_alone, project_headers, routing_headers
 from app.cli.place import WorkPlace
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.mcp.definitions import TYPES
@@ -96,8 +96,8 @@ def test_the_project_is_read_from_the_command_line(arguments: list[str], project
 
 def test_a_project_that_is_named_stands_for_the_repository() -> None:
     place = {"x-cairn-project": None, "x-cairn-repository": "https://example.com/acme/shop"}
-    assert told_project("till", place) == {"x-cairn-project": "till"}
-    assert told_project(None, place) == {"x-cairn-repository": "https://example.com/acme/shop"}
+    assert project_headers("till", place) == {"x-cairn-project": "till"}
+    assert project_headers(None, place) == {"x-cairn-repository": "https://example.com/acme/shop"}
 
 
 @pytest.mark.parametrize(

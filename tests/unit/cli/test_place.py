@@ -45,6 +45,10 @@ def test_a_worktree_is_its_repository_on_its_own_branch(repository: Path, tmp_pa
     git(repository, "worktree", "add", "-q", "-b", "feature/ä#1", str(tmp_path / "elsewhere" / "wt"))
     place = read(tmp_path / "elsewhere" / "wt")
     assert (place.name, place.branch, place.repository) == ("shop", "feature/ä#1", "https://git.example.org/acme/shop.git")
+    assert place.main == repository
+    (tmp_path / "elsewhere" / "wt" / "web").mkdir()
+    assert read(tmp_path / "elsewhere" / "wt" / "web").main == repository / "web"
+    assert read(repository).main is None
 
 
 def test_rules_of_the_repository_count_in_its_worktrees(repository: Path, tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_a_private_folder_is_private_with_all_below_it(tmp_path: Path) -> None:
 )
 def test_a_file_that_cannot_be_understood_makes_a_folder_private(tmp_path: Path, text: str) -> None:
     (tmp_path / ".cairn.toml").write_text(text)
-    assert "mend it" in (read(tmp_path).private or "")
+    assert "correct the file" in (read(tmp_path).private or "")
 
 
 def test_a_binary_file_makes_a_folder_private(tmp_path: Path) -> None:
@@ -137,7 +141,7 @@ def test_a_listed_folder_is_private_also_through_a_link(tmp_path: Path, listed: 
 
 def test_a_listed_folder_of_a_user_whom_nobody_knows_makes_private(tmp_path: Path) -> None:
     found = read(tmp_path, ClientSettings(private_folders=("~no-such-user-here/clients",)))
-    assert "whole path" in (found.private or "")
+    assert "full path" in (found.private or "")
 
 
 @pytest.mark.parametrize(
@@ -165,5 +169,5 @@ def test_a_directory_that_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gone", ["gone", "gone/below", "file", "file/below"])
 def test_a_directory_that_is_not_there_is_private(tmp_path: Path, gone: str) -> None:
     (tmp_path / "file").touch()
-    assert "no folder" in (read(tmp_path / gone).private or "")
+    assert "is not a folder" in (read(tmp_path / gone).private or "")
     assert read(tmp_path).private is None

@@ -33,7 +33,7 @@ def call(**more: Any) -> RequestSpending:
         (call(attempts=(AttemptView("groq", "m", "released"), AttemptView("anthropic", "m", "settled"))), ["groq failed, anthropic answered"]),
         (call(cache="memory", saved_nanousd=4_200_000), ["from this server's memory, saved $0.0042"]),
         (call(status=402, provider=None), ["refused: over the budget"]),
-        (call(status=504, attempts=(AttemptView("groq", "m", "unreconciled"),)), ["ran out of time", "outcome at groq unknown: charged at its estimate"]),
+        (call(status=504, attempts=(AttemptView("groq", "m", "unreconciled"),)), ["timed out", "outcome at groq unconfirmed: charged the most it can cost"]),
         (call(mark="partial"), ["cut short: the client disconnected; charged for what was produced"]),
         (call(status=418), ["failed with status 418"]),
         (call(status=599), ["failed with status 599"]),

@@ -150,7 +150,7 @@ async def test_a_caller_with_many_requests_has_one_turn_like_any_other(monkeypat
     assert inner.callers()[:7] == ["ann", "bob", "ann", "bob", "ann", "bob", "ann"]
 
 
-async def test_one_callers_requests_are_answered_in_the_order_in_which_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_callers_requests_are_answered_first_come_first_served(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Watched()
     Clock(inner, monkeypatch, seconds_a_text=1)
     lane = lane_of(inner, slice_seconds=1)
@@ -163,7 +163,7 @@ async def test_one_callers_requests_are_answered_in_the_order_in_which_they_came
 
 
 @pytest.mark.parametrize(("seconds_a_text", "size"), [(0.05, 4), (0.1, 2), (0.4, 1), (9.0, 1)])
-async def test_a_slice_is_as_large_as_takes_the_time_it_may(monkeypatch: pytest.MonkeyPatch, seconds_a_text: float, size: int) -> None:
+async def test_a_slice_is_sized_to_take_slice_seconds(monkeypatch: pytest.MonkeyPatch, seconds_a_text: float, size: int) -> None:
     inner = Watched()
     Clock(inner, monkeypatch, seconds_a_text=seconds_a_text)
     await asked(lane_of(inner, slice_seconds=0.21), "ann", 60)
@@ -171,7 +171,7 @@ async def test_a_slice_is_as_large_as_takes_the_time_it_may(monkeypatch: pytest.
     assert {len(each) for each in inner.slices[1:-1]} == {size}
 
 
-async def test_a_slower_machine_gets_smaller_slices_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slices_shrink_when_the_machine_slows_down(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Watched()
     clock = Clock(inner, monkeypatch, seconds_a_text=0.01)
     lane = lane_of(inner, slice_seconds=0.1)
@@ -183,7 +183,7 @@ async def test_a_slower_machine_gets_smaller_slices_after_a_while(monkeypatch: p
     assert len(inner.slices[-2]) == 1
 
 
-async def test_who_leaves_has_no_slice_embedded_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_request_has_no_more_slices_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Watched()
     Clock(inner, monkeypatch, seconds_a_text=1)
     lane = lane_of(inner, slice_seconds=1)
@@ -199,7 +199,7 @@ async def test_who_leaves_has_no_slice_embedded_any_more(monkeypatch: pytest.Mon
     assert gone.cancelled()
 
 
-async def test_a_request_behind_one_that_left_is_embedded() -> None:
+async def test_a_request_behind_a_cancelled_one_is_embedded() -> None:
     inner = Watched()
     lane = lane_of(inner)
     inner.gate.clear()
@@ -212,7 +212,7 @@ async def test_a_request_behind_one_that_left_is_embedded() -> None:
     assert len(inner.slices) == 2
 
 
-async def test_an_error_is_only_theirs_whose_slice_it_was() -> None:
+async def test_an_error_reaches_only_the_request_whose_slice_failed() -> None:
     inner = Watched()
     lane = lane_of(inner)
     inner.fails_at = f"ann {LONG} 0"
@@ -225,7 +225,7 @@ async def test_an_error_is_only_theirs_whose_slice_it_was() -> None:
     assert (await asked(lane, "ann", 1)).shape == (1, 384)
 
 
-async def test_a_lane_that_closes_tells_whoever_waits() -> None:
+async def test_waiting_requests_fail_when_the_lane_closes() -> None:
     inner = Watched()
     lane = lane_of(inner)
     inner.gate.clear()
@@ -255,7 +255,7 @@ async def test_a_caller_with_too_many_texts_waiting_is_refused_and_another_is_no
         pass
 
 
-async def test_a_caller_is_not_refused_for_one_request_however_large() -> None:
+async def test_a_callers_only_request_is_admitted_however_large() -> None:
     gate = admission(lane_of(Watched()), a_caller=10, of_all=20)
     with gate.admitted("ann", ["x"] * 2048):
         pass
@@ -271,9 +271,9 @@ async def test_all_callers_together_are_bounded() -> None:
             pass
 
 
-async def test_a_caller_whose_texts_would_take_too_long_is_refused_and_told_when_to_come_back() -> None:
+async def test_a_caller_whose_texts_would_take_too_long_is_refused_with_retry_after() -> None:
     lane = lane_of(Watched())
-    lane.seconds_a_cost = 1 / cost_of(LONG)  # a second a text
+    lane.seconds_per_cost = 1 / cost_of(LONG)  # a second a text
     gate = admission(lane, seconds=20)
     with gate.admitted("ann", [LONG] * 15):
         with pytest.raises(RateLimited) as refused, gate.admitted("ann", [LONG] * 6):
@@ -285,7 +285,7 @@ async def test_a_caller_whose_texts_would_take_too_long_is_refused_and_told_when
             pass  # beside another caller it takes twice as long
 
 
-async def test_what_takes_longer_than_was_admitted_is_given_up_and_no_longer_embedded() -> None:
+async def test_a_request_past_its_deadline_is_given_up_and_no_longer_embedded() -> None:
     inner = Watched()
     lane = lane_of(inner)
     gate = admission(lane, seconds=0.01)
@@ -298,7 +298,7 @@ async def test_what_takes_longer_than_was_admitted_is_given_up_and_no_longer_emb
     assert inner.callers() == ["ann", "bob"]
 
 
-async def test_what_ended_whichever_way_waits_no_longer() -> None:
+async def test_an_ended_request_no_longer_counts_as_waiting() -> None:
     gate = admission(lane_of(Watched()), a_caller=10)
     for _ in range(3):
         with pytest.raises(ValueError, match="went wrong"), gate.admitted("ann", ["x"] * 10):
@@ -306,7 +306,7 @@ async def test_what_ended_whichever_way_waits_no_longer() -> None:
     assert gate._waiting == {}
 
 
-async def test_whose_a_batch_is_goes_with_its_tasks() -> None:
+async def test_tasks_of_a_request_inherit_its_caller() -> None:
     inner = Watched()
     lane = lane_of(inner)
     gate = admission(lane)
@@ -331,13 +331,13 @@ async def test_whose_a_batch_is_goes_with_its_tasks() -> None:
         ([f"{'x' * MAX_QUESTION_CHARS} 1"], False),
     ],
 )
-async def test_what_is_as_small_as_a_question_goes_with_them(texts: list[str], is_a_question: bool) -> None:
+async def test_a_request_as_small_as_a_question_is_embedded_with_the_questions(texts: list[str], is_a_question: bool) -> None:
     questions, slices = Questions(), Watched()
     await TwoLanes(questions, lane_of(slices)).embed(texts)
     assert (len(questions.slices), len(slices.slices)) == ((1, 0) if is_a_question else (0, 1))
 
 
-async def test_of_one_caller_only_one_small_request_at_a_time_goes_with_the_questions() -> None:
+async def test_a_caller_has_one_small_request_at_a_time_among_the_questions() -> None:
     questions, slices = Questions(), Watched()
     lanes = TwoLanes(questions, lane_of(slices))
     questions.gate.clear()

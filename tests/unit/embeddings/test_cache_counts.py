@@ -32,22 +32,22 @@ async def counted(entries: int, asked: Sequence[str], *, encoded: bool = False) 
     return {key[0]: total - before.get(key, 0) for key, total in measures.embedding_cache.totals.items() if total != before.get(key, 0)}
 
 
-async def test_hits_and_misses() -> None:
+async def test_each_lookup_counts_as_a_hit_or_a_miss() -> None:
     assert await counted(10, ["a", "b", "a", "a"]) == {"hit": 2, "miss": 2}
 
 
-async def test_what_was_pushed_out_and_is_asked_again_is_told() -> None:
+async def test_a_lookup_of_an_evicted_text_is_counted() -> None:
     assert await counted(2, ["a", "b", "c", "a"]) == {"miss": 3, "evicted": 1}
 
 
-async def test_what_twice_the_size_would_not_have_kept_is_not_told() -> None:
+async def test_a_lookup_that_a_cache_of_twice_the_size_would_miss_is_not_counted_as_evicted() -> None:
     assert await counted(2, ["a", "b", "c", "d", "e", "a"]) == {"miss": 6}
 
 
-async def test_questions_are_counted_as_other_texts_are() -> None:
+async def test_lookups_of_questions_are_counted_like_those_of_other_texts() -> None:
     assert await counted(2, ["a", "b", "a", "c", "b"], encoded=True) == {"hit": 1, "miss": 3, "evicted": 1}
 
 
-async def test_a_question_pushed_out_of_the_room_for_tokens_alone_does_not_ask_for_a_larger_cache() -> None:
+async def test_a_question_whose_token_vectors_alone_were_evicted_is_not_counted_as_evicted() -> None:
     asked = [str(number) for number in range(MAX_QUESTIONS + 1)]
     assert await counted(1000, [*asked, asked[0]], encoded=True) == {"miss": len(asked) + 1}

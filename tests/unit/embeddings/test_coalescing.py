@@ -60,7 +60,7 @@ async def test_an_idle_embedder_runs_at_once() -> None:
     assert vectors.shape == (1, 384)
 
 
-async def test_what_comes_while_it_is_busy_goes_together_in_the_next_run() -> None:
+async def test_requests_that_arrive_during_a_run_share_the_next_one() -> None:
     inner = Watched()
     inner.gate.clear()
     embedder = CoalescingEmbedder(inner)
@@ -91,7 +91,7 @@ async def test_a_run_of_long_questions_holds_fewer(chars: int, texts: int) -> No
     assert sum(len(run) for run in inner.runs) == MAX_TEXTS * 2
 
 
-async def test_a_waiter_that_leaves_does_not_disturb_the_others() -> None:
+async def test_a_cancelled_request_leaves_the_others_of_its_run_alone() -> None:
     inner = Watched()
     inner.gate.clear()
     embedder = CoalescingEmbedder(inner)
@@ -152,14 +152,14 @@ async def test_token_vectors_and_plain_vectors_share_one_run() -> None:
     assert list(zip(inner.kinds, map(len, inner.runs), strict=True)) == [("vectors", 1), ("tokens", 4)]
 
 
-async def test_a_run_in_which_nobody_asks_for_tokens_makes_none() -> None:
+async def test_a_run_without_a_request_for_tokens_makes_none() -> None:
     inner = Watched()
     embedder = CoalescingEmbedder(inner)
     await asyncio.gather(embedder.embed(["a"]), embedder.embed(["b"]))
     assert set(inner.kinds) == {"vectors"}
 
 
-async def test_whoever_leaves_while_it_waits_for_tokens_is_not_embedded() -> None:
+async def test_a_request_for_tokens_that_is_cancelled_while_waiting_is_not_embedded() -> None:
     inner = Watched()
     inner.gate.clear()
     embedder = CoalescingEmbedder(inner)
@@ -174,7 +174,7 @@ async def test_whoever_leaves_while_it_waits_for_tokens_is_not_embedded() -> Non
     assert inner.runs == [["first"], ["staying"]]
 
 
-async def test_an_error_of_a_shared_run_reaches_who_asked_for_tokens_and_who_did_not() -> None:
+async def test_an_error_of_a_shared_run_reaches_requests_with_and_without_tokens() -> None:
     inner = Watched()
     inner.fails = Unavailable("away")
     embedder = CoalescingEmbedder(inner)
@@ -204,14 +204,14 @@ async def test_the_cache_is_bounded() -> None:
     assert len(inner.runs) == 4
 
 
-async def test_nothing_asked_is_nothing_embedded() -> None:
+async def test_no_texts_are_no_run() -> None:
     inner = Watched()
     assert (await CachedEmbedder(inner, memory(2), ttl_seconds=60).embed([])).shape == (0, 384)
     assert inner.runs == []
 
 
 @given(st.lists(st.integers(1, 256), max_size=80), st.integers(256, 4096))
-def test_batches_hold_every_place_once_and_respect_the_bound(lengths: list[int], most: int) -> None:
+def test_batches_hold_each_text_once_within_the_bound(lengths: list[int], most: int) -> None:
     made = batches(lengths, padded_tokens=most)
     assert sorted(place for batch in made for place in batch) == list(range(len(lengths)))
     for batch in made:

@@ -19,7 +19,7 @@ from app.settings import EmbeddingsSettings
 
 
 @pytest.mark.parametrize(("texts", "tokens", "shared"), [(1, 20, False), (2, 20, True), (32, 64, True), (33, 20, False), (4, 65, False)])
-def test_questions_that_came_at_once_share_one_thread(texts: int, tokens: int, shared: bool) -> None:
+def test_simultaneous_questions_share_one_thread(texts: int, tokens: int, shared: bool) -> None:
     assert are_questions(texts, tokens) is shared
 
 

@@ -74,7 +74,7 @@ async def test_a_question_is_run_once() -> None:
     assert first.pieces == ("w", "h", "y", "?")
 
 
-async def test_its_vector_is_that_of_embed_which_need_not_run_again() -> None:
+async def test_a_questions_vector_is_cached_for_embed() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     encoded = await embedder.embed_question("why?")
@@ -82,7 +82,7 @@ async def test_its_vector_is_that_of_embed_which_need_not_run_again() -> None:
     assert inner.runs == [["why?"]]
 
 
-async def test_questions_that_come_meanwhile_share_a_run() -> None:
+async def test_questions_that_arrive_during_a_run_share_the_next_one() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     encoded = await asyncio.gather(*(embedder.embed_question(f"question {number}") for number in range(20)))
@@ -90,7 +90,7 @@ async def test_questions_that_come_meanwhile_share_a_run() -> None:
     assert len(inner.runs) <= 2
 
 
-async def test_only_the_first_tokens_of_a_long_question_are_kept_and_no_view_of_its_run() -> None:
+async def test_of_a_long_question_a_copy_of_the_first_tokens_is_cached() -> None:
     embedder, _ = cached(Spelled())
     encoded = await embedder.embed_question("x" * 200)
     assert encoded.tokens.shape == (MAX_QUESTION_TOKENS, 384)
@@ -99,7 +99,7 @@ async def test_only_the_first_tokens_of_a_long_question_are_kept_and_no_view_of_
     assert encoded.vector.base is None
 
 
-async def test_what_is_kept_cannot_be_changed_by_who_got_it() -> None:
+async def test_cached_vectors_are_read_only() -> None:
     embedder, _ = cached(Spelled())
     encoded = await embedder.embed_question("why?")
     for array in (encoded.vector, encoded.tokens):
@@ -107,7 +107,7 @@ async def test_what_is_kept_cannot_be_changed_by_who_got_it() -> None:
             array[0] = 0
 
 
-async def test_the_room_for_questions_is_bounded_and_the_oldest_leaves() -> None:
+async def test_the_cache_of_questions_is_bounded_and_evicts_the_oldest() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     for number in range(MAX_QUESTIONS + 1):
@@ -118,7 +118,7 @@ async def test_the_room_for_questions_is_bounded_and_the_oldest_leaves() -> None
     assert inner.runs[-1] == ["0"]
 
 
-async def test_an_emptied_cache_keeps_no_question() -> None:
+async def test_clearing_the_cache_clears_its_questions() -> None:
     inner = Spelled()
     embedder, memory = cached(inner)
     await embedder.embed_question("why?")
@@ -127,7 +127,7 @@ async def test_an_emptied_cache_keeps_no_question() -> None:
     assert len(inner.runs) == 2
 
 
-async def test_a_failure_is_not_kept() -> None:
+async def test_a_failure_is_not_cached() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     inner.fails = Unavailable("away")
@@ -144,7 +144,7 @@ async def test_an_empty_question_has_a_vector_and_no_tokens() -> None:
     assert encoded.tokens.shape == (0, 384)
 
 
-async def test_halves_of_surrogate_pairs_are_questions_of_their_own() -> None:
+async def test_lone_surrogates_are_distinct_questions() -> None:
     inner = Spelled()
     embedder, _ = cached(inner)
     for text in ("a\ud800", "a\udc00", "a?"):
@@ -152,7 +152,7 @@ async def test_halves_of_surrogate_pairs_are_questions_of_their_own() -> None:
     assert len(inner.runs) == 3
 
 
-async def test_passages_are_not_kept() -> None:
+async def test_passages_are_not_cached() -> None:
     inner = Spelled()
     embedder, memory = cached(inner)
     for _ in range(2):
@@ -169,7 +169,7 @@ async def test_a_question_whose_vector_alone_is_cached_is_run_again() -> None:
     assert len(inner.runs) == 2
 
 
-async def test_packed_passages_are_not_kept_and_are_in_order() -> None:
+async def test_packed_passages_are_in_order_and_not_cached() -> None:
     embedder, memory = cached(Spelled())
     packed = await embedder.embed_packed(["ab", "", "c"])
     assert [len(late_interaction.unpack(each.late)) for each in packed] == [1, 0, 1]
@@ -189,7 +189,7 @@ async def test_a_question_shares_no_run_with_passages_and_does_not_wait_for_thei
     assert len(await passages) == 2
 
 
-async def test_passages_that_nobody_waits_for_any_more_are_cancelled_through_every_wrapper() -> None:
+async def test_cancelling_a_request_for_passages_cancels_it_through_every_wrapper() -> None:
     inner = Spelled()
     inner.passages.clear()
     embedder, _ = cached(inner)
@@ -201,7 +201,7 @@ async def test_passages_that_nobody_waits_for_any_more_are_cancelled_through_eve
     assert inner.cancelled == 1
 
 
-async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
+async def test_token_vectors_without_a_model_are_unavailable() -> None:
     async def load() -> Spelled:
         return Spelled()
 
@@ -215,7 +215,7 @@ async def test_token_vectors_of_a_model_that_is_away_are_unavailable() -> None:
     assert (await late.embed_tokens(["why?"]))[0].pieces == tuple("why?")
 
 
-async def test_what_a_runtime_throws_over_tokens_is_unavailable() -> None:
+async def test_an_error_of_the_runtime_becomes_unavailable() -> None:
     inner = Spelled()
     inner.fails = RuntimeError("oneDNN")
 

@@ -16,7 +16,7 @@ def words(count: int) -> list[str]:
     return [f"word{number}" for number in range(count)]
 
 
-def test_a_passage_is_packed_in_half_its_tokens_and_a_byte_a_dimension() -> None:
+def test_a_passage_is_packed_into_half_as_many_vectors_of_one_byte_a_dimension() -> None:
     packed = late_interaction.pack(words(40), vectors(40))
     assert len(packed) == 5 + 20 * late_interaction.DIMS
     assert late_interaction.unpack(packed).shape == (20, late_interaction.DIMS)
@@ -28,7 +28,7 @@ def test_the_longest_passage_stays_within_its_bytes() -> None:
     )
 
 
-def test_a_token_meets_itself_best() -> None:
+def test_a_token_is_most_similar_to_itself() -> None:
     tokens = vectors(2)
     same, other = late_interaction.pack(words(2)[:1], tokens[:1]), late_interaction.pack(words(2)[:1], tokens[1:])
     best = late_interaction.best_cosines(late_interaction.question_vectors(tokens[:1]), [other, same])
@@ -38,11 +38,11 @@ def test_a_token_meets_itself_best() -> None:
 @pytest.mark.parametrize(
     "damaged", [b"", b"LI", b"LI\x63\x01\x00" + bytes(late_interaction.DIMS), late_interaction.pack(["cache"], vectors(1))[:-1]]
 )
-def test_what_another_version_packed_or_is_damaged_scores_nothing(damaged: bytes) -> None:
+def test_a_damaged_passage_or_one_of_another_version_scores_zero(damaged: bytes) -> None:
     assert late_interaction.best_cosines(late_interaction.question_vectors(vectors(3)), [damaged]).tolist() == [[0.0, 0.0, 0.0]]
 
 
-def test_stop_words_and_punctuation_are_not_kept_unless_there_is_nothing_else() -> None:
+def test_stop_words_and_punctuation_are_pruned_unless_there_is_nothing_else() -> None:
     assert late_interaction.content(["the", "pool", ",", "[UNK]", "##ed"]) == [1, 4]
     assert late_interaction.content(["the", "?"]) == [0, 1]
 

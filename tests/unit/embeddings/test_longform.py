@@ -22,17 +22,17 @@ def test_the_agreement_of_two_long_texts_is_the_cosine_of_their_1536_dims() -> N
     assert agreement(parts_of(X, one), parts_of(X, other)) == pytest.approx(float(one @ other)) == pytest.approx(0.75)
 
 
-def test_a_short_text_agrees_with_a_long_one_as_if_it_said_the_same_four_times() -> None:
+def test_a_short_text_is_compared_with_a_long_one_as_four_equal_windows() -> None:
     assert agreement(parts_of(X, None), parts_of(X, long_of(X, X, X, Y))) == pytest.approx(0.75)
     assert agreement(parts_of(X, None), parts_of(X, None)) == pytest.approx(1)
 
 
-def test_a_question_is_as_near_to_a_short_text_as_its_cosine_says() -> None:
+def test_the_closeness_of_a_short_text_to_a_question_is_their_cosine() -> None:
     assert closeness(X, X, None) == pytest.approx(1)
     assert closeness(Y, X, None) == pytest.approx(0)
 
 
-def test_a_question_about_the_end_of_a_long_text_is_near_and_one_about_its_beginning_is_nearer() -> None:
+def test_a_long_text_is_close_to_a_question_about_its_end_and_closer_about_its_beginning() -> None:
     long = long_of(X, X, Y, Z)
     assert closeness(Z, X, long) == pytest.approx(0.5)
     assert closeness(X, X, long) == pytest.approx(1)

@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from app.embeddings import late_interaction
-from app.embeddings.runtime import MAX_TEXTS_OF_A_RUN, RuntimeEmbedder
+from app.embeddings.runtime import MAX_UNSORTED_TEXTS, RuntimeEmbedder
 from app.embeddings.tokenizer import ROUNDED_TO, Tokenizer
 from app.errors import Unavailable
+from tests.waiting import patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +51,33 @@ def embedder_of(model: Model, padded_tokens: int = 80) -> RuntimeEmbedder:
     return RuntimeEmbedder(cast("Tokenizer", Words()), model, tokens_of, padded_tokens=padded_tokens, timeout_seconds=60)
 
 
-async def test_a_question_waits_for_one_batch_of_a_long_request_and_not_for_all_of_it() -> None:
+async def test_a_question_waits_for_only_one_batch_of_a_large_request() -> None:
     model = Model()
     embedder = embedder_of(model)
     model.go.clear()
-    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_TEXTS_OF_A_RUN + 60)))
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_UNSORTED_TEXTS + 60)))
     await asyncio.to_thread(model.begun.wait, 60)
     question = asyncio.create_task(embedder.embed(["why"]))
     await asyncio.sleep(0)
     model.go.set()
     assert (await question)[0, 0] == 3
     ended = len(model.runs)
-    assert (await long).shape == (MAX_TEXTS_OF_A_RUN + 60, 384)
+    assert (await long).shape == (MAX_UNSORTED_TEXTS + 60, 384)
     assert model.runs[1] == (1, 8)
     assert ended < len(model.runs)
 
 
-async def test_a_long_requests_vectors_are_in_the_order_of_its_texts() -> None:
-    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 5)) for number in range(MAX_TEXTS_OF_A_RUN + 40)]
+async def test_a_large_requests_vectors_are_in_the_order_of_its_texts() -> None:
+    texts = [" ".join(["x" * (1 + number % 7)] * (1 + number % 5)) for number in range(MAX_UNSORTED_TEXTS + 40)]
     found = await embedder_of(Model()).embed(texts)
     assert found[:, 0].tolist() == [1 + number % 7 for number in range(len(texts))]
 
 
-async def test_a_request_that_is_given_up_ends_with_the_batch_under_way() -> None:
+async def test_a_cancelled_request_ends_after_the_batch_that_runs() -> None:
     model = Model()
     embedder = embedder_of(model)
     model.go.clear()
-    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_TEXTS_OF_A_RUN + 60)))
+    long = asyncio.create_task(embedder.embed(["word " * 8] * (MAX_UNSORTED_TEXTS + 60)))
     await asyncio.to_thread(model.begun.wait, 60)
     long.cancel()
     await asyncio.sleep(0)
@@ -131,7 +132,7 @@ def token_embedder_of(model: TokenModel, padded_tokens: int = 80, timeout_second
     )
 
 
-async def test_token_vectors_come_with_the_pooled_one_in_order_and_without_marks() -> None:
+async def test_token_vectors_are_in_order_with_the_pooled_one_and_without_markers() -> None:
     long, short = await token_embedder_of(TokenModel(), padded_tokens=8).embed_tokens(["one two three four", "seven"])
     assert (long.pieces, short.pieces) == (("one", "two", "three", "four"), ("seven",))
     assert (long.vector[0], short.vector[0]) == (3, 5)
@@ -154,7 +155,7 @@ async def test_no_passages_are_no_token_vectors() -> None:
     assert await token_embedder_of(TokenModel()).embed_tokens([]) == []
 
 
-async def test_a_question_waits_for_one_batch_of_passages_however_few_they_are() -> None:
+async def test_a_question_waits_for_only_one_batch_of_passages() -> None:
     model = TokenModel()
     embedder = token_embedder_of(model)
     model.go.clear()
@@ -169,7 +170,7 @@ async def test_a_question_waits_for_one_batch_of_passages_however_few_they_are()
     assert len(model.runs) == 9
 
 
-async def test_passages_that_are_given_up_end_with_the_batch_under_way() -> None:
+async def test_a_cancelled_request_for_passages_ends_after_the_batch_that_runs() -> None:
     model = TokenModel()
     embedder = token_embedder_of(model)
     model.go.clear()
@@ -184,7 +185,7 @@ async def test_passages_that_are_given_up_end_with_the_batch_under_way() -> None
     assert len(model.runs) == 2
 
 
-async def test_passages_that_take_too_long_are_unavailable_and_the_next_ones_are_not() -> None:
+async def test_passages_that_time_out_do_not_fail_the_next_ones() -> None:
     model = TokenModel()
     embedder = token_embedder_of(model, timeout_seconds=0.05)
     model.go.clear()
@@ -195,13 +196,13 @@ async def test_passages_that_take_too_long_are_unavailable_and_the_next_ones_are
     assert (await embedder.embed_tokens(["why"]))[0].pieces == ("why",)
 
 
-async def test_a_texts_arrays_do_not_keep_its_batch_alive() -> None:
+async def test_a_texts_arrays_are_copies_that_do_not_keep_its_batch_in_memory() -> None:
     first, _ = await token_embedder_of(TokenModel()).embed_tokens(["one two", "three"])
     assert first.vector.base is None
     assert first.tokens.base is None
 
 
-async def test_packed_passages_are_those_of_their_tokens_in_the_order_of_the_texts() -> None:
+async def test_packed_passages_equal_packed_token_vectors_in_order() -> None:
     texts = ["word " * (1 + number % 7) + str(number) for number in range(90)]
     embedder = token_embedder_of(TokenModel(), padded_tokens=16)
     packed, encoded = await embedder.embed_packed(texts), await embedder.embed_tokens(texts)
@@ -210,7 +211,7 @@ async def test_packed_passages_are_those_of_their_tokens_in_the_order_of_the_tex
     assert await embedder.embed_packed([]) == []
 
 
-async def test_of_many_passages_only_one_batch_of_token_vectors_is_alive_at_a_time() -> None:
+async def test_only_one_batch_of_token_vectors_is_in_memory_at_a_time() -> None:
     alive: set[int] = set()
     most = 0
 
@@ -231,7 +232,7 @@ async def test_of_many_passages_only_one_batch_of_token_vectors_is_alive_at_a_ti
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-async def test_a_packed_request_that_is_given_up_ends_with_the_batches_under_way(at_once: int) -> None:
+async def test_a_cancelled_request_for_packed_passages_ends_after_the_batches_that_run(at_once: int) -> None:
     model = TokenModel()
     embedder = token_embedder_of(model, at_once=at_once)
     model.go.clear()
@@ -266,7 +267,7 @@ class Crowded(TokenModel):
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-async def test_one_requests_batches_run_at_once_and_come_back_in_order(at_once: int) -> None:
+async def test_a_requests_batches_run_concurrently_and_return_in_order(at_once: int) -> None:
     model = Crowded(at_once)
     texts = [" ".join(["x" * (1 + number % 7)] * 60) for number in range(12)]
     packed = await token_embedder_of(model, at_once=at_once).embed_packed(texts)
@@ -274,7 +275,7 @@ async def test_one_requests_batches_run_at_once_and_come_back_in_order(at_once: 
     assert model.most == at_once
 
 
-async def test_a_run_that_fails_fails_its_request_and_leaves_no_turn_taken() -> None:
+async def test_a_failed_run_fails_its_request_and_releases_its_turn() -> None:
     class Failing(TokenModel):
         def tokens(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             if (ids[:, 1] == 9).any():
@@ -284,5 +285,5 @@ async def test_a_run_that_fails_fails_its_request_and_leaves_no_turn_taken() -> 
     embedder = token_embedder_of(Failing(), at_once=2)
     with pytest.raises(RuntimeError, match="out of memory"):
         await embedder.embed_packed([" ".join(["x" * (1 + number)] * 60) for number in range(12)])
-    async with asyncio.timeout(60):
+    async with patience():
         assert len(await embedder.embed_packed(["why", "when " * 60, "who " * 60])) == 3

@@ -120,7 +120,7 @@ def test_a_models_name_is_one(name: object) -> None:
 
 def test_a_text_is_plain() -> None:
     made = taken(piece(content="hi"))
-    assert (made.text, made.said, made.plain, made.finish) == ("hi", True, True, None)
+    assert (made.text, made.has_output, made.plain, made.finish) == ("hi", True, True, None)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ def test_a_text_is_plain() -> None:
 )
 def test_other_things_are_not_plain(data: dict[str, Any]) -> None:
     made = taken(data)
-    assert made.said
+    assert made.has_output
     assert not made.plain
 
 
 @pytest.mark.parametrize("data", [piece(role="assistant", content=""), piece(), {"choices": []}, {"choices": None}, {}])
 def test_a_chunk_may_say_nothing(data: dict[str, Any]) -> None:
     made = taken(data)
-    assert not made.said
+    assert not made.has_output
     assert made.plain
     assert made.finish is None
 
@@ -162,7 +162,7 @@ def test_produced_is_the_sum_of_its_chunks(texts: list[str]) -> None:
     produced.add(taken({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}))
     assert produced.text == "".join(texts)
     assert (produced.finish, produced.usage, produced.plain) == ("stop", TokenUsage(1, 2), True)
-    assert produced.said == any(texts)
+    assert produced.has_output == any(texts)
 
 
 def test_a_stream_must_have_an_end() -> None:

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from app.inference.breaker import MAX_PROBE_SECONDS, CircuitBreaker, Refusal, Ticket
+from app.inference.breaker import MAX_PROBE_SECONDS, CircuitBreaker, CircuitOpen, Ticket
 from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, FailureKind, ProviderError
 from app.settings import BreakerSettings as Options
 
@@ -110,7 +110,7 @@ class Breakers(RuleBasedStateMachine):
 
     def _ask(self) -> Call | None:
         expected, found = self.model.admits(), self.breaker.admit()
-        if isinstance(found, Refusal):
+        if isinstance(found, CircuitOpen):
             assert not isinstance(expected, int)
             assert expected[0] == pytest.approx(found.seconds)
             assert expected[1] == found.limited
@@ -207,7 +207,7 @@ def opened() -> tuple[CircuitBreaker, Clock, Ticket]:
 
 def test_of_many_at_once_one_probes_and_its_success_lets_all_in() -> None:
     breaker, clock, _ = opened()
-    assert breaker.admit() == Refusal(OPTIONS.reset_seconds, limited=False)
+    assert breaker.admit() == CircuitOpen(OPTIONS.reset_seconds, limited=False)
     clock.now += OPTIONS.reset_seconds
     probes = [each for each in [breaker.admit() for _ in range(20)] if isinstance(each, Ticket)]
     assert len(probes) == 1
@@ -229,7 +229,7 @@ def test_a_probe_that_says_nothing_leaves_its_place_to_the_next() -> None:
     admitted(breaker).dropped()
     admitted(breaker).failed(SAYS_NOTHING)
     probe = admitted(breaker)
-    assert isinstance(breaker.admit(), Refusal)
+    assert isinstance(breaker.admit(), CircuitOpen)
     probe.passed()
     assert breaker.state == "closed"
 
@@ -311,7 +311,7 @@ def test_a_providers_own_limit_keeps_everybody_off_without_opening_it() -> None:
     breaker = CircuitBreaker("one", OPTIONS, now=clock)
     admitted(breaker).failed(ProviderError("rate_limited", "429", 429, retry_after=20))
     breaker.hold_off(5, rate_limited=False)  # the longer one stands
-    assert breaker.admit() == Refusal(20, limited=True)
+    assert breaker.admit() == CircuitOpen(20, limited=True)
     assert breaker.state == "closed"
     clock.now += 20
     assert isinstance(breaker.admit(), Ticket)
@@ -320,7 +320,7 @@ def test_a_providers_own_limit_keeps_everybody_off_without_opening_it() -> None:
 def test_a_provider_that_fails_and_says_until_when_is_left_alone_but_not_for_its_rate() -> None:
     breaker = CircuitBreaker("one", OPTIONS, now=Clock())
     admitted(breaker).failed(ProviderError("server_error", "503", 503, retry_after=20))
-    assert breaker.admit() == Refusal(20, limited=False)
+    assert breaker.admit() == CircuitOpen(20, limited=False)
 
 
 def test_no_limit_is_obeyed_for_longer_than_an_hour() -> None:
@@ -335,7 +335,7 @@ def test_a_probe_that_hangs_does_not_keep_the_others_out() -> None:
     hanging = admitted(breaker)
     clock.now += MAX_PROBE_SECONDS
     second = admitted(breaker)
-    assert isinstance(breaker.admit(), Refusal)
+    assert isinstance(breaker.admit(), CircuitOpen)
     hanging.failed(COUNTS)
     assert breaker.seconds_left == 0
     second.passed()

@@ -106,32 +106,32 @@ def test_a_setting_that_names_no_model_is_refused_with_what_there_is() -> None:
 def test_who_has_no_key_is_left_out_and_says_so() -> None:
     made = catalog({"one": provider(api_key_env="ABSENT"), "two": provider("small"), "open": provider("small", api_key_env=None)})
     assert names(made, "auto") == ["two", "open"]
-    assert [(each.name, each.why) for each in made.standings] == [("one", "no_key"), ("two", "ready"), ("open", "ready")]
-    assert "ABSENT is not set" in made.standings[0].detail
+    assert [(each.name, each.readiness) for each in made.statuses] == [("one", "no_key"), ("two", "ready"), ("open", "ready")]
+    assert "ABSENT is not set" in made.statuses[0].detail
     assert sorted(made.breakers) == ["open", "two"]
 
 
 def test_an_empty_key_is_none() -> None:
-    assert catalog({"one": provider()}, environment={"KEY": ""}).standings[0].why == "no_key"
+    assert catalog({"one": provider()}, environment={"KEY": ""}).statuses[0].readiness == "no_key"
 
 
 def test_a_key_may_stand_in_a_file_and_one_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sk-secret\n")
-    assert catalog({"one": provider()}, environment={"KEY_FILE": str(tmp_path / "key")}).standings[0].why == "ready"
+    assert catalog({"one": provider()}, environment={"KEY_FILE": str(tmp_path / "key")}).statuses[0].readiness == "ready"
     made = catalog({"one": provider()}, environment={"KEY_FILE": str(tmp_path / "none")})
-    assert (made.standings[0].why, made.models()) == ("unusable", [])
+    assert (made.statuses[0].readiness, made.models()) == ("unusable", [])
 
 
 def test_a_local_server_needs_an_address() -> None:
     made = catalog({"mine": provider(kind="local"), "yours": provider("small", kind="local", api_base="http://127.0.0.1:1/v1")})
-    assert [each.why for each in made.standings] == ["no_address", "ready"]
-    assert "CAIRN_PROVIDERS__MINE__API_BASE" in made.standings[0].detail
+    assert [each.readiness for each in made.statuses] == ["no_address", "ready"]
+    assert "CAIRN_PROVIDERS__MINE__API_BASE" in made.statuses[0].detail
 
 
 @pytest.mark.parametrize("asked", ["odd", "one", "one/odd"])
 def test_a_model_without_a_price_is_refused_by_name(asked: str) -> None:
     made = catalog({"one": provider("odd"), "two": provider("small")})
-    assert (made.standings[0].why, names(made, "auto")) == ("no_price", ["two"])
+    assert (made.statuses[0].readiness, names(made, "auto")) == ("no_price", ["two"])
     with pytest.raises(NotFound, match="'odd' has no price") as caught:
         made.candidates(asked)
     assert (caught.value.code, caught.value.param) == ("model_without_price", "model")
@@ -229,9 +229,9 @@ def test_tiers_may_be_put_on_a_listed_price() -> None:
 )
 def test_tiers_that_can_not_be_used_leave_the_provider_out_and_name_its_model(tiers: list[dict[str, Any]], says: str) -> None:
     made = catalog({"one": provider("small", price_tiers=tiers), "two": provider("big")})
-    assert (made.standings[0].why, names(made, "auto")) == ("unusable", ["two"])
-    assert "'small'" in made.standings[0].detail
-    assert says in made.standings[0].detail
+    assert (made.statuses[0].readiness, names(made, "auto")) == ("unusable", ["two"])
+    assert "'small'" in made.statuses[0].detail
+    assert says in made.statuses[0].detail
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_what_bounds_a_model_is_the_lists_unless_the_provider_says_otherwise(
 
 
 def test_half_a_price_is_none() -> None:
-    assert catalog({"one": provider("odd", input_usd_per_mtok=1)}).standings[0].why == "no_price"
+    assert catalog({"one": provider("odd", input_usd_per_mtok=1)}).statuses[0].readiness == "no_price"
 
 
 @pytest.mark.parametrize("where", ["chain", "profiles"])
@@ -266,15 +266,15 @@ def test_a_chain_with_an_unknown_provider_is_a_mistake_that_names_both(where: st
 def test_a_kind_that_nobody_knows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "providers", lambda: frozenset({"mistral"}))
     made = catalog({"one": provider(kind="nonsense"), "two": provider("small")})
-    assert (made.standings[0].why, names(made, "auto")) == ("unusable", ["two"])
-    assert "kind 'nonsense', which litellm doesn't know" in made.standings[0].detail
+    assert (made.statuses[0].readiness, names(made, "auto")) == ("unusable", ["two"])
+    assert "kind 'nonsense', which litellm doesn't know" in made.statuses[0].detail
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are() -> None:
     with pytest.raises(NotFound, match=r"no model 'gpt-9' here. There are: auto, cheap, big, small\.") as caught:
         catalog(THREE, profiles={"cheap": ("two",)}).candidates("gpt-9")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(NotFound, match="No model can be used, since no provider has an API key"):
+    with pytest.raises(NotFound, match="No model can be used, because no provider has an API key"):
         catalog(THREE, environment={}, own=True).candidates("auto")  # Cairn's own model only embeds
 
 
@@ -333,7 +333,19 @@ def test_a_kind_decides_the_wire_and_who_continues_an_answer(kind: str, prefill:
 async def test_it_prepares_and_closes_what_it_has() -> None:
     made = catalog(THREE)
     await made.prepare()
+    assert made.tokenizers_loaded.is_set()
     await made.close()
+
+
+async def test_tokenizers_that_can_not_be_loaded_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str, *, model: str) -> int:
+        raise OSError(f"no file for {model}")
+
+    monkeypatch.setattr("app.inference.catalog.count_text", refuse)
+    made = catalog(THREE)
+    with pytest.raises(OSError, match="no file"):
+        await made.prepare()
+    assert made.tokenizers_loaded.is_set()
 
 
 def test_a_request_is_given_its_chain_once() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.budget.prices import Price
-from app.errors import AllProvidersFailed, BudgetExceeded, DeadlineExceeded, RateLimited, Refused
+from app.errors import AllProvidersFailed, BudgetExceeded, ContentRejected, DeadlineExceeded, RateLimited
 from app.inference import chain
-from app.inference.breaker import Refusal
+from app.inference.breaker import CircuitOpen
 from app.inference.chain import MAX_RETRY_WAIT_SECONDS, RETRY_PAUSE_SECONDS, AttemptLog, ChainProvider, Step, next_step, with_larger_context
 from app.inference.profiles import OPENAI
 from app.inference.provider_errors import FailureKind, ProviderError
@@ -34,11 +34,11 @@ kinds = st.sampled_from(KINDS)
 found_faults = st.builds(
     ProviderError, kinds, st.just("it failed"), st.none() | st.sampled_from([400, 429, 500, 502, 503]), st.none() | st.floats(0, 100)
 )
-refusals = st.builds(Refusal, st.floats(0, 100), st.booleans())
+refusals = st.builds(CircuitOpen, st.floats(0, 100), st.booleans())
 trails = st.builds(
     AttemptLog,
     faults=st.lists(st.tuples(st.just(candidate("a")), found_faults), max_size=3),
-    refusals=st.lists(st.tuples(st.just(candidate("b")), refusals), max_size=3),
+    open_circuits=st.lists(st.tuples(st.just(candidate("b")), refusals), max_size=3),
     unaffordable=st.lists(st.tuples(st.just(candidate("c")), st.builds(too_dear, st.integers(1, 9))), max_size=3),
 )
 
@@ -98,15 +98,15 @@ def test_a_trail_names_each_attempt_and_whom_it_left_alone() -> None:
             (candidate("a"), ProviderError("server_error", "it answered 500", 500)),
             (candidate("a"), ProviderError("reset", "the connection broke")),
         ],
-        [(candidate("b"), Refusal(12.4, limited=False))],
+        [(candidate("b"), CircuitOpen(12.4, limited=False))],
         [(candidate("c"), too_dear(5))],
     )
     assert trail.attempts == 2
-    assert trail.told() == (
-        "a (a-model): it answered 500; a (a-model): the connection broke; b: not asked, on hold for 12 s more; c: the budget doesn't cover it"
+    assert trail.summary() == (
+        "a (a-model): it answered 500; a (a-model): the connection broke; b: not tried, paused for 12 s more; c: the budget doesn't cover it"
     )
     assert isinstance(error := trail.error(), AllProvidersFailed)
-    assert trail.told() in error.message
+    assert trail.summary() in error.message
 
 
 @pytest.mark.parametrize("kind", ["caller", "content_policy", "context_too_long", "unsupported"])
@@ -114,14 +114,14 @@ def test_a_providers_words_about_the_prompt_are_not_repeated_among_the_attempts(
     trail = AttemptLog(
         [(candidate("a"), ProviderError(kind, "the secret plan is too long")), (candidate("b"), ProviderError("reset", "it broke"))]
     )
-    assert trail.told() == f"a (a-model): {kind.replace('_', ' ')}; b (b-model): it broke"
+    assert trail.summary() == f"a (a-model): {kind.replace('_', ' ')}; b (b-model): it broke"
 
 
 def test_what_nobody_can_be_paid_for_is_a_budgets_error_the_cheapest_ones() -> None:
     dear, cheap = too_dear(90), too_dear(20)
     assert AttemptLog(unaffordable=[(candidate("a"), dear), (candidate("b"), cheap)]).error() is cheap
-    left_alone = [(candidate("c"), Refusal(20, limited=False))]
-    assert AttemptLog(refusals=left_alone, unaffordable=[(candidate("b"), cheap)]).error() is cheap
+    left_alone = [(candidate("c"), CircuitOpen(20, limited=False))]
+    assert AttemptLog(open_circuits=left_alone, unaffordable=[(candidate("b"), cheap)]).error() is cheap
 
 
 @pytest.mark.parametrize("kind", ["context_too_long", "unsupported"])
@@ -129,13 +129,13 @@ def test_what_nobody_can_take_is_told_in_the_last_ones_words(kind: FailureKind) 
     first = ProviderError("context_too_long", "8k", 400)
     last = ProviderError(kind, "128k", 400, code="context_length_exceeded", param="messages")
     error = AttemptLog([(candidate("a"), first), (candidate("b"), last)]).error()
-    assert isinstance(error, Refused)
+    assert isinstance(error, ContentRejected)
     assert (error.message, error.code, error.param) == ("128k", "context_length_exceeded", "messages")
 
 
 def test_where_everybody_limits_the_rate_the_soonest_return_is_told() -> None:
     trail = AttemptLog(
-        [(candidate("a"), ProviderError("rate_limited", "429", retry_after=30))], [(candidate("b"), Refusal(20, limited=True))]
+        [(candidate("a"), ProviderError("rate_limited", "429", retry_after=30))], [(candidate("b"), CircuitOpen(20, limited=True))]
     )
     assert isinstance(error := trail.error(), RateLimited)
     assert error.retry_after == 20
@@ -149,7 +149,7 @@ def test_a_rate_limit_without_an_end_is_a_second() -> None:
 @pytest.mark.parametrize(
     "trail",
     [
-        AttemptLog([(candidate("a"), ProviderError("rate_limited", "429"))], [(candidate("b"), Refusal(20, limited=False))]),
+        AttemptLog([(candidate("a"), ProviderError("rate_limited", "429"))], [(candidate("b"), CircuitOpen(20, limited=False))]),
         AttemptLog([(candidate("a"), ProviderError("rate_limited", "429")), (candidate("b"), ProviderError("timeout", "no answer"))]),
         AttemptLog([(candidate("a"), ProviderError("rate_limited", "429"))], unaffordable=[(candidate("b"), too_dear(5))]),
     ],
@@ -162,8 +162,8 @@ def test_a_limit_is_the_callers_to_wait_for_only_if_nothing_else_went_wrong(trai
 @given(trails)
 def test_the_end_of_a_chain_is_one_of_four_errors_and_never_sends_back_too_late(trail: AttemptLog) -> None:
     error = trail.error()
-    assert isinstance(error, AllProvidersFailed | RateLimited | Refused | BudgetExceeded)
-    waits = [fault.retry_after for _, fault in trail.faults] + [refusal.seconds for _, refusal in trail.refusals]
+    assert isinstance(error, AllProvidersFailed | RateLimited | ContentRejected | BudgetExceeded)
+    waits = [fault.retry_after for _, fault in trail.faults] + [circuit.seconds for _, circuit in trail.open_circuits]
     known = [wait for wait in waits if wait is not None]
     if isinstance(error, AllProvidersFailed):
         assert error.retry_after == min(known, default=None)
@@ -180,9 +180,9 @@ def test_a_request_whose_time_ran_out_tells_what_it_had_tried() -> None:
 
 
 def test_a_refusal_keeps_the_providers_words_code_and_field() -> None:
-    error = chain.refused(ProviderError("caller", "too hot", 400, code="invalid_value", param="temperature"))
+    error = chain.content_rejected(ProviderError("caller", "too hot", 400, code="invalid_value", param="temperature"))
     assert (error.message, error.code, error.param) == ("too hot", "invalid_value", "temperature")
-    assert chain.refused(ProviderError("caller", "no")).code == "provider_refused"
+    assert chain.content_rejected(ProviderError("caller", "no")).code == "provider_refused"
 
 
 @pytest.mark.parametrize(("room", "final"), [(1000, True), (2000, True), (4000, False), (None, False)])
@@ -190,6 +190,6 @@ def test_too_long_is_final_only_where_nobody_with_more_room_is_left_out(room: in
     small, other = candidate("small", context=2000), candidate("other", context=room)
     trail = AttemptLog(
         [(small, ProviderError("context_too_long", "too long", 400))],
-        [(other, Refusal(20, limited=False))],
+        [(other, CircuitOpen(20, limited=False))],
     )
-    assert isinstance(trail.error(), Refused if final else AllProvidersFailed)
+    assert isinstance(trail.error(), ContentRejected if final else AllProvidersFailed)

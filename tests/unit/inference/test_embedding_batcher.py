@@ -13,6 +13,7 @@ from app.budget.prices import TokenUsage
 from app.inference.embedding_batcher import MAX_CHARS_SHARED, MAX_TEXTS_SHARED, BatchShare, EmbeddingBatcher
 from app.inference.provider_errors import ProviderError
 from app.inference.wires.wire import EmbeddingResult
+from tests.waiting import patience
 
 NEVER = 3600.0
 """Seconds until a timer that no test waits for."""
@@ -96,7 +97,7 @@ async def test_they_wait_a_bounded_time() -> None:
     call.gate.clear()
     gather = EmbeddingBatcher(call, max_requests=100, seconds=0.0)
     tasks = await begun(gather, [["a"], ["bb"], ["ccc"]])
-    async with asyncio.timeout(60):
+    async with patience():
         while len(call.calls) < 2:
             await asyncio.sleep(0)
     assert call.calls == [["a"], ["bb", "ccc"]]

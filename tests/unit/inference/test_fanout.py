@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from app.inference import fanout as module
 from app.inference.answer_events import AnswerEvent, AnswerStarted, ChoiceEnded, PartEnded, PartStarted, TextDelta
-from app.inference.cached_answer import said
+from app.inference.cached_answer import text_chunk
 from app.inference.conversation import Text
 from app.inference.fanout import Fanout, ReaderPosition
 from app.inference.piece_reading import PieceReader
 from app.inference.stream import BrokenStream, StreamPiece
 from tests.unit.inference.dialects.assembled import assembled
+from tests.waiting import patience
 
 HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -25,7 +26,7 @@ HEAD = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"
 def piece(text: str, *, plain: bool = True) -> StreamPiece:
     """Not plain: the text stands in a field of its own."""
     if plain:
-        return StreamPiece(said(HEAD, text, first=False), text)
+        return StreamPiece(text_chunk(HEAD, text, first=False), text)
     return StreamPiece(msgspec.json.encode({**HEAD, "choices": [{"index": 0, "delta": {"reasoning": text}, "finish_reason": None}]}), None)
 
 
@@ -134,8 +135,8 @@ async def test_the_leader_is_waited_for_where_it_would_lose_something_and_no_lon
     for _ in range(10):
         assert words([await anext(reader)]) == "thinking"
     assert not saying.done()
-    fanout.leave()
-    async with asyncio.timeout(60):
+    fanout.detach_leader()
+    async with patience():
         await saying
     await reader.aclose()
 
@@ -191,8 +192,8 @@ async def test_who_waits_for_the_whole_answer_has_it_read_as_fast_as_it_comes(mo
     await _settled()
     assert not saying.done()
     waiting = True
-    fanout.look_again()
-    async with asyncio.timeout(60):
+    fanout.recheck_backpressure()
+    async with patience():
         await saying
 
 

@@ -149,7 +149,7 @@ def test_a_document_is_taken_as_its_provider_reads_it(source: str, taken: bool) 
     if taken:
         check(candidate(), request)
     else:
-        with pytest.raises(ProviderError, match=r"reads no documents by their .*: report\.pdf"):
+        with pytest.raises(ProviderError, match=r"accepts no documents by their .*: report\.pdf"):
             check(candidate(), request)
 
 

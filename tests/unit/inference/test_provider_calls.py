@@ -221,7 +221,7 @@ def test_a_vendors_own_tool_is_for_its_own_models_only() -> None:
 )
 def test_a_file_within_a_block_that_only_its_dialect_knows_is_refused(block: dict[str, Any]) -> None:
     asked = request({**BODY, "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, block]}]})
-    with pytest.raises(ProviderError, match=f"A {block['type']} block holds a file"):
+    with pytest.raises(ProviderError, match=f"A {block['type']} block contains a file"):
         check(candidate(), asked)
 
 
@@ -249,7 +249,7 @@ def test_a_caller_of_another_dialect_has_no_body_of_its_own_here() -> None:
 
 def test_a_document_at_the_provider_whose_pages_nobody_knows_is_refused() -> None:
     asked = request({**BODY, "messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "f"}}]}]})
-    with pytest.raises(ProviderError, match="It reads no documents by their id"):
+    with pytest.raises(ProviderError, match="It accepts no documents by their id"):
         check(candidate(), asked)
 
 

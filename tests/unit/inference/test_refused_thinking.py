@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.errors import Refused
+from app.errors import ContentRejected
 from app.inference.conversation import Conversation, Options, Reasoning, Text, Thinking, Turn
 from app.inference.refused_thinking import ThinkingRetryEngine, refuses_thinking, without_thinking
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, Receipt
@@ -32,7 +32,7 @@ class RefusingEngine:
     async def complete(self, request: ChatRequest, asker: CallContext) -> CompletionAnswer:
         self.asked.append((asker.request_id, request))
         if self._always or any("thinking_blocks" in message for message in request.messages):
-            raise Refused(self._said)
+            raise ContentRejected(self._said)
         return CompletionAnswer(b'{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}', Receipt("one"))
 
     async def open_stream(self, request: ChatRequest, asker: CallContext, *, usage_asked: bool = False) -> None:
@@ -58,7 +58,7 @@ async def test_the_second_request_has_no_thinking_and_an_id_of_its_own() -> None
 @pytest.mark.parametrize("call", ["complete", "open_stream"])
 async def test_a_second_refusal_is_the_callers(call: str) -> None:
     engine = RefusingEngine(SIGNATURE, always=True)
-    with pytest.raises(Refused, match="Invalid `signature`"):
+    with pytest.raises(ContentRejected, match="Invalid `signature`"):
         await getattr(ThinkingRetryEngine(engine), call)(THOUGHTFUL, context())  # type: ignore[arg-type]
     assert len(engine.asked) == 2
 
@@ -67,7 +67,7 @@ async def test_a_second_refusal_is_the_callers(call: str) -> None:
 @pytest.mark.parametrize(("conversation", "said"), [(THOUGHTFUL, "max_tokens is too large"), (PLAIN, SIGNATURE)])
 async def test_any_other_refusal_is_the_callers_at_once(conversation: Conversation, said: str, call: str) -> None:
     engine = RefusingEngine(said, always=True)
-    with pytest.raises(Refused):
+    with pytest.raises(ContentRejected):
         await getattr(ThinkingRetryEngine(engine), call)(conversation, context())  # type: ignore[arg-type]
     assert len(engine.asked) == 1
 
@@ -87,8 +87,8 @@ async def test_any_other_refusal_is_the_callers_at_once(conversation: Conversati
     ],
 )
 def test_a_refusal_is_known_by_its_words(said: str, refused: bool) -> None:
-    assert refuses_thinking(Refused(said), THOUGHTFUL) is refused
-    assert not refuses_thinking(Refused(said), PLAIN)
+    assert refuses_thinking(ContentRejected(said), THOUGHTFUL) is refused
+    assert not refuses_thinking(ContentRejected(said), PLAIN)
 
 
 def test_a_turn_that_was_only_thinking_goes_with_it() -> None:

@@ -149,7 +149,7 @@ def test_blocks_of_its_own_citations_signatures_and_order_are_kept() -> None:
 
 def test_a_part_that_chat_completions_doesnt_know_was_said_and_cant_be_spliced() -> None:
     found = [chunk for chunk in chunks("web search") if not chunk.raw]
-    assert [(chunk.said, chunk.plain, chunk.more_bytes) for chunk in found] == [(True, False, 100)] * 2
+    assert [(chunk.has_output, chunk.plain, chunk.more_bytes) for chunk in found] == [(True, False, 100)] * 2
     assert "shannon" in found[0].text
 
 

@@ -58,7 +58,7 @@ async def test_so_many_of_one_caller_wait_and_others_still_come_in() -> None:
 
         waiting = [asyncio.create_task(wait("first")) for _ in range(2)] + [asyncio.create_task(wait("second"))]
         await asyncio.sleep(0)
-        with pytest.raises(RateLimited, match="3 items of yours wait"):
+        with pytest.raises(RateLimited, match="3 of your items are still being written"):
             await wait("first")
     await asyncio.gather(*waiting)
     await wait("first")

@@ -11,10 +11,10 @@ from app.knowledge.edits import MAX_PATH_CHARS, MAX_PATHS, ItemFields, check_fie
 @pytest.mark.parametrize(
     ("title", "text", "paths", "param", "words"),
     [
-        ("a\0b", "t", (), "title", "title holds a NUL character"),
-        ("a", "t\0", (), "text", "text holds a NUL character"),
-        ("a", "t", ("x", "y\0"), "paths", "paths holds a NUL character"),
-        ("a", "t", ("x",) * (MAX_PATHS + 3), "paths", f"paths holds {MAX_PATHS + 3} paths, and at most {MAX_PATHS} are kept"),
+        ("a\0b", "t", (), "title", "title contains a NUL character"),
+        ("a", "t\0", (), "text", "text contains a NUL character"),
+        ("a", "t", ("x", "y\0"), "paths", "paths contains a NUL character"),
+        ("a", "t", ("x",) * (MAX_PATHS + 3), "paths", f"paths holds {MAX_PATHS + 3} paths; at most {MAX_PATHS} are allowed"),
         ("a", "t", ("x", " "), "paths", "paths[1] is empty"),
         ("a", "t", ("", "x"), "paths", "paths[0] is empty"),
         ("a", "t", ("x", "y", "z" * (MAX_PATH_CHARS + 1)), "paths", f"paths[2] is longer than {MAX_PATH_CHARS} characters"),

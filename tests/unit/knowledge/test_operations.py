@@ -43,11 +43,10 @@ class Room:
     """`parts` by the names under which the operations know them."""
 
     def __init__(self, **gives: object) -> None:
-        names = ("accounts", "search", "store", "passage_store", "browsing", "history", "authoring", "judging")
-        self.parts = {name: Part(gives.get(name)) for name in names}
+        reading = ("accounts", "search", "store", "passage_store", "browsing", "history", "briefing")
+        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging")}
         part: Any = self.parts
-        reading = {name: part[name] for name in ("accounts", "search", "store", "passage_store", "browsing", "history")}
-        self.reader = KnowledgeReader(**reading)
+        self.reader = KnowledgeReader(**{name: part[name] for name in reading})
         self.writer = KnowledgeWriter(self.reader, authoring=part["authoring"], judging=part["judging"], store=part["store"])
 
     @property

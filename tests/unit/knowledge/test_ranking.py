@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from app.storage.vectors import lexical
 
 WORDS = ["queue", "broker", "retries", "timeout", "payment", "worker", "ECONNREFUSED", "app/mail.py", "cache", "index", "queries"]
 PROJECTS = [UUID(int=1), UUID(int=2)]
+TODAY = datetime.now(UTC)
 NAMES = {PROJECTS[0]: "shop", PROJECTS[1]: "till"}
 
 
@@ -31,7 +32,7 @@ class Row:
     text: str
     embedding: bytes
     confidence: float
-    freshness: str
+    last_seen_at: datetime
     project_id: UUID
     type: str = "gotcha"
     origin: str = "extracted"
@@ -48,6 +49,8 @@ class Row:
     helpful: int = 0
     wrong: int = 0
     stale: int = 0
+    used: int = 0
+    refused: int = 0
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -65,7 +68,7 @@ def rows(seed: int, count: int = 60) -> tuple[list[Row], Any]:
                 f"{words}.",
                 pack(_unit(vector)),
                 float(chosen.uniform()),
-                str(chosen.choice(["fresh", "aging", "stale", "deprecated"])),
+                datetime.now(UTC) - timedelta(days=int(chosen.integers(0, 400))),
                 PROJECTS[number % 2],
                 long_embedding=pack(_unit(chosen.standard_normal(1536))) if number % 5 == 0 else None,
             )
@@ -122,7 +125,7 @@ def test_an_item_gains_by_the_passages_of_its_session_and_then_needs_less_of_its
     vector = _unit(np.random.default_rng(1).standard_normal(384))
     weak = _unit(vector + 2.6 * _unit(np.random.default_rng(2).standard_normal(384)))
     found = [
-        Row(UUID(int=n), "Retries", "Retries.", pack(weak), 0.9, "fresh", PROJECTS[0], session_id=each)
+        Row(UUID(int=n), "Retries", "Retries.", pack(weak), 0.9, TODAY, PROJECTS[0], session_id=each)
         for n, each in ((1, said), (2, elsewhere))
     ]
     plain = {each.id: each.score for each in ranked(Query("broker", min_score=0), found, vector)}
@@ -168,7 +171,7 @@ def test_where_nothing_said_answers_only_what_a_person_wrote_may() -> None:
 def test_of_two_items_that_say_the_same_a_persons_comes_first(written: dict[str, Any]) -> None:
     vector = _unit(np.random.default_rng(1).standard_normal(384))
     near = _unit(vector + 0.5 * _unit(np.random.default_rng(2).standard_normal(384)))
-    extracted, persons = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, "fresh", PROJECTS[0]) for n in (1, 2))
+    extracted, persons = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, TODAY, PROJECTS[0]) for n in (1, 2))
     for name, value in written.items():
         setattr(persons, name, value)
     first, second = ranked(Query("broker", explain=True), [extracted, persons], vector)
@@ -180,7 +183,7 @@ def test_of_two_items_that_say_the_same_a_persons_comes_first(written: dict[str,
 def test_an_item_of_an_open_file_comes_first() -> None:
     vector = _unit(np.random.default_rng(1).standard_normal(384))
     near = _unit(vector + 0.5 * _unit(np.random.default_rng(2).standard_normal(384)))
-    other, ours = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, "fresh", PROJECTS[0]) for n in (1, 2))
+    other, ours = (Row(UUID(int=n), "Retries", "Retries.", pack(near), 0.9, TODAY, PROJECTS[0]) for n in (1, 2))
     other.paths, ours.paths = ("app/payments/mail.py",), ("payments/retry.py",)
     first, _ = ranked(Query("broker", files=("/home/ada/shop/payments/retry.py",)), [other, ours], vector)
     assert first.id == ours.id
@@ -207,6 +210,6 @@ def judged(seed: int) -> tuple[list[Row], Any]:
     found, vector = rows(seed)
     chosen = np.random.default_rng(seed)
     for row in found:
-        row.helpful, row.wrong, row.stale = (int(count) for count in chosen.integers(0, 4, 3))
+        row.helpful, row.wrong, row.stale, row.used, row.refused = (int(count) for count in chosen.integers(0, 4, 5))
         row.origin = str(chosen.choice(["extracted", "recorded"]))
     return found, vector

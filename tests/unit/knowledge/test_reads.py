@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.errors import DatabaseUnavailable
 from app.knowledge.reads import Reads
+from tests.waiting import patience
 
 ONE = select(1)
 
@@ -32,7 +33,7 @@ class Database:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
+    async with patience():
         while not condition():
             await asyncio.sleep(0)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, names_open_file, should_hide, shown_freshness
+from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, freshness, names_open_file, should_hide
 
 COUNT = st.integers(0, 1000)
 
@@ -18,19 +18,37 @@ class Judged:
     helpful: int = 0
     wrong: int = 0
     stale: int = 0
+    used: int = 0
+    refused: int = 0
+
+
+@given(COUNT, COUNT, COUNT, COUNT, COUNT)
+def test_a_factor_is_bounded_however_many_judge(helpful: int, wrong: int, stale: int, used: int, refused: int) -> None:
+    assert MIN_FACTOR <= feedback_factor(Judged(helpful, wrong, stale, used, refused)) <= MAX_FACTOR
+
+
+@given(COUNT, COUNT, COUNT, COUNT, COUNT)
+def test_another_verdict_never_moves_the_factor_the_wrong_way(helpful: int, wrong: int, stale: int, used: int, refused: int) -> None:
+    factor = feedback_factor(Judged(helpful, wrong, stale, used, refused))
+    assert feedback_factor(Judged(helpful + 1, wrong, stale, used, refused)) >= factor
+    assert feedback_factor(Judged(helpful, wrong + 1, stale, used, refused)) <= factor
+    assert feedback_factor(Judged(helpful, wrong, stale + 1, used, refused)) <= factor
+    assert feedback_factor(Judged(helpful, wrong, stale, used + 1, refused)) >= factor
+    assert feedback_factor(Judged(helpful, wrong, stale, used, refused + 1)) <= factor
+
+
+@given(COUNT, COUNT)
+def test_sessions_never_outweigh_one_persons_word(used: int, refused: int) -> None:
+    assert feedback_factor(Judged(used=used)) <= feedback_factor(Judged(helpful=1))
+    assert feedback_factor(Judged(helpful=1, refused=refused)) >= 1
+    assert feedback_factor(Judged(wrong=1, used=used)) == feedback_factor(Judged(wrong=1))
+    assert feedback_factor(Judged(stale=1, used=used)) == feedback_factor(Judged(stale=1))
 
 
 @given(COUNT, COUNT, COUNT)
-def test_a_factor_is_bounded_however_many_judge(helpful: int, wrong: int, stale: int) -> None:
-    assert MIN_FACTOR <= feedback_factor(Judged(helpful, wrong, stale)) <= MAX_FACTOR
-
-
-@given(COUNT, COUNT, COUNT)
-def test_another_verdict_never_moves_the_factor_the_wrong_way(helpful: int, wrong: int, stale: int) -> None:
-    factor = feedback_factor(Judged(helpful, wrong, stale))
-    assert feedback_factor(Judged(helpful + 1, wrong, stale)) >= factor
-    assert feedback_factor(Judged(helpful, wrong + 1, stale)) <= factor
-    assert feedback_factor(Judged(helpful, wrong, stale + 1)) <= factor
+def test_people_weigh_what_they_weighed_before_where_no_session_used_it(helpful: int, wrong: int, stale: int) -> None:
+    by_people = 1.0 + min(0.09, 0.03 * helpful) - min(0.24, 0.12 * stale) - min(0.15, 0.15 * wrong)
+    assert feedback_factor(Judged(helpful, wrong, stale)) == pytest.approx(min(1.09, max(0.65, by_people)))
 
 
 def test_nobodys_verdict_changes_nothing_and_one_of_each_kind_does() -> None:
@@ -56,9 +74,10 @@ def test_a_path_is_an_open_file_where_one_ends_as_the_other(path: str, file: str
 
 
 def test_an_item_is_stale_where_more_say_so_than_find_it_helpful() -> None:
-    assert shown_freshness("fresh", Judged(stale=1)) == "stale"
-    assert shown_freshness("deprecated", Judged(helpful=1, stale=2)) == "stale"
-    assert shown_freshness("fresh", Judged(helpful=1, stale=1)) == "fresh"
+    assert freshness(Judged(stale=1)) == "stale"
+    assert freshness(Judged(helpful=1, stale=2)) == "stale"
+    assert freshness(Judged(helpful=1, stale=1)) == "fresh"
+    assert freshness(Judged()) == "fresh"
 
 
 def test_two_people_hide_an_item_and_so_does_its_author() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,12 +22,19 @@ ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
 ADMIN = Requester(TEAM, "core", role="admin")
 
 
-def services(*, model: str = "auto", developer_of: UUID = TEAM, role: str = "developer", composed: Composed | None = None) -> Any:
+def services(
+    *,
+    model: str = "auto",
+    developer_of: UUID = TEAM,
+    role: str = "developer",
+    disabled_at: datetime | None = None,
+    composed: Composed | None = None,
+) -> Any:
     async def find(requester: Requester, query: Query) -> SearchResults:
         return SearchResults((), 20.0, ())
 
     async def find_developer(name: str) -> Any:
-        return SimpleNamespace(id=uuid4(), name=name, team_id=developer_of, team="core", role=role)
+        return SimpleNamespace(id=uuid4(), name=name, team_id=developer_of, team="core", role=role, disabled_at=disabled_at)
 
     async def compose(question: str, results: object, writer: object) -> Composed:
         return composed or Composed(())
@@ -51,8 +59,9 @@ def services(*, model: str = "auto", developer_of: UUID = TEAM, role: str = "dev
         (ADMIN, "auto", True, False),
         (Requester(TEAM, "core", role="admin", acts_for="ada"), "auto", True, True),
         (Requester(TEAM, "core", uuid4(), "otto", uuid4(), role="auditor"), "auto", True, False),
+        (Requester(TEAM, "core", uuid4(), "grace", uuid4(), role="admin"), "auto", True, True),
     ],
-    ids=["a developer", "no model", "may not", "nobody pays", "an admin who names one", "a role without calls"],
+    ids=["a developer", "no model", "may not", "nobody pays", "an admin who names one", "a role without calls", "an admin in person"],
 )
 async def test_a_model_is_asked_only_where_somebody_pays(requester: Requester, model: str, may_write: bool, asks: bool) -> None:
     pending = await begin_answer(services(model=model), requester, Query("why"), may_write=may_write)
@@ -81,3 +90,8 @@ async def test_an_answer_is_counted_once_with_what_was_away(monkeypatch: pytest.
     else:
         await pending.compose()
     assert counted == [{"results": 0, "degraded": True, "seconds": 0.02}]
+
+
+async def test_nothing_is_charged_to_a_developer_who_is_disabled() -> None:
+    with pytest.raises(NotPermitted, match="ada is disabled"):
+        await begin_answer(services(disabled_at=datetime.now(UTC)), Requester(TEAM, "core", role="admin", acts_for="ada"), Query("why"))

@@ -23,12 +23,11 @@ from app.services import opening
 from app.services.composition import caches_of, composed, jobs_of
 from app.services.gauges import set_gauges
 from app.services.maintenance import maintain, maintenance
+from app.services.monitoring import record
 from app.services.readiness import readiness
-from app.services.watching import record
 from app.supervision import MAX_FAILURES
 from app.telemetry import measures, metrics
-
-WAIT_SECONDS = 60
+from tests.waiting import patience
 
 
 @dataclass(slots=True)
@@ -135,7 +134,7 @@ async def test_its_failing_loop_is_told_in_readiness_and_as_a_metric_until_it_re
     async with composed() as rooms:
         zoo = await rooms.open(open_zoo(Zoo()))
         rooms.begin()
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with patience():
             while not rooms.supervisor.degraded:
                 await asyncio.sleep(0.001)
         found = await readiness(rooms.parts)
@@ -145,7 +144,7 @@ async def test_its_failing_loop_is_told_in_readiness_and_as_a_metric_until_it_re
         assert metrics.REGISTRY.get_sample_value("cairn_loop_up", {"loop": "zoo.feeding"}) == 0
         assert (metrics.REGISTRY.get_sample_value("cairn_loop_restarts_total", {"loop": "zoo.feeding"}) or 0) >= MAX_FAILURES
         zoo.fails = False
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with patience():
             await zoo.fed.wait()
             while (await readiness(rooms.parts)).states["loops"] != "ok":
                 await asyncio.sleep(0.001)
@@ -209,8 +208,8 @@ async def test_its_cache_is_found_by_name_and_measured() -> None:
 
 async def test_its_levels_and_samples_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     registered = Counter[str]()
-    monkeypatch.setattr(Recorder, "level", lambda self, series, look: registered.update([series]))
-    monkeypatch.setattr(Recorder, "levels", lambda self, look: registered.update([look.__qualname__]))
+    monkeypatch.setattr(Recorder, "add_fast_level", lambda self, series, look: registered.update([series]))
+    monkeypatch.setattr(Recorder, "add_levels", lambda self, look: registered.update([look.__qualname__]))
     async with composed() as rooms:
         zoo = await rooms.open(open_zoo(Zoo()))
         made = record(Recorder(None, role="worker", lag=measures.loop_lag), rooms.parts, _Folder(), "worker")  # type: ignore[arg-type]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from app.accounts.requester import Requester
-from app.alerts.watch import Watch
-from app.errors import NotFound, NotPermitted
-from app.services import administration, operations
+from app.accounts.views import OpennessChange
+from app.alerts.monitoring import Monitoring
+from app.errors import NotAuthenticated, NotFound, NotPermitted
+from app.services import administration, keys, operations, people
+from app.storage.pages import PageWanted
 
 TEAM, JOB = uuid4(), uuid4()
 ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
 AUDITOR = Requester(TEAM, "core", uuid4(), "otto", uuid4(), role="auditor")
 ADMIN = Requester(TEAM, "core", role="admin")
-GROUP = {"group": "g", "consumer": "c", "limit": 1}
+LEAD = Requester(TEAM, "core", uuid4(), "lin", uuid4(), role="lead")
+GROUP: Any = {"group": "g", "consumer": "c", "limit": 1}
+PAGE = PageWanted(limit=1)
 
 
 class Rooms:
@@ -42,7 +47,7 @@ OPERATIONS: dict[str, Callable[[Any, Requester], Awaitable[object]]] = {
     "put": lambda rooms, who: operations.put_message(rooms, who, "work", kind="task", payload=1, to=None),
     "receive": lambda rooms, who: operations.receive_messages(rooms, who, "work", **GROUP),
     "acknowledge": lambda rooms, who: operations.acknowledge_messages(rooms, who, "work", group="g", ids=["1-0"]),
-    "dead letters": lambda rooms, who: operations.dead_letters(rooms, who, "work", limit=1),
+    "dead letters": lambda rooms, who: operations.dead_letters(rooms, who, "work", PAGE),
     "a job": lambda rooms, who: operations.show_job(rooms, who, JOB),
     "a cache": lambda rooms, who: operations.empty_cache(rooms, who, "completions"),
 }
@@ -98,53 +103,120 @@ async def test_a_text_comes_back_without_its_secrets() -> None:
     assert [each.kind for each in done.findings] == ["url-password"]
 
 
+async def test_what_came_while_a_key_was_disabled_is_not_given() -> None:
+    async def refreshed(_: Requester) -> Requester:
+        raise NotAuthenticated("ada is disabled here.")
+
+    rooms: Any = Rooms()
+    rooms.accounts = SimpleNamespace(refreshed=refreshed)
+    with pytest.raises(NotAuthenticated):
+        await operations.receive_messages(rooms, ADA, "work", **GROUP, wait_seconds=1)
+    assert [name for name, _, _ in rooms.asked] == ["receive"]
+
+
 async def _list(operation: Callable[[Any, Requester], object], rooms: Any, who: Requester) -> object:
     return operation(rooms, who)
 
 
-def watch() -> Any:
-    return Watch(*[SimpleNamespace()] * 6)  # type: ignore[arg-type]
+def monitoring() -> Any:
+    return Monitoring(*[SimpleNamespace()] * 6)  # type: ignore[arg-type]
 
 
 ADMINISTRATION: dict[str, Callable[[Any, Requester], Awaitable[object]]] = {
     "list_caches": lambda rooms, who: _list(operations.list_caches, rooms, who),
     "list_providers": lambda rooms, who: _list(operations.list_providers, rooms, who),
     "rebuild_index": lambda rooms, who: operations.rebuild_index(rooms, who, lambda done, total: None),
-    "alerts": lambda rooms, who: watch().report(who),
-    "set_role": lambda rooms, who: administration.set_role(rooms, who, "ada", "lead"),
+    "alerts": lambda rooms, who: monitoring().report(who),
+    "alerts that are over": lambda rooms, who: monitoring().history(who, PAGE),
+    "change_developer": lambda rooms, who: administration.change_developer(rooms, who, "ada", role="lead"),
+    "remove_developer": lambda rooms, who: people.remove_developer(rooms, who, "ada", sessions="erase"),
+    "export_sessions": lambda rooms, who: people.export_sessions(rooms, who, "somebody else"),
+    "invite": lambda rooms, who: people.invite(rooms, who, "ada", team=None, role=None, expires="7d"),
+    "list_invitations": lambda rooms, who: people.list_invitations(rooms, who, PAGE),
+    "revoke_invitation": lambda rooms, who: people.revoke_invitation(rooms, who, JOB),
     "create_team": lambda rooms, who: administration.create_team(rooms, who, "core"),
     "list_teams": administration.list_teams,
+    "list_teams_page": lambda rooms, who: administration.list_teams_page(rooms, who, PAGE),
     "create_developer": lambda rooms, who: administration.create_developer(rooms, who, "ada", team="core", monthly_limit_nanousd=None),
-    "list_developers": administration.list_developers,
+    "list_developers": lambda rooms, who: administration.list_developers(rooms, who, PAGE),
+    "list_keys": lambda rooms, who: administration.list_keys(rooms, who, developer="somebody else"),
     "create_key": lambda rooms, who: administration.create_key(rooms, who, "ada"),
-    "revoke_key": lambda rooms, who: administration.revoke_key(rooms, who, JOB),
-    "rename_project": lambda rooms, who: administration.rename_project(rooms, who, JOB, "shop"),
+    "rename_project": lambda rooms, who: administration.change_project(rooms, who, JOB, name="shop", openness=OpennessChange()),
     "merge_projects": lambda rooms, who: administration.merge_projects(rooms, who, JOB, JOB),
 }
 
 
 @pytest.mark.parametrize("administer", ADMINISTRATION.values(), ids=ADMINISTRATION.keys())
-@pytest.mark.parametrize(
-    "who", [ADA, AUDITOR, Requester(TEAM, "core", uuid4(), "lin", uuid4(), role="lead")], ids=["developer", "auditor", "lead"]
-)
+@pytest.mark.parametrize("who", [ADA, AUDITOR, LEAD], ids=["developer", "auditor", "lead"])
 async def test_only_an_admin_administers(administer: Callable[[Any, Requester], Awaitable[object]], who: Requester) -> None:
-    with pytest.raises(NotPermitted, match="admin key"):
+    with pytest.raises(NotPermitted, match="role admin"):
         await administer(SimpleNamespace(), who)
 
 
-async def test_a_key_of_somebody_else_is_not_revoked_in_their_name() -> None:
-    mine, theirs, revoked = uuid4(), uuid4(), list[Any]()
+@pytest.mark.parametrize("who", [ADA, AUDITOR], ids=["developer", "auditor"])
+async def test_only_a_lead_or_an_admin_says_whom_a_project_is_open_to(who: Requester) -> None:
+    rooms: Any = SimpleNamespace()
+    with pytest.raises(NotPermitted, match="a lead or an admin"):
+        await administration.change_project(rooms, who, JOB, openness=OpennessChange("members"))
 
-    async def keys_of(developer_id: object) -> list[Any]:
-        return [SimpleNamespace(id=mine)]
 
-    async def revoke_key(key_id: object) -> None:
-        revoked.append(key_id)
+async def test_an_admin_revokes_any_key_and_everybody_else_only_their_own() -> None:
+    asked: list[tuple[UUID, UUID | None]] = []
 
-    rooms: Any = SimpleNamespace(accounts=SimpleNamespace(keys_of=keys_of, revoke_key=revoke_key))
+    async def revoke(key_id: UUID, *, developer_id: UUID | None, before: object) -> None:
+        assert before is None
+        asked.append((key_id, developer_id))
+
+    rooms: Any = SimpleNamespace(accounts=SimpleNamespace(keys=SimpleNamespace(revoke=revoke)))
     owner: Any = SimpleNamespace(id=uuid4(), name="ada")
-    with pytest.raises(NotFound, match="ada has no key"):
-        await administration.revoke_key(rooms, ADMIN, theirs, owner=owner)
-    await administration.revoke_key(rooms, ADMIN, mine, owner=owner)
-    await administration.revoke_key(rooms, ADMIN, theirs)
-    assert revoked == [mine, theirs]
+    await keys.revoke_key(rooms, ADMIN, JOB)
+    await keys.revoke_key(rooms, ADMIN, JOB, owner=owner)
+    await keys.revoke_key(rooms, ADA, JOB)
+    await keys.revoke_key(rooms, ADA, JOB, owner=owner)
+    assert asked == [(JOB, None), (JOB, owner.id), (JOB, ADA.developer_id), (JOB, ADA.developer_id)]
+
+
+@pytest.mark.parametrize(
+    ("who", "name", "sought_in"), [(ADA, "ada", TEAM), (LEAD, "ada", TEAM), (AUDITOR, "ada", TEAM), (ADMIN, "ada", None)]
+)
+async def test_oneself_a_lead_or_auditor_the_team_and_an_admin_everybody_is_shown(who: Requester, name: str, sought_in: object) -> None:
+    asked: list[object] = []
+
+    async def find_developer(name: str, *, team_id: UUID | None) -> Any:
+        asked.append((name, team_id))
+
+    rooms: Any = SimpleNamespace(accounts=SimpleNamespace(find_developer=find_developer))
+    await administration.show_developer(rooms, who, name)
+    assert asked == [(name, sought_in)]
+
+
+async def test_a_developer_is_not_shown_another() -> None:
+    with pytest.raises(NotPermitted, match="lead or auditor"):
+        await administration.show_developer(SimpleNamespace(), ADA, "somebody else")  # type: ignore[arg-type]
+
+
+@dataclass
+class Counts:
+    hits: int = 3
+
+
+class Similar(list[str]):
+    """Prompts that mean the same."""
+
+    size, counts = 90, Counts()
+
+
+def cache(name: str) -> Any:
+    return SimpleNamespace(name=name, saved_nanousd=1, saved_seconds=2.0, figures=lambda: {"memory": {"hits": 5}})
+
+
+@pytest.mark.parametrize(("similar", "tiers"), [(None, {"memory"}), (Similar(["why?"]), {"memory", "semantic"})])
+def test_prompts_that_mean_the_same_are_a_tier_of_completions_where_they_are_kept(similar: Any, tiers: set[str]) -> None:
+    engine = SimpleNamespace(by_meaning=similar)
+    rooms: Any = SimpleNamespace(
+        caches={name: cache(name) for name in ("completions", "queries")}, inference=SimpleNamespace(engine=engine)
+    )
+    completions, queries = operations.list_caches(rooms, ADMIN)
+    assert (set(completions.tiers), set(queries.tiers)) == (tiers, {"memory"})
+    if similar is not None:
+        assert completions.tiers["semantic"] == {"entries": 1, "bytes": 90, "hits": 3}

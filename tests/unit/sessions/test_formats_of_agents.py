@@ -376,7 +376,7 @@ def test_a_change_that_fits_nowhere_is_counted() -> None:
         {"kind": 3, "k": ["customTitle"]},
     )
     _, events, tally = read(made, "copilot-chat")
-    assert tally.skipped["a change that fits nowhere"] == 3
+    assert tally.skipped["a change that refers to nothing"] == 3
     assert len(events) == 4
 
 

@@ -13,7 +13,6 @@ from app.sessions.event import Event, Format, ReplyUsage, SessionHeader
 from app.sessions.file_dates import date_in
 from app.sessions.formats import ParseTally, parse
 from app.sessions.formats.tools import MAX_FILES, files_of
-from app.sessions.redacted import address
 from app.settings import SessionsSettings
 
 
@@ -221,8 +220,3 @@ def test_the_files_of_a_call_are_bounded() -> None:
 )
 def test_a_files_name_tells_its_date(name: str, at: datetime | None) -> None:
     assert date_in(name) == at
-
-
-def test_a_repositorys_url_keeps_no_password() -> None:
-    assert address("https://ada:hunter2@example.org/acme/shop.git") == "https://example.org/acme/shop.git"
-    assert address("git@example.org:acme/shop.git") == "git@example.org:acme/shop.git"

@@ -9,7 +9,7 @@ import pytest
 
 from app.sessions.event import Event, Kind, ToolUse
 from app.sessions.redacted import size, storable
-from app.sessions.served import PLACEHOLDER, without_served
+from app.sessions.served import MAX_IDS, PLACEHOLDER, without_served
 
 IDS = f"{uuid4()} {uuid4()}"
 LESSON = "The pool needs keepalive 30."
@@ -152,3 +152,53 @@ def test_talk_about_the_marker_is_kept(text: str) -> None:
 def test_what_is_stored_holds_nothing_of_it() -> None:
     rows = storable([said(MARKED), replace(called("Bash", "cairn query x", LESSON), id="e2")], max_chars=1000)
     assert LESSON not in repr([row.row for row in rows])
+
+
+FIRST, SECOND = IDS.split()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        said(f"Before.\n{MARKED}\nAfter.\n{MARKED}", "notice"),
+        called("Read", "notes.md", f"one\n{MARKED.replace(chr(34), chr(92) + chr(34))}\ntwo"),
+        called(
+            "mcp__cairn__search", "pool", f'{{"results":[{{"id":"{FIRST}","type":"gotcha"}},{{"id":"{SECOND}"}}],"session_id":"{uuid4()}"}}'
+        ),
+        called("cairn.get", "x", f'{{\\"id\\":\\"{FIRST}\\"}} and {{\\"id\\":\\"{SECOND}\\"}}'),
+        called(
+            "Bash",
+            "cairn query pool",
+            f"1. Pool\n   ─ a.jsonl L4, 2026-10-01 · {FIRST}\n2. Pool\n   ─ a long name.jsonl L4 ·\n   {SECOND}\n",
+            0,
+        ),
+        called("Bash", "curl -s localhost/v1/knowledge/query -d '{}'", f'[{{"id": "{FIRST}"}}, {{"id": "{SECOND}"}}]', 0),
+    ],
+    ids=["a notice", "a file", "a tool's structured result", "escaped", "the command line", "a route"],
+)
+def test_the_ids_of_what_was_served_are_kept_whatever_way_it_came(event: Event) -> None:
+    assert [str(each) for each in without_served(event).served] == [FIRST, SECOND]
+    assert [str(each) for row in storable([event], max_chars=1000) for each in row.served] == [FIRST, SECOND]
+
+
+def test_other_ids_are_not_taken_for_knowledge() -> None:
+    assert without_served(called("Bash", "cat ids.json", f'[{{"id": "{FIRST}"}}]', 0)).served == ()
+    assert without_served(called("mcp__cairn__search", "pool", f'{{"session_id":"{FIRST}"}}')).served == ()
+
+
+@pytest.mark.parametrize("shown", [MARKED.upper(), MARKED.replace(IDS, IDS.upper())])
+def test_ids_in_capitals_are_noted_as_they_are(shown: str) -> None:
+    event = without_served(said(shown, "notice"))
+    assert event.text == PLACEHOLDER
+    assert [str(each) for each in event.served] == [FIRST, SECOND]
+
+
+def test_a_marker_with_any_number_of_ids_gives_a_bounded_number() -> None:
+    many = " ".join(str(uuid4()) for _ in range(MAX_IDS * 3))
+    assert len(without_served(said(MARKED.replace(IDS, many), "notice")).served) == MAX_IDS
+
+
+def test_the_late_result_of_a_call_brings_its_ids() -> None:
+    call, result = called("mcp__cairn__search", "pool", ""), called("mcp__cairn__search", "pool", MARKED)
+    (row,) = storable([call, result], max_chars=1000)
+    assert [str(each) for each in row.served] == [FIRST, SECOND]

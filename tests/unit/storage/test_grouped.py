@@ -148,6 +148,18 @@ async def test_finishing_waits_for_everything_also_for_what_comes_meanwhile() ->
     assert inner.batches == [[0, 1], [2, 3], [4, 5]]
 
 
+async def test_finishing_waits_for_what_an_answer_leads_to_also_in_the_turn_of_the_loop_in_which_it_came() -> None:
+    inner = Watched()
+    inner.gate.clear()
+    group, led_to = grouped(inner), list[asyncio.Future[int]]()
+    group.submit(1).add_done_callback(lambda answer: led_to.append(group.submit(answer.result())))
+    await begun(inner)
+    asyncio.get_running_loop().call_soon(inner.gate.set)
+    await inner.gate.wait()  # the batch waits for it, too: it ends in this turn of the loop, just before we go on
+    await group.finish()
+    assert [future.done() and future.result() for future in led_to] == [4]
+
+
 async def test_finishing_when_nothing_runs_returns_and_the_group_goes_on() -> None:
     group = grouped(Watched())
     await group.finish()

@@ -86,3 +86,11 @@ def test_names_from_outside_make_no_metric_without_end() -> None:
         timing.observe(1.0, (f"name {number}",))
     assert len(timing.sketches) <= 1001
     assert timing.sketches["other",].count == 2000
+
+
+def test_several_quantiles_in_one_pass_are_those_asked_for_one_by_one() -> None:
+    sketch = Sketch({40: 3, 12: 1, 90: 6})
+
+    assert sketch.quantiles((0.1, 0.4, 0.5, 1.0)) == [sketch.quantile(share) for share in (0.1, 0.4, 0.5, 1.0)]
+    assert sketch.quantile(0.1) != sketch.quantile(0.4) != sketch.quantile(0.5) == sketch.quantile(1.0)
+    assert Sketch().quantiles((0.5, 0.95)) == [None, None]

@@ -152,7 +152,7 @@ def requester_in(scope: Scope) -> Requester:
 
 def test_there_are_routes_of_both_kinds() -> None:
     assert len(UNDER_A_KEY) > 50
-    assert {path for _, path in OPEN} == {"/healthz", "/readyz", "/api/hello"}
+    assert {path for _, path in OPEN} == {"/", "/v1", "/healthz", "/readyz", "/api/hello", "/v1/invitations/accept"}
 
 
 @pytest.mark.parametrize(("method", "path"), UNDER_A_KEY)
@@ -171,12 +171,13 @@ async def test_no_route_is_reached_or_reads_its_body_without_a_good_key(bench: B
 
 
 async def test_open_paths_ask_for_no_key(bench: Bench) -> None:
-    for path in ("/healthz", "/readyz", "/docs", "/openapi.json", "/dashboard", "/dashboard/sign-in"):
+    open_paths = ("/", "/v1", "/healthz", "/readyz", "/docs", "/docs/reference.css", "/openapi.json", "/dashboard", "/dashboard/sign-in")
+    for path in open_paths:
         assert (await bench.ask("GET", path))[0] == 200
-    assert (bench.accounts.asked, len(bench.reached)) == ([], 6)
+    assert (bench.accounts.asked, len(bench.reached)) == ([], len(open_paths))
 
 
-@pytest.mark.parametrize("path", ["/dashboards", "/docs/more", "/healthz/x", "/v1", "/mcp", "/", "//dashboard"])
+@pytest.mark.parametrize("path", ["/dashboards", "/docs/more", "/healthz/x", "/v1/", "/v1/more", "/mcp", "//", "//dashboard"])
 async def test_what_only_looks_like_an_open_path_takes_a_key(bench: Bench, path: str) -> None:
     await bench.ask("GET", path, key="ada")
     assert bench.accounts.asked == ["ada"]

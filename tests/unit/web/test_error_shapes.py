@@ -79,7 +79,7 @@ def test_every_error_of_the_tree_takes_anthropics_shape(kind: type[tree.CairnErr
     ("error", "status", "kind"),
     [
         (tree.Unreadable("x"), 400, "invalid_request_error"),
-        (tree.Refused("x"), 400, "invalid_request_error"),
+        (tree.ContentRejected("x"), 400, "invalid_request_error"),
         (tree.InvalidInput("x", param="messages[0]"), 400, "invalid_request_error"),
         (tree.NotAuthenticated("x"), 401, "authentication_error"),
         (tree.NotPermitted("x"), 403, "permission_error"),
@@ -114,9 +114,9 @@ def test_a_rate_limit_is_retried() -> None:
 
 
 def test_a_prompt_that_is_too_long_is_told_in_the_words_that_make_the_client_compact() -> None:
-    too_long = tree.Refused("This model's maximum context length is 8192 tokens.", code="context_length_exceeded", param="messages")
+    too_long = tree.ContentRejected("This model's maximum context length is 8192 tokens.", code="context_length_exceeded", param="messages")
     assert told(too_long)[1]["error"]["message"] == "prompt is too long: This model's maximum context length is 8192 tokens."
-    same = tree.Refused("Prompt is too long: 9 tokens > 8", code="context_length_exceeded")
+    same = tree.ContentRejected("Prompt is too long: 9 tokens > 8", code="context_length_exceeded")
     assert told(same)[1]["error"]["message"] == "Prompt is too long: 9 tokens > 8"
 
 

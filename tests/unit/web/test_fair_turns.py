@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.web.fair_turns import MAX_PAUSE_SECONDS, ROWS_A_TURN, FairTurns
+from tests.waiting import patience
 
 NEVER = 3600.0
 
@@ -90,7 +91,7 @@ async def test_one_that_hangs_does_not_stop_the_others() -> None:
 
     hanging = asyncio.create_task(hang())
     await settle()
-    async with asyncio.timeout(30):
+    async with patience():
         for _ in range(2):
             async with turns.turn():
                 pass

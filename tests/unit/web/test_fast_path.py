@@ -17,6 +17,7 @@ from app.errors import Conflict, NotPermitted, TooLarge
 from app.web import errors
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.fast_path import EndpointCall, FastPath
+from tests.waiting import patience
 
 router = APIRouter(prefix="/v1", route_class=AuthenticatedRoute)
 
@@ -87,7 +88,7 @@ async def answered(app: FastAPI, path: str, body: list[bytes], headers: dict[str
         "scheme": "http",
         "root_path": "",
     }
-    async with asyncio.timeout(10):
+    async with patience():
         await app(scope, receive, send)
     assert scope["route"].path == path or method != "POST"
     whole = b"".join(each.get("body", b"") for each in sent[1:])

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from app.errors import AllProvidersFailed
-from app.web.disconnects import NamedFeed
+from app.web.event_streams import NamedFeed
 
 PING = b"ping"
 FOREVER, SOON = 3600.0, 0.001

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import MutableHeaders
 
-from app.web.redirects import keep_on_host, local_path
+from app.web.redirects import allow, keep_on_host, local_path
 
 AWAY = [
     "https://evil.example/",
@@ -56,5 +56,21 @@ def test_a_path_of_ours_stays(place: str) -> None:
 )
 def test_every_answers_redirect_is_made_a_path(place: str, kept: str) -> None:
     headers = MutableHeaders({"location": place})
-    keep_on_host(headers)
+    keep_on_host(headers, {"type": "http"})
+    assert headers["location"] == kept
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        ("https://login.example.com/authorize?state=x", "https://login.example.com/authorize?state=x"),
+        ("https://login.example.com/authorize?state=y", "/authorize?state=y"),
+        ("https://login.example.com.evil.example/authorize?state=x", "/authorize?state=x"),
+    ],
+)
+def test_an_answer_leads_to_the_one_address_that_was_allowed_for_its_request(place: str, kept: str) -> None:
+    scope: dict[str, object] = {"type": "http"}
+    allow(scope, "https://login.example.com/authorize?state=x")
+    headers = MutableHeaders({"location": place})
+    keep_on_host(headers, scope)
     assert headers["location"] == kept

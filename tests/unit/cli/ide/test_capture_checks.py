@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli import machine
 from app.cli.check import Check
-from app.cli.commands import cli
+from app.cli.commands import command_line
 from app.cli.ide.capture_checks import arrivals, capture_checks
 from app.cli.ide.stamps import HookOutcome, note_away, read_stamps, recently_away, write_stamp
 
@@ -86,7 +86,7 @@ def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
 
 def test_a_pause_is_begun_told_and_ended(tmp_path: Path) -> None:
     def pause(*arguments: str, status: int = 0) -> str:
-        done = CliRunner().invoke(cli, ["pause", *arguments])
+        done = CliRunner().invoke(command_line(), ["pause", *arguments])
         assert done.exit_code == status, done.output
         return done.output
 
@@ -117,5 +117,5 @@ def test_the_servers_newest_event_of_each_ide_is_told() -> None:
         {"provider": "generic", "started_at": "2026-11-01T10:00:00Z", "ended_at": None},
     ]
     assert [(each.name, each.detail) for each in arrivals(sessions)] == [
-        ("sessions of codex", "the server's newest event is of 2026-11-02 08:00:00")
+        ("sessions of codex", "the server's newest event is from 2026-11-02 08:00:00")
     ]

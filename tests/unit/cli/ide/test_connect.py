@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.commands import cli
+from app.cli.commands import command_line
 from app.cli.ide import codex
 from app.cli.ide.cursor import RULE
 from app.cli.ide.vscode import user_file
@@ -32,7 +32,7 @@ class Home:
         (self.work / ".git").mkdir(parents=True)
 
     def connect(self, *arguments: str, status: int = 0) -> str:
-        done = CliRunner().invoke(cli, ["connect", *arguments])
+        done = CliRunner().invoke(command_line(), ["connect", *arguments])
         assert done.exit_code == status, done.output
         return done.output
 
@@ -211,7 +211,7 @@ def test_a_broken_file_is_refused_and_nothing_is_written(home: Home, ide: str, f
     before = home.files()
     said = home.connect(ide, status=1)
     assert Path(file).name in said
-    assert "nothing was changed" in said
+    assert "Nothing was changed" in said
     assert home.files() == before
 
 
@@ -242,6 +242,65 @@ def test_comments_of_vs_code_stay(home: Home) -> None:
     assert '"cairn"' in path.read_text()
     home.connect("vscode", "--remove")
     assert path.read_text() == text
+
+
+OTHER_SERVERS: list[Any] = [
+    {"command": "npx", "args": ["-y", "cairn-of-someone"]},
+    {"command": "/opt/cairn", "args": ["mcp", "--read-only"]},
+    {"command": "bash", "args": ["-c", "cairn mcp"]},
+    {"type": "http", "url": "http://127.0.0.1:8080/mcp", "headers": {"Authorization": "Bearer mine"}},
+    {"command": "/opt/cairn", "args": "mcp"},
+    [],
+]
+
+
+@pytest.mark.parametrize("other", OTHER_SERVERS)
+@pytest.mark.parametrize(
+    ("ide", "file", "outer"),
+    [
+        ("claude-code", SERVERS, "mcpServers"),
+        ("cursor", ".cursor/mcp.json", "mcpServers"),
+        ("vscode", ".config/Code/User/mcp.json", "servers"),
+    ],
+)
+def test_another_server_of_our_name_stays(home: Home, ide: str, file: Path | str, outer: str, other: Any) -> None:
+    text = json.dumps({outer: {"cairn": other}}, indent=3)
+    home.put(file, text)
+    said = home.connect(ide)
+    assert "that `cairn connect` didn't write. It was kept" in said
+    assert "rename it there" in said
+    assert (home.path / file).read_text() == text
+    assert "didn't write" not in home.connect(ide, "--remove")
+    assert (home.path / file).read_text() == text
+
+
+@pytest.mark.parametrize("extra", ['args = ["-y", "x"]', 'args = ["mcp", "x"]', "enabled = true"])
+def test_another_server_of_our_name_stays_in_codex(home: Home, extra: str) -> None:
+    config = home.put(".codex/config.toml", f'[mcp_servers.cairn] # mine\ncommand = "cairn"\n{extra}\n')
+    text = config.read_text()
+    assert "It was kept" in home.connect("codex")
+    home.connect("codex", "--remove")
+    assert config.read_text() == text
+
+
+def test_what_a_user_added_to_our_server_stays_and_its_program_is_brought_up_to_date(home: Home) -> None:
+    old = {"type": "stdio", "command": "/old/cairn", "args": ["mcp"], "env": {"CAIRN_URL": "http://else"}}
+    home.put(SERVERS, json.dumps({"mcpServers": {"cairn": old}}))
+    home.put(".codex/config.toml", '[mcp_servers.cairn]\ncommand = "/old/cairn"\nargs = ["mcp"]\nstartup_timeout_sec = 20\n')
+    home.connect("claude-code")
+    home.connect("codex")
+    assert home.json(SERVERS)["mcpServers"]["cairn"] == {**old, "command": str(home.path / "bin/cairn")}
+    entry = tomllib.loads((home.path / ".codex/config.toml").read_text())["mcp_servers"]["cairn"]
+    assert entry == {"command": str(home.path / "bin/cairn"), "args": ["mcp"], "startup_timeout_sec": 20}
+
+
+def test_another_provider_of_our_name_is_not_replaced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAIRN_URL", "http://127.0.0.1:8080")
+    text = 'model_provider = "cairn"\nmodel = "auto"\n\n[model_providers.cairn]\nname = "Mine"\nbase_url = "https://x/v1"\nenv_key = "X"\n'
+    config = home.put(".codex/config.toml", text)
+    assert "Nothing was changed" in home.connect("codex", "--models", status=1)
+    home.connect("codex", "--remove")
+    assert config.read_text() == text
 
 
 def test_cursor_gets_a_rule_which_an_edit_keeps(home: Home) -> None:
@@ -280,7 +339,7 @@ def test_a_key_goes_into_no_file_that_others_can_read(home: Home, monkeypatch: p
     kept = path.with_name("client.toml.before-cairn")
     assert kept.read_text() == 'key = "an-older-key"\n'
     assert [stat.S_IMODE(each.stat().st_mode) for each in (path, kept)] == [mode & 0o600] * 2
-    assert ("readable by you alone" in said) is bool(mode & 0o077)
+    assert ("readable only by you" in said) is bool(mode & 0o077)
     assert "nothing to change" in home.connect("cursor")
 
 
@@ -291,7 +350,7 @@ def test_a_key_that_stands_open_already_is_closed_with_its_backup(home: Home, mo
     home.connect("cursor")
     kept.chmod(0o644)
     path.chmod(0o604)
-    assert "readable by you alone" in home.connect("cursor", "--dry-run")
+    assert "readable only by you" in home.connect("cursor", "--dry-run")
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
     (change,) = json.loads(home.connect("cursor", "--json"))["changes"]
     assert (change["diff"], change["closed"]) == ("", True)

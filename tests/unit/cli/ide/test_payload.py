@@ -135,3 +135,8 @@ def test_a_header_is_printable_ascii(text: str, written: str) -> None:
 def test_a_key_that_no_header_can_hold_is_not_sent() -> None:
     headers = headers_of(WorkPlace(Path("/a/b"), "b", branch="main"), "bad\nkey")
     assert headers == {"x-cairn-branch": "main", "x-cairn-directory-name": "b", "content-type": "application/json"}
+
+
+def test_in_a_worktree_the_folder_of_its_repository_is_told() -> None:
+    headers = headers_of(WorkPlace(Path("/home/a/.codex/worktrees/1d2f/shop"), "shop", main=Path("/home/a/acme/shop")), None)
+    assert (headers["x-cairn-directory-name"], headers["x-cairn-directory"]) == ("shop", "/home/a/acme/shop")

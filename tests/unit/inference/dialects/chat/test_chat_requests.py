@@ -470,14 +470,14 @@ def test_a_document_with_pages_is_a_file(document: Document, file: dict[str, Any
         (Document(ContentSource(data="UEsD"), "application/msword", "a.doc"), "is a document (a.doc) of application/msword, whose price"),
         (Document(ContentSource(url="http://e.org/a.pdf"), "application/pdf"), "is a document of application/pdf, whose price"),
         (Document(ContentSource(url="https://e.org/a.txt"), "text/plain"), "is a document of text/plain, whose price"),
-        (Document(ContentSource(data="/w=="), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
-        (Document(ContentSource(data="!"), "text/plain"), "is a document of text/plain that is no UTF-8 text in base64"),
-        (Audio("UklG", "wav"), "is a recording, whose price"),
-        (Image(ContentSource(file_id="file_1")), "is an image with neither data"),
-        (Image(ContentSource(url="http://e.org/a.png")), "is an image with neither data"),
+        (Document(ContentSource(data="/w=="), "text/plain"), "is a document of text/plain that is not base64-encoded UTF-8 text"),
+        (Document(ContentSource(data="!"), "text/plain"), "is a document of text/plain that is not base64-encoded UTF-8 text"),
+        (Audio("UklG", "wav"), "is a recording, whose highest price"),
+        (Image(ContentSource(file_id="file_1")), "is an image without content"),
+        (Image(ContentSource(url="http://e.org/a.png")), "is an image without content"),
         (Image(ContentSource(data=PNG)), "is an image without a media type"),
-        (Opaque("chat", "video_url", {}), "is of type 'video_url', whose price"),
-        (ToolResult("lost", (Text("x"),)), "is the result of the tool call 'lost', which no earlier turn"),
+        (Opaque("chat", "video_url", {}), "is of type 'video_url', whose highest price"),
+        (ToolResult("lost", (Text("x"),)), "is the result of the tool call 'lost', which no earlier assistant message contains"),
     ],
 )
 @pytest.mark.parametrize(
@@ -560,7 +560,7 @@ def test_a_format_that_is_no_grammar_is_kept() -> None:
 
 
 def test_a_request_of_which_nothing_is_left_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="holds no part that a provider could be sent"):
+    with pytest.raises(InvalidInput, match="contains nothing that can be sent to a provider"):
         written(Turn("user", (Opaque("messages", "search_result", {}),)))
 
 

@@ -124,7 +124,7 @@ def test_files_are_sent_inline_and_cache_marks_left_out(part: Part, written: Jso
         (Image(ContentSource(data="AAAA")), "media type"),
         (Image(ContentSource(url="https://example.org/a.png"), "image/png"), "inline"),
         (Image(ContentSource(file_id="file-1"), "image/png"), "inline"),
-        (Image(ContentSource(data="AAAA"), "application/zip"), "no image's"),
+        (Image(ContentSource(data="AAAA"), "application/zip"), "not an image type"),
         (Document(ContentSource(url="https://example.org/a.pdf"), "application/pdf"), "inline"),
         (Document(ContentSource(data="UEsD"), "application/zip"), "PDF"),
         (Document(ContentSource(data="/w=="), "text/plain"), "UTF-8"),
@@ -140,7 +140,7 @@ def test_what_cannot_be_sent_is_refused_with_its_place(part: Part, reason: str) 
 
 
 def test_nothing_to_send_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no part"):
+    with pytest.raises(InvalidInput, match="contains nothing that can be sent"):
         body(Turn("user", ()))
 
 

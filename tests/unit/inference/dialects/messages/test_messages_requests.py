@@ -292,7 +292,7 @@ def test_an_assistants_last_message_may_call_a_tool() -> None:
 
 WRONG: dict[str, tuple[Json, str | None, str]] = {
     "no model": ({**body(), "model": None}, "model", "is missing"),
-    "no messages": (body(messages=[]), "messages", "holds nothing"),
+    "no messages": (body(messages=[]), "messages", "contains no user message"),
     "messages that are no list": (body(messages="hi"), "messages", "must be a list, not a string"),
     "a message that is no object": (body(messages=["hi"]), "messages[0]", "must be an object"),
     "another role": (body({"role": "tool", "content": "x"}), "messages[0].role", "must be one of"),
@@ -317,10 +317,10 @@ WRONG: dict[str, tuple[Json, str | None, str]] = {
     "a result of the assistant's": (
         body(USER, said(RESULT, role="assistant")),
         "messages[1].content[0]",
-        "belongs to one of the role user",
+        "is allowed only in a message of the role user",
     ),
-    "a call of the user's": (body(said(CALL)), "messages[0].content[0]", "belongs to one of the role assistant"),
-    "a result without its call": (body(said(RESULT)), "messages[0].content[0].tool_use_id", "no earlier message"),
+    "a call of the user's": (body(said(CALL)), "messages[0].content[0]", "is allowed only in a message of the role assistant"),
+    "a tool result without its call": (body(said(RESULT)), "messages[0].content[0].tool_use_id", "no earlier message"),
     "a call without its result": (body(USER, said(CALL, role="assistant"), USER), "messages[1].content[0]", "has no result"),
     "a call whose result comes too late": (
         body(USER, said(CALL, role="assistant"), USER, {"role": "assistant", "content": "so"}, said(RESULT)),
@@ -372,18 +372,18 @@ WRONG: dict[str, tuple[Json, str | None, str]] = {
     ),
     "no budget": (body(thinking={"type": "enabled"}), "thinking.budget_tokens", "is missing"),
     "thinking of another kind": (body(thinking={"type": "deep"}), "thinking.type", "must be enabled"),
-    "a stored conversation": (body(thread={"type": "continue", "previous_message_id": "m"}), "thread", "Send it whole"),
+    "a stored conversation": (body(thread={"type": "continue", "previous_message_id": "m"}), "thread", "Send the whole conversation"),
     "an effort of another name": (body(output_config={"effort": "huge"}), "output_config.effort", "must be one of"),
     "a form of another kind": (body(output_config={"format": {"type": "xml"}}), "output_config.format.type", "must be json_schema"),
     "a tool without a name": (body(tools=[{"input_schema": SCHEMA}]), "tools[0].name", "is missing"),
-    "a tool with an odd name": (body(tools=[{**TOOL, "name": "a b"}]), "tools[0].name", "may hold letters"),
+    "a tool with an odd name": (body(tools=[{**TOOL, "name": "a b"}]), "tools[0].name", "may contain only letters"),
     "a tool without a schema": (body(tools=[{"name": "a"}]), "tools[0].input_schema", "is missing"),
     "a tool whose schema is a list": (
         body(tools=[{"name": "a", "input_schema": {"type": "array"}}]),
         "tools[0].input_schema.type",
         "object",
     ),
-    "the same tool twice": (body(tools=[TOOL, TOOL]), "tools[1].name", "a second time"),
+    "the same tool twice": (body(tools=[TOOL, TOOL]), "tools[1].name", "another tool has already"),
     "10,000 tools": (body(tools=[TOOL] * 10_000), "tools", "has 10,000 elements: at most 512"),
     "a choice among no tools": (body(tool_choice={"type": "any"}), "tool_choice", "has no tools"),
     "a choice of no tool": (body(tools=[TOOL], tool_choice={"type": "tool", "name": "x"}), "tool_choice.name", "none of the tools"),
@@ -497,10 +497,10 @@ def test_an_effort_of_another_dialect_lets_the_model_think(reasoning: Reasoning,
 
 
 def test_a_recording_is_refused_with_its_place() -> None:
-    with pytest.raises(InvalidInput, match=r"^turns\[0\].parts\[1\] is a recording"):
+    with pytest.raises(InvalidInput, match=r"^turns\[0\].parts\[1\] is an audio recording"):
         written(Turn("user", (Text("listen"), Audio("x", "wav"))))
 
 
 def test_nothing_to_send_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="holds no part that a provider could be sent"):
+    with pytest.raises(InvalidInput, match="contains nothing that can be sent to a provider"):
         written(Turn("system", (Text("x"),)))

@@ -274,7 +274,7 @@ def test_options_that_only_this_dialect_has_are_kept_and_only_losses_are_named()
         ),
         ({"model": "auto", "input": [HELLO, output("a")]}, "is 'a', but no earlier item makes that call", "input[1].call_id"),
         ({"model": "auto", "input": "x", "tools": [{"name": "x"}]}, "tools[0].type is missing", "tools[0].type"),
-        ({"model": "auto", "input": "x", "tools": [LOOK, LOOK]}, "is 'look' a second time", "tools[1].name"),
+        ({"model": "auto", "input": "x", "tools": [LOOK, LOOK]}, "is 'look', a name that another tool has already", "tools[1].name"),
         ({"model": "auto", "input": "x", "tools": [{**GROUP, "tools": [{"name": "x"}]}]}, "is missing", "tools[0].tools[0].type"),
         ({"model": "auto", "input": "x", "tool_choice": {"type": "function", "name": "x"}}, "none of the tools", "tool_choice.name"),
         ({"model": "auto", "input": "x", "tool_choice": {"type": "mcp"}}, "tool_choice demands mcp", "tool_choice"),

@@ -1,7 +1,7 @@
-"""Tests that start many processes: one module of them at a time, and spread over the run.
+"""Shares the tests out among the workers of a run: what starts much starts once, and not beside its like.
 
-Side by side they starve each other on a small machine, and a timeout that is fair otherwise ends what only waits for a processor.
-`pytest_plugins` in `conftest.py` names this file.
+Tests that start many processes, one module of them at a time, are spread over the run: side by side they starve each other on a small
+machine, and a timeout that is fair otherwise ends what only waits for a processor. `pytest_plugins` in `conftest.py` names this file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,30 @@ import fcntl
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 MARK = "slow"
+ONE_WORKER = ("tests/integration/dashboard/",)
+"""Folders whose modules share an application that takes long to fill: all of them run in one worker."""
+
+
+class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Gives a worker a whole module, or a whole folder of ONE_WORKER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return shared_folder(nodeid) or str(super()._split_scope(nodeid))
+
+
+def shared_folder(nodeid: str) -> str | None:
+    """Return the folder of ONE_WORKER that a test stands in, if any."""
+    return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling | None:
+    """Schedule by module and folder where a run asks for `--dist loadscope`."""
+    return FolderScheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="module", autouse=True)
