@@ -10,7 +10,8 @@ import ast
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import grimp
@@ -22,6 +23,7 @@ from tests.words_check import Module, modules, repeated_classes
 MAX_MODULE_LINES, MAX_MEDIAN_LINES = 350, 100
 MAX_FUNCTION_LINES, MAX_PARAMETERS = 40, 7
 MAX_FACE = 6
+MEDIAN = "lines of a module, median"
 WIDE_ROOMS = frozenset({"storage", "inference"})
 """Rooms of several parts, whose face may be wider."""
 EDGES = frozenset({"cli", "main", "api", "dashboard", "web", "services", "settings", "telemetry"})
@@ -77,10 +79,14 @@ def cycles(graph: grimp.ImportGraph) -> list[set[str]]:
                 found.append(set(stack[at:]))
             del stack[at:]
 
+    limit = sys.getrecursionlimit()
     sys.setrecursionlimit(10_000)
-    for module in sorted(graph.modules):
-        if module not in index:
-            visit(module)
+    try:
+        for module in sorted(graph.modules):
+            if module not in index:
+                visit(module)
+    finally:
+        sys.setrecursionlimit(limit)
     return found
 
 
@@ -95,37 +101,59 @@ def faces(graph: grimp.ImportGraph) -> dict[str, list[str]]:
     return {room: sorted(names) for room, names in sorted(seen.items())}
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--list", action="store_true", help="name what is over a limit")
-    wanted = arguments.parse_args()
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured figure. `limit` None: it has none; `over`: what is over the limit, by name."""
+
+    name: str
+    value: float
+    limit: int | None = None
+    over: Sequence[str] = ()
+
+
+def measure() -> tuple[list[Figure], dict[str, list[str]]]:
+    """Measure the structure: the figures of the table, and each room's modules that other rooms import."""
     every, graph = modules(), grimp.build_graph("app")
     of = list(functions(every))
     lengths = [(node.end_lineno or node.lineno) - node.lineno + 1 for _, node in of]
     long = [f"{name}: {lines}" for (name, _), lines in zip(of, lengths, strict=True) if lines > MAX_FUNCTION_LINES]
     wide = [f"{name}: {parameters(node)}" for name, node in of if parameters(node) > MAX_PARAMETERS and not is_route(node)]
     large = [f"{each.path}: {each.lines}" for each in every if each.lines > MAX_MODULE_LINES]
-    face = {room: names for room, names in faces(graph).items() if room not in WIDE_ROOMS and len(names) > MAX_FACE}
-    twice, circular = repeated_classes(every), cycles(graph)
-    rows = [
-        ("import cycles", len(circular), 0),
-        ("modules", len(every), None),
-        ("lines of a module, median", statistics.median(each.lines for each in every), MAX_MEDIAN_LINES),
-        (f"modules above {MAX_MODULE_LINES} lines", len(large), 0),
-        ("lines of a function, median", statistics.median(lengths), None),
-        (f"functions above {MAX_FUNCTION_LINES} lines", len(long), 0),
-        (f"functions with more than {MAX_PARAMETERS} parameters (but routes and commands)", len(wide), 0),
-        ("class names with two meanings", len(twice), 0),
-        (f"rooms with more than {MAX_FACE} modules that other rooms import (but storage, inference)", len(face), 0),
-    ]
+    seen = faces(graph)
+    faced = [f"{room}: {len(names)}" for room, names in seen.items() if room not in WIDE_ROOMS and len(names) > MAX_FACE]
+    circular = [", ".join(sorted(each)) for each in cycles(graph)]
+    twice = [f"{name}: {', '.join(paths)}" for name, paths in repeated_classes(every).items()]
+    return [
+        _counted("import cycles", circular),
+        Figure("modules", len(every)),
+        Figure(MEDIAN, statistics.median(each.lines for each in every), MAX_MEDIAN_LINES),
+        _counted(f"modules above {MAX_MODULE_LINES} lines", large),
+        Figure("lines of a function, median", statistics.median(lengths)),
+        _counted(f"functions above {MAX_FUNCTION_LINES} lines", long),
+        _counted(f"functions with more than {MAX_PARAMETERS} parameters (but routes and commands)", wide),
+        _counted("class names with two meanings", twice),
+        _counted(f"rooms with more than {MAX_FACE} modules that other rooms import (but storage, inference)", faced),
+    ], seen
+
+
+def _counted(name: str, over: Sequence[str]) -> Figure:
+    """Make the figure of what there must be none of."""
+    return Figure(name, len(over), 0, over)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--list", action="store_true", help="name what is over a limit")
+    wanted = arguments.parse_args()
+    figures, seen = measure()
     print("| figure | measured | wanted |\n| --- | --- | --- |")
-    for name, value, limit in rows:
-        print(f"| {name} | {value:g} | {'' if limit is None else f'≤ {limit}' if limit else '0'} |")
+    for each in figures:
+        print(f"| {each.name} | {each.value:g} | {'' if each.limit is None else f'≤ {each.limit}' if each.limit else '0'} |")
     if wanted.list:
-        for title, names in (("cycles", circular), ("large modules", large), ("long functions", long), ("many parameters", wide)):
-            print(f"\n{title}:", *names, sep="\n  ")
-        print("\nclass names:", *(f"{name}: {', '.join(paths)}" for name, paths in twice.items()), sep="\n  ")
-        print("\nfaces:", *(f"{room} ({len(names)}): {', '.join(names)}" for room, names in faces(graph).items()), sep="\n  ")
+        for each in figures:
+            if each.over:
+                print(f"\n{each.name}:", *each.over, sep="\n  ")
+        print("\nfaces:", *(f"{room} ({len(names)}): {', '.join(names)}" for room, names in seen.items()), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the tables of settings.md and routes.md from the code: python docs/reference/generate.py [--check]
+"""Writes the tables of settings.md, routes.md and client.md from the code: python docs/reference/generate.py [--check]
 
 Each table stands between two comments of its page; a test compares them with the code.
 """
@@ -6,12 +6,14 @@ Each table stands between two comments of its page; a test compares them with th
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import inspect
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -71,7 +73,47 @@ def routes_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"settings.md": settings_table, "routes.md": routes_table}
+def client_tables() -> str:
+    """List the Python client's methods, records and errors, as their docstrings describe them."""
+    from cairn import client as package
+
+    client = package.Client("http://127.0.0.1:8080", "key")
+    parts = [("client", client), *((f"client.{name}", getattr(client, name)) for name in ("knowledge", "sessions", "jobs", "budget"))]
+    rows = ["| call | what it does |", "| --- | --- |"]
+    for named, part in parts:
+        rows += [f"| `{named}.{name}{_signature(method)}` | {_doc(method)} |" for name, method in _public(type(part))]
+    client.close()
+    rows += ["", "## Records", "", "| record | fields | what it is |", "| --- | --- | --- |"]
+    things = [getattr(package, name) for name in package.__all__]
+    for record in (each for each in things if dataclasses.is_dataclass(each)):
+        shown = ", ".join(f"`{each.name}`" for each in dataclasses.fields(record))
+        rows.append(f"| `{record.__name__}` | {shown} | {_doc(record)} |")
+    rows += ["", "## Errors", "", "| error | is a | what it says |", "| --- | --- | --- |"]
+    for error in (each for each in things if issubclass(each, Exception)):
+        rows.append(f"| `{error.__name__}` | `{error.__base__.__name__}` | {_doc(error)} |")
+    return "\n".join(rows)
+
+
+def _public(kind: type) -> Iterator[tuple[str, Any]]:
+    return ((name, each) for name, each in vars(kind).items() if not name.startswith("_") and inspect.isfunction(each))
+
+
+def _signature(method: Any) -> str:
+    """Write a method's arguments as they are called, without types; `**filters` by what they may be."""
+    hints, shown = get_type_hints(method), []
+    for each in list(inspect.signature(method).parameters.values())[1:]:
+        if each.kind is each.VAR_KEYWORD:
+            shown += [f"{name}=" for name in get_type_hints(get_args(hints[each.name])[0])]
+        else:
+            shown.append(each.name if each.default is each.empty and each.kind is not each.KEYWORD_ONLY else f"{each.name}=")
+    return f"({', '.join(shown)})"
+
+
+def _doc(thing: Any) -> str:
+    return _cell(inspect.getdoc(thing) or "")
+
+
+TABLES = {"settings.md": settings_table, "routes.md": routes_table, "client.md": client_tables}
 
 
 def written(page: str, table: str) -> str:
