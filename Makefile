@@ -5,8 +5,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
+# A run of the tests starts hundreds of processes of the same code: it is compiled once, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-slow test-all serve check format bench pictures load-test clean
+.PHONY: help install demo test test-fast test-slow test-all serve check wheel format bench pictures load-test clean
 
 help:            ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -31,19 +34,26 @@ test-slow: install ## what takes long: many processes, damage, kill -9, real ses
 test-all: install ## make test and make test-slow in one run
 	$(PYTEST)
 
-test-fast: install ## the unit tests: no server, no database, half a minute
+test-fast: install ## the unit tests: no server, no database
 	$(BIN)/python -m pytest -n auto tests/unit
 
 serve: install   ## cairn serve on 127.0.0.1:8080
 	@$(BIN)/cairn serve
 
-check: install   ## ruff, mypy, import-linter, words, alembic check
+check: install   ## ruff, mypy, import-linter, words, hadolint, alembic check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.words_check
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m tests.schema_check
+
+wheel: install   ## dist/: a source distribution, and the wheel built from it
+	rm -rf dist
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('dist')" > /dev/null
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist dist/cairn-*.tar.gz
+	@ls dist
 
 format: install  ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

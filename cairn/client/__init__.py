@@ -1,0 +1,148 @@
+"""A typed client of a Cairn server, synchronous (`Client`) and asynchronous (`AsyncClient`).
+
+    from cairn.client import Client
+
+    with Client() as client:  # CAIRN_URL and CAIRN_KEY, or the user's client.toml
+        reply = client.ask("why did we choose NATS over Kafka?", project="shop")
+        print(reply.answer.text, [quote.transcript for quote in reply.answer.citations])
+
+docs/how-to/write-a-plugin.md leads from a key to a cited answer.
+"""
+
+from cairn.client._async.client import AsyncClient
+from cairn.client._async.jobs import AsyncPendingJob
+from cairn.client._async.streams import AsyncStream
+from cairn.client._sync.client import Client
+from cairn.client._sync.jobs import PendingJob
+from cairn.client._sync.streams import Stream
+from cairn.client.errors import (
+    BudgetExceeded,
+    CairnError,
+    Conflict,
+    ConnectionLost,
+    InvalidRequest,
+    JobFailed,
+    NotAuthenticated,
+    NotConfigured,
+    NotFound,
+    NotPermitted,
+    RateLimited,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TooLarge,
+    Unavailable,
+    Unreachable,
+    UnreadableReply,
+)
+from cairn.client.records.assistance import ContextEntry, Finding, Key, Me, Model, Project, ProjectPage, Redaction, SessionContext
+from cairn.client.records.budget import AgentCost, Budget, ModelCost, Period, SessionCost, SessionCostDetails, SessionCostPage
+from cairn.client.records.knowledge import (
+    Answer,
+    HistoryEntry,
+    Item,
+    ItemPage,
+    ListedItem,
+    Passage,
+    QueryReply,
+    Quote,
+    Result,
+    Sentence,
+    Source,
+    Uses,
+    Verdicts,
+)
+from cairn.client.records.sessions import (
+    Appended,
+    Capture,
+    Event,
+    Job,
+    JobError,
+    JobPage,
+    JobProgress,
+    ListedJob,
+    Progress,
+    Purged,
+    Session,
+    SessionDetails,
+    SessionPage,
+    StreamedEvent,
+    StreamedItem,
+    StreamedTool,
+    ToolCall,
+    UsedWay,
+)
+
+__all__ = [
+    "AgentCost",
+    "Answer",
+    "Appended",
+    "AsyncClient",
+    "AsyncPendingJob",
+    "AsyncStream",
+    "Budget",
+    "BudgetExceeded",
+    "CairnError",
+    "Capture",
+    "Client",
+    "Conflict",
+    "ConnectionLost",
+    "ContextEntry",
+    "Event",
+    "Finding",
+    "HistoryEntry",
+    "InvalidRequest",
+    "Item",
+    "ItemPage",
+    "Job",
+    "JobError",
+    "JobFailed",
+    "JobPage",
+    "JobProgress",
+    "Key",
+    "ListedItem",
+    "ListedJob",
+    "Me",
+    "Model",
+    "ModelCost",
+    "NotAuthenticated",
+    "NotConfigured",
+    "NotFound",
+    "NotPermitted",
+    "Passage",
+    "PendingJob",
+    "Period",
+    "Progress",
+    "Project",
+    "ProjectPage",
+    "Purged",
+    "QueryReply",
+    "Quote",
+    "RateLimited",
+    "Redaction",
+    "Refused",
+    "Result",
+    "Sentence",
+    "ServerFailed",
+    "Session",
+    "SessionContext",
+    "SessionCost",
+    "SessionCostDetails",
+    "SessionCostPage",
+    "SessionDetails",
+    "SessionPage",
+    "Source",
+    "Stream",
+    "StreamedEvent",
+    "StreamedItem",
+    "StreamedTool",
+    "TimedOut",
+    "TooLarge",
+    "ToolCall",
+    "Unavailable",
+    "Unreachable",
+    "UnreadableReply",
+    "UsedWay",
+    "Uses",
+    "Verdicts",
+]

@@ -1,0 +1,72 @@
+# Written from cairn/client/_async/knowledge.py by `python -m tests.sync_client`: change that one.
+"""Knowledge: recorded, read, corrected, judged, listed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Unpack
+
+from cairn.client._sync.transport import Transport
+from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD
+from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
+from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
+from cairn.client.requests import Given
+
+
+class Knowledge:
+    """The team's knowledge, item by item: `client.knowledge`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def record(
+        self,
+        text: str,
+        *,
+        type: KnowledgeType,
+        project: str,
+        title: str | None = None,
+        paths: Sequence[str] = (),
+    ) -> Item:
+        """Record what a person knows. The same text in the same project is recorded once. `paths`: files that it is about."""
+        body = {"type": type, "title": title, "text": text, "project": project, "paths": [*paths]}
+        return self._transport.call(RECORD, Given(body=body))
+
+    def get(self, item_id: str) -> Item | Passage:
+        """Read an item with its evidence, or a passage with its places. Raises NotFound."""
+        return self._transport.call(READ, Given(path={"item_id": item_id}))
+
+    def correct(
+        self,
+        item_id: str,
+        *,
+        text: str | None = None,
+        title: str | None = None,
+        type: KnowledgeType | None = None,
+        paths: Sequence[str] | None = None,
+        if_match: str | None = None,
+    ) -> Item:
+        """Change the fields that are given. `if_match`: the item's `revision` as it was read: Conflict if somebody else was faster."""
+        body = {"type": type, "title": title, "text": text, "paths": None if paths is None else [*paths]}
+        return self._transport.call(CORRECT, Given(path={"item_id": item_id}, body=body, headers={"if-match": if_match}))
+
+    def delete(self, item_id: str) -> None:
+        """Delete an item for good: reading its sessions again doesn't bring it back. For its author, a lead or an admin."""
+        self._transport.call(DELETE, Given(path={"item_id": item_id}))
+
+    def feedback(self, item_id: str, verdict: Verdict, note: str | None = None) -> Item:
+        """Judge an item. A person's next verdict replaces the one before."""
+        return self._transport.call(JUDGE, Given(path={"item_id": item_id}, body={"verdict": verdict, "note": note}))
+
+    def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
+        """Return what became of an item, and by whom, the latest first."""
+        return (self._transport.call(HISTORY, Given(path={"item_id": item_id}))).history
+
+    def page(self, *, cursor: str | None = None, limit: int | None = None, **filters: Unpack[ItemFilters]) -> ItemPage:
+        """Return one page of items, the newest first unless `order` says otherwise. `cursor`: `next_cursor` of the page before."""
+        return self._transport.call(ITEMS, Given(query={**filters, "limit": limit, "cursor": cursor}))
+
+    def list(self, *, page_size: int | None = None, **filters: Unpack[ItemFilters]) -> Iterator[ListedItem]:
+        """Iterate over all items, the newest first unless `order` says otherwise. Pages are asked for as they are needed."""
+        for each in self._transport.every(ITEMS, Given(query={**filters, "limit": page_size}), "items"):
+            yield each

@@ -1,0 +1,190 @@
+"""Records of knowledge: what a query finds and answers, items and passages, their history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The place in a session where something was said. `session_id` None: a person recorded it. `locator`: such as `L120`, a line."""
+
+    transcript: str
+    locator: str
+    excerpt: str
+    at: datetime | None
+    session_id: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One result of a query: an `item` (distilled) or a `passage` (what was said, verbatim). `score`: 0 to 1. `age_days` None: unknown."""
+
+    id: str
+    kind: str
+    type: str
+    title: str
+    text: str
+    score: float
+    confidence: float
+    freshness: str
+    project: str
+    source: Source
+    evidence_count: int
+    age_days: int | None = None
+    created_at: datetime | None = None
+    explain: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A citation of an answer, verbatim. `result`: the id of the result that contains it."""
+
+    text: str
+    result: str
+    transcript: str
+    locator: str
+    at: datetime | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A sentence of a model's answer. `citations`: numbers of the quotes behind it, from 1."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer: quotes (`by` is `extract`) or a model's sentences (`model`); `[1]` in its text is the first of `citations`.
+
+    `abstained`: nothing answers the question, and `text` is empty.
+    """
+
+    text: str
+    citations: tuple[Quote, ...]
+    abstained: bool
+    by: str
+    sentences: tuple[Sentence, ...] | None = None
+    model: str | None = None
+    provider: str | None = None
+    cost_usd: Decimal | None = None
+    budget_remaining_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryReply:
+    """The results of a query, the best first, and its answer if it was asked for.
+
+    `abstained`: nothing relevant was found. `degraded`: parts that were unavailable. `tokens`: of all results' texts together.
+    """
+
+    results: tuple[Result, ...]
+    tokens: int
+    abstained: bool
+    took_ms: float
+    degraded: tuple[str, ...]
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """Numbers of people by their latest verdict."""
+
+    helpful: int
+    wrong: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uses:
+    """Numbers of sessions that were served it and did what it says: the person went on with that, or took it back."""
+
+    accepted: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedItem:
+    """An item in a list. `mine`: this key may correct and delete it. `revision`: pass it to `correct`."""
+
+    id: str
+    type: str
+    title: str
+    text: str
+    project: str
+    origin: str
+    confidence: float
+    freshness: str
+    evidence_count: int
+    paths: tuple[str, ...]
+    revision: str
+    feedback: Verdicts
+    hidden: bool
+    created_at: datetime
+    corrected_at: datetime | None
+    mine: bool
+    age_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(ListedItem):
+    """An item with its evidence: where it was said. `used`: what sessions made of it."""
+
+    intent: str | None
+    last_seen_at: datetime
+    used: Uses
+    evidence: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A passage with its places in sessions, without the text around it. `heading`: the one above it; empty if there is none."""
+
+    id: str
+    kind: Literal["passage"]
+    heading: str
+    text: str
+    project: str
+    evidence_count: int
+    used: Uses
+    evidence: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """An event of an item's history. `what`: learnt, merged, recorded, corrected, judged, used or refused. `by` None: a session."""
+
+    what: str
+    at: datetime
+    by: str | None = None
+    type: str | None = None
+    title: str | None = None
+    text: str | None = None
+    paths: tuple[str, ...] | None = None
+    verdict: str | None = None
+    note: str | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """An item's history, the latest first."""
+
+    history: tuple[HistoryEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemPage:
+    """A page of items. `next_cursor`: pass it as `cursor` for the next page; None on the last one."""
+
+    items: tuple[ListedItem, ...]
+    next_cursor: str | None = None
