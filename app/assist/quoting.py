@@ -59,12 +59,15 @@ def short_id(item_id: UUID) -> str:
     return str(item_id)[:8]
 
 
-def cite(quote: Quote, *, by: str | None = None) -> str:
-    """Return where it was said in a few words: transcript, place and day; of what a person recorded, the name and the day."""
+def cite(quote: Quote, *, by: str | None = None, chars: int = MAX_TRANSCRIPT_CHARS) -> str:
+    """Return where it was said in a few words: transcript, place and day; of what a person recorded, the name and the day.
+
+    `chars`: of the transcript's or the person's name, at most.
+    """
     day = f", {_day(quote.at)}" if quote.at is not None else ""
     if quote.session_id is None:
-        return f"{RECORDED if by is None else f'recorded by {one_line(by, MAX_TRANSCRIPT_CHARS)}'}{day}"
-    return f"{one_line(_name(quote.transcript), MAX_TRANSCRIPT_CHARS)} {one_line(quote.locator, 40)}{day}"
+        return f"{RECORDED if by is None else f'recorded by {one_line(by, chars)}'}{day}"
+    return f"{one_line(_name(quote.transcript, chars), chars)} {one_line(quote.locator, 40)}{day}"
 
 
 def tokens_of(text: str) -> int:
@@ -72,10 +75,10 @@ def tokens_of(text: str) -> int:
     return count_text(text)
 
 
-def _name(transcript: str) -> str:
+def _name(transcript: str, chars: int) -> str:
     """Return a transcript's name, its end where it is long: that is what tells two of them apart."""
     name = transcript.replace("\\", "/").rpartition("/")[2] or transcript
-    return name if len(name) <= MAX_TRANSCRIPT_CHARS else f"…{name[1 - MAX_TRANSCRIPT_CHARS :]}"
+    return name if len(name) <= chars else f"…{name[1 - chars :]}"
 
 
 def _day(at: datetime) -> str:

