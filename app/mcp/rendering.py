@@ -19,7 +19,7 @@ from app.mcp.definitions import MAX_HIT_TOKENS
 from app.tokens import first_tokens
 
 LINE_CHARS = 200
-HIT_CHARS = [*((chars, 60) for chars in range(LINE_CHARS, 39, -20)), (40, 30), (20, 20), (10, 10)]
+HIT_CHARS = [*((chars, 60) for chars in range(LINE_CHARS, 39, -20)), (40, 30), (40, 12), (20, 12), (20, 6), (8, 6)]
 """Characters of a hit's line and of each name in it, the longest first: a hit with too many tokens takes the next."""
 MAX_CITATIONS = 3
 EXCERPT_CHARS = 200

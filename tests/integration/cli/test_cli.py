@@ -88,6 +88,7 @@ def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
 
 
 def test_an_answer_is_quoted_with_numbered_sources(server: Running) -> None:
+    cairn(server.folder, "ingest", str(EXAMPLES), "--project", "examples")
     done = cairn(server.folder, "ask", "why was the card charged twice?", "--project", "examples")
     assert done.returncode == 0
     assert "[1]" in done.stdout
