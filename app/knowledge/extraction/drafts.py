@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.knowledge.extraction.exchanges import Exchange, ending
 from app.knowledge.extraction.features import is_guess, is_order, is_rule
+from app.knowledge.extraction.gloss import gloss
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
@@ -63,7 +64,11 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
         told = tuple(said for said in statements(reply) if _may_join(said.text) and not memory.is_known(said.text))
         final = FINAL if place == len(replies) - 1 else 0.0
         for said in told:
-            if may_be_item(without_lead(said.text)) and not (exchange.ending == "corrected" and contradicts(exchange.verdict, said.text)):
+            if (
+                may_be_item(without_lead(said.text))
+                and not is_transient(said.text)
+                and not (exchange.ending == "corrected" and contradicts(exchange.verdict, said.text))
+            ):
                 yield Draft(replace(said, text=classifier_text(said.text)), told, outcome + final, number, intent)
 
 
@@ -79,7 +84,7 @@ def classifier_text(text: str) -> str:
 
 def may_be_item(text: str) -> bool:
     """Tell whether a text may become an item: not a question, an opening, a plan, a guess, a passing state or an order to a model."""
-    length = len(text) + sum("\u3400" <= char <= "\u9fff" for char in text)
+    length = len(text) + sum("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7af" for char in text)
     if not MIN_CHARS <= length <= MAX_CHARS or text.rstrip().endswith(("?", "？", ":", "：", "…", "...")):
         return False
     if not is_prose(text) or _MERGE.search(text):
@@ -96,14 +101,14 @@ def _may_join(text: str) -> bool:
 
 def contradicts(verdict: str, text: str) -> bool:
     """Tell whether a person's "no" refutes this statement: it claims a cause or a fix, or names what the person names."""
-    if _CLAIM.search(text):
+    if _CLAIM.search(gloss(text)):
         return True
     verdict, text = verdict.casefold(), text.casefold()
     return bool(_names(verdict) & _names(text)) or len(_words(verdict) & _words(text)) >= SHARED_WORDS
 
 
 _CLAIM = re.compile(
-    r"\b(?:fix\w*|root cause|caused?|solv\w+|resolv\w+|works?|because|ursache|behoben|gelöst|corrigé\w*|corrigid\w*|résolu\w*)\b|修复|原因|解决",
+    r"\b(?:fix\w*|root cause|caused?|solv\w+|resolv\w+|works?|because)\b",
     re.IGNORECASE,
 )
 

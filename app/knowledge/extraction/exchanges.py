@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.knowledge.extraction.gloss import gloss
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.shell import SHELL_TOOL, commands_of, only_looks
 from app.sessions.event import Event
@@ -15,22 +16,26 @@ Ending = Literal["accepted", "corrected", "open"]
 
 MAX_EVENTS = 2_000
 """Events of one exchange; an agent that works for hours without a prompt is read in parts."""
-MAX_READ_CHARS = 8_000
+MAX_READ_CHARS = 40_000
 MAX_VERDICT_CHARS = 600
 _READ = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
-READ_COMMAND = re.compile(r"\s*(?:cd \S+ *(?:&&|;) *)?(?:cat|head|tail|less|sed -n|grep|rg|curl|bat|git (?:show|log|diff))\b")
+READ_COMMAND = re.compile(
+    r"\s*(?:(?:sudo|time|command)\s+)*(?:cat|head|tail|less|more|nl|tac|type|get-content|gc|sed\s+-n|awk|grep|rg|ag|curl|wget|bat|jq|yq|git\s+(?:-C\s+\S+\s+)?(?:show|log|diff))\b",
+    re.IGNORECASE,
+)
+"""A command that prints what somebody wrote before."""
 _SERVED_TOOL = re.compile(r"cairn", re.IGNORECASE)
 _SERVED_INPUT = re.compile(r"/v1/knowledge/query|\bcairn (?:query|mcp)\b")
 EDIT_TOOL = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
 _ACCEPTED = re.compile(
     r"\s*(?:thanks|thank you|thx|great|perfect|awesome|nice|excellent|lgtm|looks good|look good|good (?:job|work|stuff)|works|it works|that works|worked|ship it|"
-    r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great)|完美|很好|谢谢|可以了|不错|好的|danke|perfekt|super|passt|merci|parfait|obrigad[oa]|perfeito|gracias|perfecto)",
+    r"commit|push|merge|cool|love it|well done|beautiful|yes[,.!]? (?:that|this|it|perfect|great))",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
-    r"\s*(?:no[,. !]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
+    r"\s*(?:no[,. !]|not[,.!]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
     r"it (?:still|doesn't|does not|didn't)|doesn't work|does not work|didn't work|revert|undo|roll ?back|you (?:didn't|did not|missed|forgot|broke|removed|misunderstood|got it wrong)|why did you|"
-    r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean)|不对|不是|错了|还是不|没有(?:效果|用|解决)|为什么你|nein\b|falsch|stimmt nicht|geht (?:immer noch )?nicht|non\b|faux|ça ne marche|não\b|errado|incorreto)",
+    r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean))",
     re.IGNORECASE,
 )
 _TEST_COMMAND = re.compile(
@@ -80,7 +85,7 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
             continue
         if event.kind == "notice":
             memory.mark_known(event.text[:MAX_READ_CHARS])
-        elif event.tool is not None and (_READ.search(event.tool.name) or READ_COMMAND.match(event.tool.input)):
+        elif event.tool is not None and (_READ.search(event.tool.name) or reads(event.tool.input)):
             memory.mark_known(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
             current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
@@ -96,10 +101,15 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
 
 def ending(next_prompt: str) -> Ending:
     """Classify the person's next prompt as an acceptance or a correction of what was done before it."""
-    head = next_prompt[:200]
+    head = gloss(next_prompt[:200])
     if _CORRECTED.match(head):
         return "corrected"
     return "accepted" if _ACCEPTED.match(head) else "open"
+
+
+def reads(line: str) -> bool:
+    """Tell whether a command line prints files, pages or history, alone or beside other commands."""
+    return any(READ_COMMAND.match(command) for command in commands_of(line))
 
 
 def runs_tests(event: Event) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+from app.knowledge.extraction.gloss import gloss, is_foreign
+
 _TALK = re.compile(
     r"(?:i'll|i’ll|i will|i'm (?:going|now|about)|i am going|let me|let's|let’s|lets|now[, ]|next[,:]? |first[, ]|great|perfect|excellent|sure|okay|ok[,.! ]|"
     r"good[,.! ]|hmm|wait|sorry|apolog|you're (?:right|absolutely)|you’re right|you are (?:absolutely )?right|would you|should i|do you|shall|could you|can you|please|"
     r"thanks|thank you|happy to|feel free|i need to|i should|i want to|i can see|i see|i've (?:read|reviewed|looked|checked)|looking at|all (?:tests|done|set|good)|"
     r"done|here(?:'s| is| are)|i have (?:read|reviewed)|i found|interesting|yes[,. ]|no[,. ]|if you|want me|ready|awesome|nice|absolutely|certainly|of course|"
     r"we (?:should|could|need to|can) (?:also |now )?(?:check|look|see|test|try|run|verify)|before i|once (?:you|i|we)|when you're|to summarize|in summary|as (?:you|we) (?:can|saw)|"
-    r"bonjour|salut|je (?:comprends|vais|suis)|avez-vous|souhaitez|voulez-vous|hallo|guten |ich (?:verstehe|werde|schaue)|haben sie|möchten sie|soll ich|olá|entendo|vou |você (?:gostaria|quer)|gostaria|"
-    r"你好|我将|我来|我会|让我|接下来|现在我|todo|note to self|apply (?:these|this|the) |note that i(?:'ve| have| also)|\(y/n|phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
+    r"todo|note to self|apply (?:these|this|the) |note that i(?:'ve| have| also)|\(y/n|phase \d|step \d|task \d|question \d|option [a-d\d]\b|part \d)",
     re.IGNORECASE,
 )
 _TRANSIENT = re.compile(
@@ -20,6 +21,16 @@ _TRANSIENT = re.compile(
     r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
+_PASSING = re.compile(
+    r"\b(?:today|tonight|this (?:morning|afternoon|evening|week)|right now|for the moment)\b(?!['’])"
+    r"|\b(?:wait|hold off)\b[^.;]{0,60}\b(?:run|job|build|pipeline|deployment) #?\d"
+    r"|^\W*(?:i|we)(?:'ve|’ve| have)? (?:decided|chose|opted)\b(?:[^.;]|\.(?=\w)){0,80}\b(?:first\b|before (?:anything|i\b|changing|editing|touching)|because (?:\w+ )?i (?:need|want|must|have to)\b|because i don)"
+    r"|\b(?:is|are|was|were|stays?|remains?)\b[^.;]{0,60}\b(?:because|since|as) (?:nothing|no \w+|i (?:made|changed|did) no\w*)\b[^.;]{0,40}?"
+    r"\b(?:chang|modif|commit|edit|touch|compil|built|pushed|staged|done)"
+    r"|\bbecause\s+nothing\s+(?:was |has been |is |\w+ )?(?:chang|modif|edit|touch)",
+    re.IGNORECASE,
+)
+"""Statements that hold for today or for this piece of work only: a wait for one run, an agent's own next step, a state because nothing was done yet."""
 _DANGLING = re.compile(
     r"(?:this|that|it|its|it's|these|those|they|them|he|she|here|there|both|same|which|so|but|and|or|then|also|however|otherwise|instead|because|since|while|which|"
     r"the (?:above|former|latter|same|other|first|second|third|last|changes?|new (?:code|version)|updated|following)|in (?:this|that) case|for (?:this|that)|as a result|likewise|similarly|meanwhile)\b",
@@ -36,19 +47,20 @@ _OUTPUT = re.compile(
     re.IGNORECASE,
 )
 """Lines of a linter, a stack trace or a commit log; file names; imports."""
+_CODE_SPAN = re.compile(r"`[^`]*`")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_CJK = re.compile(r"[\u3400-\u9fff]")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
 
 
 def is_talk(text: str) -> bool:
     """Tell whether it opens like chit-chat, a plan or a progress report."""
-    return bool(_TALK.match(text))
+    return bool(_TALK.match(gloss(text)))
 
 
 def is_transient(text: str) -> bool:
     """Tell whether it describes a passing state, stale by tomorrow."""
-    return bool(_TRANSIENT.search(text))
+    read = gloss(text)
+    return bool(_TRANSIENT.search(read) or _PASSING.search(_CODE_SPAN.sub("`…`", read)))
 
 
 def is_injection(text: str) -> bool:
@@ -75,7 +87,7 @@ def is_prose(text: str) -> bool:
     """Tell whether it is mostly words: not a listing, a stack frame or code."""
     if is_output(text):
         return False
-    if _CJK.search(text):
+    if is_foreign(text):
         return True
     words = _WORD.findall(text)
     return len(words) >= 5 and sum(map(len, words)) >= 0.5 * len(text.replace(" ", ""))

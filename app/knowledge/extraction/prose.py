@@ -15,7 +15,8 @@ _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)|\s*(?:\*\*[^*]{3,80}\*\*:?\s*)+$")
 """Also lines that are bold throughout: section headings, or headings of an agent's thinking."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?")
 _SKIPPED = re.compile(r"\s*(?:\||>|<[a-zA-Z/!]|!\[|(?:\+|-|@@|diff |index )\s*\S*\s*$|\s*[-=_*─━]{3,}\s*$|\s{4,}\S|\t)")
-_END = re.compile(r"(?<=[.!?])[\"')\]*_`]*\s+(?=[\"'(\[*_`]*[A-Z0-9`/])|(?<=[。！？；])")
+_END = re.compile(r"(?<=[.!?؟])[\"')\]*_`]*\s+(?=[\"'(\[*_¿¡]*([\w`/]))|(?<=[。！？；।])")
+"""A sentence's end; the group is what the next one begins with, which no lower-case letter does in a script that has them."""
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|al|Mr|Dr|St)|\b[A-Z])\.$", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]{1,200})\]\((?:[^()\s]{1,500})\)")
 _MARK = re.compile(r"\*\*|__|(?<![\w`])[*_](?=\S)|(?<=\S)[*_](?![\w`])")
@@ -98,7 +99,7 @@ def _sentences(part: str) -> Iterator[str]:
     start = 0
     for found in _END.finditer(part):
         piece = part[start : found.end()]
-        if _ABBREVIATION.search(piece.rstrip()) or piece.count("`") % 2:
+        if _ABBREVIATION.search(piece.rstrip()) or piece.count("`") % 2 or (found[1] or "").islower():
             continue
         yield piece
         start = found.end()

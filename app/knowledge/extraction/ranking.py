@@ -12,7 +12,8 @@ import numpy as np
 from app.knowledge.extraction.candidate import candidate_of
 from app.knowledge.extraction.classifier import Numbers, keep_odds, type_odds
 from app.knowledge.extraction.drafts import Draft
-from app.knowledge.extraction.features import features_of
+from app.knowledge.extraction.features import features_of, says_why_or_must
+from app.knowledge.extraction.gloss import is_foreign
 from app.knowledge.extraction.memory import share_in, shingles
 from app.knowledge.extraction.noise import is_dangling, names_something
 from app.knowledge.extraction.titles import title_of
@@ -25,7 +26,10 @@ MAX_EMBEDDED = 40
 MAX_FROM_EXCHANGE = 12
 MIN_SCORE = -0.5
 """Minimum log-odds, priors included: a session without changes and without an acceptance needs a strong statement."""
-SPECIFIC, DANGLING = 0.4, 0.8
+SPECIFIC, DANGLING, UNCUED = 0.4, 0.8, 2.0
+REMARK_CHARS = 90
+"""Added or taken for naming something, for referring to what is not there, and for a bare remark in another language, which the classifier
+would let pass: most of its features know English only."""
 MIN_ITEMS, MAX_ITEMS = 3, 10
 SAME_EXCHANGE = 0.8
 """Penalty for each item already chosen from the same exchange, so that a session's items cover more than one subject."""
@@ -112,7 +116,13 @@ def _by_adjusted_score(drafts: Sequence[Draft], scores: Sequence[float]) -> Iter
 
 def _prior(draft: Draft) -> float:
     text = draft.core.text
-    return draft.prior + (SPECIFIC if names_something(text) else -SPECIFIC) - (DANGLING if is_dangling(text) else 0.0)
+    unclear = (DANGLING if is_dangling(text) else 0.0) + (UNCUED if _is_bare_remark(text) else 0.0)
+    return draft.prior + (SPECIFIC if names_something(text) else -SPECIFIC) - unclear
+
+
+def _is_bare_remark(text: str) -> bool:
+    """Tell whether it is a short text of another language without any cue of a lesson: a plan or a report of progress, mostly."""
+    return len(text) < REMARK_CHARS and is_foreign(text) and not says_why_or_must(text)
 
 
 def _confidence(score: float, draft: Draft) -> float:

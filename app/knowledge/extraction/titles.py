@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from app.knowledge.extraction.gloss import is_foreign
 from app.knowledge.extraction.noise import CODE, is_dangling, is_talk
 from app.knowledge.extraction.prose import Statement
 
@@ -44,8 +45,7 @@ _VERB = re.compile(
     r"adds?|removes?|moves?|replaces?|sends?|goes|comes?|loads?|matches|passes|receives?|provides?|allows?|prevents?|ensures?|causes?|throws?|raises?|ignores?|skips?|deletes?|drops?|clears?|"
     r"converts?|strips?|treats?|differs?|depends?|belongs?|lives?|happens?|exists?|inherits?|defaults?|changes?|breaks?|blocks?|waits?|polls?|caches?|lets?|gives?|finds?|looks?|tells?|shows?|"
     r"prints?|logs?|parses?|validates?|wraps?|exposes?|installs?|queries|fetches|pushes|counts?|compares?|computes?|recomputes?|eliminates?|avoids?|opens?|closes|closed|emits?|dispatch(?:es)?|"
-    r"covers?|verif(?:y|ies)|use|run|import|modify|update|avoid|never|always|\w{2,}ed|made|built|wrote|split|put|kept|chose|"
-    r"ist|sind|war|hat|wird|werden|muss|müssen|läuft|liefert|benutzen|verwenden|est|sont|doit|passe|faut|a été|utilise|é|são|deve|foi|está|usa|usar)\b|[\u3400-\u9fff]",
+    r"covers?|verif(?:y|ies)|use|run|import|modify|update|avoid|never|always|\w{2,}ed|made|built|wrote|split|put|kept|chose)\b",
     re.IGNORECASE,
 )
 _GENERIC_HEADING = re.compile(
@@ -54,6 +54,8 @@ _GENERIC_HEADING = re.compile(
     r"top|minor|major|critical|code|other|benefits?|answer|before|after|总结|说明|结论)\b",
     re.IGNORECASE,
 )
+_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Scripts in which few characters make a clause."""
 _CODE = re.compile(r"`([^`\n]{2,48})`")
 _NAME = re.compile(r"\b(?:\w+[._/-])+\w+\b|\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)")
 _PATH = re.compile(r"^`?[\w./~*-]+(?::\d+(?:-\d+)?)?`?(?: ?\([^)]*\))?:? *[-–—:]? *")
@@ -74,10 +76,6 @@ _CLAUSE_ENDS = ("; ", "；", "。", ". ", " — ", " – ", " - ", ": ", "：", 
 _CONNECTIVES = (" which ", " when ", " while ", " before ", " after ", " with ", " using ", " instead of ", " rather than ", " where ", " without ", " and ", " so ", " for ", " in ", " from ", " via ",
           " to ", " by ", " as ", " on ")  # fmt: skip
 """Places where a clause may be cut early; the title then ends with an ellipsis."""
-_FUNCTION_WORDS = re.compile(
-    r"\b(?:nicht|haben|für|weil|nie|ohne|von|und|der|die|das|wird|pas|sans|jamais|les|des|une|est|nunca|não|sem|uma|para|que|por|los|las|sin)\b",
-    re.IGNORECASE,
-)
 _INCOMPLETE_END = re.compile(
     r"\b(?:the|an?|of|to|is|are|was|were|not|be|by|for|with|and|or|in|on|that|which|need|needs|has|have|can|must|should|will|its|their|it|as|from|at|than|only|also|so|if|when|includes?|like|try)$",
     re.IGNORECASE,
@@ -121,6 +119,8 @@ def _best_title(said: Statement) -> Iterator[tuple[str, float]]:
         for clause in _clauses(sentence, MAX_TITLE):
             yield clause, (SHORTENED if clause.endswith("…") else CLAUSE) + _adjustment(clause)
             return
+        if is_foreign(sentence):  # where its clauses end is unknown
+            yield _balanced(_words_within(sentence, MAX_TITLE - 2)) + " …", SHORTENED + _adjustment(sentence)
 
 
 def _adjustment(title: str) -> float:
@@ -159,6 +159,11 @@ def _clauses(text: str, room: int) -> Iterator[str]:
                 yield clause + "…"
 
 
+def _words_within(text: str, room: int) -> str:
+    """Return as many whole words of the text as `room` characters hold."""
+    return text[:room] if _EAST_ASIAN.search(text) else text[: max(text.rfind(" ", 0, room + 1), 0)] or text[:room]
+
+
 def _positions(text: str, mark: str, room: int) -> Iterator[int]:
     place = text.find(mark, MIN_CLAUSE)
     while 0 < place <= room:
@@ -170,7 +175,7 @@ def _positions(text: str, mark: str, room: int) -> Iterator[int]:
 def _is_main_clause(clause: str) -> bool:
     """Tell whether it is a main clause: it has a verb, isn't only a subordinate clause, and doesn't break off before a needed word."""
     bare = _CODE.sub("x", clause)
-    if any("\u3400" <= char <= "\u9fff" for char in clause):
+    if _EAST_ASIAN.search(clause):
         return len(clause) >= MIN_CLAUSE // 2
     if len(clause) < MIN_CLAUSE or len(clause.split()) < 4 or _INCOMPLETE_END.search(bare) or not _has_verb(bare):
         return False
@@ -187,8 +192,8 @@ def _is_main_clause(clause: str) -> bool:
 
 
 def _has_verb(text: str) -> bool:
-    """Tell whether a text has a verb. Few are known outside English: with another language's function words, one is assumed."""
-    return bool(_VERB.search(text)) or (bool(_FUNCTION_WORDS.search(text)) and len(text.split()) >= 4)
+    """Tell whether a text has a verb. Few are known outside English: in another language, one is assumed."""
+    return bool(_VERB.search(text)) or (is_foreign(text) and (len(text.split()) >= 4 or bool(_EAST_ASIAN.search(text))))
 
 
 def without_lead(text: str) -> str:
@@ -211,7 +216,7 @@ def heading_of(heading: str) -> str:
         or _PATH.fullmatch(text)
     ):
         return ""
-    return text if len(text.split()) >= 3 or any("\u3400" <= char <= "\u9fff" for char in text) else ""
+    return text if len(text.split()) >= 3 or _EAST_ASIAN.search(text) else ""
 
 
 def subject_of(text: str, heading: str = "") -> str:

@@ -60,11 +60,25 @@ def test_what_cairn_itself_served_is_not_learnt_again(tool: str, given: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("tool", "given"), [("Bash", "cat CLAUDE.md"), ("Bash", "cd app && head -50 README.md"), ("Read", "README.md"), ("WebFetch", "x")]
+    ("tool", "given"),
+    [
+        ("Bash", "cat CLAUDE.md"),
+        ("Bash", "cd app && head -50 README.md"),
+        ("Bash", "ls docs; sudo less docs/adr/7.md | head -100"),
+        ("PowerShell", "Get-Content AGENTS.md"),
+        ("Bash", "git -C ../other show HEAD:NOTES.md"),
+        ("Read", "README.md"),
+        ("WebFetch", "x"),
+    ],
 )
 def test_what_was_read_in_the_session_is_no_evidence(tool: str, given: str) -> None:
     assert not learnt(("ask", "Which bus?"), (tool, given, f"# Notes\n{LESSON}\n"), ("say", LESSON))
     assert not learnt(("remind", LESSON), ("ask", "Which bus?"), ("say", LESSON))
+
+
+def test_what_stands_deep_in_a_long_file_is_no_evidence_either() -> None:
+    long = "\n".join(f"- Section {place} tells how the service number {place} is built and where its logs go" for place in range(400))
+    assert not learnt(("ask", "Which bus?"), ("Bash", "cat CLAUDE.md", f"{long}\n{LESSON}\n"), ("say", LESSON))
 
 
 def test_the_words_of_a_sidechain_are_not_the_agents_to_the_person() -> None:

@@ -1,0 +1,126 @@
+"""Reads another language's cue words as English: one vocabulary for every pattern of this room. Knows words, not grammar; pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("languages.toml")
+MAX_CHARS = 2_000
+"""Characters of a text that are read; cues stand at its beginning."""
+MIN_COMMON = 2
+"""Function words of a language that a text in Latin letters needs, or one cue and no English word: a name may be one by chance."""
+_WORD = re.compile(r"[^\W\d_]+(?:['’](?=\w))?")
+_ENGLISH = frozenset(
+    _WORD.findall(
+        "the a an is are was were be been it its this that these those to of and or in on at by for from with as we you i they he she not no but if when "
+        "which so than then because can will would should must has have had does do did into only also there their our your"
+    )
+)
+_ALSO_ENGLISH = frozenset(_WORD.findall("attention important solo want bare use mal super standard perfect"))
+"""Cues of other languages that are words of English, too: they tell nothing about a text's language."""
+_MARKS = "\u0300-\u036f\u064b-\u065f\u0900-\u0903\u093a-\u094f"
+"""Marks that belong to the letter before them, though no pattern counts them as letters."""
+_SCRIPTS: Mapping[str, re.Pattern[str]] = {
+    "kana": re.compile(r"[\u3040-\u30ff]"),
+    "hangul": re.compile(r"[\uac00-\ud7af]"),
+    "han": re.compile(r"[\u3400-\u9fff]"),
+    "cyrillic": re.compile(r"[\u0400-\u04ff]"),
+    "greek": re.compile(r"[\u0370-\u03ff]"),
+    "hebrew": re.compile(r"[\u0590-\u05ff]"),
+    "arabic": re.compile(r"[\u0600-\u06ff]"),
+    "devanagari": re.compile(r"[\u0900-\u097f]"),
+}
+"""Scripts in the order in which they decide: Japanese is written with Han characters, too."""
+_UNSPACED = frozenset({"kana", "han", "hangul"})
+"""Scripts in which a word isn't set off by spaces, or carries its endings."""
+_MIN_SHARE = 0.2
+"""Share of a script's characters among a text's letters from which on the text is written in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language's function words and one-word cues, and the pattern that finds every cue; `english`: of each of its groups."""
+
+    code: str
+    script: str
+    common: frozenset[str]
+    cues: frozenset[str]
+    cue: re.Pattern[str]
+    english: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def gloss(text: str) -> str:
+    """Return the text with the cue words of its language in English; an English text, and code in backticks, as they are."""
+    parts = text[:MAX_CHARS].split("`")
+    language = _language_of(" ".join(parts[::2]))
+    if language is None:
+        return text
+    for place in range(0, len(parts), 2):
+        parts[place] = language.cue.sub(lambda found: _replacement(language, found), parts[place])
+    return "`".join(parts).strip()
+
+
+def is_foreign(text: str) -> bool:
+    """Tell whether a text is in a language other than English that is known here."""
+    return _language_of(" ".join(text[:MAX_CHARS].split("`")[::2])) is not None
+
+
+def _replacement(language: Language, found: re.Match[str]) -> str:
+    word = language.english[(found.lastindex or 1) - 1]
+    return f" {word} " if language.script in _UNSPACED else word
+
+
+@lru_cache(maxsize=4096)
+def _language_of(prose: str) -> Language | None:
+    letters = sum(map(str.isalpha, prose))
+    if not letters:
+        return None
+    if not prose.isascii():
+        for script, pattern in _SCRIPTS.items():
+            if len(pattern.findall(prose)) >= _MIN_SHARE * letters:
+                return _likeliest([each for each in languages() if each.script == script], prose, least=0)
+    return _likeliest([each for each in languages() if not each.script], prose, least=MIN_COMMON)
+
+
+def _likeliest(candidates: list[Language], prose: str, *, least: int) -> Language | None:
+    """Return the language most of whose function words occur, more than English ones; the first of the table where two have as many."""
+    if len(candidates) == 1 and least == 0:
+        return candidates[0]
+    words = set(_WORD.findall(prose.casefold()))
+    english = len(words & _ENGLISH)
+    counts = [(len(words & (each.common | each.cues)), len(words & each.common), -place) for place, each in enumerate(candidates)]
+    best, _, place = max(counts)
+    likeliest = candidates[-place]
+    needed = 1 if not english and words & likeliest.cues else max(least, english + 1)
+    return likeliest if not least or best >= needed else None
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """Read the table of languages, in its order."""
+    return tuple(_language(code, table) for code, table in tomllib.loads(TABLE.read_text("utf-8")).items())
+
+
+def _language(code: str, table: Mapping[str, str]) -> Language:
+    script = table.get("script", "")
+    forms = [(form, english) for english, of in table.items() if english not in {"script", "common"} for form in of.split("|")]
+    # The longest form wins where one begins another: alternatives are tried in order.
+    ordered = sorted(forms, key=lambda each: (-len(each[0]), each))
+    pattern = "|".join(f"({_form(form, spaced=script not in _UNSPACED)})" for form, _ in ordered)
+    cues = frozenset(form for form, _ in ordered if form.isalpha()) - _ENGLISH - _ALSO_ENGLISH
+    common = frozenset(table["common"].split("|"))
+    return Language(code, script, common, cues, re.compile(pattern, re.IGNORECASE), tuple(english for _, english in ordered))
+
+
+def _form(form: str, *, spaced: bool) -> str:
+    """Write a form as a pattern: whole words where words have spaces, `*` for any ending."""
+    stem = re.escape(form.removesuffix("*")).replace("\\ ", r"\s+")
+    before = rf"(?<![\w{_MARKS}])" if spaced else ""
+    after = r"\w*" if form.endswith("*") else rf"(?![\w{_MARKS}])" if spaced and form[-1].isalnum() else ""
+    return f"{before}{stem}{after}"
