@@ -5,7 +5,7 @@ A reading is recorded before anything is shown, in a transaction that asks once 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
@@ -68,10 +68,11 @@ class PromptAudit:
             }
             await _record(connection, requester.team_id, "read", requester.developer_id, project_id=reading.project_id, entry=entry)
 
-    async def record_export(self, requester: Requester, developer_id: UUID, team_id: UUID) -> None:
-        """Record that somebody exports all that another developer sent. Once it returns, the entry is committed."""
+    async def record_export(self, requester: Requester, developers: Collection[UUID], team_id: UUID) -> None:
+        """Record that somebody exports all that these other developers sent. Once it returns, the entries are committed."""
         async with self._database.begin() as connection:
-            await _record(connection, team_id, "exported", requester.developer_id, project_id=None, entry={"author_id": developer_id})
+            for each in developers:
+                await _record(connection, team_id, "exported", requester.developer_id, project_id=None, entry={"author_id": each})
 
     async def page(self, requester: Requester, wanted: PromptAuditFilter, *, before: int | None = None, limit: int) -> PromptAuditPage:
         """Return entries, the latest first, of no project that is closed to the requester.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
@@ -24,8 +22,8 @@ from app.services.people import SessionsFate
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.entity_tags import KnownRevision, revision_tag
 from app.web.errors import responses
-from app.web.fair_turns import exports_of
 from app.web.idempotent import ONCE
+from app.web.json_lines import LINES, json_lines
 from app.web.paging import NextCursor
 from app.web.requester import Admin, Reader, TheServices
 
@@ -34,7 +32,6 @@ ROLES = (
     "An auditor reads the same as a lead, but changes nothing and calls no model."
 )
 
-LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-ndjson": {}}}}
 DeveloperName = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
@@ -185,18 +182,12 @@ async def remove_developer(
     " each session and after it its events, as stored, redacted; and last `end` with "
     "their numbers, without which the export is cut off. A developer may export their own, without"
     " those of projects that are closed to them by now; an admin anybody's.",
-    responses=LINES | responses(),
+    responses={**LINES, **responses()},
     response_class=StreamingResponse,
 )
 async def export(services: TheServices, reader: Reader, name: DeveloperName, request: Request) -> StreamingResponse:
     records = await people.export_sessions(services, reader, name)
-    lines = exports_of(request).lines("", records, _line)
-    headers = {"content-disposition": 'attachment; filename="sessions.ndjson"', "cache-control": "no-store"}
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(record).decode() + "\n"
+    return json_lines(request, records, name="sessions.ndjson")
 
 
 def _developer(view: DeveloperView) -> DeveloperReply:

@@ -135,6 +135,12 @@ class Budgets:
         account, _ = await self._account(developer, team_id=_readable_team(requester))
         return self._balances.iterate_movements(account)
 
+    async def export_team_movements(self, requester: Requester) -> AsyncGenerator[MovementEntry]:
+        """Read every movement of the requester's team: of its developers' budgets and its own. Errors are raised before the first entry."""
+        requester.check("read_team_budget")
+        await self._ledger.flush()
+        return self._balances.iterate_movements(Account("team", requester.team_id, requester.team_id))
+
     async def reconcile(
         self, requester: Requester, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, note: str | None
     ) -> int:

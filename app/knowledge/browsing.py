@@ -17,7 +17,7 @@ from app.clock import in_utc
 from app.errors import InvalidInput
 from app.knowledge.item import ItemFilter, LearntItem, LearntItems
 from app.knowledge.passages import terms
-from app.knowledge.tables import EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
+from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
 from app.storage.tables import AnyRow
@@ -123,7 +123,7 @@ def _learnt_from(team_id: UUID, session_ids: Collection[UUID], closed: Collectio
 def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     """Select the items. Filters by project or by team, never both, for which PostgreSQL would read all of the project."""
     place = ItemRow.team_id == team_id if wanted.project_id is None else ItemRow.project_id == wanted.project_id
-    query = select(*_SHOWN).where(place, ItemRow.hidden if wanted.hidden else ~ItemRow.hidden)
+    query = select(*ITEM_COLUMNS).where(place, ItemRow.hidden if wanted.hidden else ~ItemRow.hidden)
     if wanted.type is not None:
         query = query.where(ItemRow.type == wanted.type)
     if wanted.since is not None:
@@ -175,10 +175,3 @@ def _decode_cursor(cursor: str) -> tuple[datetime, UUID]:
             "cursor is not from a page of this list: pass `next_cursor` of the previous page, or leave it out to start from the beginning.",
             param="cursor",
         ) from None
-
-
-_SHOWN = tuple(
-    column
-    for column in ItemRow.__table__.c
-    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
-)

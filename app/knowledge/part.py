@@ -18,6 +18,7 @@ from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
+from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
@@ -70,6 +71,7 @@ class KnowledgeServices:
     judging: Judging
     browsing: ItemBrowsing
     history: ItemHistory
+    export: ItemExport
     reader: KnowledgeReader
     writer: KnowledgeWriter
     unanswered: Unanswered
@@ -177,6 +179,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         judging=judging,
         browsing=browsing,
         history=history,
+        export=ItemExport(database, accounts),
         reader=reader,
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,

@@ -84,6 +84,14 @@ class ItemRow(Base):
     hidden: Mapped[bool] = mapped_column(server_default=false())
 
 
+ITEM_COLUMNS = tuple(
+    column
+    for column in ItemRow.__table__.c
+    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
+)
+"""An item's columns but for what the index is made of."""
+
+
 class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges."""
 

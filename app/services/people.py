@@ -164,7 +164,7 @@ async def export_sessions(services: Services, requester: Requester, developer: s
     requester.check("read" if developer == requester.developer else "administer")  # a lead's or auditor's team reads what is open to them
     found = await show_developer(services, requester, developer)
     if found.id != requester.developer_id:
-        await services.accounts.prompts.record_export(requester, found.id, found.team_id)
+        await services.accounts.prompts.record_export(requester, [found.id], found.team_id)
     log.info("accounts.sessions_exported", developer=found.name, by=requester.name)
     return services.sessions.export.records(found, await services.accounts.lasting(requester))
 

@@ -1,13 +1,13 @@
-"""Exports a developer's sessions as they are stored: redacted, one record after another."""
+"""Exports sessions as they are stored: redacted, one record after another; a developer's, or a team's."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from app import clock
 from app.accounts.accounts import Accounts, LastingRequester
@@ -18,7 +18,7 @@ from app.sessions.intake import INGEST
 from app.sessions.journal import SESSION_COLUMNS, Journal
 from app.sessions.session import Session
 from app.sessions.tables import SessionRow
-from app.storage.database import Database
+from app.storage.database import Database, rows_of
 
 FORMAT: Final = 1
 """Raised when a record changes its meaning."""
@@ -31,7 +31,7 @@ _OF_THE_CLIENT: Final = frozenset({"provisional", "served"})
 
 
 class SessionExport:
-    """Reads everything that a developer's sessions hold."""
+    """Reads everything that sessions hold."""
 
     def __init__(self, database: Database, accounts: Accounts, queue: Queue, journal: Journal) -> None:
         self._database = database
@@ -55,20 +55,48 @@ class SessionExport:
             "waiting": await self._queue.count_of(kind=INGEST, developer_id=developer.id),  # before any session is read
         }
         sessions = events = 0
-        last: UUID | None = None
-        while page := await self._page(developer.id, last, (await reader.now()).closed):
+        async for page in self._pages(SessionRow.developer_id == developer.id, reader):
             for session in page:
                 sessions += 1
-                yield await self._session(session)
+                yield {"record": "session", **await self._session(session)}
                 async for seq, event in self._journal.numbered(session.id):
                     events += 1
-                    yield _event(session.id, seq, event)
-            last = page[-1].id
+                    yield {"record": "event", **_event(session.id, seq, event)}
         yield {"record": "end", "sessions": sessions, "events": events}
 
-    async def _page(self, developer_id: UUID, last: UUID | None, closed: Collection[UUID]) -> Sequence[Session]:
-        shown = (SessionRow.developer_id == developer_id, SessionRow.project_id.not_in(closed))
-        query = select(*SESSION_COLUMNS).where(*shown).order_by(SessionRow.id).limit(PAGE)
+    async def team_records(self, reader: LastingRequester, *, whole: bool) -> AsyncGenerator[Record]:
+        """Yield each session of the reader's team that is open to them, and after it its events in order.
+
+        Without `whole` only their own sessions have events: what others said is not shown to them here. NotPermitted, and the export is cut
+        off, where the reader of a `whole` one is no admin any more.
+        """
+        now = await reader.now()
+        async for page in self._pages(SessionRow.team_id == now.team_id, reader):
+            now = await reader.now()
+            if whole:
+                now.check("administer")
+            senders = await self._accounts.names({each.developer_id for each in page if each.developer_id is not None})
+            for session in page:
+                sender = None if session.developer_id is None else senders.get(session.developer_id)
+                yield {"kind": "session", **await self._session(session), "developer": sender}
+                if whole or session.is_by(now.developer_id):
+                    async for seq, event in self._journal.numbered(session.id):
+                        fields = _event(session.id, seq, event)
+                        yield {**fields, "kind": "event", "event_kind": fields["kind"]}
+
+    async def developers_of(self, team_id: UUID) -> Collection[UUID]:
+        """Return the developers who sent sessions of the team."""
+        query = select(SessionRow.developer_id).where(SessionRow.team_id == team_id, SessionRow.developer_id.is_not(None)).distinct()
+        return [row.developer_id for row in await self._database.read(rows_of(query))]
+
+    async def _pages(self, whose: ColumnElement[bool], reader: LastingRequester) -> AsyncIterator[Sequence[Session]]:
+        last: UUID | None = None
+        while page := await self._page(whose, last, (await reader.now()).closed):
+            yield page
+            last = page[-1].id
+
+    async def _page(self, whose: ColumnElement[bool], last: UUID | None, closed: Collection[UUID]) -> Sequence[Session]:
+        query = select(*SESSION_COLUMNS).where(whose, SessionRow.project_id.not_in(closed)).order_by(SessionRow.id).limit(PAGE)
         if last is not None:
             query = query.where(SessionRow.id > last)
         async with self._database.begin() as connection:
@@ -77,9 +105,9 @@ class SessionExport:
     async def _session(self, session: Session) -> Record:
         names = await self._accounts.project_names(session.team_id, {session.project_id})
         fields = {name: value for name, value in asdict(session).items() if name not in _OF_THE_SERVER}
-        return {"record": "session", "project": names.get(session.project_id), **fields}
+        return {"project": names.get(session.project_id), **fields}
 
 
 def _event(session_id: UUID, seq: int, event: Event) -> Record:
     fields = {name: value for name, value in asdict(event).items() if name not in _OF_THE_CLIENT}
-    return {"record": "event", "session_id": session_id, "seq": seq, **fields}
+    return {"session_id": session_id, "seq": seq, **fields}

@@ -63,6 +63,8 @@ LEFT_OUT = {
     "DELETE /v1/keys/{key_id}": "as above",
     "DELETE /v1/developers/{name}": ADMIN,
     "GET /v1/developers/{name}/export": "`cairn developers export`: a person takes all their sessions with them",
+    "GET /v1/export": "`cairn export`: a file for keeps, not for a plugin",
+    "GET /v1/knowledge/export": "`cairn knowledge export`, which keeps a folder of files",
     "POST /v1/developers/{name}/invitations": ADMIN,
     "GET /v1/invitations": ADMIN,
     "DELETE /v1/invitations/{invitation_id}": ADMIN,
