@@ -36,8 +36,8 @@ class ServerClient:
     async def post(self, path: str, body: Mapping[str, object] | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
         return await self._ask("POST", path, body=_json(body), headers=headers)
 
-    async def patch(self, path: str, body: Mapping[str, object]) -> Json:
-        return await self._ask("PATCH", path, body=_json(body))
+    async def patch(self, path: str, body: Mapping[str, object], *, headers: Mapping[str, str] | None = None) -> Json:
+        return await self._ask("PATCH", path, body=_json(body), headers=headers)
 
     async def put(self, path: str, body: Mapping[str, object]) -> Json:
         return await self._ask("PUT", path, body=_json(body))
@@ -66,9 +66,9 @@ class ServerClient:
             while line := await asyncio.to_thread(reply.readline):
                 yield line.decode()
 
-    async def lines(self, path: str, *, method: str = "POST") -> AsyncIterator[Json]:
+    async def lines(self, path: str, *, method: str = "POST", **params: str | int | None) -> AsyncIterator[Json]:
         """Send a request and yield the JSON objects of its answer, one per line."""
-        async with self._answer(method, path) as reply:
+        async with self._answer(method, path, params=_given(params)) as reply:
             while line := await asyncio.to_thread(reply.readline):
                 if line.strip():
                     yield json.loads(line)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from app.cli.accounts import Developer
+from app.cli.export_file import check_new, write_records
 from app.cli.output import AsJson
 from app.cli.progress import steps
 from app.cli.requests import path_segment, print_result, send_request
@@ -43,7 +42,7 @@ def remove(
 ) -> None:
     """Remove a developer for good: their keys and sign-ins are refused. What they spent stays in the ledger."""
     if export is not None:
-        _check_new(export)
+        check_new(export)
     _confirm(developer, sessions, asks=not yes)
 
     async def work(client: ServerClient) -> Json:
@@ -72,7 +71,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Export all of a developer's sessions to a file. Secrets are redacted, as in the database."""
-    _check_new(file)
+    check_new(file)
     done = send_request(lambda client: _write(client, f"/v1/developers/{path_segment(developer)}", file))
     print_result(done, as_json, f"{file}: {done['sessions']} sessions with {done['events']} events of {developer}.")
 
@@ -84,13 +83,6 @@ def _confirm(developer: str, sessions: Fate, *, asks: bool) -> None:
         raise InvalidInput(f"Removing {developer} can't be undone, and there is no terminal to ask on: add --yes.")
     what = "and ERASE all their sessions, and knowledge found only in these" if sessions == "erase" else "and keep their sessions"
     typer.confirm(f"Remove {developer} for good, {what}?", abort=True, err=True)
-
-
-def _check_new(file: Path) -> None:
-    if file.exists():
-        raise Conflict(f"{file} exists already: choose another file for the export.")
-    if not file.absolute().parent.is_dir():
-        raise InvalidInput(f"{file.absolute().parent} is not a folder: choose another file for the export.")
 
 
 async def _until_read(client: ServerClient, path: str, developer: str) -> None:
@@ -115,29 +107,15 @@ async def _waiting(client: ServerClient, path: str) -> int:
 
 
 async def _write(client: ServerClient, path: str, file: Path, *, whole: bool = False) -> Json:
-    """Write an export to a new file that only its owner reads; returns its numbers. What is cut off is deleted.
+    """Write an export to a new file; returns its numbers. `whole`: Conflict where it lacks what is not read yet."""
 
-    `whole`: Conflict where it lacks what is not read yet.
-    """
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    end: Json | None = None
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            async for record in _records(client, path):
-                if whole and record.get("waiting"):
-                    raise Conflict(f"{NOT_READ.format(record['waiting'])} Try again.")
-                out.write(json.dumps(record, ensure_ascii=False) + "\n")
-                end = record if record.get("record") == "end" else None
-            out.flush()
-            os.fsync(out.fileno())
-        if end is None:
-            raise Conflict("The export was cut off: the server ended it early. Nothing was kept of it; try again.")
-        os.link(part, file)  # not over a file that was made meanwhile
-    except OSError as error:
-        raise InvalidInput(f"{file} can't be written ({error.strerror}): choose another file for the export.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    async def records() -> AsyncGenerator[Json]:
+        async for record in _records(client, path):
+            if whole and record.get("waiting"):
+                raise Conflict(f"{NOT_READ.format(record['waiting'])} Try again.")
+            yield record
+
+    end = await write_records(records(), file, mark="record")
     return {"file": str(file), "sessions": end["sessions"], "events": end["events"]}
 
 

@@ -28,7 +28,8 @@ COMMANDS = [
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["budget", "spend"], ["budget", "calls"], ["jobs"], ["jobs", "list"], ["jobs", "show"], ["keys", "limit"],
     ["keys", "models"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
-    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"],
+    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"], ["knowledge"], ["knowledge", "export"],
+    ["knowledge", "import"], ["export"],
 ]  # fmt: skip
 
 
