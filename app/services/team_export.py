@@ -6,16 +6,17 @@ No secret is in it: of a key only its name, of a developer no address. Messages 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from app import clock
 from app.accounts.accounts import LastingRequester
-from app.accounts.requester import Requester
+from app.accounts.requester import Permission, Requester
 from app.accounts.views import DeveloperView
 from app.budget.requests import CallFilter
 from app.budget.views import Budget, ReportDays
@@ -43,27 +44,35 @@ async def export_team(services: Services, requester: Requester) -> AsyncGenerato
     requester.check("read")
     reader, whole = await services.accounts.lasting(requester), requester.may("administer")
     members = await list_members(services, requester, removed=True)
+    said_by: set[UUID | None] = {requester.developer_id}
     if whole:
-        sent = set(await services.sessions.export.developers_of(requester.team_id)) - {requester.developer_id}
-        await services.accounts.prompts.record_export(requester, sorted(sent), requester.team_id)
+        others = set(await services.sessions.export.developers_of(requester.team_id)) - {requester.developer_id}
+        await services.accounts.prompts.record_export(requester, sorted(others), requester.team_id)
+        said_by |= {None, *others}  # not those who send their first session from now on: no entry says so
     log.info("accounts.team_exported", team=requester.team, by=requester.name, whole=whole)
-    return _counted(services, reader, members, whole=whole)
+    return _counted(services, reader, members, said_by=said_by, needs="administer" if whole else "read")
 
 
 async def _counted(
-    services: Services, reader: LastingRequester, members: Sequence[DeveloperView], *, whole: bool
+    services: Services,
+    reader: LastingRequester,
+    members: Sequence[DeveloperView],
+    *,
+    said_by: Collection[UUID | None],
+    needs: Permission,
 ) -> AsyncGenerator[Record]:
-    team = (await reader.now()).team
+    team, whole = (await reader.now()).team, needs == "administer"
     yield {"kind": "export", "format": TEAM_FORMAT, "team": team, "whole": whole, "exported_at": clock.now()}
     counts: Counter[str] = Counter()
     for part in (
         _people(services, members, whole=whole),
         _projects(services, reader),
-        services.sessions.export.team_records(reader, whole=whole),
+        services.sessions.export.team_records(reader, said_by=said_by, needs=needs),
         services.knowledge.export.whole_records(reader),
         _budgets(services, reader, members),
         _calls(services, reader),
     ):
+        (await reader.now()).check(needs)
         async for record in part:
             counts[record["kind"]] += 1
             yield record

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select
 
 from app import clock
 from app.accounts.accounts import Accounts, LastingRequester
+from app.accounts.requester import Permission
 from app.accounts.views import DeveloperView
 from app.queue.jobs import Queue
 from app.sessions.event import Event
@@ -64,22 +65,22 @@ class SessionExport:
                     yield {"record": "event", **_event(session.id, seq, event)}
         yield {"record": "end", "sessions": sessions, "events": events}
 
-    async def team_records(self, reader: LastingRequester, *, whole: bool) -> AsyncGenerator[Record]:
-        """Yield each session of the reader's team that is open to them, and after it its events in order.
+    async def team_records(
+        self, reader: LastingRequester, *, said_by: Collection[UUID | None], needs: Permission
+    ) -> AsyncGenerator[Record]:
+        """Yield each session of the reader's team that is open to them, and after it, where one of `said_by` sent it, its events in order.
 
-        Without `whole` only their own sessions have events: what others said is not shown to them here. NotPermitted, and the export is cut
-        off, where the reader of a `whole` one is no admin any more.
+        None in `said_by`: the admin key, or somebody who is gone. NotPermitted, and the export is cut off, once the reader's role lacks
+        `needs`.
         """
-        now = await reader.now()
-        async for page in self._pages(SessionRow.team_id == now.team_id, reader):
-            now = await reader.now()
-            if whole:
-                now.check("administer")
+        team_id = (await reader.now()).team_id
+        async for page in self._pages(SessionRow.team_id == team_id, reader):
+            (await reader.now()).check(needs)
             senders = await self._accounts.names({each.developer_id for each in page if each.developer_id is not None})
             for session in page:
                 sender = None if session.developer_id is None else senders.get(session.developer_id)
                 yield {"kind": "session", **await self._session(session), "developer": sender}
-                if whole or session.is_by(now.developer_id):
+                if session.developer_id in said_by:
                     async for seq, event in self._journal.numbered(session.id):
                         fields = _event(session.id, seq, event)
                         yield {**fields, "kind": "event", "event_kind": fields["kind"]}

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from app.errors import NotPermitted
+from app.services.team_export import export_team
 from tests.integration.api.conftest import Api, generic, lesson
 
 ROLES = {"ada": "developer", "bo": "developer", "lead": "lead", "auditor": "auditor", "boss": "admin"}
@@ -162,3 +164,21 @@ async def test_movements_and_calls_are_those_that_the_role_reads(team: Exporters
 async def test_an_export_without_a_key_is_refused(api: Api) -> None:
     for path in ("/v1/export", "/v1/knowledge/export"):
         assert (await api.ask("GET", path, key=None)).status == 401
+
+
+async def test_an_admin_who_is_none_any_more_gets_no_more_of_it(team: Exporters) -> None:
+    requester = await team.api.services.accounts.authenticate(team.keys["boss"])
+    records = await export_team(team.api.services, requester)
+    assert (await anext(records))["whole"]
+    assert (await team.ask("key", "PATCH", f"/v1/developers/{team.who('boss')}", json={"role": "developer"})).status == 200
+    with pytest.raises(NotPermitted):
+        [each async for each in records]
+
+
+async def test_what_somebody_says_first_while_an_admin_exports_is_not_in_it(team: Exporters) -> None:
+    requester = await team.api.services.accounts.authenticate(team.keys["boss"])
+    records = await export_team(team.api.services, requester)
+    await team.api.ingest(generic((uuid4().hex, "user", "Nobody was told of this export.")), key=team.keys["bo"], project="shop")
+    found = [json.dumps(each, default=str) async for each in records]
+    assert any(SAID in each for each in found)
+    assert not any("Nobody was told" in each for each in found if '"event"' in each)
