@@ -1,7 +1,7 @@
 """Finds the item that a new candidate duplicates, among the index's hits, undrained changes, and this batch's own items.
 
-Merging needs a cosine of at least the threshold (for long texts, window by window too) and no differing number, version, path,
-identifier or negation (`app.likeness`).
+Merging needs a cosine of at least the threshold (for long texts, window by window too) and no difference in what is said (`app.likeness`).
+A text that only restates the other needs a lower cosine: there the words decide.
 The index is queried before the storing transaction, so that no lock waits for a network; later changes are read inside it.
 """
 
@@ -22,16 +22,18 @@ from app.embeddings.longform import MODEL as LONG_MODEL
 from app.embeddings.longform import agreement, parts_of
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.tables import ItemRow, OutboxRow
-from app.likeness import differing
+from app.likeness import differing, restates
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
 
 NEAREST = 16
-"""Nearest items compared with a candidate, in the index and in a batch: any more within the threshold would have been merged with each
-other. The bound keeps a session of hundreds that differ in a number alone within its transaction's time limit."""
+"""Nearest items compared with a candidate, in the index and in a batch. The bound keeps a session of hundreds that differ in a number alone
+within its transaction's time limit."""
 MARGIN = 0.03
 """The index is queried this far below the threshold, as its scores are approximate; the exact cosine is computed from PostgreSQL."""
+RESTATED = 0.10
+"""The threshold is lower by this for a text that has no word of its own: only reordered, inflected, or with known synonyms for others."""
 AT_ONCE = 8
 
 
@@ -55,7 +57,7 @@ async def look_up(
 
     async def one(vector: Vector) -> list[UUID]:
         async with concurrency:
-            hits = await vectors.nearest(vector, where=where, limit=NEAREST, min_score=threshold - MARGIN)
+            hits = await vectors.nearest(vector, where=where, limit=NEAREST, min_score=threshold - RESTATED - MARGIN)
             return [hit.id for hit in hits]
 
     found = await asyncio.gather(*(one(vector) for vector in wanted))
@@ -102,15 +104,18 @@ class Neighbourhood:
             return None
         cosines = self._vectors[: len(self._items)] @ vector
         for place in map(int, np.argsort(-cosines, kind="stable")[:NEAREST]):
-            if cosines[place] < self.threshold:
+            if cosines[place] < self.threshold - RESTATED:
                 return None
-            if self._agree(self._long_forms[place], long_form) and not differing(self._wordings[place], wording):
+            known = self._wordings[place]
+            least = self.threshold - RESTATED if restates(known, wording) else self.threshold
+            if cosines[place] >= least and _agree(self._long_forms[place], long_form, least) and not differing(known, wording):
                 return self._items[place]
         return None
 
-    def _agree(self, one: Vector | None, other: Vector | None) -> bool:
-        """Tell whether two long texts agree window by window: texts that begin alike may end differently."""
-        return one is None or other is None or len(one) == len(other) == 1 or agreement(one, other) >= self.threshold
+
+def _agree(one: Vector | None, other: Vector | None, least: float) -> bool:
+    """Tell whether two long texts agree window by window: texts that begin alike may end differently."""
+    return one is None or other is None or len(one) == len(other) == 1 or agreement(one, other) >= least
 
 
 _ITEMS: Select[UUID, str, str, bytes, bytes | None, str | None] = select(

@@ -1,45 +1,70 @@
-"""Decide whether two similar texts must not be merged. An embedding barely sees a changed port, flag, path or `not`; this checks those.
+"""Decide whether two similar texts must not be merged. An embedding barely sees a changed port, flag, word or `not`; this checks those.
 
-A guard that only rejects, after a cosine said "the same". Knows no vectors, no knowledge items, no caches.
+A guard that only rejects, after a cosine said "the same": by what a text states exactly (`claims`), and by the words that only one of the
+two has (`contrast`). Knows no vectors, no knowledge items, no caches.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from app.likeness.claims import ExactClaims, Quantity, extract_claims, stem
+from app.likeness.claims import ExactClaims, Quantity, extract_claims
+from app.likeness.contrast import own_words, reordered, wordings
+from app.likeness.wording import Wording, wording_of
 
-__all__ = ["differing"]
-
-_WORD = re.compile(r"\w+")
+__all__ = ["differing", "restates"]
 
 
 def differing(a: str, b: str) -> tuple[str, ...]:
     """Return why two texts must not be merged, such as `number: 8080 ≠ 8081`; empty if nothing exact differs.
 
     Numbers, flags and negations count even if only one text has them. Paths, URLs, identifiers and quotations count only
-    if both texts have some: a paraphrase may omit them, but not replace them.
+    if both texts have some: a paraphrase may omit them, but not replace them. Every other word counts unless it is a function word, or the
+    other text has an inflection or a known synonym of it.
     """
     if a == b:
         return ()
     one, other = extract_claims(a), extract_claims(b)
     if one.text == other.text and one.original_words == other.original_words:
         return ()
-    return tuple(dict.fromkeys(_reasons(one, other)))
+    mine, yours = wordings(a, b)
+    return tuple(dict.fromkeys((*_reasons((one, mine), (other, yours)), *_contrast(mine, yours, (one, other)))))
 
 
-def _reasons(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    yield from _quantities(one, other)
+def restates(a: str, b: str) -> bool:
+    """Tell whether neither text has a word of its own: one is the other in another order, with other inflections or synonyms."""
+    return not any(own_words(*wordings(a, b)))
+
+
+def _reasons(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Wording]) -> Iterator[str]:
+    yield from _quantities(first, second)
+    one, other = first[0], second[0]
     yield from _unequal("flag", one.flags - other.flags, other.flags - one.flags)
     yield from _exchanged("path", (one.paths, one), (other.paths, other), _holds_path)
     yield from _exchanged("url", (one.urls, one), (other.urls, other), lambda url, claims: url in claims.urls)
     yield from _exchanged("identifier", (one.identifiers, one), (other.identifiers, other), _holds_identifier)
     yield from _exchanged("quoted", (one.quotations, one), (other.quotations, other), lambda words, claims: words in claims.text)
     yield from _proper_nouns(one, other)
-    yield from _negations(one, other)
     yield from _opposites(one, other)
-    yield from _order(one, other)
+
+
+def _contrast(one: Wording, other: Wording, claims: tuple[ExactClaims, ExactClaims]) -> Iterator[str]:
+    """Compare the words that carry the meaning. A path or an address that only one text names is no word of its own."""
+    left, right = own_words(one, other)
+    if (left and right) or not (set(left) <= _places(claims[0], one) and set(right) <= _places(claims[1], other)):
+        yield from _unequal(_label((*left, *right), one), left, right)
+    yield from reordered(one, other)
+
+
+def _label(keys: Sequence[str], wording: Wording) -> str:
+    if any(key.startswith(("#", "unit ")) for key in keys):
+        return "number"
+    return "negation" if wording.vocabulary.negation in keys else "word"
+
+
+def _places(claims: ExactClaims, wording: Wording) -> set[str]:
+    """Return the words of a text's paths and addresses."""
+    return {key for place in (*claims.paths, *claims.urls) for key in wording_of(place, wording.vocabulary.language).keys}
 
 
 def _unequal(label: str, mine: Iterable[object], yours: Iterable[object]) -> Iterator[str]:
@@ -62,21 +87,19 @@ def _exchanged(
         )
 
 
-def _quantities(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    left = [quantity for quantity in one.quantities if not _holds_quantity(quantity, other)]
-    right = [quantity for quantity in other.quantities if not _holds_quantity(quantity, one)]
+def _quantities(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Wording]) -> Iterator[str]:
+    left = [quantity for quantity in first[0].quantities if not _holds_quantity(quantity, *second)]
+    right = [quantity for quantity in second[0].quantities if not _holds_quantity(quantity, *first)]
     label = "version" if any(quantity.version for quantity in (*left, *right)) else "number"
     yield from _unequal(label, left, right)
-    if one.number_words and other.number_words:
-        numbers = [claims.number_words | {quantity.digits for quantity in claims.quantities} for claims in (one, other)]
-        yield from _unequal("number", one.number_words - numbers[1], other.number_words - numbers[0])
 
 
-def _holds_quantity(quantity: Quantity, claims: ExactClaims) -> bool:
+def _holds_quantity(quantity: Quantity, claims: ExactClaims, wording: Wording) -> bool:
     """Tell whether a text has this quantity: `30` matches `30 s`, `30 s` doesn't match `30 ms`; `3` matches `three`."""
-    return quantity.digits in claims.number_words or any(
-        quantity.digits == held.digits and (quantity.unit == held.unit or not (quantity.unit and held.unit)) for held in claims.quantities
-    )
+    held = [each for each in claims.quantities if each.digits == quantity.digits]
+    if not held:
+        return f"#{quantity.digits}" in wording.counts
+    return any(each.unit == quantity.unit or not (each.unit and quantity.unit) for each in held)
 
 
 def _holds_path(path: str, claims: ExactClaims) -> bool:
@@ -103,21 +126,6 @@ def _proper_nouns(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
         yield from _unequal("name", left, right)
 
 
-def _negations(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    if len(one.negated) != len(other.negated):
-        yield f"negation: {len(one.negated)} ≠ {len(other.negated)}"
-        return
-    shifted = [*_affirmed(one, other), *_affirmed(other, one)]
-    if shifted:
-        yield f"negation: of {', '.join(sorted(shifted))}"
-
-
-def _affirmed(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    """Yield what one text negates and the other states."""
-    said = {stem(word) for word in other.words}
-    yield from (word for word in one.negated if word not in other.negated and word in said)
-
-
 def _opposites(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
     for group in one.opposites.keys() & other.opposites.keys():
         left, right = one.opposites[group], other.opposites[group]
@@ -136,12 +144,3 @@ def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) 
         for second in common
         if first != second and left[first] != {""}
     )
-
-
-def _order(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    """Compare order: `A instead of B` and `B instead of A`, or the same words in another order if order carries meaning."""
-    reversed_pairs = {(right, link, left) for left, link, right in one.ordered_pairs if left != right} & other.ordered_pairs
-    if reversed_pairs or (
-        one.has_direction and other.has_direction and one.words == other.words and _WORD.findall(one.text) != _WORD.findall(other.text)
-    ):
-        yield "order"

@@ -1,4 +1,4 @@
-"""Extract what a text states exactly: numbers, versions, flags, paths, URLs, identifiers, quotations, names, negations, opposites.
+"""Extract what a text states exactly: numbers, versions, flags, paths, URLs, identifiers, quotations, names, opposites.
 
 Knows one text: whether two texts' claims contradict each other, `differing` in the package decides.
 """
@@ -56,20 +56,8 @@ _WORD = re.compile(  # `port`, `8080`, one ideograph
 _ORIGINAL_WORD = re.compile(  # `utf-8`, `v1.2`, `user_id`
     r"\w+(?:[.-]\w+)*", re.ASCII
 )
-_NEGATION = re.compile(  # `not`, `don't`, `without`, `不要`; `not only` is matched first, and is none
-    r"\bnot only\b|(?P<negation>\b(?:not|never|cannot|no|none|nothing|neither|nor|without|avoid(?:s|ed|ing)?|unless)\b(?!-)|n['’]t\b"
-    r"|不(?!仅|但|过|同|断|管|止|久|错|妨|论)(?:要|能|会|可以|应该?|得|再|许|用)?|没(?!错)有?|(?<![级类区分识特个性鉴])别(?![名的人处])"
-    r"|无(?!论|关|缝)(?:法|需|须)?|未(?!来)|勿|避免|切忌)",
-    re.IGNORECASE,
-)
 _PROPER_NOUN = re.compile(  # `Redis` in `we use Redis`
     r"(?<=[a-z,;)] )[A-Z][a-z]{2,}(?![\w-])"
-)
-_ORDERED_PAIR = re.compile(  # `NATS instead of Kafka`, `v1 to v2`, `a -> b`
-    r"([\w./-]+)`?\s+(instead of|rather than|over|before|after|to|into|→|->|=>)\s+(?:the |a |an )?`?([\w./-]*\w)", re.IGNORECASE
-)
-_DIRECTION = re.compile(  # `from`, `depends`, `→`: words for which order carries meaning
-    r"\b(?:from|to|into|than|instead|before|after|over|rather|depends?|calls?|replaces?|imports?)\b|→|->|=>|从|比|替"
 )
 _STOP_WORDS = frozenset(
     "a an the to be is are was were do does did done have has had it its this that these those of in on at by for with as from and or if"  # noqa: SIM905
@@ -78,25 +66,16 @@ _STOP_WORDS = frozenset(
 )
 _PROSE_WORDS = frozenset({"and", "or", "either", "he", "she", "his", "her", "yes", "no", "on", "off", "w", "o", "n"})
 NO_UNIT = ""
-_UNITS = {
+UNITS = {
     form: line.split()[0]
     for line in (
         "ms millisecond milliseconds millis", "s sec secs second seconds", "min mins minute minutes", "h hr hrs hour hours", "d day days",
-        "% percent", "kb kib", "mb mib", "gb gib", "tb tib", "b byte bytes", "px pixel pixels", "k", "m", "us µs", "ns", "week weeks",
-        "month months", "year years",
+        "% percent", "kb kib kilobyte kilobytes", "mb mib megabyte megabytes", "gb gib gigabyte gigabytes", "tb tib terabyte terabytes",
+        "b byte bytes", "px pixel pixels", "k", "m", "us µs", "ns", "week weeks", "month months", "year years",
     )
     for form in line.split()
 } | dict.fromkeys(("x", "times", "st", "nd", "rd", "th"), NO_UNIT)  # fmt: skip
 """Form of a unit → unit. After `x`, `times` and the endings of ordinals a number counts as one without unit."""
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, words in enumerate("two twice|three|four|five|six|seven|eight|nine|ten|eleven|twelve".split("|"), start=2)  # noqa: SIM905
-    for word in words.split()
-}
-_IDEOGRAPHIC_NUMBER = re.compile(  # `三` in `三次`
-    "[两二三四五六七八九十](?=[次个条台秒分小天周月年行层步位种倍])"
-)
-_IDEOGRAPHIC_DIGITS = dict(zip("两二三四五六七八九十", "2 2 3 4 5 6 7 8 9 10".split(), strict=True))  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +103,12 @@ class ExactClaims:
     paths: frozenset[str]
     flags: frozenset[str]
     quantities: frozenset[Quantity]
-    number_words: frozenset[str]
     identifiers: frozenset[str]
     quotations: frozenset[str]
     proper_nouns: frozenset[str]
     """Capitalized words within a sentence."""
-    negated: tuple[str, ...]
-    """The stem of the word after each negation."""
     opposites: dict[int, dict[str, frozenset[str]]]
     """Group of opposites → the words of it in the text → the stems of the words that follow each: {7: {"enable": {"cach"}}}."""
-    ordered_pairs: frozenset[tuple[str, str, str]]
-    """(left, link, right), as in ("nats", "instead of", "kafka"): turned round, it says the opposite."""
-    has_direction: bool
-    """True if the text has a word that makes the order of names matter, such as `from` or `depends`."""
 
 
 @lru_cache(maxsize=256)  # one text is compared with many, and extraction takes 80 % of the time
@@ -159,14 +131,10 @@ def extract_claims(text: str) -> ExactClaims:
         paths=frozenset(_normalized_path(path) for path in paths - prose_pairs),
         flags=frozenset(flags),
         quantities=frozenset(quantities),
-        number_words=frozenset(_number_words(words, lowered)),
         identifiers=frozenset(_normalized_identifier(found) for found in identifiers),
         quotations=frozenset(_normalized_quotation(next(filter(None, found))) for found in _QUOTED.findall(without_ticks)),
         proper_nouns=frozenset(_PROPER_NOUN.findall(remaining)),
-        negated=tuple(_following_stem(lowered, found.end()) for found in _NEGATION.finditer(lowered) if found["negation"]),
         opposites=_opposites(lowered),
-        ordered_pairs=frozenset((left, link, right) for left, link, right in _ORDERED_PAIR.findall(lowered)),
-        has_direction=_DIRECTION.search(lowered) is not None,
     )
 
 
@@ -209,21 +177,16 @@ def _quantities(text: str) -> tuple[str, set[Quantity]]:
     def take(match: re.Match[str]) -> str:
         unit = (match["unit"] or "").strip().lower()
         attached = bool(match["unit"]) and not match["unit"][0].isspace()
-        if attached and unit not in _UNITS:
+        if attached and unit not in UNITS:
             return match[0]  # `8b`, `2xlarge`: an identifier
         digits = match["digits"].replace(",", "").lower()
         if digits.isdigit():
             digits = digits.lstrip("0") or "0"
         version = bool(match["v"]) or digits.count(".") > 1 or ("." in digits and bool(match["before"]) and match["before"][0].isupper())
-        found.add(Quantity((match["sign"] or "") + digits, _UNITS.get(unit, NO_UNIT), version))
-        return match["before"] + " " + (match["unit"] if unit not in _UNITS and match["unit"] else "")
+        found.add(Quantity((match["sign"] or "") + digits, UNITS.get(unit, NO_UNIT), version))
+        return match["before"] + " " + (match["unit"] if unit not in UNITS and match["unit"] else "")
 
     return _NUMBER.sub(take, text), found
-
-
-def _number_words(words: Counter[str], lowered: str) -> Iterator[str]:
-    yield from (_NUMBER_WORDS[word] for word in words if word in _NUMBER_WORDS)
-    yield from (_IDEOGRAPHIC_DIGITS[found] for found in _IDEOGRAPHIC_NUMBER.findall(lowered))
 
 
 def _following_stem(text: str, place: int) -> str:

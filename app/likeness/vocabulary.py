@@ -1,0 +1,143 @@
+"""The words of one language, read from `languages/*.toml`: which of them carry no meaning of their own, which stand for each other.
+
+The lists only help: a word that stands in none of them differs from every other. Knows no texts.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from app.likeness.inflection import english_base, without_ending
+
+LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
+_FOLDER = Path(__file__).parent / "languages"
+Role = Literal["light", "kind", "link", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The role of a phrase: `light` (no meaning), `kind` (a `value` excludes another), `link` (a preposition), `same` (its `value`)."""
+
+    role: Role
+    value: str = ""
+    kind: str = ""
+
+
+Phrases = dict[str, tuple[tuple[tuple[str, ...], Entry], ...]]
+"""First token → the phrases that begin with it, the longest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A language's lists. `written` is looked up by a token as it is written, `inflected` by its base."""
+
+    language: str
+    written: Phrases
+    inflected: Phrases
+    base: Callable[[str], str]
+    numbers: Mapping[str, int]
+    ordinals: Mapping[str, int]
+    alike_links: frozenset[frozenset[str]]
+    """Pairs of classes of prepositions that may be exchanged."""
+    scoped: frozenset[str]
+    """Words whose next word matters, as `only`'s does."""
+    adverbs: frozenset[str]
+    """Bases of words that may stand before or behind the word that they belong to."""
+    prepositions: frozenset[str]
+    """Words with a meaning that also mark the role of the next."""
+    negation: str
+    auxiliaries: frozenset[str]
+    """Words that make a passive with a participle."""
+    participles: tuple[str, ...]
+    """Endings of participles; empty: the auxiliary alone tells."""
+
+
+@lru_cache
+def vocabulary(language: str) -> Vocabulary:
+    """Read a language's lists. An unknown language has none: there each word stands for itself."""
+    if language not in LANGUAGES:
+        return Vocabulary(language, {}, {}, str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", frozenset(), ())
+    lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+    base = _base_of(lists)
+    same = [group.split("|") for group in lists["synonyms"]["same"].strip().splitlines()]
+    tokens = list if language == "zh" else str.split
+    return Vocabulary(
+        language=language,
+        written=_phrases(_written(lists), tokens),
+        inflected=_phrases(((form, Entry("same", _key(group[0], base))) for group in same for form in group), tokens, base),
+        base=base,
+        numbers=_numbers(lists["numbers"]),
+        ordinals={word: place for place, word in enumerate(lists["numbers"]["ordinal"].split()) if word != "-"},
+        alike_links=frozenset(frozenset(pair.split()) for pair in lists["links"].get("alike", ())),
+        scoped=frozenset(_key(word, base) for word in lists["scoped"].split()),
+        adverbs=frozenset(map(base, lists["adverbs"].split())),
+        prepositions=frozenset(_key(word, base) for word in lists["prepositions"].split()),
+        negation=lists["negation"],
+        auxiliaries=frozenset(lists["auxiliaries"].split()),
+        participles=tuple(lists["participles"].split()),
+    )
+
+
+@lru_cache
+def languages_by_word() -> Mapping[str, tuple[str, ...]]:
+    """Return the words of all lists, each with the languages that have it: by them a text's language is recognised."""
+    found: dict[str, tuple[str, ...]] = {}
+    for language in LANGUAGES:
+        lists = vocabulary(language)
+        for word in (lists.written | lists.inflected).keys() | lists.numbers.keys():
+            found[word] = (*found.get(word, ()), language)
+    return found
+
+
+def _base_of(lists: Mapping[str, str | Mapping[str, str]]) -> Callable[[str], str]:
+    inflections = lists["inflections"]
+    assert not isinstance(inflections, str)
+    groups = [group.split() for group in inflections["irregular"].replace("\n", "|").split("|")]
+    irregular: dict[str, str] = {form: group[0] for group in groups for form in group[1:]}
+    endings = lists.get("endings")
+    listed = tuple(sorted(endings.split(), key=len, reverse=True)) if isinstance(endings, str) else None
+
+    @lru_cache(maxsize=8192)
+    def base(word: str) -> str:
+        regular = irregular.get(word, word)
+        return english_base(regular) if listed is None else without_ending(regular, listed)
+
+    return base
+
+
+def _written(lists: Mapping[str, object]) -> Iterator[tuple[str, Entry]]:
+    light, framing, kinds, links = lists["light"], lists["framing"], lists["kinds"], lists["links"]
+    assert isinstance(light, str)
+    assert isinstance(framing, str)
+    assert isinstance(kinds, dict)
+    assert isinstance(links, dict)
+    for kind, values in kinds.items():
+        yield from ((phrase, Entry("kind", value, kind)) for value in values for phrase in value.split("|"))
+    for name, words in links.items():
+        if name != "alike":
+            yield from ((word, Entry("link", name)) for word in words.split())
+    yield from ((phrase, Entry("light")) for phrase in (*light.split(), *framing.replace("\n", "|").split("|")))
+
+
+def _phrases(listed: Iterable[tuple[str, Entry]], tokens: Callable[[str], list[str]], base: Callable[[str], str] = str) -> Phrases:
+    found: dict[str, dict[tuple[str, ...], Entry]] = {}
+    for phrase, entry in listed:
+        if words := [base(word) for word in tokens(phrase.strip())]:
+            found.setdefault(words[0], {}).setdefault(tuple(words[1:]), entry)
+    return {first: tuple(sorted(rests.items(), key=lambda each: -len(each[0]))) for first, rests in found.items()}
+
+
+def _key(phrase: str, base: Callable[[str], str]) -> str:
+    return " ".join(base(word) for word in phrase.split())
+
+
+def _numbers(lists: Mapping[str, str]) -> dict[str, int]:
+    small = {word: value for value, word in enumerate(lists["cardinal"].split()) if word != "-"}
+    also = lists.get("also", "").split()
+    small |= {word: int(value) for word, value in zip(also[::2], also[1::2], strict=True)}
+    return small | {word: 20 + 10 * place for place, word in enumerate(lists["tens"].split()) if word != "-"}

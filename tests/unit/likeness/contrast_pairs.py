@@ -1,0 +1,117 @@
+"""Pairs that differ in one thing that changes what is said, made of templates and words: none of them may be merged.
+
+Most words stand in no list of `app/likeness/languages`; the guard must keep them apart all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+SLOTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    # kind, templates (the word stands for {}), pairs of words
+    ("number word", ("The scheduler keeps {} nightly backups.", "Each shard has {} replicas in the cluster."),
+     "fifteen/thirty|twelve/twenty|forty/fourteen|sixty-one/sixty-two|ninety/nineteen|two hundred/three hundred|six/sixteen|eleven/seven"),
+    ("digits", ("The gateway drops clients after {} failed handshakes.", "Rotate the signing key every {} days."),
+     "3/4|15/50|90/900|1.5/2.5|12/21|7/70"),
+    ("ordinal", ("The report is sent on the {} Tuesday of the month.", "Only the {} attempt is logged."),
+     "first/second|third/fourth|fifth/fifteenth|1st/2nd|seventh/eleventh|second/last|tenth/twentieth"),
+    ("fraction", ("Sample {} of the traces.", "At least {} of the reviewers must agree."),
+     "half/a third|a quarter/a fifth|two thirds/three quarters|a tenth/a hundredth|half/all|an eighth/a sixth"),
+    ("quantifier", ("{} services expose a health endpoint.", "The linter reports {} warnings."),
+     "all/some|most/few|many/several|no/all|every/hardly any|both/neither|some/none of the|most/all"),
+    ("bound", ("The pool keeps {} one idle worker.", "Uploads of {} ten files are queued."),
+     "at least/at most|more than/fewer than|exactly/roughly|at least/fewer than|no more than/no fewer than"),
+    ("role", ("Only {} may publish drafts.", "Invoices are approved by {}."),
+     "editors/authors|owners/guests|auditors/accountants|maintainers/contributors|tutors/pupils|nurses/surgeons|landlords/tenants|captains/pilots"),
+    ("place", ("The archive is stored in {}.", "Customers from {} see the new checkout."),
+     "Dublin/Frankfurt|Oregon/Ohio|Osaka/Kyoto|the basement/the attic|Norway/Sweden|the lobby/the corridor"),
+    ("currency", ("Prices are shown in {}.", "Refunds are paid in {} only."),
+     "euros/dollars|yen/won|rupees/francs|zloty/forint|pesos/reais|pounds/kroner"),
+    ("amount", ("A seat costs {} a month.",), "$5/€5|£9/¥9|5 USD/5 EUR|€10/€100|10 %/10 €"),
+    ("direction", ("Data flows {} the warehouse.", "The shutter moves {} the sensor."),
+     "into/out of|from/to|above/below|towards/away from|over/under|through/around|behind/in front of"),
+    ("time", ("The index is rebuilt {}.", "Deployments are frozen {}."),
+     "on weekdays only/on weekends only|at dawn/at dusk|in spring/in autumn|before lunch/after lunch|on Mondays/on Thursdays|weekly/fortnightly"
+     "|by day/by night|during term/during holidays|until Easter/after Easter"),
+    ("negating prefix", ("The channel is {}.", "Treat the payload as {}."),
+     "opt-in/opt-out|encrypted/unencrypted|typed/untyped|reversible/irreversible|compliant/noncompliant|blocking/non-blocking|ordered/unordered"
+     "|buffered/unbuffered|complete/incomplete|legal/illegal|balanced/imbalanced|connected/disconnected"),
+    ("antonym", ("The retry budget is {}.", "We want the menu to be {}."),
+     "generous/stingy|shallow/deep|narrow/wide|bright/dim|sparse/dense|loud/quiet|rigid/flexible|thick/thin|ancient/modern|tight/loose|ripe/raw"),
+    ("verb", ("The nightly job {} the ledger.", "Admins can {} a workspace."),
+     "freeze/thaw|hire/fire|inflate/deflate|lend/borrow|attach/detach|mount/unmount|mute/unmute|archive/restore|lengthen/shorten|fold/unfold|admit/expel"),
+    ("object", ("Warm the {} before the benchmark.", "The plugin ships with a {}."),
+     "kettle/oven|parser/lexer|sprocket/gasket|ferret/weasel|queue/stack|mutex/semaphore|lantern/candle|compass/sextant"),
+    ("modality", ("Reviewers {} sign the form.",), "must/may|must/need not|should/must not|can/must|may/may not"),
+    ("unit", ("The lease lasts 30 {}.",), "seconds/minutes|days/weeks|ms/s|hours/months|MB/GB"),
+    ("frequency", ("The probe runs {}.",), "hourly/daily|twice a day/three times a day|every minute/every other minute|once/repeatedly|yearly/quarterly"),
+)  # fmt: skip
+ELSEWHERE: dict[str, str] = {
+    "de": "Wir behalten fünfzehn nächtliche Sicherungen./Wir behalten dreißig nächtliche Sicherungen.|Nur Redakteure dürfen veröffentlichen./Nur Autoren dürfen veröffentlichen."
+    "|Der Export läuft nur an Werktagen./Der Export läuft nur an Wochenenden.|Mindestens ein Arbeiter bleibt frei./Höchstens ein Arbeiter bleibt frei."
+    "|Die Messung ist freiwillig./Die Messung ist verpflichtend.|Die Rechnung wird in Franken gestellt./Die Rechnung wird in Kronen gestellt."
+    "|Der Schalter steht links./Der Schalter steht rechts.|Die Antwort ist vollständig./Die Antwort ist unvollständig.|Das dritte Los gewinnt./Das vierte Los gewinnt."
+    "|Die Hälfte der Tests läuft nachts./Ein Drittel der Tests läuft nachts.|Die Daten liegen in Köln./Die Daten liegen in Bremen.|Die meisten Dienste sind bereit./Wenige Dienste sind bereit."
+    "|Prüfer müssen unterschreiben./Prüfer dürfen unterschreiben.|Der Kunde zahlt vor der Lieferung./Der Kunde zahlt nach der Lieferung.|Der Dienst ruft den Speicher./Der Speicher ruft den Dienst.",
+    "fr": "On garde quinze sauvegardes par nuit./On garde trente sauvegardes par nuit.|Seuls les rédacteurs peuvent publier./Seuls les auteurs peuvent publier."
+    "|L'export tourne en semaine./L'export tourne le week-end.|Il reste au moins un ouvrier libre./Il reste au plus un ouvrier libre.|Le suivi est facultatif./Le suivi est obligatoire."
+    "|Les prix sont en francs./Les prix sont en couronnes.|Le bouton est à gauche./Le bouton est à droite.|La réponse est complète./La réponse est incomplète."
+    "|Le troisième essai compte./Le quatrième essai compte.|La moitié des tests échoue./Le tiers des tests échoue.|Les données sont à Lyon./Les données sont à Nantes."
+    "|Les relecteurs doivent signer./Les relecteurs peuvent signer.|Le client paie avant la livraison./Le client paie après la livraison.|Le service appelle le cache./Le cache appelle le service.",
+    "pt": "Guardamos quinze cópias por noite./Guardamos trinta cópias por noite.|Só editores podem publicar./Só autores podem publicar.|A exportação roda em dias úteis./A exportação roda em fins de semana."
+    "|Fica pelo menos um operário livre./Fica no máximo um operário livre.|A medição é opcional./A medição é obrigatória.|Os preços estão em francos./Os preços estão em coroas."
+    "|O botão fica à esquerda./O botão fica à direita.|A resposta é completa./A resposta é incompleta.|A terceira tentativa conta./A quarta tentativa conta.|Metade dos testes falha./Um terço dos testes falha."
+    "|Os dados ficam em Braga./Os dados ficam em Faro.|Revisores devem assinar./Revisores podem assinar.|O cliente paga antes da entrega./O cliente paga depois da entrega.|O serviço chama o cache./O cache chama o serviço.",
+    "es": "Guardamos quince copias por noche./Guardamos treinta copias por noche.|Solo los editores pueden publicar./Solo los autores pueden publicar.|La exportación corre en días laborables./La exportación corre en fines de semana."
+    "|Queda al menos un obrero libre./Queda como máximo un obrero libre.|El botón está a la izquierda./El botón está a la derecha.|Los precios están en francos./Los precios están en coronas."
+    "|La mitad de las pruebas falla./Un tercio de las pruebas falla.|Los datos están en Vigo./Los datos están en Gijón.|El servicio llama a la caché./La caché llama al servicio.",
+    "zh": "每晚保留十五份备份。/每晚保留五十份备份。|只有编辑可以发布。/只有作者可以发布。|导出只在工作日运行。/导出只在周末运行。|至少保留一个空闲进程。/最多保留一个空闲进程。|统计是自愿的。/统计是强制的。"
+    "|价格以欧元显示。/价格以日元显示。|按钮在左边。/按钮在右边。|答案完整。/答案不完整。|第三次尝试有效。/第四次尝试有效。|一半的测试失败。/三分之一的测试失败。|数据放在杭州。/数据放在成都。"
+    "|审核者必须签字。/审核者可以签字。|客户在发货前付款。/客户在发货后付款。|服务调用缓存。/缓存调用服务。|多数服务已就绪。/少数服务已就绪。",
+    "it": "Teniamo quindici copie per notte./Teniamo trenta copie per notte.|Solo i redattori possono pubblicare./Solo gli autori possono pubblicare.|Il pulsante è a sinistra./Il pulsante è a destra."
+    "|La risposta è completa./La risposta è incompleta.|Il servizio chiama la cache./La cache chiama il servizio.",
+    "nl": "We bewaren vijftien kopieën per nacht./We bewaren dertig kopieën per nacht.|Alleen redacteuren mogen publiceren./Alleen auteurs mogen publiceren.|De export draait op werkdagen./De export draait in het weekend."
+    "|De knop zit links./De knop zit rechts.",
+    "ru": "Храним пятнадцать копий за ночь./Храним тридцать копий за ночь.|Только редакторы могут публиковать./Только авторы могут публиковать.|Кнопка находится слева./Кнопка находится справа.|Сервис вызывает кэш./Кэш вызывает сервис.",
+    "ja": "毎晩十五個のバックアップを保存する。/毎晩五十個のバックアップを保存する。|編集者だけが公開できる。/著者だけが公開できる。|平日だけ実行する。/週末だけ実行する。|ボタンは左にある。/ボタンは右にある。",
+    "ko": "매일 밤 열다섯 개의 백업을 보관한다./매일 밤 서른 개의 백업을 보관한다.|편집자만 게시할 수 있다./저자만 게시할 수 있다.|평일에만 실행한다./주말에만 실행한다.",
+    "pl": "Trzymamy piętnaście kopii./Trzymamy trzydzieści kopii.|Tylko redaktorzy mogą publikować./Tylko autorzy mogą publikować.|Przycisk jest po lewej./Przycisk jest po prawej.",
+}  # fmt: skip
+EXCHANGED = (
+    "The importer calls the worker.|The worker calls the importer.",
+    "The importer calls the worker.|The importer is called by the worker.",
+    "Move the rows from the ledger to the journal.|Move the rows from the journal to the ledger.",
+    "Prefer polling to webhooks.|Prefer webhooks to polling.",
+    "Idle workers restart importers.|Workers restart idle importers.",
+    "Only editors may publish drafts.|Editors may publish only drafts.",
+    "Editors may only publish drafts.|Only editors may publish drafts.",
+    "All tenants see their own invoices.|Tenants see all their own invoices.",
+    "Three shards serve five tenants.|Five shards serve three tenants.",
+    "The lexer feeds the parser before the linter runs.|The linter feeds the parser before the lexer runs.",
+    "Delete the test user.|Delete the user test.",
+    "Lint, then format.|Format, then lint.",
+    "Alice reviews what Bob writes.|Bob reviews what Alice writes.",
+    "The cache is filled by the warmer.|The warmer is filled by the cache.",
+    "Staging gets 2 replicas and production 4.|Staging gets 4 replicas and production 2.",
+    "Editors and authors approve the layout.|Editors or authors approve the layout.",
+    "We rotate the keys.|They rotate the keys.",
+    "The flag was removed.|The flag will be removed.",
+    "Sign the bundle for the vendor.|Sign the bundle by the vendor.",
+    "Not every tenant is billed.|Every tenant is not billed.",
+)
+
+
+def contrast_pairs() -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, one text, the other)."""
+    for kind, templates, words in SLOTS:
+        for template in templates:
+            for pair in words.split("|"):
+                one, other = (template.format(word) for word in pair.split("/"))
+                yield kind, one[0].upper() + one[1:], other[0].upper() + other[1:]
+    for language, pairs in ELSEWHERE.items():
+        for pair in pairs.split("|"):
+            one, other = pair.split("/")
+            yield language, one, other
+    for pair in EXCHANGED:
+        one, other = pair.split("|")
+        yield "exchanged", one, other
