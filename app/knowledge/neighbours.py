@@ -32,7 +32,7 @@ NEAREST = 16
 within its transaction's time limit."""
 MARGIN = 0.03
 """The index is queried this far below the threshold, as its scores are approximate; the exact cosine is computed from PostgreSQL."""
-RESTATED = 0.10
+RESTATED = 0.30
 """The threshold is lower by this for a text that has no word of its own: only reordered, inflected, or with known synonyms for others."""
 AT_ONCE = 8
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from app.likeness.claims import ExactClaims, Quantity, extract_claims
-from app.likeness.contrast import own_words, reordered, wordings
+from app.likeness.contrast import are_long, are_spaced_alike, own_words, reordered, wordings
 from app.likeness.wording import Wording, wording_of
 
 __all__ = ["differing", "restates"]
+
+MIN_WORDS = 2
+"""Words with a meaning that a text has in common with the one that it restates: `yes` doesn't restate `it is`."""
 
 
 def differing(a: str, b: str) -> tuple[str, ...]:
@@ -24,6 +27,8 @@ def differing(a: str, b: str) -> tuple[str, ...]:
     """
     if a == b:
         return ()
+    if are_long(a, b):
+        return () if are_spaced_alike(a, b) else ("long text: other words",)
     one, other = extract_claims(a), extract_claims(b)
     if one.text == other.text and one.original_words == other.original_words:
         return ()
@@ -33,7 +38,10 @@ def differing(a: str, b: str) -> tuple[str, ...]:
 
 def restates(a: str, b: str) -> bool:
     """Tell whether neither text has a word of its own: one is the other in another order, with other inflections or synonyms."""
-    return not any(own_words(*wordings(a, b)))
+    if are_long(a, b):
+        return are_spaced_alike(a, b)
+    one, other = wordings(a, b)
+    return len(one.counts) >= MIN_WORDS and not any(own_words(one, other))
 
 
 def _reasons(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Wording]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from app.likeness.wording import Word, Wording, language_of, wording_of
@@ -17,6 +17,20 @@ SWAPPING_LANGUAGES = frozenset({"", "en", "zh"})
 """Languages in which two neighbouring words that change places say something else: `test user` and `user test`."""
 MIN_CROSSED = 2
 """Words that a modifier passes when it goes to another one: `idle workers restart importers`, `workers restart idle importers`."""
+
+
+MAX_CHARS = 4_000
+"""Longer texts are not read: one is only taken for the other if they are equal but for white space. Items have at most 8,200."""
+
+
+def are_long(a: str, b: str) -> bool:
+    """Tell whether two texts are too long to be read within the time that a comparison may take."""
+    return max(len(a), len(b)) > MAX_CHARS
+
+
+def are_spaced_alike(a: str, b: str) -> bool:
+    """Tell whether two texts are equal but for white space."""
+    return a.split() == b.split()
 
 
 def wordings(a: str, b: str) -> tuple[Wording, Wording]:
@@ -109,14 +123,30 @@ def _exchanged_links(one: Wording, other: Wording) -> bool:
 
 
 def _reversed(one: Wording, other: Wording) -> bool:
-    """Tell whether the order is reversed without a change of voice: `A calls B`, `B calls A`.
+    """Tell whether the order is reversed without a change of voice: `A calls B`, `B calls A`. Whole clauses may change places."""
+    if one.passive != other.passive:
+        return False
+    shared = _marked_by_order(one, other)
+    if len({word.clause for word, _, _ in shared}) != len({there.clause for _, _, there in shared}):
+        return _descends_twice([place for _, place, _ in shared])
+    clauses: dict[tuple[int, int], list[int]] = {}
+    for word, place, there in shared:
+        clauses.setdefault((word.clause, there.clause), []).append(place)
+    return _are_mixed(clauses) or any(map(_descends_twice, clauses.values()))
 
-    The words of a phrase whose preposition stands once in both texts may stand anywhere.
-    """
+
+def _are_mixed(clauses: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether a clause has parts of two clauses of the other text, each of which stands in two: `A uses 3, B 5`, `A uses 5, B 3`."""
+    pairs = set(clauses)
+    mine, theirs = Counter(clause for clause, _ in pairs), Counter(clause for _, clause in pairs)
+    return any(mine[clause] > 1 and theirs[there] > 1 for clause, there in pairs)
+
+
+def _marked_by_order(one: Wording, other: Wording) -> list[tuple[Word, int, Word]]:
+    """Return the shared words but those of a phrase whose preposition stands once in both texts: it may stand anywhere."""
     counts = Counter(word.link for word in one.words) + Counter(word.link for word in other.words)
     free = {link for link, count in counts.items() if link and count == 2}
-    places = [place for word, place, there in _shared(one, other) if word.phrase != there.phrase or word.phrase not in free]
-    return one.passive == other.passive and _descends_twice(places)
+    return [(word, place, there) for word, place, there in _shared(one, other) if word.phrase != there.phrase or word.phrase not in free]
 
 
 def _shared(one: Wording, other: Wording) -> list[tuple[Word, int, Word]]:
@@ -148,7 +178,7 @@ def _has_moved_modifier(one: Wording, other: Wording) -> bool:
     """Tell whether a modifier has gone to another word. A change of voice moves words too."""
     if one.passive != other.passive:
         return False
-    shared = _shared(one, other)
+    shared = _marked_by_order(one, other)
     staying = _longest_ascent([place for _, place, _ in shared])
     ranks = {place: rank for rank, place in enumerate(sorted(place for _, place, _ in shared))}
     common = {word.key for word, _, _ in shared}
@@ -157,7 +187,7 @@ def _has_moved_modifier(one: Wording, other: Wording) -> bool:
         rank not in staying
         and abs(rank - ranks[place]) >= MIN_CROSSED
         and not (word.link or there.link)
-        and word.key not in one.vocabulary.adverbs
+        and not word.is_adverb
         and word.key in following[0]
         and word.key in following[1]
         and following[0][word.key] != following[1][word.key]
@@ -170,16 +200,15 @@ def _following(wording: Wording) -> dict[str, str]:
 
 
 def _neighbours_swapped(one: Wording, other: Wording) -> bool:
-    if one.vocabulary.language not in SWAPPING_LANGUAGES:
+    """Tell whether a word and the one that it belongs to change places: `test user`, `user test`. An adverb may."""
+    if one.passive != other.passive or one.vocabulary.language not in SWAPPING_LANGUAGES:
         return False
-    theirs = {(word.key, after.key) for word, after in pairwise(other.words) if word.attached}
-    return any(
-        word.attached
-        and (after.key, word.key) in theirs
-        and (word.key, after.key) not in theirs
-        and not {word.key, after.key} & one.vocabulary.adverbs
-        for word, after in pairwise(one.words)
-    )
+    mine, theirs = _neighbours(one), _neighbours(other)
+    return any(pair[::-1] in theirs and pair not in theirs for pair in mine)
+
+
+def _neighbours(wording: Wording) -> set[tuple[str, str]]:
+    return {(word.key, after.key) for word, after in pairwise(wording.words) if word.attached and not (word.is_adverb or after.is_adverb)}
 
 
 _ORDERS = (_reversed, _has_moved_modifier, _neighbours_swapped)

@@ -24,6 +24,8 @@ def english_base(word: str) -> str:
     if len(word) <= MIN_STEM or not word.isascii():
         return word
     word = _without_ending(_singular(word))
+    if word.endswith("ically"):
+        return word[:-4]
     if word.endswith("ly") and len(word) - 2 >= MIN_LY:
         word = word[:-2]
     if word.endswith("ie"):

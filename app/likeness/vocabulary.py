@@ -51,6 +51,8 @@ class Vocabulary:
     prepositions: frozenset[str]
     """Words with a meaning that also mark the role of the next."""
     negation: str
+    universal: str
+    """The word for `every`, which may be left out behind such as `before`: `before every release`, `before a release`."""
     auxiliaries: frozenset[str]
     """Words that make a passive with a participle."""
     participles: tuple[str, ...]
@@ -61,8 +63,8 @@ class Vocabulary:
 def vocabulary(language: str) -> Vocabulary:
     """Read a language's lists. An unknown language has none: there each word stands for itself."""
     if language not in LANGUAGES:
-        return Vocabulary(language, {}, {}, str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", frozenset(), ())
-    lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+        return Vocabulary(language, {}, {}, str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", "", frozenset(), ())
+    lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8").casefold())
     base = _base_of(lists)
     same = [group.split("|") for group in lists["synonyms"]["same"].strip().splitlines()]
     tokens = list if language == "zh" else str.split
@@ -78,6 +80,7 @@ def vocabulary(language: str) -> Vocabulary:
         adverbs=frozenset(map(base, lists["adverbs"].split())),
         prepositions=frozenset(_key(word, base) for word in lists["prepositions"].split()),
         negation=lists["negation"],
+        universal=_key(lists["universal"], base),
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
     )

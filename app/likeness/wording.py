@@ -56,6 +56,7 @@ class Word:
     clause: int
     link: str = ""
     attached: bool = False
+    is_adverb: bool = False
     wide: bool = False
     """The scope of `only` is all that follows: `we only deploy on Fridays`."""
     phrase: str = ""
@@ -128,24 +129,35 @@ def _written(found: str, kind: str | None, starts: bool) -> str:  # noqa: FBT001
 
 def language_of(*texts: str) -> str:
     """Return the language of texts that are compared, by the words that its lists have; an empty string if they have few."""
-    joined = [token.text for text in texts for token in tokens(text)]
-    if any(_KANA.match(token) for token in joined):
+    tallies = [_tally(text) for text in texts]
+    if any(tally.kana for tally in tallies):
         return ""
-    if sum(map(bool, map(_IDEOGRAPH.match, joined))) > MIN_IDEOGRAPHS * len(joined):
+    total = sum(tally.tokens for tally in tallies)
+    if sum(tally.ideographs for tally in tallies) > MIN_IDEOGRAPHS * total:
         return "zh"
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_counted(text))
-    if not counts:
+    counts = [sum(tally.known[place] for tally in tallies) for place in range(len(LANGUAGES))]
+    if not any(counts):
         return "en"  # a few words without any that is known, such as a title's
-    best = max(LANGUAGES, key=lambda language: counts[language])
-    return best if counts[best] >= MIN_SHARE * len(joined) else ""
+    return LANGUAGES[counts.index(max(counts))] if max(counts) >= MIN_SHARE * total else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTally:
+    """What tells the language of a text. `known`: words that each language's lists have, in the order of LANGUAGES."""
+
+    tokens: int
+    kana: bool
+    ideographs: int
+    known: tuple[int, ...]
 
 
 @lru_cache(maxsize=512)
-def _counted(text: str) -> Counter[str]:
-    known = languages_by_word()
-    return Counter(language for token in tokens(text) for language in known.get(token.text, ()))
+def _tally(text: str) -> LanguageTally:
+    found, written = languages_by_word(), [token.text for token in tokens(text)]
+    known = Counter(language for each in written for language in found.get(each, ()))
+    ideographs = 0 if text.isascii() else sum(map(bool, map(_IDEOGRAPH.match, written)))
+    kana = not text.isascii() and any(map(_KANA.match, written))
+    return LanguageTally(len(written), kana, ideographs, tuple(known[language] for language in LANGUAGES))
 
 
 @lru_cache(maxsize=512)
@@ -189,8 +201,8 @@ class _Reading:
     def _phrase(self, place: int) -> int:
         """Read the longest phrase of the lists here; return the number of its tokens."""
         length, entry = max(
-            _longest(self._lists.inflected, self._bases, place),
             _longest(self._lists.written, self._texts, place),
+            _longest(self._lists.inflected, self._bases, place),
             key=lambda each: each[0],
         )
         if entry is None:
@@ -254,6 +266,8 @@ class _Reading:
         return 1
 
     def _add(self, key: str, place: int) -> None:
+        if key == self._lists.universal and self._link in self._lists.prepositions:
+            return
         if key == self._lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
             self._kinds.get("modality", set()).discard(self._previous.value)
         token = self._tokens[place]
@@ -265,7 +279,9 @@ class _Reading:
             self._words[-1] = replace(self._words[-1], attached=True)
         if key in self._lists.prepositions:
             phrase = key
-        self._words.append(Word(key, token.clause, self._link, wide=wide, phrase=phrase, first_line=token.first_line))
+        is_adverb = self._bases[place] in self._lists.adverbs or (self._lists.language == "en" and token.text.endswith("ly"))
+        word = Word(key, token.clause, self._link, is_adverb=is_adverb, wide=wide, phrase=phrase, first_line=token.first_line)
+        self._words.append(word)
         self._link, self._previous = key if key in self._lists.prepositions else "", Entry("same")
 
 
