@@ -16,12 +16,12 @@ from app.likeness.inflection import english_base, without_ending
 
 LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
 _FOLDER = Path(__file__).parent / "languages"
-Role = Literal["light", "kind", "link", "same"]
+Role = Literal["light", "framing", "kind", "link", "same"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The role of a phrase: `light` (no meaning), `kind` (a `value` excludes another), `link` (a preposition), `same` (its `value`)."""
+    """A phrase: `light` and `framing` (no meaning), `kind` (a `value` excludes another), `link` (a preposition), `same` (its `value`)."""
 
     role: Role
     value: str = ""
@@ -114,9 +114,10 @@ def _base_of(lists: Mapping[str, str | Mapping[str, str]]) -> Callable[[str], st
 
 
 def _written(lists: Mapping[str, object]) -> Iterator[tuple[str, Entry]]:
-    light, framing, kinds, links = lists["light"], lists["framing"], lists["kinds"], lists["links"]
+    light, framing, fillers, kinds, links = (lists[name] for name in ("light", "framing", "fillers", "kinds", "links"))
     assert isinstance(light, str)
     assert isinstance(framing, str)
+    assert isinstance(fillers, str)
     assert isinstance(kinds, dict)
     assert isinstance(links, dict)
     for kind, values in kinds.items():
@@ -124,7 +125,8 @@ def _written(lists: Mapping[str, object]) -> Iterator[tuple[str, Entry]]:
     for name, words in links.items():
         if name != "alike":
             yield from ((word, Entry("link", name)) for word in words.split())
-    yield from ((phrase, Entry("light")) for phrase in (*light.split(), *framing.replace("\n", "|").split("|")))
+    yield from ((phrase, Entry("light")) for phrase in (*light.split(), *fillers.split("|")))
+    yield from ((phrase, Entry("framing")) for phrase in framing.replace("\n", "|").split("|"))
 
 
 def _phrases(listed: Iterable[tuple[str, Entry]], tokens: Callable[[str], list[str]], base: Callable[[str], str] = str) -> Phrases:

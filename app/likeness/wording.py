@@ -205,7 +205,7 @@ class _Reading:
             _longest(self._lists.inflected, self._bases, place),
             key=lambda each: each[0],
         )
-        if entry is None:
+        if entry is None or (entry.role == "framing" and not self._frames(place, length)):
             return 0
         match entry.role:
             case "kind":
@@ -214,10 +214,16 @@ class _Reading:
                 self._link = entry.value
             case "same":
                 self._add(entry.value, place)
-            case "light":
+            case "light" | "framing":
                 pass
         self._previous = entry
         return length
+
+    def _frames(self, place: int, length: int) -> bool:
+        """Tell whether a phrase stands before what is said: at the beginning of a clause, a single word alone in it (`Note: …`)."""
+        token, after = self._tokens[place], self._tokens[place + length : place + length + 1]
+        is_alone = not after or after[0].clause != token.clause
+        return token.starts and (is_alone or length > 1)
 
     def _number(self, place: int) -> int:
         """Read a number with its unit, or an ordinal."""
