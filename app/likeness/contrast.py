@@ -146,7 +146,11 @@ def _marked_by_order(one: Wording, other: Wording) -> list[tuple[Word, int, Word
     """Return the shared words but those of a phrase whose preposition stands once in both texts: it may stand anywhere."""
     counts = Counter(word.link for word in one.words) + Counter(word.link for word in other.words)
     free = {link for link, count in counts.items() if link and count == 2}
-    return [(word, place, there) for word, place, there in _shared(one, other) if word.phrase != there.phrase or word.phrase not in free]
+    return [
+        (word, place, there)
+        for word, place, there in _shared(one, other)
+        if not (word.is_free and there.is_free) and (word.phrase != there.phrase or word.phrase not in free)
+    ]
 
 
 def _shared(one: Wording, other: Wording) -> list[tuple[Word, int, Word]]:

@@ -58,8 +58,8 @@ def _without_ending(word: str) -> str:
 
 
 def without_ending(word: str, endings: tuple[str, ...]) -> str:
-    """Remove the first of a language's endings (the longest stands first) that leaves enough of a word."""
+    """Remove a language's endings (the longest stands first) while they leave enough of a word: `verkleinern`, `verkleinert`."""
     for ending in endings:
         if word.endswith(ending) and len(word) - len(ending) >= MIN_STEM + (len(ending) > 1):
-            return word[: -len(ending)]
+            return without_ending(word[: -len(ending)], endings)
     return word

@@ -39,6 +39,8 @@ class Vocabulary:
     language: str
     written: Phrases
     inflected: Phrases
+    listed: frozenset[str]
+    """Every word of the lists as it is written: by them a text's language is recognised."""
     base: Callable[[str], str]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
@@ -63,15 +65,21 @@ class Vocabulary:
 def vocabulary(language: str) -> Vocabulary:
     """Read a language's lists. An unknown language has none: there each word stands for itself."""
     if language not in LANGUAGES:
-        return Vocabulary(language, {}, {}, str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", "", frozenset(), ())
+        return Vocabulary(
+            language, {}, {}, frozenset(), str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", "", frozenset(), ()
+        )
     lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8").casefold())
     base = _base_of(lists)
     same = [group.split("|") for group in lists["synonyms"]["same"].strip().splitlines()]
+    written = list(_written(lists))
     tokens = list if language == "zh" else str.split
     return Vocabulary(
         language=language,
-        written=_phrases(_written(lists), tokens),
+        written=_phrases(written, tokens),
         inflected=_phrases(((form, Entry("same", _key(group[0], base))) for group in same for form in group), tokens, base),
+        listed=frozenset(
+            word for phrase in (*(each for each, _ in written), *(form for group in same for form in group)) for word in tokens(phrase)
+        ),
         base=base,
         numbers=_numbers(lists["numbers"]),
         ordinals={word: place for place, word in enumerate(lists["numbers"]["ordinal"].split()) if word != "-"},
@@ -91,8 +99,7 @@ def languages_by_word() -> Mapping[str, tuple[str, ...]]:
     """Return the words of all lists, each with the languages that have it: by them a text's language is recognised."""
     found: dict[str, tuple[str, ...]] = {}
     for language in LANGUAGES:
-        lists = vocabulary(language)
-        for word in (lists.written | lists.inflected).keys() | lists.numbers.keys():
+        for word in vocabulary(language).listed | vocabulary(language).numbers.keys():
             found[word] = (*found.get(word, ()), language)
     return found
 

@@ -57,6 +57,8 @@ class Word:
     link: str = ""
     attached: bool = False
     is_adverb: bool = False
+    is_free: bool = False
+    """An adverbial of several words, such as `every night`: it may stand anywhere."""
     wide: bool = False
     """The scope of `only` is all that follows: `we only deploy on Fridays`."""
     phrase: str = ""
@@ -213,7 +215,7 @@ class _Reading:
             case "link":
                 self._link = entry.value
             case "same":
-                self._add(entry.value, place)
+                self._add(entry.value, place, length)
             case "light" | "framing":
                 pass
         self._previous = entry
@@ -271,7 +273,7 @@ class _Reading:
         self._add(self._bases[place], place)
         return 1
 
-    def _add(self, key: str, place: int) -> None:
+    def _add(self, key: str, place: int, length: int = 1) -> None:
         if key == self._lists.universal and self._link in self._lists.prepositions:
             return
         if key == self._lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
@@ -285,8 +287,11 @@ class _Reading:
             self._words[-1] = replace(self._words[-1], attached=True)
         if key in self._lists.prepositions:
             phrase = key
-        is_adverb = self._bases[place] in self._lists.adverbs or (self._lists.language == "en" and token.text.endswith("ly"))
-        word = Word(key, token.clause, self._link, is_adverb=is_adverb, wide=wide, phrase=phrase, first_line=token.first_line)
+        is_adverb = key in self._lists.adverbs or (self._lists.language == "en" and token.text.endswith("ly"))
+        is_free = is_adverb and length > 1
+        word = Word(
+            key, token.clause, self._link, phrase=phrase, is_adverb=is_adverb, is_free=is_free, wide=wide, first_line=token.first_line
+        )
         self._words.append(word)
         self._link, self._previous = key if key in self._lists.prepositions else "", Entry("same")
 
