@@ -118,21 +118,22 @@ def _acts_elsewhere(one: Wording, other: Wording) -> bool:
 
 def _exchanged_links(one: Wording, other: Wording) -> bool:
     """Tell whether two words have exchanged their prepositions: `from A to B`, `from B to A`."""
-    links = {(word.link, there.link) for word, _, there in _shared(one, other) if word.link != there.link}
-    return any((theirs, mine) in links for mine, theirs in links)
+    shared = _shared(one, other)
+    links = {(word.link, there.link) for word, _, there in shared if word.link != there.link}
+    phrases = {(word.phrase, there.phrase) for word, _, there in shared if word.phrase != there.phrase}
+    return any(pair[::-1] in exchanged for exchanged in (links, phrases) for pair in exchanged)
 
 
-def _reversed(one: Wording, other: Wording) -> bool:
-    """Tell whether the order is reversed without a change of voice: `A calls B`, `B calls A`. Whole clauses may change places."""
-    if one.passive != other.passive:
-        return False
+def _is_reversed(one: Wording, other: Wording) -> bool:
+    """Tell whether the order is reversed: `A calls B`, `B calls A`. Whole clauses may change places, and a change of voice reverses one."""
     shared = _marked_by_order(one, other)
+    voices_differ = one.passive != other.passive
     if len({word.clause for word, _, _ in shared}) != len({there.clause for _, _, there in shared}):
-        return _descends_twice([place for _, place, _ in shared])
+        return not voices_differ and _descends_twice([place for _, place, _ in shared])
     clauses: dict[tuple[int, int], list[int]] = {}
     for word, place, there in shared:
         clauses.setdefault((word.clause, there.clause), []).append(place)
-    return _are_mixed(clauses) or any(map(_descends_twice, clauses.values()))
+    return _are_mixed(clauses) or (not voices_differ and any(map(_descends_twice, clauses.values())))
 
 
 def _are_mixed(clauses: Iterable[tuple[int, int]]) -> bool:
@@ -215,7 +216,7 @@ def _neighbours(wording: Wording) -> set[tuple[str, str]]:
     return {(word.key, after.key) for word, after in pairwise(wording.words) if word.attached and not (word.is_adverb or after.is_adverb)}
 
 
-_ORDERS = (_reversed, _has_moved_modifier, _neighbours_swapped)
+_ORDERS = (_is_reversed, _has_moved_modifier, _neighbours_swapped)
 
 
 def _longest_ascent(places: Sequence[int]) -> set[int]:

@@ -52,6 +52,8 @@ class Vocabulary:
     """Bases of words that may stand before or behind the word that they belong to."""
     prepositions: frozenset[str]
     """Words with a meaning that also mark the role of the next."""
+    conjunctions: frozenset[str]
+    """Words that open a clause."""
     negation: str
     universal: str
     """The word for `every`, which may be left out behind such as `before`: `before every release`, `before a release`."""
@@ -66,7 +68,22 @@ def vocabulary(language: str) -> Vocabulary:
     """Read a language's lists. An unknown language has none: there each word stands for itself."""
     if language not in LANGUAGES:
         return Vocabulary(
-            language, {}, {}, frozenset(), str, {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), "", "", frozenset(), ()
+            language,
+            {},
+            {},
+            frozenset(),
+            str,
+            {},
+            {},
+            frozenset(),
+            frozenset(),
+            frozenset(),
+            frozenset(),
+            frozenset(),
+            "",
+            "",
+            frozenset(),
+            (),
         )
     lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8").casefold())
     base = _base_of(lists)
@@ -87,6 +104,7 @@ def vocabulary(language: str) -> Vocabulary:
         scoped=frozenset(_key(word, base) for word in lists["scoped"].split()),
         adverbs=frozenset(map(base, lists["adverbs"].split())),
         prepositions=frozenset(_key(word, base) for word in lists["prepositions"].split()),
+        conjunctions=frozenset(_key(word, base) for word in lists["conjunctions"].split()),
         negation=lists["negation"],
         universal=_key(lists["universal"], base),
         auxiliaries=frozenset(lists["auxiliaries"].split()),

@@ -183,6 +183,7 @@ class _Reading:
         self._words: list[Word] = []
         self._kinds: dict[str, set[str]] = {}
         self._link = ""
+        self._opened = 0
         self._previous = Entry("same")
 
     def read(self) -> tuple[list[Word], dict[str, frozenset[str]]]:
@@ -278,9 +279,12 @@ class _Reading:
             return
         if key == self._lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
             self._kinds.get("modality", set()).discard(self._previous.value)
+        if key in self._lists.conjunctions:
+            self._opened += 1
         token = self._tokens[place]
+        clause = token.clause + self._opened
         wide = self._previous.role in {"kind", "light"} and self._previous.kind not in {"conjunction", "possession"} and not token.starts
-        attached = not self._link and self._previous.role == "same" and bool(self._words) and self._words[-1].clause == token.clause
+        attached = not self._link and self._previous.role == "same" and bool(self._words) and self._words[-1].clause == clause
         phrase = self._link
         if attached:
             phrase = self._words[-1].phrase
@@ -289,9 +293,7 @@ class _Reading:
             phrase = key
         is_adverb = key in self._lists.adverbs or (self._lists.language == "en" and token.text.endswith("ly"))
         is_free = is_adverb and length > 1
-        word = Word(
-            key, token.clause, self._link, phrase=phrase, is_adverb=is_adverb, is_free=is_free, wide=wide, first_line=token.first_line
-        )
+        word = Word(key, clause, self._link, phrase=phrase, is_adverb=is_adverb, is_free=is_free, wide=wide, first_line=token.first_line)
         self._words.append(word)
         self._link, self._previous = key if key in self._lists.prepositions else "", Entry("same")
 
