@@ -67,7 +67,7 @@ def _contrast(one: Wording, other: Wording, claims: tuple[ExactClaims, ExactClai
 def _label(keys: Sequence[str], wording: Wording) -> str:
     if any(key.startswith(("#", "unit ")) for key in keys):
         return "number"
-    return "negation" if wording.vocabulary.negation in keys else "word"
+    return "negation" if wording.vocabulary.negation & set(keys) else "word"
 
 
 def _places(claims: ExactClaims, wording: Wording) -> set[str]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from app.likeness.inflection import english_base, without_ending
 
 LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
+_KEYS = ("scoped", "adverbs", "prepositions", "conjunctions", "negation", "universal")
 _FOLDER = Path(__file__).parent / "languages"
 Role = Literal["light", "framing", "kind", "link", "same"]
 
@@ -37,29 +38,29 @@ class Vocabulary:
     """A language's lists. `written` is looked up by a token as it is written, `inflected` by its base."""
 
     language: str
-    written: Phrases
-    inflected: Phrases
-    listed: frozenset[str]
+    written: Phrases = field(default_factory=dict)
+    inflected: Phrases = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
     """Every word of the lists as it is written: by them a text's language is recognised."""
-    base: Callable[[str], str]
-    numbers: Mapping[str, int]
-    ordinals: Mapping[str, int]
-    alike_links: frozenset[frozenset[str]]
+    base: Callable[[str], str] = str
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    ordinals: Mapping[str, int] = field(default_factory=dict)
+    alike_links: frozenset[frozenset[str]] = frozenset()
     """Pairs of classes of prepositions that may be exchanged."""
-    scoped: frozenset[str]
+    scoped: frozenset[str] = frozenset()
     """Words whose next word matters, as `only`'s does."""
-    adverbs: frozenset[str]
-    """Bases of words that may stand before or behind the word that they belong to."""
-    prepositions: frozenset[str]
+    adverbs: frozenset[str] = frozenset()
+    """Words that may stand before or behind the word that they belong to."""
+    prepositions: frozenset[str] = frozenset()
     """Words with a meaning that also mark the role of the next."""
-    conjunctions: frozenset[str]
+    conjunctions: frozenset[str] = frozenset()
     """Words that open a clause."""
-    negation: str
-    universal: str
+    negation: frozenset[str] = frozenset()
+    universal: frozenset[str] = frozenset()
     """The word for `every`, which may be left out behind such as `before`: `before every release`, `before a release`."""
-    auxiliaries: frozenset[str]
+    auxiliaries: frozenset[str] = frozenset()
     """Words that make a passive with a participle."""
-    participles: tuple[str, ...]
+    participles: tuple[str, ...] = ()
     """Endings of participles; empty: the auxiliary alone tells."""
 
 
@@ -67,48 +68,27 @@ class Vocabulary:
 def vocabulary(language: str) -> Vocabulary:
     """Read a language's lists. An unknown language has none: there each word stands for itself."""
     if language not in LANGUAGES:
-        return Vocabulary(
-            language,
-            {},
-            {},
-            frozenset(),
-            str,
-            {},
-            {},
-            frozenset(),
-            frozenset(),
-            frozenset(),
-            frozenset(),
-            frozenset(),
-            "",
-            "",
-            frozenset(),
-            (),
-        )
+        return Vocabulary(language)
     lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8").casefold())
     base = _base_of(lists)
-    same = [group.split("|") for group in lists["synonyms"]["same"].strip().splitlines()]
-    written = list(_written(lists))
     tokens = list if language == "zh" else str.split
+    written = list(_written(lists))
+    same = [
+        (form, Entry("same", _key(group.split("|")[0], base))) for group in lists["same"].strip().splitlines() for form in group.split("|")
+    ]
+    keys = {name: frozenset(_key(word, base) for word in lists[name].split()) for name in _KEYS}
     return Vocabulary(
         language=language,
         written=_phrases(written, tokens),
-        inflected=_phrases(((form, Entry("same", _key(group[0], base))) for group in same for form in group), tokens, base),
-        listed=frozenset(
-            word for phrase in (*(each for each, _ in written), *(form for group in same for form in group)) for word in tokens(phrase)
-        ),
+        inflected=_phrases(same, tokens, base),
+        listed=frozenset(word for phrase, _ in (*written, *same) for word in tokens(phrase)),
         base=base,
         numbers=_numbers(lists["numbers"]),
         ordinals={word: place for place, word in enumerate(lists["numbers"]["ordinal"].split()) if word != "-"},
         alike_links=frozenset(frozenset(pair.split()) for pair in lists["links"].get("alike", ())),
-        scoped=frozenset(_key(word, base) for word in lists["scoped"].split()),
-        adverbs=frozenset(map(base, lists["adverbs"].split())),
-        prepositions=frozenset(_key(word, base) for word in lists["prepositions"].split()),
-        conjunctions=frozenset(_key(word, base) for word in lists["conjunctions"].split()),
-        negation=lists["negation"],
-        universal=_key(lists["universal"], base),
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
+        **keys,
     )
 
 
@@ -122,36 +102,27 @@ def languages_by_word() -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def _base_of(lists: Mapping[str, str | Mapping[str, str]]) -> Callable[[str], str]:
-    inflections = lists["inflections"]
-    assert not isinstance(inflections, str)
-    groups = [group.split() for group in inflections["irregular"].replace("\n", "|").split("|")]
-    irregular: dict[str, str] = {form: group[0] for group in groups for form in group[1:]}
-    endings = lists.get("endings")
-    listed = tuple(sorted(endings.split(), key=len, reverse=True)) if isinstance(endings, str) else None
+def _base_of(lists: Mapping[str, str]) -> Callable[[str], str]:
+    groups = [group.split() for group in lists["irregular"].replace("\n", "|").split("|")]
+    irregular = {form: group[0] for group in groups for form in group[1:]}
+    endings = tuple(sorted(lists["endings"].split(), key=len, reverse=True)) if "endings" in lists else None
 
     @lru_cache(maxsize=8192)
     def base(word: str) -> str:
         regular = irregular.get(word, word)
-        return english_base(regular) if listed is None else without_ending(regular, listed)
+        return english_base(regular) if endings is None else without_ending(regular, endings)
 
     return base
 
 
-def _written(lists: Mapping[str, object]) -> Iterator[tuple[str, Entry]]:
-    light, framing, fillers, kinds, links = (lists[name] for name in ("light", "framing", "fillers", "kinds", "links"))
-    assert isinstance(light, str)
-    assert isinstance(framing, str)
-    assert isinstance(fillers, str)
-    assert isinstance(kinds, dict)
-    assert isinstance(links, dict)
-    for kind, values in kinds.items():
-        yield from ((phrase, Entry("kind", value, kind)) for value in values for phrase in value.split("|"))
-    for name, words in links.items():
+def _written(lists: Mapping[str, Any]) -> Iterator[tuple[str, Entry]]:
+    for kind, values in lists["kinds"].items():
+        yield from ((phrase, Entry("kind", value.split("|")[0].strip(), kind)) for value in values for phrase in value.split("|"))
+    for name, words in lists["links"].items():
         if name != "alike":
             yield from ((word, Entry("link", name)) for word in words.split())
-    yield from ((phrase, Entry("light")) for phrase in (*light.split(), *fillers.split("|")))
-    yield from ((phrase, Entry("framing")) for phrase in framing.replace("\n", "|").split("|"))
+    yield from ((phrase, Entry("light")) for phrase in (*lists["light"].split(), *lists["fillers"].split("|")))
+    yield from ((phrase, Entry("framing")) for phrase in lists["framing"].replace("\n", "|").split("|"))
 
 
 def _phrases(listed: Iterable[tuple[str, Entry]], tokens: Callable[[str], list[str]], base: Callable[[str], str] = str) -> Phrases:

@@ -1,0 +1,113 @@
+"""Split a text into words, numbers, ideographs and signs, and recognise the language of texts that are compared.
+
+Knows the words of the languages' lists, not what they mean.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.likeness.vocabulary import LANGUAGES, languages_by_word
+
+_CJK = "\u3040-\u30ff\u3400-\u9fff"
+_TOKEN = re.compile(
+    rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)|(?P<break>[.,;:!?\n()\[\]…—–。，；：！？、\"“”]+)"
+    r"|(?P<arrow>[-=]>)|(?P<currency>\$(?=[ ]?\d)|(?<=\d)\$|(?<=\d[ ])\$)|(?P<sign>[^\w\s])"
+)
+_CANNOT, _CONTRACTED, _NOT = (re.compile(each, re.IGNORECASE) for each in (r"\bcannot\b", r"\b(wo|ca)n't\b", r"n't\b"))
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_KANA, _IDEOGRAPH = re.compile("[\u3040-\u30ff]"), re.compile("[\u3400-\u9fff]")
+_MARKS = frozenset("%&")
+"""Signs that are words, as symbols are (`€`, `→`, `≥`), but for those of _NO_WORDS."""
+_SYMBOLS, _NO_WORDS = frozenset({"Sm", "So", "Sc"}), frozenset("$=~")
+_IN_CAPITALS = frozenset({"IT", "US"})
+"""Names that in small letters are words without a meaning."""
+MIN_SHARE = 0.15
+"""Share of the words that a language's lists have among a text's, from which on the text is in that language."""
+MIN_IDEOGRAPHS = 0.3
+"""Share of ideographs from which on a text is Chinese: its names are often in Latin letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, number or sign as it is written, case-folded. `starts`: nothing but punctuation stands before it in its clause."""
+
+    text: str
+    clause: int
+    starts: bool = False
+    is_number: bool = False
+    first_line: bool = False
+
+
+@lru_cache(maxsize=512)  # one text is compared with many
+def tokens(text: str) -> tuple[Token, ...]:
+    """Split a text into words, numbers, ideographs and signs."""
+    folded = unicodedata.normalize("NFKC", text).replace("’", "'")
+    folded = _NOT.sub(" not", _CONTRACTED.sub(r"\1n not", _CANNOT.sub("can not", folded)))
+    first_line_ends = folded.find("\n")
+    return tuple(_tokens(folded, first_line_ends))
+
+
+def _tokens(text: str, first_line_ends: int) -> Iterator[Token]:
+    clause, starts = 0, True
+    for found in _TOKEN.finditer(text):
+        kind, written = found.lastgroup, found[0]
+        if kind == "break":
+            clause, starts = clause + 1, True
+            continue
+        if kind == "sign" and not _is_word(written):
+            continue
+        first_line = found.start() < first_line_ends
+        yield Token(_written(written, kind, starts=starts), clause, starts, kind == "number", first_line)
+        starts = False
+
+
+def _is_word(sign: str) -> bool:
+    return sign in _MARKS or (sign not in _NO_WORDS and unicodedata.category(sign) in _SYMBOLS)
+
+
+def _written(found: str, kind: str | None, *, starts: bool) -> str:
+    """Return a token as it is compared: `IT` and the `A` of `plan A` keep their capitals."""
+    if kind == "arrow":
+        return "→"
+    if found in _IN_CAPITALS or (found == "A" and not starts):
+        return found
+    return found.replace(",", "") if _THOUSANDS.fullmatch(found) else found.casefold()
+
+
+def language_of(*texts: str) -> str:
+    """Return the language of texts that are compared, by the words that its lists have; an empty string if they have few."""
+    tallies = [_tally(text) for text in texts]
+    if any(tally.kana for tally in tallies):
+        return ""
+    total = sum(tally.tokens for tally in tallies)
+    if sum(tally.ideographs for tally in tallies) > MIN_IDEOGRAPHS * total:
+        return "zh"
+    counts = [sum(tally.known[place] for tally in tallies) for place in range(len(LANGUAGES))]
+    if not any(counts):
+        return "en"  # a few words without any that is known, such as a title's
+    return LANGUAGES[counts.index(max(counts))] if max(counts) >= MIN_SHARE * total else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTally:
+    """What tells the language of a text. `known`: words that each language's lists have, in the order of LANGUAGES."""
+
+    tokens: int
+    kana: bool
+    ideographs: int
+    known: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def _tally(text: str) -> LanguageTally:
+    found, written = languages_by_word(), [token.text for token in tokens(text)]
+    known = Counter(language for each in written for language in found.get(each, ()))
+    ideographs = 0 if text.isascii() else sum(map(bool, map(_IDEOGRAPH.match, written)))
+    kana = not text.isascii() and any(map(_KANA.match, written))
+    return LanguageTally(len(written), kana, ideographs, tuple(known[language] for language in LANGUAGES))

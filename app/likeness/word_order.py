@@ -1,0 +1,157 @@
+"""Compare the order of the words that two texts share: who acts on whom, which word modifies which.
+
+Free word order is no difference: whole clauses, phrases with a preposition of their own and a passive may change places.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from app.likeness.wording import Word, Wording
+
+FIXED_ORDER = frozenset({"", "en", "zh"})
+"""Languages with a fixed order of words: two neighbours that change places say something else, as `test user` and `user test` do."""
+MIN_CROSSED = 2
+"""Words that a modifier passes when it goes to another one: `idle workers restart importers`, `workers restart idle importers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWord:
+    """A word that stands once in both texts. `place`: in the other text."""
+
+    word: Word
+    other: Word
+    place: int
+
+
+def order_differences(one: Wording, other: Wording) -> Iterator[str]:
+    """Yield `role` or `order of words` if the words that two texts share don't say the same."""
+    forwards, backwards = _shared(one, other), _shared(other, one)
+    if _is_exchanged(one, forwards) or (one.passive != other.passive and _acts_elsewhere(forwards)):
+        yield "role"
+    elif one.keys != other.keys and (
+        any(_is_reversed(one, other, shared) for shared in (forwards, backwards))
+        or (one.passive == other.passive and (_moves(one, other, forwards) or _moves(other, one, backwards) or _swaps(one, other)))
+    ):
+        yield "order of words"
+
+
+def _shared(one: Wording, other: Wording) -> list[SharedWord]:
+    """Return the words that stand once in both texts, in the order of the first."""
+    places = {word.key: place for place, word in enumerate(other.words) if other.counts[word.key] == 1}
+    mine = (word for word in one.words if one.counts[word.key] == 1 and word.key in places)
+    return [SharedWord(word, other.words[places[word.key]], places[word.key]) for word in mine]
+
+
+def _is_exchanged(one: Wording, shared: Sequence[SharedWord]) -> bool:
+    """Tell whether two words have exchanged their prepositions or phrases: `from A to B`, `from B to A`."""
+    pairs = {("link", each.word.link, each.other.link) for each in shared if each.word.link != each.other.link}
+    if one.vocabulary.language in FIXED_ORDER:  # elsewhere a verb may stand right behind a phrase without belonging to it
+        pairs |= {("phrase", each.word.phrase, each.other.phrase) for each in shared if each.word.phrase != each.other.phrase}
+    return any((name, theirs, mine) in pairs for name, mine, theirs in pairs)
+
+
+def _acts_elsewhere(shared: Sequence[SharedWord]) -> bool:
+    """Tell whether a change of voice leaves whoever acts where it stood: `A calls B`, `A is called by B`."""
+    agents = ((place, each) for place, each in enumerate(shared) if (each.word.link == "by") != (each.other.link == "by"))
+    return any(
+        all((each.place > agent.place) == (index > place) for index, each in enumerate(shared) if index != place) for place, agent in agents
+    )
+
+
+def _is_reversed(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
+    """Tell whether the order is reversed: `A calls B`, `B calls A`. Whole clauses may change places, and a change of voice reverses one."""
+    bound = _bound(one, other, shared)
+    same_voice = one.passive == other.passive
+    if len({each.word.clause for each in bound}) != len({each.other.clause for each in bound}):
+        return same_voice and _descends_twice([each.place for each in bound])
+    clauses: dict[tuple[int, int], list[int]] = {}
+    for each in bound:
+        clauses.setdefault((each.word.clause, each.other.clause), []).append(each.place)
+    return _are_mixed(clauses) or (same_voice and any(map(_descends_twice, clauses.values())))
+
+
+def _bound(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> list[SharedWord]:
+    """Return the words whose place matters: those of a phrase whose preposition stands once in both texts may stand anywhere."""
+    counts = Counter(word.link for word in one.words), Counter(word.link for word in other.words)
+    free = {link for link, count in counts[0].items() if link and count == counts[1][link] == 1}
+    return [
+        each
+        for each in shared
+        if not (each.word.is_free and each.other.is_free) and (each.word.phrase != each.other.phrase or each.word.phrase not in free)
+    ]
+
+
+def _are_mixed(clauses: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether a clause has parts of two clauses of the other text, each of which stands in two: `A uses 3, B 5`, `A uses 5, B 3`."""
+    pairs = set(clauses)
+    mine, theirs = Counter(clause for clause, _ in pairs), Counter(clause for _, clause in pairs)
+    return any(mine[clause] > 1 and theirs[there] > 1 for clause, there in pairs)
+
+
+def _descends_twice(places: Sequence[int]) -> bool:
+    """Tell whether three places stand in descending order: `A calls B` became `B calls A`. Two blocks that change places don't do that."""
+    highest = middle = -1
+    for place in places:
+        if place < middle:
+            return True
+        if place < highest:
+            middle = max(middle, place)
+        highest = max(highest, place)
+    return False
+
+
+def _moves(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
+    """Tell whether a modifier has gone to another word."""
+    bound = _bound(one, other, shared)
+    staying = _longest_ascent([each.place for each in bound])
+    ranks = {place: rank for rank, place in enumerate(sorted(each.place for each in bound))}
+    common = {each.word.key for each in bound}
+    mine, theirs = _modified(one, common), _modified(other, common)
+    return any(
+        rank not in staying
+        and abs(rank - ranks[each.place]) >= MIN_CROSSED
+        and not (each.word.link or each.other.link or each.word.is_adverb)
+        and mine.get(each.word.key, "") != theirs.get(each.word.key, "")
+        and each.word.key in mine.keys() & theirs.keys()
+        for rank, each in enumerate(bound)
+    )
+
+
+def _modified(wording: Wording, common: set[str]) -> dict[str, str]:
+    """Return each word with the one that follows it at once, if both texts have that."""
+    return {word.key: after.key for word, after in pairwise(wording.words) if word.attached and after.key in common}
+
+
+def _swaps(one: Wording, other: Wording) -> bool:
+    """Tell whether a word and the one that it belongs to change places: `test user`, `user test`. An adverb may."""
+    if one.vocabulary.language not in FIXED_ORDER:
+        return False
+    mine, theirs = _neighbours(one), _neighbours(other)
+    return any(pair[::-1] in theirs and pair not in theirs for pair in mine)
+
+
+def _neighbours(wording: Wording) -> set[tuple[str, str]]:
+    return {(word.key, after.key) for word, after in pairwise(wording.words) if word.attached and not (word.is_adverb or after.is_adverb)}
+
+
+def _longest_ascent(places: Sequence[int]) -> set[int]:
+    """Return the indexes of a longest ascending subsequence: the words that stay in order."""
+    ends: list[int] = []
+    last: list[int] = []
+    before: list[int] = []
+    for index, place in enumerate(places):
+        length = bisect_left(ends, place)
+        ends[length : length + 1] = [place]
+        last[length : length + 1] = [index]
+        before.append(last[length - 1] if length else -1)
+    found: set[int] = set()
+    index = last[-1] if last else -1
+    while index >= 0:
+        found.add(index)
+        index = before[index]
+    return found
