@@ -124,7 +124,7 @@ def _moves(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
 
 def _modified(wording: Wording, common: set[str]) -> dict[str, str]:
     """Return each word with the one that follows it at once, if both texts have that."""
-    return {word.key: after.key for word, after in pairwise(wording.words) if word.attached and after.key in common}
+    return {word.key: after.key for word, after in pairwise(wording.words) if after.attached and after.key in common}
 
 
 def _swaps(one: Wording, other: Wording) -> bool:
@@ -132,11 +132,11 @@ def _swaps(one: Wording, other: Wording) -> bool:
     if one.vocabulary.language not in FIXED_ORDER:
         return False
     mine, theirs = _neighbours(one), _neighbours(other)
-    return any(pair[::-1] in theirs and pair not in theirs for pair in mine)
+    return any(pair[::-1] in theirs - mine for pair in mine - theirs)
 
 
 def _neighbours(wording: Wording) -> set[tuple[str, str]]:
-    return {(word.key, after.key) for word, after in pairwise(wording.words) if word.attached and not (word.is_adverb or after.is_adverb)}
+    return {(word.key, after.key) for word, after in pairwise(wording.words) if after.attached and not (word.is_adverb or after.is_adverb)}
 
 
 def _longest_ascent(places: Sequence[int]) -> set[int]:

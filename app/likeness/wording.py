@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from app.likeness.claims import UNITS
@@ -16,6 +16,9 @@ from app.likeness.tokenization import Token, tokens
 from app.likeness.vocabulary import Entry, Phrases, Vocabulary, vocabulary
 
 _ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
+_WORD = Entry("same")
+_NO_SUBJECTS = frozenset({"conjunction", "possession"})
+"""Kinds of light words behind which `only` doesn't concern a whole predicate."""
 NEGATED = 2
 """Words behind a negation that it may concern: `not manually restarted` negates `restarted` too."""
 PARTICIPLE_WITHIN = 3
@@ -24,20 +27,20 @@ PARTICIPLE_WITHIN = 3
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word with a meaning. `link`: the class of its preposition; `attached`: the next word follows at once."""
+    """A word with a meaning. `link`: the class of its preposition; `attached`: it follows the word before at once."""
 
     key: str
     clause: int
-    link: str = ""
-    attached: bool = False
-    is_adverb: bool = False
-    is_free: bool = False
+    link: str
+    attached: bool
+    is_adverb: bool
+    is_free: bool
     """An adverbial of several words, such as `every night`: it may stand anywhere."""
-    wide: bool = False
+    wide: bool
     """The scope of `only` is all that follows: `we only deploy on Fridays`."""
-    phrase: str = ""
+    phrase: str
     """The preposition of the phrase that it belongs to: `before` for `deploy` in `before every deploy`."""
-    first_line: bool = False
+    first_line: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class _Reading:
         self._kinds: dict[str, set[str]] = {}
         self._link = ""
         self._opened = 0
-        self._previous = Entry("same")
+        self._previous = _WORD
 
     def read(self) -> tuple[list[Word], dict[str, frozenset[str]]]:
         place = 0
@@ -111,11 +114,10 @@ class _Reading:
 
     def _phrase(self, place: int) -> int:
         """Read the longest phrase of the lists here; return the number of its tokens."""
-        length, entry = max(
-            _longest(self._lists.written, self._texts, place),
-            _longest(self._lists.inflected, self._bases, place),
-            key=lambda each: each[0],
-        )
+        length, entry = _longest(self._lists.written, self._texts, place)
+        by_base = _longest(self._lists.inflected, self._bases, place)
+        if by_base[0] > length:
+            length, entry = by_base
         if entry is None or (entry.role == "framing" and not self._frames(place, length)):
             return 0
         match entry.role:
@@ -164,27 +166,28 @@ class _Reading:
         return 1
 
     def _add(self, key: str, place: int, length: int = 1) -> None:
-        if key in self._lists.universal and self._link in self._lists.prepositions:
+        lists, token = self._lists, self._tokens[place]
+        if key in lists.universal and self._link in lists.prepositions:
             return
-        if key in self._lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
+        if key in lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
             self._kinds.get("modality", set()).discard(self._previous.value)
-        if key in self._lists.conjunctions:
-            self._opened += 1
-        token = self._tokens[place]
-        clause = token.clause + self._opened
-        wide = self._previous.role in {"kind", "light"} and self._previous.kind not in {"conjunction", "possession"} and not token.starts
-        attached = not self._link and self._previous.role == "same" and bool(self._words) and self._words[-1].clause == clause
-        phrase = self._link
-        if attached:
-            phrase = self._words[-1].phrase
-            self._words[-1] = replace(self._words[-1], attached=True)
-        if key in self._lists.prepositions:
-            phrase = key
-        is_adverb = key in self._lists.adverbs or (self._lists.language == "en" and token.text.endswith("ly"))
-        is_free = is_adverb and length > 1
-        word = Word(key, clause, self._link, phrase=phrase, is_adverb=is_adverb, is_free=is_free, wide=wide, first_line=token.first_line)
+        self._opened += key in lists.conjunctions
+        clause, last = token.clause + self._opened, self._words[-1] if self._words else None
+        attached = last is not None and last.clause == clause and not self._link and self._previous.role == "same"
+        is_adverb = key in lists.adverbs or (lists.language == "en" and token.text.endswith("ly"))
+        word = Word(
+            key=key,
+            clause=clause,
+            link=self._link,
+            attached=attached,
+            is_adverb=is_adverb,
+            is_free=is_adverb and length > 1,
+            wide=self._previous.role in {"kind", "light"} and self._previous.kind not in _NO_SUBJECTS and not token.starts,
+            phrase=key if key in lists.prepositions else last.phrase if last is not None and attached else self._link,
+            first_line=token.first_line,
+        )
         self._words.append(word)
-        self._link, self._previous = key if key in self._lists.prepositions else "", Entry("same")
+        self._link, self._previous = key if key in lists.prepositions else "", _WORD
 
 
 def _longest(phrases: Phrases, texts: Sequence[str], place: int) -> tuple[int, Entry | None]:
