@@ -31,11 +31,11 @@ SLOTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("direction", ("Data flows {} the warehouse.", "The shutter moves {} the sensor."),
      "into/out of|from/to|above/below|towards/away from|over/under|through/around|behind/in front of"),
     ("time", ("The index is rebuilt {}.", "Deployments are frozen {}."),
-     "on weekdays only/on weekends only|at dawn/at dusk|in spring/in autumn|before lunch/after lunch|on Mondays/on Thursdays|weekly/fortnightly"
-     "|by day/by night|during term/during holidays|until Easter/after Easter"),
+     ("on weekdays only/on weekends only|at dawn/at dusk|in spring/in autumn|before lunch/after lunch|on Mondays/on Thursdays|weekly/fortnightly"
+     "|by day/by night|during term/during holidays|until Easter/after Easter")),
     ("negating prefix", ("The channel is {}.", "Treat the payload as {}."),
-     "opt-in/opt-out|encrypted/unencrypted|typed/untyped|reversible/irreversible|compliant/noncompliant|blocking/non-blocking|ordered/unordered"
-     "|buffered/unbuffered|complete/incomplete|legal/illegal|balanced/imbalanced|connected/disconnected"),
+     ("opt-in/opt-out|encrypted/unencrypted|typed/untyped|reversible/irreversible|compliant/noncompliant|blocking/non-blocking|ordered/unordered"
+     "|buffered/unbuffered|complete/incomplete|legal/illegal|balanced/imbalanced|connected/disconnected")),
     ("antonym", ("The retry budget is {}.", "We want the menu to be {}."),
      "generous/stingy|shallow/deep|narrow/wide|bright/dim|sparse/dense|loud/quiet|rigid/flexible|thick/thin|ancient/modern|tight/loose|ripe/raw"),
     ("verb", ("The nightly job {} the ledger.", "Admins can {} a workspace."),
@@ -99,6 +99,106 @@ EXCHANGED = (
     "Sign the bundle for the vendor.|Sign the bundle by the vendor.",
     "Not every tenant is billed.|Every tenant is not billed.",
 )
+
+
+HELD_OUT = """
+The export runs before midnight.|The export runs after midnight.
+Grant access to the whole team.|Grant access to half the team.
+The limit applies per user.|The limit applies per team.
+Keep the old index until the rebuild ends.|Drop the old index until the rebuild ends.
+Invoices are sent in March.|Invoices are sent in May.
+Every shard has a leader.|One shard has a leader.
+Use tabs for indentation.|Use spaces for indentation.
+The endpoint is deprecated.|The endpoint is not deprecated.
+The cron job runs at 3 am.|The cron job runs at 3 pm.
+Errors are logged at debug level.|Errors are logged at info level.
+Ask Maria before a release.|Ask Marta before a release.
+Scale up when the load is high.|Scale down when the load is high.
+The button opens the menu.|The button closes the menu.
+Payments settle within two days.|Payments settle within two weeks.
+The left pane shows the tree.|The right pane shows the tree.
+Allow traffic from the VPN.|Allow traffic except from the VPN.
+Prefer readability over speed.|Prefer speed over readability.
+The client polls the server.|The server polls the client.
+Managers approve requests from interns.|Interns approve requests from managers.
+The cache is warm.|The cache is cold.
+The test is flaky on Linux.|The test is flaky on Windows.
+The plugin is enabled by default.|The plugin is disabled by default.
+Wait until the lock is free.|Wait while the lock is free.
+The first migration is slow.|The last migration is slow.
+Some tests need network access.|No tests need network access.
+Two thirds of the budget is spent.|One third of the budget is spent.
+Releases happen in odd weeks.|Releases happen in even weeks.
+Deploy to us-east-1.|Deploy to us-west-1.
+The fee is 5 dollars.|The fee is 5 euros.
+Contractors cannot see salaries.|Contractors can see salaries.
+The service is stateless.|The service is stateful.
+Customers outside the EU pay VAT.|Customers inside the EU pay VAT.
+The archive is read-only.|The archive is write-only.
+Logs are kept for a month.|Logs are kept for a year.
+The API is synchronous.|The API is asynchronous.
+Names are sorted ascending.|Names are sorted descending.
+Admins may delete comments.|Moderators may delete comments.
+Start the worker before the web server.|Start the web server before the worker.
+The token is valid for one use.|The token is valid for ten uses.
+The upstream proxy adds the header.|The downstream proxy adds the header.
+Import the data, then validate it.|Validate the data, then import it.
+The form has more fields than the table.|The table has more fields than the form.
+The replica follows the primary.|The primary follows the replica.
+Run the linter with warnings as errors.|Run the linter without warnings as errors.
+Tests are skipped if the database is up.|Tests are skipped if the database is down.
+Tests are skipped if the database is up.|Tests are skipped unless the database is up.
+The quota resets on Sunday night.|The quota resets on Monday night.
+Buy at most nine licences.|Buy at most nineteen licences.
+The second reviewer is optional.|The second reviewer is mandatory.
+Use single quotes in Python.|Use double quotes in Python.
+We pay suppliers in advance.|We pay suppliers in arrears.
+The key rotates every other week.|The key rotates every week.
+All but the last row are frozen.|All the rows are frozen.
+Store it in the top drawer.|Store it in the bottom drawer.
+Readers may comment on drafts.|Writers may comment on drafts.
+Only images are cached, not scripts.|Only scripts are cached, not images.
+Merge the feature branch into main.|Merge main into the feature branch.
+The minimum is 8 characters.|The maximum is 8 characters.
+Alert when latency exceeds 200 ms.|Alert when latency falls below 200 ms.
+Requests are signed by the gateway for the backend.|Requests are signed by the backend for the gateway.
+Der Export läuft vor Mitternacht.|Der Export läuft nach Mitternacht.
+Nur der erste Versuch zählt.|Nur der letzte Versuch zählt.
+Der Client fragt den Server ab.|Der Server fragt den Client ab.
+Gäste dürfen kommentieren.|Gäste dürfen nicht kommentieren.
+Die Gebühr beträgt fünf Euro.|Die Gebühr beträgt fünfzig Euro.
+Wir zahlen monatlich.|Wir zahlen jährlich.
+Das Fenster ist offen.|Das Fenster ist geschlossen.
+Jeder Dienst hat einen Besitzer.|Kein Dienst hat einen Besitzer.
+L'export tourne avant minuit.|L'export tourne après minuit.
+Les invités peuvent commenter.|Les invités ne peuvent pas commenter.
+Le client interroge le serveur.|Le serveur interroge le client.
+Nous payons chaque mois.|Nous payons chaque année.
+La fenêtre est ouverte.|La fenêtre est fermée.
+A exportação roda antes da meia-noite.|A exportação roda depois da meia-noite.
+Convidados podem comentar.|Convidados não podem comentar.
+O cliente consulta o servidor.|O servidor consulta o cliente.
+Pagamos por mês.|Pagamos por ano.
+A janela está aberta.|A janela está fechada.
+导出在午夜之前运行。|导出在午夜之后运行。
+访客可以评论。|访客不可以评论。
+客户端查询服务器。|服务器查询客户端。
+我们按月付款。|我们按年付款。
+窗户是开着的。|窗户是关着的。
+每个服务都有负责人。|没有服务有负责人。
+费用是五元。|费用是五十元。
+Los invitados pueden comentar.|Los invitados no pueden comentar.
+El cliente consulta al servidor.|El servidor consulta al cliente.
+La ventana está abierta.|La ventana está cerrada.
+"""
+"""Pairs that were written after the guard stood, and not looked at while it was built."""
+
+
+def held_out_pairs() -> Iterator[tuple[str, str, str]]:
+    """Yield (`held out`, one text, the other)."""
+    for line in HELD_OUT.strip().splitlines():
+        one, other = line.split("|")
+        yield "held out", one, other
 
 
 def contrast_pairs() -> Iterator[tuple[str, str, str]]:

@@ -154,7 +154,10 @@ UNSEEN: tuple[tuple[str, str], ...] = (
     ("The frontend is built with Vite.", "We build the frontend with Vite."),
     ("Rate limits apply to all endpoints.", "Rate limits apply to every endpoint."),
     ("The database password is rotated monthly.", "Every month the database password is rotated."),
-    ("We pinned SQLAlchemy to 2.0.36 because 2.0.37 breaks our queries.", "SQLAlchemy is pinned to 2.0.36, since 2.0.37 breaks our queries."),
+    (
+        "We pinned SQLAlchemy to 2.0.36 because 2.0.37 breaks our queries.",
+        "SQLAlchemy is pinned to 2.0.36, since 2.0.37 breaks our queries.",
+    ),
     ("The report contains at least one row per region.", "Per region, the report contains at least one row."),
     ("Users can't change their email address.", "Users cannot change their email address."),
     ("Tests should run in under five minutes.", "Tests should run in less than 5 minutes."),

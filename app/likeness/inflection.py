@@ -13,6 +13,7 @@ _VOWELS = re.compile(r"[aeiouy]+")
 _SHORT = re.compile(  # `nam`, `stor`, `cod`: what `naming`, `stored`, `coded` leave of a word that ends with `e`
     r"[^aeiouy]*[aeiouy][^aeiouywx]"
 )
+_NO_PLURALS = frozenset({"always", "lens", "means", "news"})
 MIN_STEM = 3
 MIN_LY = 5
 """Letters before `ly`: `directly` is `direct`, but `hardly` isn't `hard`."""
@@ -21,7 +22,7 @@ MIN_LY = 5
 @lru_cache(maxsize=8192)
 def english_base(word: str) -> str:
     """Return the base of an English word: `retries`, `retried` and `retrying` are `retry`; `cached` is `cach`, as `cache` is."""
-    if len(word) <= MIN_STEM or not word.isascii():
+    if len(word) <= MIN_STEM or not word.isascii() or word in _NO_PLURALS:
         return word
     word = _without_ending(_singular(word))
     if word.endswith("ically"):

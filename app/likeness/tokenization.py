@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.likeness.vocabulary import LANGUAGES, languages_by_word
+from app.likeness.vocabulary import LANGUAGES, LANGUAGES_BY_WORD
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _TOKEN = re.compile(
@@ -34,7 +34,7 @@ MIN_IDEOGRAPHS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TextToken:
     """A word, number or sign as it is written, case-folded. `starts`: nothing but punctuation stands before it in its clause."""
 
     text: str
@@ -45,7 +45,7 @@ class Token:
 
 
 @lru_cache(maxsize=512)  # one text is compared with many
-def tokens(text: str) -> tuple[Token, ...]:
+def tokens(text: str) -> tuple[TextToken, ...]:
     """Split a text into words, numbers, ideographs and signs."""
     folded = unicodedata.normalize("NFKC", text).replace("’", "'")
     folded = _NOT.sub(" not", _CONTRACTED.sub(r"\1n not", _CANNOT.sub("can not", folded)))
@@ -53,7 +53,7 @@ def tokens(text: str) -> tuple[Token, ...]:
     return tuple(_tokens(folded, first_line_ends))
 
 
-def _tokens(text: str, first_line_ends: int) -> Iterator[Token]:
+def _tokens(text: str, first_line_ends: int) -> Iterator[TextToken]:
     clause, starts = 0, True
     for found in _TOKEN.finditer(text):
         kind, written = found.lastgroup, found[0]
@@ -63,7 +63,7 @@ def _tokens(text: str, first_line_ends: int) -> Iterator[Token]:
         if kind == "sign" and not _is_word(written):
             continue
         first_line = found.start() < first_line_ends
-        yield Token(_written(written, kind, starts=starts), clause, starts, kind == "number", first_line)
+        yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", first_line)
         starts = False
 
 
@@ -106,8 +106,8 @@ class LanguageTally:
 
 @lru_cache(maxsize=512)
 def _tally(text: str) -> LanguageTally:
-    found, written = languages_by_word(), [token.text for token in tokens(text)]
-    known = Counter(language for each in written for language in found.get(each, ()))
+    written = [token.text for token in tokens(text)]
+    known = Counter(language for each in written for language in LANGUAGES_BY_WORD.get(each, ()))
     ideographs = 0 if text.isascii() else sum(map(bool, map(_IDEOGRAPH.match, written)))
     kana = not text.isascii() and any(map(_KANA.match, written))
     return LanguageTally(len(written), kana, ideographs, tuple(known[language] for language in LANGUAGES))

@@ -64,11 +64,12 @@ class Vocabulary:
     """Endings of participles; empty: the auxiliary alone tells."""
 
 
-@lru_cache
 def vocabulary(language: str) -> Vocabulary:
-    """Read a language's lists. An unknown language has none: there each word stands for itself."""
-    if language not in LANGUAGES:
-        return Vocabulary(language)
+    """Return a language's lists. An unknown language has none: there each word stands for itself."""
+    return _VOCABULARIES.get(language, _NONE)
+
+
+def _read(language: str) -> Vocabulary:
     lists = tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8").casefold())
     base = _base_of(lists)
     tokens = list if language == "zh" else str.split
@@ -90,16 +91,6 @@ def vocabulary(language: str) -> Vocabulary:
         participles=tuple(lists["participles"].split()),
         **keys,
     )
-
-
-@lru_cache
-def languages_by_word() -> Mapping[str, tuple[str, ...]]:
-    """Return the words of all lists, each with the languages that have it: by them a text's language is recognised."""
-    found: dict[str, tuple[str, ...]] = {}
-    for language in LANGUAGES:
-        for word in vocabulary(language).listed | vocabulary(language).numbers.keys():
-            found[word] = (*found.get(word, ()), language)
-    return found
 
 
 def _base_of(lists: Mapping[str, str]) -> Callable[[str], str]:
@@ -142,3 +133,18 @@ def _numbers(lists: Mapping[str, str]) -> dict[str, int]:
     also = lists.get("also", "").split()
     small |= {word: int(value) for word, value in zip(also[::2], also[1::2], strict=True)}
     return small | {word: 20 + 10 * place for place, word in enumerate(lists["tens"].split()) if word != "-"}
+
+
+def _languages_by_word() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for language, lists in _VOCABULARIES.items():
+        for word in lists.listed | lists.numbers.keys():
+            found[word] = (*found.get(word, ()), language)
+    return found
+
+
+_NONE = Vocabulary("")
+_VOCABULARIES = {language: _read(language) for language in LANGUAGES}
+"""Read when this module is imported, 15 ms: a server's event loop must not read files."""
+LANGUAGES_BY_WORD: Mapping[str, tuple[str, ...]] = _languages_by_word()
+"""Each word of the lists with the languages that have it: by them a text's language is recognised."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from app.likeness.claims import UNITS
 from app.likeness.numerals import number_at
-from app.likeness.tokenization import Token, tokens
+from app.likeness.tokenization import TextToken, tokens
 from app.likeness.vocabulary import Entry, Phrases, Vocabulary, vocabulary
 
 _ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
@@ -86,7 +86,7 @@ def wording_of(text: str, language: str) -> Wording:
 class _Reading:
     """One pass over a text's tokens."""
 
-    def __init__(self, lists: Vocabulary, written: Sequence[Token]) -> None:
+    def __init__(self, lists: Vocabulary, written: Sequence[TextToken]) -> None:
         self._lists = lists
         self._tokens = written
         self._texts = [token.text for token in written]

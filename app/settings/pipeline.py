@@ -120,7 +120,10 @@ class KnowledgeSettings(Section):
         0.95,
         gt=0,
         le=1,
-        description=("minimum cosine similarity at which two items may be merged, unless they differ in names, numbers or negations"),
+        description=(
+            "minimum cosine similarity at which two items may be merged, if nothing that they say differs; 0.30 less is enough if one only"
+            " rewords the other"
+        ),
     )
     min_relevance: float = Field(0.30, ge=0, le=1, description="minimum score of an item that is shown (0 to 1)")
     min_confidence: float = Field(
