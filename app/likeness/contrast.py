@@ -6,7 +6,8 @@ other, in any language: the lists of `vocabulary` make merges possible, they pre
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from app.likeness.tokenization import language_of
@@ -34,20 +35,11 @@ def wordings(a: str, b: str) -> tuple[Wording, Wording]:
 
 
 def own_words(one: Wording, other: Wording) -> tuple[list[str], list[str]]:
-    """Return the words of each text that the other doesn't have, in order. Words that are only repeated don't count."""
+    """Return the words of each text that the other doesn't have, in order."""
     if one.counts == other.counts:
         return [], []
     left, right = _more(one, other), _more(other, one)
-    if not right:
-        left = [key for key in left if not _is_repetition(key, other)]
-    if not left:
-        right = [key for key in right if not _is_repetition(key, one)]
     return ([], []) if _joined(left) & _joined(right) else (left, right)
-
-
-def _is_repetition(key: str, other: Wording) -> bool:
-    """Tell whether a word that stands more often in one text may be said twice there; a number or a `not` is none of those."""
-    return key in other.counts and not key.startswith("#") and key not in other.vocabulary.scoped and key not in other.vocabulary.negation
 
 
 def _joined(keys: Sequence[str]) -> set[str]:
@@ -71,9 +63,24 @@ def _more(one: Wording, other: Wording) -> list[str]:
 
 
 def _exclusive(one: Wording, other: Wording) -> Iterator[str]:
-    """Yield kinds of which each text has a value that the other lacks: `must` and `may`, `and` and `or`."""
-    for kind in one.kinds.keys() & other.kinds.keys():
-        left, right = one.kinds[kind] - other.kinds[kind], other.kinds[kind] - one.kinds[kind]
+    """Yield kinds of which each text, or each before the same word, has a value that the other lacks: `must` and `may`, `my` and `his`."""
+    yield from _excluded(one.kinds, other.kinds)
+    mine, theirs = _kinds_by_word(one), _kinds_by_word(other)
+    for key in sorted(mine.keys() & theirs.keys()):
+        yield from _excluded(mine[key], theirs[key])
+
+
+def _kinds_by_word(wording: Wording) -> dict[str, dict[str, set[str]]]:
+    found: dict[str, dict[str, set[str]]] = {}
+    for word in wording.words:
+        for kind, value in word.kinds:
+            found.setdefault(word.key, {}).setdefault(kind, set()).add(value)
+    return found
+
+
+def _excluded(one: Mapping[str, AbstractSet[str]], other: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+    for kind in one.keys() & other.keys():
+        left, right = one[kind] - other[kind], other[kind] - one[kind]
         if left and right:
             yield f"{kind}: {', '.join(sorted(left))} ≠ {', '.join(sorted(right))}"
 

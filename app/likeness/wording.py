@@ -17,6 +17,7 @@ from app.likeness.vocabulary import Entry, Phrases, Vocabulary, vocabulary
 
 _ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
 _WORD = Entry("same")
+_NOTHING: frozenset[tuple[str, str]] = frozenset()
 _NO_SUBJECTS = frozenset({"conjunction", "possession"})
 """Kinds of light words behind which `only` doesn't concern a whole predicate."""
 NEGATED = 2
@@ -40,6 +41,8 @@ class Word:
     """The scope of `only` is all that follows: `we only deploy on Fridays`."""
     phrase: str
     """The preposition of the phrase that it belongs to: `before` for `deploy` in `before every deploy`."""
+    kinds: frozenset[tuple[str, str]]
+    """(kind, value) of the light words right before it, such as ("possession", "my")."""
     first_line: bool
 
 
@@ -92,7 +95,8 @@ class _Reading:
         self._texts = [token.text for token in written]
         self._bases = [lists.base(text) for text in self._texts]
         self._words: list[Word] = []
-        self._kinds: dict[str, set[str]] = {}
+        self._kinds: set[tuple[str, str]] = set()
+        self._pending: set[tuple[str, str]] = set()
         self._link = ""
         self._opened = 0
         self._previous = _WORD
@@ -101,7 +105,7 @@ class _Reading:
         place = 0
         while place < len(self._tokens):
             place += self._phrase(place) or self._number(place) or self._plain(place)
-        return self._words, {kind: frozenset(values) for kind, values in self._kinds.items()}
+        return self._words, {kind: frozenset(value for each, value in self._kinds if each == kind) for kind, _ in self._kinds}
 
     def is_passive(self) -> bool:
         """Tell whether an auxiliary stands shortly before a participle."""
@@ -122,9 +126,10 @@ class _Reading:
             return 0
         match entry.role:
             case "kind":
-                self._kinds.setdefault(entry.kind, set()).add(entry.value)
+                self._kinds.add((entry.kind, entry.value))
+                self._pending.add((entry.kind, entry.value))
             case "link":
-                self._link = entry.value
+                self._link = self._link or entry.value  # `from inside the house`
             case "same":
                 self._add(entry.value, place, length)
             case "light" | "framing":
@@ -170,7 +175,8 @@ class _Reading:
         if key in lists.universal and self._link in lists.prepositions:
             return
         if key in lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
-            self._kinds.get("modality", set()).discard(self._previous.value)
+            self._kinds.discard(("modality", self._previous.value))
+            self._pending.discard(("modality", self._previous.value))
         self._opened += key in lists.conjunctions
         clause, last = token.clause + self._opened, self._words[-1] if self._words else None
         attached = last is not None and last.clause == clause and not self._link and self._previous.role == "same"
@@ -184,8 +190,10 @@ class _Reading:
             is_free=is_adverb and length > 1,
             wide=self._previous.role in {"kind", "light"} and self._previous.kind not in _NO_SUBJECTS and not token.starts,
             phrase=key if key in lists.prepositions else last.phrase if last is not None and attached else self._link,
+            kinds=frozenset(self._pending) if self._pending else _NOTHING,
             first_line=token.first_line,
         )
+        self._pending.clear()
         self._words.append(word)
         self._link, self._previous = key if key in lists.prepositions else "", _WORD
 
