@@ -59,7 +59,7 @@ def _reasons(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Word
 def _contrast(one: Wording, other: Wording, claims: tuple[ExactClaims, ExactClaims]) -> Iterator[str]:
     """Compare the words that carry the meaning. A path or an address that only one text names is no word of its own."""
     left, right = own_words(one, other)
-    if (left and right) or not (set(left) <= _places(claims[0], one) and set(right) <= _places(claims[1], other)):
+    if (left and right) or not (set(left) <= _places(*claims, one) and set(right) <= _places(*claims[::-1], other)):
         yield from _unequal(_label((*left, *right), one), left, right)
     yield from reordered(one, other)
 
@@ -70,9 +70,10 @@ def _label(keys: Sequence[str], wording: Wording) -> str:
     return "negation" if wording.vocabulary.negation & set(keys) else "word"
 
 
-def _places(claims: ExactClaims, wording: Wording) -> set[str]:
-    """Return the words of a text's paths and addresses."""
-    return {key for place in (*claims.paths, *claims.urls) for key in wording_of(place, wording.vocabulary.language).keys}
+def _places(claims: ExactClaims, other: ExactClaims, wording: Wording) -> set[str]:
+    """Return the words of the paths and addresses that only this text names."""
+    places = (claims.paths - other.paths) | (claims.urls - other.urls)
+    return {key for place in places for key in wording_of(place, wording.vocabulary.language).keys}
 
 
 def _unequal(label: str, mine: Iterable[object], yours: Iterable[object]) -> Iterator[str]:

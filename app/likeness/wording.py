@@ -78,12 +78,17 @@ class Wording:
 
 @lru_cache(maxsize=512)
 def wording_of(text: str, language: str) -> Wording:
-    """Read a text in a language. A first line that only repeats words of the rest, as a title does, is left out."""
+    """Read a text in a language. A first line that only repeats words of the rest in their order, as a title does, is left out."""
     reading = _Reading(vocabulary(language), tokens(text))
     words, kinds = reading.read()
-    body = [word for word in words if not word.first_line]
-    repeated = {word.key for word in words if word.first_line} <= {word.key for word in body}
-    return Wording(vocabulary(language), body if body and repeated else words, kinds, reading.is_passive())
+    title, body = [word.key for word in words if word.first_line], [word for word in words if not word.first_line]
+    return Wording(vocabulary(language), body if body and _are_within(title, body) else words, kinds, reading.is_passive())
+
+
+def _are_within(keys: Sequence[str], words: Sequence[Word]) -> bool:
+    """Tell whether words contain keys in this order."""
+    remaining = iter(word.key for word in words)
+    return all(key in remaining for key in keys)
 
 
 class _Reading:
