@@ -190,8 +190,100 @@ A janela está aberta.|A janela está fechada.
 Los invitados pueden comentar.|Los invitados no pueden comentar.
 El cliente consulta al servidor.|El servidor consulta al cliente.
 La ventana está abierta.|La ventana está cerrada.
+Opening hours are from 9 to 5.|Opening hours are from 5 to 9.
+One in three requests is sampled.|Two in three requests are sampled.
+Few requests are sampled.|A few requests are sampled.
+The job always retries.|The job sometimes retries.
+Any reviewer can approve.|All reviewers must approve.
+Either key opens the vault.|Both keys open the vault.
+The first three rows are frozen.|The last three rows are frozen.
+Log in before you upload.|Log out before you upload.
+Sign the image before the push.|Sign the image after the push.
+Turn the flag on for guests.|Turn the flag off for guests.
+The lift goes up to the third floor.|The lift goes down to the third floor.
+You need not restart the server.|You must not restart the server.
+The cache holds half as many entries.|The cache holds twice as many entries.
+The bill is due in 30 days.|The bill is due in 13 days.
+The discount is 5 %.|The discount is 5 points.
+The temperature is -5 degrees.|The temperature is 5 degrees.
+Retry 3 times with a delay of 5 s.|Retry 5 times with a delay of 3 s.
+Use the v1 endpoint.|Use the v2 endpoint.
+The fix landed in 3.11.|The fix landed in 3.12.
+Ship to Canada only.|Ship to Mexico only.
+Doctors may read charts.|Nurses may read charts.
+The price includes tax.|The price excludes tax.
+The upload is synchronous and the download is asynchronous.|The upload is asynchronous and the download is synchronous.
+Team A owns billing and team B owns search.|Team B owns billing and team A owns search.
+The parent closes the child.|The child closes the parent.
+Alice's key signs Bob's certificate.|Bob's key signs Alice's certificate.
+Do not merge without a review.|Do not merge with a review.
+Merge only after a review.|Merge only before a review.
+We support IPv4.|We support IPv6.
+The tests pass.|The tests fail.
+The warranty is void.|The warranty is valid.
+Nobody may delete logs.|Everybody may delete logs.
+The queue is never empty.|The queue is empty.
+It is rarely used.|It is often used.
+Requests over 1 MB are refused.|Requests under 1 MB are refused.
+The minority decides.|The majority decides.
+The outer join is slow.|The inner join is slow.
+The index is unique.|The index is not unique.
+The tenant pays the landlord.|The landlord pays the tenant.
+Replace npm with pnpm.|Replace pnpm with npm.
+Convert JSON to YAML.|Convert YAML to JSON.
+Redis is faster than Postgres.|Postgres is faster than Redis.
+The report covers Q1.|The report covers Q2.
+Answer in English.|Answer in German.
+The owner is responsible, not the reviewer.|The reviewer is responsible, not the owner.
+Only the owner may transfer the repository to a team.|The owner may transfer only the repository to a team.
+The third retry waits longer.|The third retry waits shorter.
+Charge the buyer.|Charge the seller.
+Store dates in UTC.|Store dates in CET.
+The feature is on for beta users.|The feature is on for all users but beta users.
+The limit is 10 per minute.|The limit is 10 per second.
+Check the input, not the output.|Check the output, not the input.
+The lock is exclusive.|The lock is shared.
+The south entrance is closed.|The north entrance is closed.
+Rows are added at the end.|Rows are added at the beginning.
+Start with the hardest test.|Start with the easiest test.
+The vote needs a simple majority.|The vote needs a two-thirds majority.
+A quarter of the seats is free.|Three quarters of the seats are free.
+The deadline is this Friday.|The deadline is next Friday.
+The deadline is today.|The deadline is tomorrow.
+Die Prüfung ist nicht nötig.|Die Prüfung ist nötig.
+Das Paket kommt aus Berlin.|Das Paket geht nach Berlin.
+Der Preis ist ohne Steuer.|Der Preis ist mit Steuer.
+Der zweite Versuch zählt.|Der dritte Versuch zählt.
+Wir liefern nur nach Polen.|Wir liefern nur nach Ungarn.
+Ein Viertel der Plätze ist frei.|Drei Viertel der Plätze sind frei.
+Der Mieter zahlt den Vermieter.|Der Vermieter zahlt den Mieter.
+Mehr als zehn Zeilen.|Weniger als zehn Zeilen.
+Immer vor dem Test speichern.|Immer nach dem Test speichern.
+Alle Tests sind grün.|Einige Tests sind grün.
+Le prix est hors taxes.|Le prix est taxes comprises.
+Le colis vient de Berlin.|Le colis va à Berlin.
+Le deuxième essai compte.|Le troisième essai compte.
+Plus de dix lignes.|Moins de dix lignes.
+Tous les tests passent.|Certains tests passent.
+Le vendeur paie l'acheteur.|L'acheteur paie le vendeur.
+O preço inclui imposto.|O preço exclui imposto.
+O segundo teste conta.|O terceiro teste conta.
+Mais de dez linhas.|Menos de dez linhas.
+O vendedor paga o comprador.|O comprador paga o vendedor.
+Envie para Lisboa.|Envie de Lisboa.
+El precio incluye impuestos.|El precio excluye impuestos.
+Más de diez líneas.|Menos de diez líneas.
+El vendedor paga al comprador.|El comprador paga al vendedor.
+价格含税。|价格不含税。
+从北京发货到上海。|从上海发货到北京。
+第二次尝试有效。|第三次尝试有效。
+超过十行。|少于十行。
+卖家付钱给买家。|买家付钱给卖家。
+所有测试通过。|部分测试通过。
+今天截止。|明天截止。
+左侧面板关闭。|右侧面板关闭。
 """
-"""Pairs that were written after the guard stood, and not looked at while it was built."""
+"""Pairs that were written after the guard stood, in two goes: at first none of 88 and one of 92 passed."""
 
 
 def held_out_pairs() -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,8 @@
-"""Pairs that say the same in other words. KNOWN were looked at while the lists of words were made, HELD_OUT were written afterwards."""
+"""Pairs that say the same in other words. KNOWN were looked at while the lists of words were made.
+
+Each further set was written later, before it was tried; what it showed mended the guard, so that only its first figure tells of unseen
+pairs: 77 % of HELD_OUT, 90 % of UNSEEN, 90 % of LATEST passed.
+"""
 
 from __future__ import annotations
 
@@ -184,4 +188,46 @@ UNSEEN: tuple[tuple[str, str], ...] = (
     ("如果用户未知，接口返回 404。", "用户未知时，接口返回 404。"),
     ("我们从不保存卡号。", "卡号从不保存。"),
     ("密钥每月更换。", "每个月更换密钥。"),
+)
+LATEST: tuple[tuple[str, str], ...] = (
+    ("The importer must never write to the production database.", "The importer may not write to the prod database."),
+    ("Start Redis before the tests.", "Before running the tests, start Redis."),
+    ("Passwords are hashed with argon2.", "We hash passwords with argon2."),
+    ("The retry delay doubles after each failure.", "After every failure the retry delay doubles."),
+    ("Keep secrets out of the logs.", "Secrets must be kept out of the logs."),
+    ("The invoice job is slow because it loads every customer.", "Because it loads all customers, the invoice job is slow."),
+    ("Use snake case for column names.", "Column names are in snake case."),
+    ("Only the release manager can tag a version.", "A version can only be tagged by the release manager."),
+    ("The CLI reads its settings from `~/.shoprc`.", "Settings of the CLI are read from `~/.shoprc`."),
+    ("If you change the schema, regenerate the client.", "Regenerate the client when you change the schema."),
+    ("The backup is stored in a different region.", "The backup gets stored in a distinct region."),
+    ("All dates are saved in ISO 8601.", "Every date is stored in ISO 8601."),
+    ("The gateway times out after sixty seconds.", "After 60 s the gateway times out."),
+    ("Run the formatter prior to each commit.", "Before each commit, run the formatter."),
+    ("We had to disable HTTP/2 since the proxy broke it.", "We had to disable HTTP/2 because the proxy broke it."),
+    ("There are at most 20 connections per worker.", "Per worker there are at most twenty connections."),
+    ("The migration takes approximately ten minutes.", "The migration takes about 10 minutes."),
+    ("Broken links fail the docs build.", "The docs build fails on broken links."),
+    ("Errors should be reported to Sentry.", "Report errors to Sentry."),
+    ("The cron job deletes stale carts every Sunday.", "Every Sunday, stale carts are removed by the cron job."),
+    ("Do not use floats for money.", "Never use floats for money."),
+    ("Money is stored in cents.", "We store money in cents."),
+    ("The feature flag is off by default.", "By default the feature flag is off."),
+    ("Guests may read but not write.", "Guests can read, but they can't write."),
+    ("The token has to be refreshed hourly.", "Every hour the token must be refreshed."),
+    ("Wir verwenden Snake Case für Spaltennamen.", "Für Spaltennamen nutzen wir Snake Case."),
+    ("Passwörter werden mit argon2 gehasht.", "Wir hashen Passwörter mit argon2."),
+    ("Nur der Leiter darf eine Version freigeben.", "Eine Version darf nur der Leiter freigeben."),
+    ("Geheimnisse dürfen nicht im Log stehen.", "Im Log dürfen keine Geheimnisse stehen."),
+    ("Die Sicherung dauert etwa zehn Minuten.", "Die Sicherung dauert ungefähr 10 Minuten."),
+    ("N'utilisez pas de flottants pour l'argent.", "N'utilisez jamais de flottants pour l'argent."),
+    ("La sauvegarde dure environ dix minutes.", "La sauvegarde dure à peu près 10 minutes."),
+    ("Les mots de passe sont hachés avec argon2.", "Nous hachons les mots de passe avec argon2."),
+    ("Não use floats para dinheiro.", "Nunca use floats para dinheiro."),
+    ("A cópia leva cerca de dez minutos.", "A cópia leva aproximadamente 10 minutos."),
+    ("No uses floats para dinero.", "Nunca uses floats para dinero."),
+    ("La copia tarda aproximadamente diez minutos.", "La copia tarda alrededor de 10 minutos."),
+    ("金额不要用浮点数。", "金额不能使用浮点数。"),
+    ("备份大约需要十分钟。", "备份需要约 10 分钟。"),
+    ("修改表结构之后重新生成客户端。", "修改表结构后，重新生成客户端。"),
 )

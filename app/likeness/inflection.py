@@ -58,6 +58,12 @@ def _without_ending(word: str) -> str:
     return word
 
 
+def without_prefix(word: str, prefix: str) -> str:
+    """Remove the prefix of a regular participle: `gehasht` is an inflection of `hashen`."""
+    is_participle = bool(prefix) and word.startswith(prefix) and word.endswith("t")
+    return word[len(prefix) :] if is_participle and len(word) - len(prefix) > MIN_STEM else word
+
+
 def without_ending(word: str, endings: tuple[str, ...]) -> str:
     """Remove a language's endings (the longest stands first) while they leave enough of a word: `verkleinern`, `verkleinert`."""
     for ending in endings:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from app.likeness.inflection import english_base, without_ending
+from app.likeness.inflection import english_base, without_ending, without_prefix
 
 LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
 _KEYS = ("scoped", "adverbs", "prepositions", "conjunctions", "negation", "universal")
@@ -98,10 +98,12 @@ def _base_of(lists: Mapping[str, str]) -> Callable[[str], str]:
     irregular = {form: group[0] for group in groups for form in group[1:]}
     endings = tuple(sorted(lists["endings"].split(), key=len, reverse=True)) if "endings" in lists else None
 
+    prefix = lists.get("prefix", "")
+
     @lru_cache(maxsize=8192)
     def base(word: str) -> str:
         regular = irregular.get(word, word)
-        return english_base(regular) if endings is None else without_ending(regular, endings)
+        return english_base(regular) if endings is None else without_ending(without_prefix(regular, prefix), endings)
 
     return base
 

@@ -14,7 +14,7 @@ from app.settings import EmbeddingsSettings
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
 from tests.fakes.models import models_folder
 from tests.integration.knowledge.conftest import Bench, lesson
-from tests.paraphrases import HELD_OUT, KNOWN, UNSEEN
+from tests.paraphrases import HELD_OUT, KNOWN, LATEST, UNSEEN
 from tests.performance.measure_merging import merged
 
 THRESHOLD = 0.95
@@ -53,6 +53,6 @@ async def test_none_of_hundreds_of_contrast_pairs_is_merged(model: Embedder) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pairs", [KNOWN, HELD_OUT, UNSEEN], ids=["known", "held out", "unseen"])
+@pytest.mark.parametrize("pairs", [KNOWN, HELD_OUT, UNSEEN, LATEST], ids=["known", "held out", "unseen", "latest"])
 async def test_nine_of_ten_paraphrases_are_merged(model: Embedder, pairs: Sequence[tuple[str, str]]) -> None:
     assert len(await merged(model, pairs, THRESHOLD)) >= 0.9 * len(pairs)

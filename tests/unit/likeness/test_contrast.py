@@ -9,14 +9,14 @@ import pytest
 from app.likeness import differing, restates
 from app.likeness.contrast import MAX_CHARS
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
-from tests.paraphrases import HELD_OUT, KNOWN, UNSEEN
+from tests.paraphrases import HELD_OUT, KNOWN, LATEST, UNSEEN
 
 MADE, WRITTEN = list(contrast_pairs()), list(held_out_pairs())
 
 
 def test_there_are_hundreds_of_contrast_pairs_and_of_paraphrases() -> None:
     assert len({(one, other) for _, one, other in MADE}) >= 300
-    assert len({*KNOWN, *HELD_OUT, *UNSEEN}) >= 150
+    assert len({*KNOWN, *HELD_OUT, *UNSEEN, *LATEST}) >= 150
 
 
 @pytest.mark.parametrize(("kind", "one", "other"), [*MADE, *WRITTEN])
@@ -25,7 +25,7 @@ def test_one_thing_that_changes_what_is_said_keeps_two_apart(kind: str, one: str
     assert differing(other, one), kind
 
 
-@pytest.mark.parametrize("pairs", [KNOWN, HELD_OUT, UNSEEN], ids=["known", "held out", "unseen"])
+@pytest.mark.parametrize("pairs", [KNOWN, HELD_OUT, UNSEEN, LATEST], ids=["known", "held out", "unseen", "latest"])
 def test_nine_of_ten_paraphrases_may_be_merged(pairs: Sequence[tuple[str, str]]) -> None:
     refused = [pair for pair in pairs if differing(*pair)]
     assert len(refused) <= len(pairs) / 10, refused
