@@ -27,7 +27,7 @@ _MARKS = frozenset("%&")
 _SYMBOLS, _NO_WORDS = frozenset({"Sm", "So", "Sc"}), frozenset("$=~")
 _IN_CAPITALS = frozenset({"IT", "US"})
 """Names that in small letters are words without a meaning."""
-MIN_SHARE = 0.15
+MIN_SHARE = 0.05
 """Share of the words that a language's lists have among a text's, from which on the text is in that language."""
 MIN_IDEOGRAPHS = 0.3
 """Share of ideographs from which on a text is Chinese: its names are often in Latin letters."""
