@@ -96,7 +96,7 @@ def language_of(*texts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LanguageTally:
-    """What tells the language of a text. `known`: words that each language's lists have, in the order of LANGUAGES."""
+    """Counts that tell the language of a text. `known`: words that each language's lists have, in the order of LANGUAGES."""
 
     tokens: int
     kana: bool

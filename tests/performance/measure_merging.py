@@ -56,7 +56,7 @@ async def main() -> None:
     spent = milliseconds(contrast["made"])
     embedder = load(await ensure_exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled")
     for name, pairs in contrast.items():
-        print(f"contrast, {name}: {len(await merged(embedder, pairs, threshold))} of {len(pairs)} merged, all of them wrongly")
+        print(f"contrast, {name}: {len(await merged(embedder, pairs, threshold))} of {len(pairs)} merged, each of them wrongly")
     for name, same in (("known", KNOWN), ("held out", HELD_OUT), ("unseen", UNSEEN), ("latest", LATEST)):
         passed = sum(not differing(*pair) for pair in same)
         done = len(await merged(embedder, same, threshold))
