@@ -16,7 +16,7 @@ from app.likeness.vocabulary import LANGUAGES, LANGUAGES_BY_WORD
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _TOKEN = re.compile(
-    rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)|(?P<break>[.,;:!?\n()\[\]…—–。，；：！？、\"“”]+)"
+    rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)|(?P<break>[,;!?\n()\[\]…—–。，；：！？、\"“”]+|[.:]+(?!\w))"
     r"|(?P<arrow>[-=]>)|(?P<currency>\$(?=[ ]?\d)|(?<=\d)\$|(?<=\d[ ])\$)|(?P<sign>[^\w\s])"
 )
 _CANNOT, _CONTRACTED, _NOT = (re.compile(each, re.IGNORECASE) for each in (r"\bcannot\b", r"\b(wo|ca)n't\b", r"n't\b"))
@@ -41,7 +41,8 @@ class TextToken:
     clause: int
     starts: bool = False
     is_number: bool = False
-    first_line: bool = False
+    line: int = 0
+    opens_line: bool = False
 
 
 @lru_cache(maxsize=512)  # one text is compared with many
@@ -49,22 +50,20 @@ def tokens(text: str) -> tuple[TextToken, ...]:
     """Split a text into words, numbers, ideographs and signs."""
     folded = unicodedata.normalize("NFKC", text).replace("’", "'")
     folded = _NOT.sub(" not", _CONTRACTED.sub(r"\1n not", _CANNOT.sub("can not", folded)))
-    first_line_ends = folded.find("\n")
-    return tuple(_tokens(folded, first_line_ends))
+    return tuple(_tokens(folded))
 
 
-def _tokens(text: str, first_line_ends: int) -> Iterator[TextToken]:
-    clause, starts = 0, True
+def _tokens(text: str) -> Iterator[TextToken]:
+    clause, line, starts, opens_line = 0, 0, True, True
     for found in _TOKEN.finditer(text):
         kind, written = found.lastgroup, found[0]
         if kind == "break":
             clause, starts = clause + 1, True
-            continue
-        if kind == "sign" and not _is_word(written):
-            continue
-        first_line = found.start() < first_line_ends
-        yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", first_line)
-        starts = False
+            if "\n" in written:
+                line, opens_line = line + 1, True
+        elif kind != "sign" or _is_word(written):
+            yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", line, opens_line)
+            starts = opens_line = False
 
 
 def _is_word(sign: str) -> bool:

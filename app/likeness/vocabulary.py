@@ -17,12 +17,15 @@ from app.likeness.inflection import english_base, without_ending, without_prefix
 LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
 _KEYS = ("scoped", "adverbs", "prepositions", "conjunctions", "negation", "universal")
 _FOLDER = Path(__file__).parent / "languages"
-Role = Literal["light", "framing", "kind", "link", "same"]
+Role = Literal["light", "framing", "opener", "kind", "link", "same"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A phrase: `light` and `framing` (no meaning), `kind` (a `value` excludes another), `link` (a preposition), `same` (its `value`)."""
+    """A phrase. `light`, `framing`, `opener`: without a meaning; `kind`: one `value` excludes another; `link`: a preposition's class.
+
+    `same`: it means its `value`.
+    """
 
     role: Role
     value: str = ""
@@ -115,6 +118,7 @@ def _written(lists: Mapping[str, Any]) -> Iterator[tuple[str, Entry]]:
         if name != "alike":
             yield from ((word, Entry("link", name)) for word in words.split())
     yield from ((phrase, Entry("light")) for phrase in (*lists["light"].split(), *lists["fillers"].split("|")))
+    yield from ((phrase, Entry("opener")) for phrase in lists["openers"].split())
     yield from ((phrase, Entry("framing")) for phrase in lists["framing"].replace("\n", "|").split("|"))
 
 

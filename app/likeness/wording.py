@@ -78,17 +78,18 @@ class Wording:
 
 @lru_cache(maxsize=512)
 def wording_of(text: str, language: str) -> Wording:
-    """Read a text in a language. A first line that only repeats words of the rest in their order, as a title does, is left out."""
+    """Read a text in a language. A first line that the rest repeats, as a title does, is left out."""
     reading = _Reading(vocabulary(language), tokens(text))
     words, kinds = reading.read()
-    title, body = [word.key for word in words if word.first_line], [word for word in words if not word.first_line]
-    return Wording(vocabulary(language), body if body and _are_within(title, body) else words, kinds, reading.is_passive())
+    title, body = [word for word in words if word.first_line], [word for word in words if not word.first_line]
+    return Wording(vocabulary(language), body if body and _is_repeated(title, body) else words, kinds, reading.is_passive())
 
 
-def _are_within(keys: Sequence[str], words: Sequence[Word]) -> bool:
-    """Tell whether words contain keys in this order."""
-    remaining = iter(word.key for word in words)
-    return all(key in remaining for key in keys)
+def _is_repeated(title: Sequence[Word], body: Sequence[Word]) -> bool:
+    """Tell whether a text says again what its title says, in the same order but for a subject: `reader.py: opens the file in text mode`."""
+    remaining, said = iter(word.key for word in body), {word.key for word in body}
+    subject = title[0].clause if title and title[0].clause != title[-1].clause else None
+    return all(word.key in (said if word.clause == subject else remaining) for word in title)
 
 
 class _Reading:
@@ -124,10 +125,12 @@ class _Reading:
     def _phrase(self, place: int) -> int:
         """Read the longest phrase of the lists here; return the number of its tokens."""
         length, entry = _longest(self._lists.written, self._texts, place)
+        if entry is not None and entry.role in {"framing", "opener"} and not self._frames(entry, place, length):
+            length, entry = 0, None
         by_base = _longest(self._lists.inflected, self._bases, place)
         if by_base[0] > length:
             length, entry = by_base
-        if entry is None or (entry.role == "framing" and not self._frames(place, length)):
+        if entry is None:
             return 0
         match entry.role:
             case "kind":
@@ -137,14 +140,16 @@ class _Reading:
                 self._link = self._link or entry.value  # `from inside the house`
             case "same":
                 self._add(entry.value, place, length)
-            case "light" | "framing":
+            case "light" | "framing" | "opener":
                 pass
         self._previous = entry
         return length
 
-    def _frames(self, place: int, length: int) -> bool:
-        """Tell whether a phrase stands before what is said: at the beginning of a clause, a single word alone in it (`Note: …`)."""
+    def _frames(self, entry: Entry, place: int, length: int) -> bool:
+        """Tell whether a phrase stands before what is said: a single word alone in its clause (`Note: …`), an opener first (`No, …`)."""
         token, after = self._tokens[place], self._tokens[place + length : place + length + 1]
+        if entry.role == "opener":
+            return token.opens_line and bool(after) and after[0].clause != token.clause and after[0].line == token.line
         is_alone = not after or after[0].clause != token.clause
         return token.starts and (is_alone or length > 1)
 
@@ -196,7 +201,7 @@ class _Reading:
             wide=self._previous.role in {"kind", "light"} and self._previous.kind not in _NO_SUBJECTS and not token.starts,
             phrase=key if key in lists.prepositions else last.phrase if last is not None and attached else self._link,
             kinds=frozenset(self._pending) if self._pending else _NOTHING,
-            first_line=token.first_line,
+            first_line=token.line == 0,
         )
         self._pending.clear()
         self._words.append(word)

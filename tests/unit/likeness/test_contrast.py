@@ -68,6 +68,16 @@ def test_a_title_that_only_repeats_its_text_is_not_compared() -> None:
     assert restates("Run migrations\nRun the migrations before each deploy.", "Before each deploy\nBefore each deploy, run the migrations.")
 
 
+def test_a_titles_subject_and_an_opening_no_are_not_part_of_what_is_said() -> None:
+    one = "map.json: Never edit `map.json` by hand\nNo, never edit `map.json` by hand."
+    other = "hand: `map.json` must never be edited by hand\nRemember: `map.json` must never be edited by hand."
+    assert restates(one, other)
+    assert not differing(one, other)
+    assert differing("Do we cache pages? No.", "Do we cache pages? Yes.")
+    assert differing("No retries on failure.", "Retries on failure.")
+    assert differing("Never restart\nRestart the worker.", "Restart\nRestart the worker.")
+
+
 def test_a_very_long_text_must_be_equal() -> None:
     text = "The archive keeps a copy of each report for ten years. " * (MAX_CHARS // 50)
     assert not differing(text, text.replace("  ", " ") + "\n")

@@ -37,7 +37,7 @@ def test_no_phrase_is_both_without_a_meaning_and_with_one(language: str) -> None
     for phrase, entry in module._written(lists(language)):
         assert written.setdefault(phrase.strip(), entry) == entry, phrase
     for group in lists(language)["same"].strip().splitlines():
-        assert not [form for form in group.split("|") if form.strip() in written]
+        assert not [form for form in group.split("|") if form.strip() in written and written[form.strip()].role != "opener"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
