@@ -59,6 +59,8 @@ class Vocabulary:
     conjunctions: frozenset[str] = frozenset()
     """Words that open a clause."""
     negation: frozenset[str] = frozenset()
+    negated: int = 0
+    """Words behind a negation that it may concern."""
     universal: frozenset[str] = frozenset()
     """The word for `every`, which may be left out behind such as `before`: `before every release`, `before a release`."""
     auxiliaries: frozenset[str] = frozenset()
@@ -90,6 +92,7 @@ def _read(language: str) -> Vocabulary:
         numbers=_numbers(lists["numbers"]),
         ordinals={word: place for place, word in enumerate(lists["numbers"]["ordinal"].split()) if word != "-"},
         alike_links=frozenset(frozenset(pair.split()) for pair in lists["links"].get("alike", ())),
+        negated=lists["negated"],
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
         **keys,
@@ -116,7 +119,7 @@ def _written(lists: Mapping[str, Any]) -> Iterator[tuple[str, Entry]]:
         yield from ((phrase, Entry("kind", value.split("|")[0].strip(), kind)) for value in values for phrase in value.split("|"))
     for name, words in lists["links"].items():
         if name != "alike":
-            yield from ((word, Entry("link", name)) for word in words.split())
+            yield from ((word.replace("_", " "), Entry("link", name)) for word in words.split())
     yield from ((phrase, Entry("light")) for phrase in (*lists["light"].split(), *lists["fillers"].split("|")))
     yield from ((phrase, Entry("opener")) for phrase in lists["openers"].split())
     yield from ((phrase, Entry("framing")) for phrase in lists["framing"].replace("\n", "|").split("|"))

@@ -20,8 +20,6 @@ _WORD = Entry("same")
 _NOTHING: frozenset[tuple[str, str]] = frozenset()
 _NO_SUBJECTS = frozenset({"conjunction", "possession"})
 """Kinds of light words behind which `only` doesn't concern a whole predicate."""
-NEGATED = 2
-"""Words behind a negation that it may concern: `not manually restarted` negates `restarted` too."""
 PARTICIPLE_WITHIN = 3
 """Words behind an auxiliary among which its participle stands."""
 
@@ -71,7 +69,9 @@ class Wording:
     def _concerned(self, place: int, word: Word) -> frozenset[str]:
         following = [each.key for each in self.words[place + 1 :][:12] if each.clause == word.clause]
         if following:
-            return frozenset(following if word.wide else following[: NEGATED if word.key in self.vocabulary.negation else 1])
+            return frozenset(
+                following if word.wide else following[: self.vocabulary.negated if word.key in self.vocabulary.negation else 1]
+            )
         before = self.words[place - 1 : place]
         return frozenset(each.key for each in before if each.clause == word.clause)
 
