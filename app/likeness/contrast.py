@@ -17,6 +17,9 @@ from app.likeness.wording import Wording, wording_of
 MAX_CHARS = 4_000
 """Longer texts are not read: one is only taken for the other if they are equal but for white space. Items have at most 8,200."""
 
+MIN_COMMON = 2
+"""Words that two texts must share for a verb that adds nothing to be left out: `you can use it` isn't `you can do it`."""
+
 
 def are_long(a: str, b: str) -> bool:
     """Tell whether two texts are too long to be read within the time that a comparison may take."""
@@ -59,7 +62,10 @@ def reordered(one: Wording, other: Wording) -> Iterator[str]:
 
 def _more(one: Wording, other: Wording) -> list[str]:
     surplus = one.counts - other.counts
-    return [key for key in dict.fromkeys(one.keys) if key in surplus]
+    generic = one.vocabulary.generic
+    if len((one.counts & other.counts).keys() - generic) < MIN_COMMON:
+        generic = frozenset()
+    return [key for key in dict.fromkeys(one.keys) if key in surplus and key not in generic]
 
 
 def _exclusive(one: Wording, other: Wording) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from app.likeness.inflection import english_base, without_ending, without_prefix
 
 LANGUAGES = ("en", "de", "fr", "pt", "es", "zh")
-_KEYS = ("scoped", "adverbs", "prepositions", "conjunctions", "negation", "universal")
+_KEYS = ("generic", "scoped", "adverbs", "prepositions", "conjunctions", "negation", "universal")
 _FOLDER = Path(__file__).parent / "languages"
 Role = Literal["light", "framing", "opener", "kind", "link", "same"]
 
@@ -50,6 +50,8 @@ class Vocabulary:
     ordinals: Mapping[str, int] = field(default_factory=dict)
     alike_links: frozenset[frozenset[str]] = frozenset()
     """Pairs of classes of prepositions that may be exchanged."""
+    generic: frozenset[str] = frozenset()
+    """Verbs that may come and go: `before running the tests`, `before the tests`."""
     scoped: frozenset[str] = frozenset()
     """Words whose next word matters, as `only`'s does."""
     adverbs: frozenset[str] = frozenset()

@@ -24,7 +24,7 @@ from app.likeness import differing, restates
 from app.settings import EmbeddingsSettings, Settings
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
 from tests.fakes.models import models_folder
-from tests.paraphrases import HELD_OUT, KNOWN, LATEST, UNSEEN
+from tests.paraphrases import HARDER, HELD_OUT, KNOWN, LATEST, UNSEEN
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -57,7 +57,7 @@ async def main() -> None:
     embedder = load(await ensure_exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled")
     for name, pairs in contrast.items():
         print(f"contrast, {name}: {len(await merged(embedder, pairs, threshold))} of {len(pairs)} merged, each of them wrongly")
-    for name, same in (("known", KNOWN), ("held out", HELD_OUT), ("unseen", UNSEEN), ("latest", LATEST)):
+    for name, same in (("known", KNOWN), ("held out", HELD_OUT), ("unseen", UNSEEN), ("latest", LATEST), ("harder", HARDER)):
         passed = sum(not differing(*pair) for pair in same)
         done = len(await merged(embedder, same, threshold))
         print(f"paraphrases, {name}: {done} of {len(same)} merged ({100 * done / len(same):.0f} %); the guard passes {passed}")
