@@ -82,6 +82,7 @@ EXCHANGED = (
     "The importer calls the worker.|The importer is called by the worker.",
     "Move the rows from the ledger to the journal.|Move the rows from the journal to the ledger.",
     "We switched from Jenkins to Travis.|We switched from Travis to Jenkins.",
+    "Deploy weekly.|Deploy in a week.",
     "We moved from Jenkins.|We moved to Jenkins.",
     "Don't use the mirror.|Use the mirror.",
     "Prefer polling to webhooks.|Prefer webhooks to polling.",

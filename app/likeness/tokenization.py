@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)|(?P<break>[,;!?\n()\[\]…—–。，；：！？、\"“”]+|[.:]+(?!\w))"
     r"|(?P<arrow>[-=]>)|(?P<currency>\$(?=[ ]?\d)|(?<=\d)\$|(?<=\d[ ])\$)|(?P<sign>[^\w\s])"
 )
-_CANNOT, _CONTRACTED, _NOT = (re.compile(each, re.IGNORECASE) for each in (r"\bcannot\b", r"\b(wo|ca)n't\b", r"n't\b"))
+_CANNOT, _WONT, _NOT = (re.compile(each, re.IGNORECASE) for each in (r"\bcan(?:not|'t)\b", r"\bwon't\b", r"n't\b"))
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _KANA, _IDEOGRAPH = re.compile("[\u3040-\u30ff]"), re.compile("[\u3400-\u9fff]")
 _MARKS = frozenset("%&")
@@ -49,7 +49,7 @@ class TextToken:
 def tokens(text: str) -> tuple[TextToken, ...]:
     """Split a text into words, numbers, ideographs and signs."""
     folded = unicodedata.normalize("NFKC", text).replace("’", "'")
-    folded = _NOT.sub(" not", _CONTRACTED.sub(r"\1n not", _CANNOT.sub("can not", folded)))
+    folded = _NOT.sub(" not", _WONT.sub("will not", _CANNOT.sub("can not", folded)))
     return tuple(_tokens(folded))
 
 

@@ -69,8 +69,8 @@ def test_a_title_that_only_repeats_its_text_is_not_compared() -> None:
 
 
 def test_a_titles_subject_and_an_opening_no_are_not_part_of_what_is_said() -> None:
-    one = "map.json: Never edit `map.json` by hand\nNo, never edit `map.json` by hand."
-    other = "hand: `map.json` must never be edited by hand\nRemember: `map.json` must never be edited by hand."
+    one = "json: Never edit `map.json` by hand\nNo, never edit `map.json` by hand."
+    other = "map.json: `map.json` must never be edited by hand\nRemember: `map.json` must never be edited by hand."
     assert restates(one, other)
     assert not differing(one, other)
     assert differing("Do we cache pages? No.", "Do we cache pages? Yes.")

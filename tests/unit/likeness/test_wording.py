@@ -78,6 +78,13 @@ def test_synonyms_have_one_key_and_function_words_none() -> None:
     assert wording_of("Please delete the temporary directory.", "en").keys == wording_of("Remove the temp folder!", "en").keys
 
 
+@pytest.mark.parametrize(
+    "text", ["Workers can't wait.", "Workers cannot wait.", "Workers can not wait.", "Workers won’t wait.", "Workers don't wait."]
+)
+def test_a_contracted_not_is_a_not(text: str) -> None:
+    assert wording_of(text, "en").keys == ("worker", "not", "wait")
+
+
 def test_a_single_framing_word_only_counts_as_such_alone_in_its_clause() -> None:
     assert wording_of("Important: rotate the keys.", "en").keys == wording_of("Rotate the keys.", "en").keys
     assert wording_of("Important keys rotate.", "en").keys != wording_of("Keys rotate.", "en").keys
