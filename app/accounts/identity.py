@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.accounts.names import project_name_of
+from app.accounts.names import canonical, project_name_of
 
 _SCP = re.compile(r"(?:[\w.+-]+@)?(?P<host>[\w.-]+\.[\w-]+|localhost|[\w-]{2,}):(?P<path>(?!//)\S+)")
 _HOME = re.compile(r"(?:/mnt/[a-z]|/?[a-zA-Z]:)?/(?:home|users|var/home|export/home)/[^/]+|/root|~", re.IGNORECASE)
@@ -69,8 +69,7 @@ def of_repository(url: str) -> ProjectIdentity | None:
     shown = [name for part in names if (name := project_name_of(part))]
     if not shown or not names[-1]:
         return None
-    key = "/".join([host.casefold(), *(part.casefold() for part in shown)])
-    return ProjectIdentity(f"repository:{key}"[:500], shown[-1], shown[-2] if len(shown) > 1 else host)
+    return ProjectIdentity(_key("repository", "/".join([host, *shown])), shown[-1], shown[-2] if len(shown) > 1 else host)
 
 
 def of_folder(directory: str | None) -> ProjectIdentity | None:
@@ -85,8 +84,12 @@ def of_folder(directory: str | None) -> ProjectIdentity | None:
         return None
     above = names[-2] if len(names) > 1 else ""
     owner = None if above.casefold() in _ANYTHING or not above or above.startswith(".") else project_name_of(above)
-    key = f"{owner}/{name}" if owner else name
-    return ProjectIdentity(f"folder:{key.casefold()}"[:500], name, owner)
+    return ProjectIdentity(_key("folder", f"{owner}/{name}" if owner else name), name, owner)
+
+
+def _key(kind: str, path: str) -> str:
+    """Build the key that all spellings of a path share. Composed last: casefolding takes some letters apart."""
+    return canonical(f"{kind}:{path.casefold()}")[:500]
 
 
 def _root(path: str) -> str:
