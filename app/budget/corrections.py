@@ -13,8 +13,9 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.budget.key_limits import LOCK, MAX_AMOUNT
+from app.budget.key_limits import LOCK
 from app.budget.limits import Account
+from app.budget.standing_limits import MAX_AMOUNT
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow
 from app.errors import Conflict, InvalidInput, NotFound
 from app.idempotency.keys import is_first_effect

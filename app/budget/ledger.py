@@ -20,11 +20,11 @@ import structlog
 
 from app import clock
 from app.budget.holds import Attempt, Estimate, Headroom, Hold, Payer, Settlement
-from app.budget.key_limits import MAX_AMOUNT
 from app.budget.ledger_rows import end_row, hold_row, payer_row, refusal, remaining
 from app.budget.periods import Calendar
 from app.budget.prices import Price
 from app.budget.shrink import shrink
+from app.budget.standing_limits import MAX_AMOUNT
 from app.errors import BudgetExceeded, CairnError, Conflict, DatabaseUnavailable, InvalidInput
 from app.storage import statements
 from app.storage.direct import DedicatedConnection

@@ -7,22 +7,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, and_, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Executable, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts.accounts import Accounts
-from app.budget.holds import Payer, Subject, Unit
-from app.budget.key_limits import MAX_AMOUNT, KeyLimits, check_amount
+from app.budget.holds import UNITS, Payer, Subject, Unit
+from app.budget.key_limits import KeyLimits
 from app.budget.periods import BudgetPeriod, Calendar
-from app.budget.tables import BalanceRow, MovementRow, StandingLimitRow
+from app.budget.standing_limits import (
+    MAX_AMOUNT,
+    balance_of,
+    balances_from,
+    check_amount,
+    lock_limits,
+    open_balance,
+    read_standing,
+    set_standing,
+)
+from app.budget.tables import BalanceRow, MovementRow
+from app.budget.views import limits_revision
 from app.errors import InvalidInput
 from app.idempotency.keys import is_first_effect
 from app.money import to_usd
 from app.settings import BudgetSettings as Settings
 from app.storage.database import Database
-from app.storage.revisions import check_revision, revision_from
+from app.storage.revisions import check_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,14 @@ class BudgetLimits:
             check_amount(amount, "monthly_limit_usd" if unit == "nanousd" else "monthly_limit_tokens")
         period = self._calendar.month_of(clock.now())
         async with self._database.begin() as connection:
-            for unit, amount in sorted(amounts.items()):
+            await lock_limits(connection, account.id)
+            for unit, amount in amounts.items():
                 await self._stand(connection, account, unit, amount)
             await self._open(connection, account, period)
             await _check_revision(connection, account, period, revision)
             for unit, amount in amounts.items():
                 column = BalanceRow.limit_nanousd if unit == "nanousd" else BalanceRow.limit_tokens
-                await connection.execute(update(BalanceRow).where(_of(account, period)).values({column: amount}))
+                await connection.execute(update(BalanceRow).where(balances_from(account.id, period)).values({column: amount}))
                 await connection.execute(_movement(account, period, "limit", unit, amount, actor, note))
 
     async def top_up(self, account: Account, nanousd: int, *, actor: str, note: str | None = None) -> None:
@@ -93,8 +104,9 @@ class BudgetLimits:
         async with self._database.begin() as connection:
             if not await is_first_effect(connection):
                 return
+            await lock_limits(connection, account.id)
             await self._open(connection, account, period)
-            raised = update(BalanceRow).where(_of(account, period), BalanceRow.added_nanousd <= MAX_AMOUNT - nanousd)
+            raised = update(BalanceRow).where(balance_of(account.id, period), BalanceRow.added_nanousd <= MAX_AMOUNT - nanousd)
             done = await connection.execute(raised.values(added_nanousd=BalanceRow.added_nanousd + nanousd))
             if done.rowcount == 0:
                 raise InvalidInput(
@@ -104,23 +116,17 @@ class BudgetLimits:
             await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
 
     async def _stand(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
-        row = upsert(StandingLimitRow).values(subject_id=account.id, unit=unit, amount=amount)
-        changed = {"amount": amount, "updated_at": func.now()}
-        await connection.execute(row.on_conflict_do_update(index_elements=["subject_id", "unit"], set_=changed))
+        await set_standing(connection, account.id, unit, amount)
         if account.subject == "developer" and unit == "nanousd" and amount is not None:
             await self._accounts.store_monthly_limit(connection, account.id, amount)
 
     async def _open(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> None:
-        standing = await self._standing_limits(connection, account, period)
-        row = upsert(BalanceRow).values(
-            subject_id=account.id,
-            subject=account.subject,
-            period_start=period.start,
-            period_end=period.end,
-            limit_nanousd=standing["nanousd"],
-            limit_tokens=standing["tokens"],
-        )
-        await connection.execute(row.on_conflict_do_nothing())
+        """Create a balance with the standing limits, where it is missing."""
+        if await connection.scalar(select(BalanceRow.subject).where(balance_of(account.id, period))) is None:
+            await lock_limits(connection, account.id)
+            standing = await self._standing_limits(connection, account, period)
+            limits = {f"limit_{unit}": standing[unit] for unit in UNITS}
+            await open_balance(connection, account.subject, account.id, period, limits)
 
     async def _standing_limits(self, connection: AsyncConnection, account: Account, period: BudgetPeriod) -> Mapping[Unit, int | None]:
         """Read the standing limits: those that were set; else a developer's default, or a team's tokens a day times the month's days."""
@@ -129,22 +135,15 @@ class BudgetLimits:
             found["nanousd"] = await self._accounts.read_monthly_limit(connection, account.id)
         elif self._settings.team_tokens_a_day is not None:
             found["tokens"] = self._settings.team_tokens_a_day * period.days
-        rows = await connection.execute(
-            select(StandingLimitRow.unit, StandingLimitRow.amount).where(StandingLimitRow.subject_id == account.id)
-        )
-        return found | {row.unit: row.amount for row in rows}
+        return found | await read_standing(connection, account.id)
 
 
 async def _check_revision(connection: AsyncConnection, account: Account, period: BudgetPeriod, revision: str | None) -> None:
-    """Raise ChangedMeanwhile unless the month's limits, locked from here on, are at this revision. None: no check."""
+    """Raise ChangedMeanwhile unless the month's limits, which the transaction has locked, are at this revision. None: no check."""
     if revision is not None:
         columns = (BalanceRow.limit_nanousd, BalanceRow.added_nanousd, BalanceRow.limit_tokens)
-        row = (await connection.execute(select(*columns).where(_of(account, period)).with_for_update())).one()
-        check_revision(revision, revision_from(*row), "The budget")  # as `Budget.revision`
-
-
-def _of(account: Account, period: BudgetPeriod) -> ColumnElement[bool]:
-    return and_(BalanceRow.subject_id == account.id, BalanceRow.period_start == period.start)
+        limit, added, limit_tokens = (await connection.execute(select(*columns).where(balance_of(account.id, period)))).one()
+        check_revision(revision, limits_revision(limit=limit, added=added, limit_tokens=limit_tokens), "The budget")
 
 
 def _movement(

@@ -47,7 +47,12 @@ class Budget:
     @property
     def revision(self) -> str:
         """Return the revision of what admins set: the limits and this month's top-ups, not what is spent."""
-        return revision_from(self.limit, self.added, self.limit_tokens)
+        return limits_revision(limit=self.limit, added=self.added, limit_tokens=self.limit_tokens)
+
+
+def limits_revision(*, limit: int | None, added: int, limit_tokens: int | None) -> str:
+    """Return the revision of a month's limits."""
+    return revision_from(limit, added, limit_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 -- Begin holds: reserve the worst case of many attempts, each against the balances of its developer and its team, and of its key where
 -- that has one. One statement for many: granted all at once where all of it fits, else one by one in the order they came. Called by
--- app/budget/ledger.py. A key has a balance in a month once a limit was set for it: from then on everything is counted in it.
+-- app/budget/ledger.py. A key that has a limit is granted nothing without a balance; the month's first is opened by whoever asks.
 -- Locks balances by subject and period, the order of budget_settle too, so that two batches never wait for each other. The settings
 -- name the plan (nested loops over indexes): a session keeps a plan that was made while the tables were small and unknown.
 create or replace function budget_hold(batch jsonb) returns jsonb language plpgsql
@@ -17,7 +17,7 @@ declare
     fits boolean;
     refused jsonb := '[]';
 begin
-    -- A key's balance is opened with this lock held exclusively (app/budget/key_limits.py): what is granted before is counted there.
+    -- A key gets a limit with this lock held exclusively (app/budget/key_limits.py): what is granted before is counted there.
     perform pg_advisory_xact_lock_shared(3390832645);
     keys := array(select distinct (e->>'key_id')::uuid from jsonb_array_elements(batch) e where e->>'key_id' is not null);
     limited := array(select l.subject_id from budget_limits l

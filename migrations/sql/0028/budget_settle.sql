@@ -9,7 +9,7 @@ declare
     spent jsonb;
     balances jsonb;
 begin
-    perform pg_advisory_xact_lock_shared(3390832645);  -- as budget_hold takes it, against whoever opens a key's balance
+    perform pg_advisory_xact_lock_shared(3390832645);  -- as budget_hold takes it, against whoever gives a key a limit
     perform 1 from budget_holds h where h.id = any (array(select (e->>'id')::uuid from jsonb_array_elements(batch) e))
     order by h.id for update;
 

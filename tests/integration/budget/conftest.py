@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from app.budget.prices import TokenBounds, TokenUsage
 from app.settings import BudgetSettings
 from app.storage.database import Database
 from app.storage.direct import DedicatedConnection
-from tests.waiting import patient_database
+from tests.waiting import patience, patient_database
 
 
 @dataclass(slots=True)
@@ -132,3 +133,16 @@ def account(payer: Payer) -> Account:
 
 def team(payer: Payer) -> Account:
     return Account("team", payer.team_id, payer.team_id)
+
+
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+
+
+async def until_waiting(bank: Bank, sessions: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+    async with patience():
+        while True:
+            async with bank.database.begin() as connection:
+                if int(await connection.scalar(text(WAITING)) or 0) >= sessions:
+                    return
+            await asyncio.sleep(0.01)

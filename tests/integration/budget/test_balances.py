@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -17,9 +18,10 @@ from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.limits import Account
+from app.budget.standing_limits import lock_limits, set_standing
 from app.errors import BudgetExceeded, InvalidInput, NotFound, NotPermitted
 from app.storage.pages import PageWanted
-from tests.integration.budget.conftest import Bank, account, team
+from tests.integration.budget.conftest import Bank, account, team, until_waiting
 
 ADMIN = Requester(uuid4(), "default", role="admin")
 
@@ -133,6 +135,36 @@ async def test_limits_stand_for_the_months_that_come(bank: Bank, budgets: Budget
     assert (later.limit, later.added) == (50, 0)
     with pytest.raises(BudgetExceeded, match="10 tokens left"):
         await bank.hold(payer, 1, tokens=11)
+
+
+async def test_a_limit_stands_in_a_month_that_a_server_with_a_fast_clock_has_opened(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await bank.payer(1000)
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    await bank.hold(payer, 100)
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))
+    await bank.limits.set(account(payer), "nanousd", 150, actor="admin")
+    await bank.limits.set(team(payer), "tokens", 15, actor="admin")
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 4, 1, 0, 1, tzinfo=UTC))
+    with pytest.raises(BudgetExceeded) as refused:
+        await bank.hold(payer, 51, tokens=1)
+    assert refused.value.left == 50
+    with pytest.raises(BudgetExceeded) as refused:
+        await bank.hold(payer, 1, tokens=6)
+    assert refused.value.left == 5
+
+
+async def test_a_month_is_opened_with_the_limit_that_a_change_under_way_sets(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer = await bank.payer(1000)
+    await bank.hold(payer, 1)
+    end = bank.calendar.month_of(clock.now()).end
+    async with bank.database.begin() as connection:
+        await lock_limits(connection, payer.team_id)
+        await set_standing(connection, payer.team_id, "nanousd", 80)
+        monkeypatch.setattr(clock, "now", lambda: end)
+        waiting = asyncio.create_task(bank.hold(payer, 100))
+        await until_waiting(bank, 1)
+    with pytest.raises(BudgetExceeded):
+        await waiting
 
 
 async def test_the_teams_tokens_are_so_many_a_day_over_the_whole_month(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from app import clock
 from app.accounts.requester import Requester
@@ -16,10 +16,9 @@ from app.budget.balances import BalanceReader
 from app.budget.budgets import Budgets
 from app.budget.corrections import Corrections
 from app.budget.holds import KeyMonth, Payer
+from app.budget.key_limits import LOCK
 from app.errors import BudgetExceeded, Conflict, InvalidInput, NotPermitted
-from tests.integration.budget.conftest import Bank
-from tests.integration.budget.test_races import WAITING
-from tests.waiting import patience
+from tests.integration.budget.conftest import Bank, until_waiting
 
 ADMIN = Requester(uuid4(), "default", role="admin")
 
@@ -231,21 +230,89 @@ async def test_a_limit_set_while_a_hold_waits_for_its_balance_counts_that_hold(b
         lock = text("select 1 from budget_balances where subject_id = :id for update")
         await connection.execute(lock, {"id": keyed.developer_id})
         waiting = asyncio.create_task(bank.hold(keyed, 100))
-        await _until_waiting(bank, 1)
+        await until_waiting(bank, 1)
         setting = asyncio.create_task(limit(bank, keyed, 100))
-        await _until_waiting(bank, 2)
+        await until_waiting(bank, 2)
     await waiting
     await setting
     assert (await month(bank, keyed)).held == 100
     await bank.recount()
 
 
-async def _until_waiting(bank: Bank, sessions: int) -> None:
-    """Wait until so many sessions wait for a lock."""
-    query = text(WAITING)
-    async with patience():
-        while True:
-            async with bank.database.begin() as connection:
-                if int(await connection.scalar(query) or 0) >= sessions:
-                    return
-            await asyncio.sleep(0.01)
+async def test_a_hold_counts_nothing_also_the_first_of_a_month(bank: Bank, keyed: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is granted while nobody can read the movements, which a count would be made of."""
+    made = replace(keyed, key_id=uuid4())
+    async with bank.database.begin() as connection:
+        await bank.limits.keys.stand(connection, made.key_id or uuid4(), 100)  # a new key
+    await limit(bank, keyed, 100)
+    now = bank.calendar.month_of(clock.now()).end + timedelta(minutes=1)
+    async with bank.database.begin() as connection:
+        await connection.execute(text("lock table budget_movements in access exclusive mode"))
+        await bank.hold(made, 60)
+        await bank.hold(keyed, 60)
+        monkeypatch.setattr(clock, "now", lambda: now)
+        await bank.hold(made, 70)
+        await bank.hold(keyed, 70)
+        with pytest.raises(BudgetExceeded):
+            await bank.hold(keyed, 31)
+    await bank.recount()
+
+
+@pytest.mark.parametrize("wanted", [400, 600, None])
+async def test_a_limit_that_stands_is_changed_while_others_hold_and_settle(bank: Bank, keyed: Payer, wanted: int | None) -> None:
+    await limit(bank, keyed, 500)
+    async with bank.database.begin() as connection:
+        await connection.execute(select(func.pg_advisory_xact_lock_shared(LOCK)))  # as a hold has it while it is written
+        await limit(bank, keyed, wanted)
+    assert (await month(bank, keyed)).limit == wanted
+
+
+async def test_a_limit_that_is_removed_between_the_count_and_the_change_is_counted_then(bank: Bank, keyed: Payer) -> None:
+    key = keyed.key_id or uuid4()
+    await limit(bank, keyed, 500)
+    counted = await bank.limits.keys.count(key)
+    assert counted is None, "it has a limit"
+    await limit(bank, keyed, None)
+    async with bank.database.begin() as connection:
+        await connection.execute(text("delete from budget_balances where subject_id = :key"), {"key": key})
+    await bank.settle(await bank.hold(keyed, 700), 300)
+    await bank.hold(keyed, 90)
+    async with bank.database.begin() as connection:
+        await bank.limits.keys.set(connection, key, 1000, counted=counted, only_lower=False)
+    assert await month(bank, keyed) == KeyMonth(1000, 300, 90, bank.calendar.month_of(clock.now()).end)
+    await bank.recount()
+
+
+@pytest.mark.parametrize("days", [-40, -3, 3, 40])
+async def test_what_a_server_with_a_wrong_clock_spent_is_counted(
+    bank: Bank, keyed: Payer, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """In the months to come, when the limit is set; in one that is over, when the key holds in it."""
+    right = datetime(2026, 3, 31 if days > 0 else 1, 12, tzinfo=UTC)
+    wrong = right + timedelta(days=days)
+    monkeypatch.setattr(clock, "now", lambda: wrong)
+    await bank.settle(await bank.hold(keyed, 70), 40)
+    await bank.hold(keyed, 20)
+    monkeypatch.setattr(clock, "now", lambda: right)
+    await limit(bank, keyed, 100)
+    await bank.hold(keyed, 100)
+    monkeypatch.setattr(clock, "now", lambda: wrong)
+    with pytest.raises(BudgetExceeded):
+        await bank.hold(keyed, 41)
+    await bank.hold(keyed, 40)
+    await bank.recount()
+
+
+async def test_a_month_is_opened_with_the_limit_that_a_change_under_way_sets(
+    bank: Bank, keyed: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limit(bank, keyed, 500)
+    now = bank.calendar.month_of(clock.now()).end + timedelta(seconds=1)
+    async with bank.database.begin() as connection:
+        await bank.limits.keys.set(connection, keyed.key_id or uuid4(), 80, counted=None, only_lower=True)
+        monkeypatch.setattr(clock, "now", lambda: now)
+        waiting = asyncio.create_task(bank.hold(keyed, 100))
+        await until_waiting(bank, 1)
+    with pytest.raises(BudgetExceeded):
+        await waiting
+    await bank.hold(keyed, 80)

@@ -134,6 +134,7 @@ async def test_killed_in_the_middle_a_key_never_passes_its_own_limit(bank: Bank,
             await victim.wait()
             killed.add(victim)
     assert killed
+    processes += [await start(database_url, keyed, (500, 2000), work_seconds=0) for _ in range(2)]  # the limit is too low for these
     counts = [await counts_of(process) for process in processes if process not in killed]
     assert sum(each["refused"] for each in counts) > 0
     assert await total_of(bank, keyed.key_id) <= ceiling

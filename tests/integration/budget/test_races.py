@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from tests.integration.budget.conftest import WAITING
+
 START, END = "2026-11-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00"
-WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
 
 def asked(developer: UUID, team: UUID, nanousd: int, place: int = 0) -> dict[str, object]:
