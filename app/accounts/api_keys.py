@@ -26,7 +26,7 @@ from app.storage.database import Database
 
 PREFIX = "cairn_"
 KeyLimit = Callable[[AsyncConnection, UUID], Awaitable[None]]
-"""Sets the limit of a new key, in the transaction that makes it: the ledger's (`KeyLimits.stand`)."""
+"""Sets the limit of a new key, in the transaction that makes it: the ledger's (`KeyLimits.set_initial`)."""
 Before = Callable[[AsyncConnection], Awaitable[None]]
 """Looks at what is to be changed, in the transaction that changes it; raises where it mustn't be."""
 MIN_PREFIX_CHARS: Final = 4
@@ -122,6 +122,7 @@ class ApiKeys:
 
         `which`: only the one that is called so, has this id or public part, or several whose public part begins so.
         """
+        which = None if which is None else askable(which.strip())
         query = _views().order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()).limit(limit)
         if developer_id is not None:
             query = query.where(ApiKeyRow.developer_id == developer_id)
@@ -212,7 +213,6 @@ def _live() -> ColumnElement[bool]:
 
 def _meant(which: str) -> ColumnElement[bool]:
     """Match a key's id, name or public part, the latter also by its beginning; of a whole key its public part."""
-    which = askable(which.strip())
     public = public_id_of(which) or which.removeprefix(PREFIX).split("_")[0]
     found = [ApiKeyRow.name == which, ApiKeyRow.lookup == public]
     if len(public) >= MIN_PREFIX_CHARS:

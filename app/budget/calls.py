@@ -5,7 +5,6 @@ A call belongs to the day on which it ended, its money to the day on which it be
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
@@ -21,10 +20,10 @@ from sqlalchemy.orm import aliased
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.budget.periods import Calendar
-from app.budget.reporting import CLOSED_PROJECT, ReportScope, check_days, scope_of
+from app.budget.reporting import CLOSED_PROJECT, ReportScope, check_days, read_attempts, scope_of
 from app.budget.requests import CALL_ENDS, CallDimension, CallFilter, CallPage, CallStatistics, CallView
-from app.budget.tables import HoldRow, MovementRow, RequestRow
-from app.budget.views import AttemptView, ReportDays, RequestSpending
+from app.budget.tables import MovementRow, RequestRow
+from app.budget.views import ReportDays, RequestSpending
 from app.errors import InvalidInput
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -122,7 +121,8 @@ class CallReports:
 
     async def _views(self, rows: Sequence[AnyRow], scope: ReportScope) -> list[CallView]:
         ids = [row.request_id for row in rows]
-        attempts, changes = await self._attempts(ids), await self._changes(ids)
+        attempts = await self._database.read(partial(read_attempts, requests=ids))
+        changes = await self._changes(ids)
         names = await self._accounts.names({row.developer_id for row in rows})
         return [
             CallView(
@@ -140,13 +140,6 @@ class CallReports:
             )
             for row in rows
         ]
-
-    async def _attempts(self, ids: Collection[str]) -> dict[str, list[AttemptView]]:
-        query = select(HoldRow.request_id, HoldRow.provider, HoldRow.model, HoldRow.state).where(HoldRow.request_id.in_(ids))
-        found: dict[str, list[AttemptView]] = defaultdict(list)
-        for row in await self._database.read(rows_of(query.order_by(HoldRow.request_id, HoldRow.attempt))):
-            found[row.request_id].append(AttemptView(row.provider, row.model, row.state))
-        return found
 
     async def _changes(self, ids: Collection[str]) -> dict[str, int]:
         """Return by how much admins changed the charge of each call since it ended, where they did.

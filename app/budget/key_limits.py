@@ -22,7 +22,7 @@ from app.budget.periods import BudgetPeriod, Calendar
 from app.budget.standing_limits import balances_from, check_amount, lock_limits, open_balance, read_standing, set_standing
 from app.budget.tables import BalanceRow, HoldRow, MovementRow, StandingLimitRow
 from app.errors import NotPermitted
-from app.money import to_usd
+from app.money import usd_text
 from app.storage.database import Database
 
 LOCK: Final = 0xCA1C_0005
@@ -46,7 +46,7 @@ class KeyLimits:
         self._database = database
         self._calendar = calendar
 
-    async def stand(self, connection: AsyncConnection, key_id: UUID, nanousd: int) -> None:
+    async def set_initial(self, connection: AsyncConnection, key_id: UUID, nanousd: int) -> None:
         """Set the limit of a key that is made in this transaction: its months are opened by its calls."""
         check_amount(nanousd, "monthly_limit_usd")
         await set_standing(connection, key_id, "nanousd", nanousd)
@@ -78,7 +78,7 @@ class KeyLimits:
         standing = (await read_standing(connection, key_id)).get("nanousd")
         if only_lower and standing is not None and (nanousd is None or nanousd > standing):
             raise NotPermitted(
-                f"The limit of this key is ${to_usd(standing):.2f} a month, and only an admin raises or removes it: name a lower one."
+                f"The limit of this key is ${usd_text(standing)} a month, and only an admin raises or removes it: name a lower one."
             )
         await set_standing(connection, key_id, "nanousd", nanousd)
         period = self._calendar.month_of(clock.now())

@@ -87,7 +87,7 @@ class BudgetLimits:
         async with self._database.begin() as connection:
             await lock_limits(connection, account.id)
             for unit, amount in amounts.items():
-                await self._stand(connection, account, unit, amount)
+                await self._set_standing(connection, account, unit, amount)
             await self._open(connection, account, period)
             await _check_revision(connection, account, period, revision)
             for unit, amount in amounts.items():
@@ -115,7 +115,7 @@ class BudgetLimits:
                 )
             await connection.execute(_movement(account, period, "top_up", "nanousd", nanousd, actor, note))
 
-    async def _stand(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
+    async def _set_standing(self, connection: AsyncConnection, account: Account, unit: Unit, amount: int | None) -> None:
         await set_standing(connection, account.id, unit, amount)
         if account.subject == "developer" and unit == "nanousd" and amount is not None:
             await self._accounts.store_monthly_limit(connection, account.id, amount)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case
+from sqlalchemy import case, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.budget.periods import Calendar
-from app.budget.views import ReportDays
+from app.budget.tables import HoldRow
+from app.budget.views import AttemptView, ReportDays
 from app.errors import InvalidInput, NotPermitted
 
 MAX_DAYS: Final = 1100
@@ -81,3 +84,12 @@ def nearest_days(calendar: Calendar, first: date | None, last: date | None) -> t
         today, earliest = calendar.day_of(clock.now()), date(FIRST_YEAR, 1, 1)
         begin, end = sorted(max(earliest, min(each or today, today)) for each in (first, last))
         return ReportDays(max(begin, end - timedelta(days=MAX_DAYS - 1)), end), error.message
+
+
+async def read_attempts(connection: AsyncConnection, requests: Collection[str]) -> Mapping[str, Sequence[AttemptView]]:
+    """Read the attempts of each of these requests, in order; none of a request that was answered from a cache."""
+    query = select(HoldRow.request_id, HoldRow.provider, HoldRow.model, HoldRow.state).where(HoldRow.request_id.in_(requests))
+    found: dict[str, list[AttemptView]] = {each: [] for each in requests}
+    for row in await connection.execute(query.order_by(HoldRow.request_id, HoldRow.attempt)):
+        found[row.request_id].append(AttemptView(row.provider, row.model, row.state))
+    return found

@@ -5,7 +5,6 @@ Each figure is summed from the ledger's own rows, so the parts of a page add up 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
@@ -19,7 +18,7 @@ from app import clock
 from app.budget.alerting import AlertReader, SentAlert
 from app.budget.forecast import forecast
 from app.budget.periods import BudgetPeriod, Calendar
-from app.budget.reporting import CLOSED_PROJECT
+from app.budget.reporting import CLOSED_PROJECT, read_attempts
 from app.budget.requests import RequestOutcome
 from app.budget.tables import BalanceRow, DayRow, HoldRow, MovementRow, RequestRow
 from app.budget.views import AttemptView, Budget, CacheSavings, Forecast, LimitChange, RequestSpending, SpendingSlice
@@ -104,7 +103,7 @@ class Spending:
         async with self._database.begin() as connection:
             rows = (await connection.execute(query.order_by(RequestRow.at.desc()).limit(limit))).all()
             wanted = [row.request_id for row in rows]
-            attempts = await _attempts(connection, wanted)
+            attempts = await read_attempts(connection, wanted)
             marks = await _marks(connection, developer_id, wanted)
         calls = [_call(row, attempts[row.request_id], marks.get(row.request_id)) for row in rows]
         return [replace(each, project=CLOSED_PROJECT) if each.project in closed else each for each in calls]
@@ -166,14 +165,6 @@ def _slices(developer_id: UUID, period: BudgetPeriod) -> Select[*tuple[Any, ...]
 
 def _call(row: AnyRow, attempts: Sequence[AttemptView], mark: str | None) -> RequestSpending:
     return RequestSpending(**row._mapping, attempts=tuple(attempts), mark=mark)  # noqa: SLF001 - SQLAlchemy's name for "as a mapping"
-
-
-async def _attempts(connection: AsyncConnection, requests: Sequence[str]) -> dict[str, list[AttemptView]]:
-    query = select(HoldRow.request_id, HoldRow.provider, HoldRow.model, HoldRow.state).where(HoldRow.request_id.in_(requests))
-    found: dict[str, list[AttemptView]] = defaultdict(list)
-    for row in await connection.execute(query.order_by(HoldRow.request_id, HoldRow.attempt)):
-        found[row.request_id].append(AttemptView(row.provider, row.model, row.state))
-    return found
 
 
 async def _marks(connection: AsyncConnection, developer_id: UUID, requests: Sequence[str]) -> dict[str, str | None]:

@@ -147,7 +147,7 @@ async def create_key(
     """
     requester.check("administer")
     allowed = None if models is None else services.inference.catalog.checked_models(models)
-    limit = None if limit_nanousd is None else partial(services.budget.key_limits.stand, nanousd=limit_nanousd)
+    limit = None if limit_nanousd is None else partial(services.budget.key_limits.set_initial, nanousd=limit_nanousd)
     made = await services.accounts.keys.create(developer, name=name, expires=expires, models=allowed, limit=limit)
     log.info("accounts.key_created", developer=developer, key=made.lookup, by=requester.name)
     return replace(made, limit_nanousd=limit_nanousd)

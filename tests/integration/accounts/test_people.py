@@ -187,7 +187,8 @@ async def test_a_key_is_found_by_name_id_and_beginning_and_the_exact_one_wins(ac
     for which in ("lap", laptop.lookup[:3], "", "%", "_", "a\x00", str(uuid4())):
         assert await found(which) == [], which
     named = await accounts.keys.create("ada", name=ci.lookup[:6])
-    assert await found(ci.lookup[:6]) == [named.id]
+    for which in (ci.lookup[:6], f" {ci.lookup[:6]}\n"):
+        assert await found(which) == [named.id], which
 
 
 async def test_pages_of_keys_lose_and_repeat_none(accounts: Accounts) -> None:

@@ -209,6 +209,12 @@ async def test_whoever_may_only_lower_a_limit_neither_raises_nor_removes_it(bank
     assert (await month(bank, keyed)).limit == 400
 
 
+async def test_the_refusal_to_raise_a_limit_names_it_to_the_nano_dollar(bank: Bank, keyed: Payer) -> None:
+    await limit(bank, keyed, 2_500_000)
+    with pytest.raises(NotPermitted, match=r"is \$0\.0025 a month"):
+        await bank.limit_key(keyed.key_id or uuid4(), 10**9, only_lower=True)
+
+
 async def test_an_amount_that_the_ledger_cannot_hold_is_refused(bank: Bank, keyed: Payer) -> None:
     with pytest.raises(InvalidInput, match="monthly_limit_usd is out of range"):
         await limit(bank, keyed, 2**62 + 1)
@@ -243,7 +249,7 @@ async def test_a_hold_counts_nothing_also_the_first_of_a_month(bank: Bank, keyed
     """It is granted while nobody can read the movements, which a count would be made of."""
     made = replace(keyed, key_id=uuid4())
     async with bank.database.begin() as connection:
-        await bank.limits.keys.stand(connection, made.key_id or uuid4(), 100)  # a new key
+        await bank.limits.keys.set_initial(connection, made.key_id or uuid4(), 100)  # a new key
     await limit(bank, keyed, 100)
     now = bank.calendar.month_of(clock.now()).end + timedelta(minutes=1)
     async with bank.database.begin() as connection:
