@@ -14,7 +14,24 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, Subquery, Text, case, cast, func, literal, null, select, text, union_all
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Date,
+    Select,
+    Subquery,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
@@ -86,15 +103,15 @@ class SpendReports:
             await connection.execute(text("set transaction isolation level repeatable read"))
             await connection.execute(text(f"set local work_mem = '{WORK_MEMORY}'"))
             upto = (await connection.execute(select(RollupRow.upto).where(RollupRow.name == NAME))).scalar_one_or_none() or 0
-            rows = (await connection.execute(_by_part_and_day(sums, _spent(sums, scope, upto), monthly=monthly))).all()
+            rows = (await connection.execute(_by_part_and_day(sums, _spent(sums, scope, upto).subquery(), monthly=monthly))).all()
             if query.by != "session":
                 return rows, ()
-            return rows, (await connection.execute(_by_session(query, _spent(query, scope, upto), limit=limit))).all()
+            return rows, (await connection.execute(_by_session(query, _spent(query, scope, upto).cte(), limit=limit))).all()
 
         return await self._database.read(read)
 
 
-def _spent(query: SpendQuery, scope: ReportScope, upto: int) -> Subquery:
+def _spent(query: SpendQuery, scope: ReportScope, upto: int) -> CompoundSelect[*tuple[Any, ...]]:
     """Select key, provider, day and amounts of the range and of the one before it, as the query asks for them.
 
     A team's whole spending comes from the roll-up by one dimension, what is filtered or one developer's from that by all of them.
@@ -116,7 +133,7 @@ def _spent(query: SpendQuery, scope: ReportScope, upto: int) -> Subquery:
     rolled = select(stored[by].label("key"), table.provider, table.day, *(getattr(table, name) for name in AMOUNTS))
     key = scope.shown_project(beyond.c.project) if by == "project" else beyond.c[by]
     tail = select(key.label("key"), beyond.c.provider, beyond.c.day, *(beyond.c[name] for name in AMOUNTS))
-    return union_all(rolled.where(*_conditions(query, scope, stored), *more), tail).subquery()
+    return union_all(rolled.where(*_conditions(query, scope, stored), *more), tail)
 
 
 def _conditions(query: SpendQuery, scope: ReportScope, columns: Mapping[str, Any]) -> list[ColumnElement[bool]]:
@@ -128,24 +145,34 @@ def _conditions(query: SpendQuery, scope: ReportScope, columns: Mapping[str, Any
 
 def _by_part_and_day(query: SpendQuery, spent: Subquery, *, monthly: bool) -> Select[*tuple[Any, ...]]:
     """Select the sums by part and day, or month; of the range before by part alone, without a day."""
-    now = spent.c.day >= query.days.first
     key: Any = spent.c.key
     if query.by == "day":  # each day beside the one that many days before
-        key = case((now, spent.c.day), else_=spent.c.day + query.days.days)
+        spent = _daily(spent)
+        key = case((spent.c.day >= query.days.first, spent.c.day), else_=spent.c.day + query.days.days)
     day = cast(func.date_trunc("month", spent.c.day), Date) if monthly else spent.c.day
     provider = spent.c.provider if query.by == "model" else literal("")
-    columns = (cast(key, Text).label("key"), provider.label("provider"), case((now, day), else_=null()).label("bucket"))
-    sums = (cast(func.sum(spent.c[name]), BigInteger).label(name) for name in AMOUNTS)
-    return select(*columns, *sums).group_by(text("1"), text("2"), text("3"))
+    bucket = case((spent.c.day >= query.days.first, day), else_=null())
+    columns = (cast(key, Text).label("key"), provider.label("provider"), bucket.label("bucket"))
+    return select(*columns, *_sums(spent)).group_by(text("1"), text("2"), text("3"))
 
 
-def _by_session(query: SpendQuery, spent: Subquery, *, limit: int) -> Select[*tuple[Any, ...]]:
-    """Select the dearest sessions of the range, with what each cost in the range before."""
+def _daily(spent: Subquery) -> Subquery:
+    """Add up by day first: months and days before are then told of a few hundred rows, not of each that is stored."""
+    return select(spent.c.day, *_sums(spent)).group_by(spent.c.day).subquery()
+
+
+def _by_session(query: SpendQuery, spent: CTE, *, limit: int) -> Select[*tuple[Any, ...]]:
+    """Select the dearest sessions of the range, with what each cost in the range before: the other sums are made of these alone."""
+    cost = func.coalesce(func.sum(spent.c.nanousd).filter(spent.c.day >= query.days.first), 0)
+    ranked = select(spent.c.key).group_by(spent.c.key).order_by(cost.desc(), spent.c.key).limit(limit).subquery()
     now = spent.c.day >= query.days.first
     sums = [cast(func.coalesce(func.sum(spent.c[name]).filter(now), 0), BigInteger).label(name) for name in AMOUNTS]
     before = cast(func.coalesce(func.sum(spent.c.nanousd).filter(~now), 0), BigInteger).label("before")
-    grouped = select(spent.c.key, *sums, before).group_by(spent.c.key)
-    return grouped.order_by(text("nanousd desc"), spent.c.key).limit(limit)
+    return select(spent.c.key, *sums, before).join(ranked, ranked.c.key == spent.c.key).group_by(spent.c.key)
+
+
+def _sums(spent: Subquery) -> list[ColumnElement[int]]:
+    return [cast(func.sum(spent.c[name]), BigInteger).label(name) for name in AMOUNTS]
 
 
 def _total(rows: Iterable[AnyRow]) -> SpendTotals:
