@@ -1,4 +1,5 @@
-"""The MCP server's place-holder: nothing before the first request, one start for all that wait, and a start that fails is told."""
+"""The MCP server's place-holder: nothing before the first request, one start for all that wait,
+and a start that fails is told and tried again."""
 
 from __future__ import annotations
 
@@ -21,14 +22,22 @@ class Manager:
     def __init__(self) -> None:
         self.running = False
         self.asked = 0
+        self.broken = asyncio.Event()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         self.running = True
         try:
-            yield
+            async with asyncio.TaskGroup() as group:
+                failing = group.create_task(self._fail())
+                yield
+                failing.cancel()
         finally:
             self.running = False
+
+    async def _fail(self) -> None:
+        await self.broken.wait()
+        raise RuntimeError("the task group broke")
 
     async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.running
@@ -92,6 +101,35 @@ async def test_each_request_is_told_why_the_server_can_not_start(monkeypatch: py
         for _ in range(2):
             with pytest.raises(ImportError, match="no mcp for 99"):
                 await endpoint.handle_request(SCOPE, receive, send)
+
+
+async def test_a_start_that_failed_is_tried_again_at_the_next_request(made: list[Manager], monkeypatch: pytest.MonkeyPatch) -> None:
+    working, failures = server.make_endpoint, [ImportError("half installed"), OSError("too many open files")]
+
+    def fail_at_first(*, max_body_bytes: int) -> object:
+        if failures:
+            raise failures.pop(0)
+        return working(max_body_bytes=max_body_bytes)
+
+    monkeypatch.setattr(server, "make_endpoint", fail_at_first)
+    async with open_endpoint(max_body_bytes=99) as endpoint:
+        at_once = (endpoint.handle_request(SCOPE, receive, send) for _ in range(2))
+        told = await asyncio.gather(*at_once, return_exceptions=True)
+        assert [str(each) for each in told] == ["half installed", "half installed"]
+        with pytest.raises(OSError, match="too many open files"):
+            await endpoint.handle_request(SCOPE, receive, send)
+        await endpoint.handle_request(SCOPE, receive, send)
+    assert [each.asked for each in made] == [1]
+
+
+async def test_a_server_that_ended_by_an_error_is_started_again_at_the_next_request(made: list[Manager]) -> None:
+    async with open_endpoint(max_body_bytes=99) as endpoint:
+        await endpoint.handle_request(SCOPE, receive, send)
+        made[0].broken.set()
+        while made[0].running:
+            await asyncio.sleep(0)
+        await endpoint.handle_request(SCOPE, receive, send)
+        assert [(each.asked, each.running) for each in made] == [(1, False), (1, True)]
 
 
 async def test_who_waits_for_a_start_when_the_application_ends_is_cancelled() -> None:
