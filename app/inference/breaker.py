@@ -7,7 +7,6 @@ the calls that have heard nothing either are called off: they needn't wait for t
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,25 +16,12 @@ from typing import Literal
 
 import structlog
 
+from app.inference.import_blocking import import_blocked
 from app.inference.provider_errors import MAX_RETRY_AFTER_SECONDS, ProviderError
 from app.settings import BreakerSettings as Options
 from app.telemetry import metrics
 
-
-@contextmanager
-def _absent(name: str) -> Iterator[None]:
-    """Let a library that nothing has imported yet look as if it were not installed, while the body imports what could do without it."""
-    unloaded = name not in sys.modules
-    if unloaded:
-        sys.modules[name] = None  # type: ignore[assignment]  # so Python refuses its import
-    try:
-        yield
-    finally:
-        if unloaded:
-            del sys.modules[name]
-
-
-with _absent("redis"):  # for a storage that isn't used here; redis-py brings cryptography and OpenTelemetry's SDK with it
+with import_blocked("redis"):  # for a storage that isn't used here; redis-py brings cryptography and OpenTelemetry's SDK with it
     import pybreaker
 
 log = structlog.get_logger()

@@ -56,7 +56,7 @@ class Endpoint:
             ended, self._started = self._started, _unstarted()
             self._asked.clear()
             if ended.done():
-                log.error("mcp.ended", exc_info=error)
+                log.exception("mcp.ended")
             else:
                 ended.set_exception(error)
 
