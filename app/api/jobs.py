@@ -81,9 +81,7 @@ class ListedJobReply(ResponseBody):
 
 
 class JobList(ResponseBody):
-    jobs: list[ListedJobReply] = Field(
-        description="With `project` perhaps fewer than `limit`, although `next_cursor` says that others follow."
-    )
+    jobs: list[ListedJobReply]
     next_cursor: NextCursor
 
 

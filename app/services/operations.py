@@ -12,12 +12,12 @@ from app.accounts.requester import Requester
 from app.errors import NotFound
 from app.inference.breaker import CircuitBreaker
 from app.inference.catalog import ProviderStatus
-from app.queue.forgetting import SUBJECTS
 from app.queue.jobs import Job, no_job
 from app.queue.messages.exchange import Published
 from app.queue.messages.message import DeadLetter, Message
 from app.redaction import Redacted, redact
 from app.services.services import Services
+from app.sessions.job_sessions import sessions_of
 from app.storage.pages import EntryPage, PageWanted
 from app.telemetry import metrics
 
@@ -79,17 +79,11 @@ async def show_job(services: Services, requester: Requester, job_id: UUID) -> Jo
 
 async def _is_open(services: Services, requester: Requester, job: Job) -> bool:
     """Tell whether none of a job's sessions is of a project closed to the requester. One that names none yet, only its sender sees."""
-    sessions = sessions_of(job)
+    sessions = sessions_of(job.payload)
     if not sessions:
         return job.developer_id == requester.developer_id
     cited = await services.journal.cited(requester.team_id, sessions)
     return not any(each.project_id in requester.closed for each in cited.values())
-
-
-def sessions_of(job: Job) -> set[UUID]:
-    """Return the sessions that a job works, or has worked, on."""
-    named = [*job.payload.get(SUBJECTS, ()), *([job.payload["session_id"]] if "session_id" in job.payload else ())]
-    return {UUID(str(each)) for each in named}
 
 
 async def take_out_secrets(requester: Requester, text: str) -> Redacted:

@@ -29,10 +29,7 @@ class AsyncJobs:
         return await self._transport.call(JOB, Given(path={"job_id": job_id}))
 
     async def page(self, *, cursor: str | None = None, limit: int | None = None, **filters: Unpack[JobFilters]) -> JobPage:
-        """Return one page of jobs, the newest first unless `order` says otherwise. `cursor`: `next_cursor` of the page before.
-
-        With a `project` it may be shorter than `limit` although others follow.
-        """
+        """Return one page of jobs, the newest first unless `order` says otherwise. `cursor`: `next_cursor` of the page before."""
         return await self._transport.call(JOBS, Given(query={**filters, "limit": limit, "cursor": cursor}))
 
     async def list(self, *, page_size: int | None = None, **filters: Unpack[JobFilters]) -> AsyncIterator[ListedJob]:

@@ -149,6 +149,8 @@ async def test_jobs_are_listed_to_their_developer_and_the_teams_to_a_lead(api: A
     assert await listed("five") == [("one", "done"), ("one", "done"), ("two", "done")]
     assert await listed("five", developer=f"two-{team}") == [("two", "done")]
     assert await listed("five", project="quay") == [("one", "done"), ("two", "done")]
+    whole = await api.ask("GET", "/v1/jobs", params={"kind": "ingest", "project": "quay", "limit": "2"}, key=keys["five"])
+    assert (len(whole.json["jobs"]), whole.json["next_cursor"]) == (2, None)  # although another project's lies between
     assert await listed("one", project="till") == [("one", "done")]
     assert await listed("one", project="nowhere") == []
     assert await listed("five", state="failed") == []

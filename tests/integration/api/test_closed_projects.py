@@ -522,3 +522,24 @@ async def test_only_leads_and_admins_say_whom_a_project_is_open_to_and_only_deve
 
 def _team(closed: ClosedProject) -> dict[str, str]:
     return {"x-cairn-team": closed.team}
+
+
+async def test_a_list_of_jobs_leaves_out_ones_own_of_a_project_that_was_closed_since(closed: ClosedProject) -> None:
+    sent = {}
+    for project in ("pier", "quay"):
+        data = generic((uuid4().hex, "user", f"Is the {project} dry?"))
+        sent[project] = (await closed.ask("outsider", "POST", f"/v1/sessions?project={project}", data=data)).json["job_id"]
+        await closed.api.finished(sent[project])
+
+    async def listed(who: str, **params: str) -> set[str]:
+        jobs = (await closed.ask(who, "GET", "/v1/jobs", params={"limit": "200", **params})).json["jobs"]
+        return {project for project, job in sent.items() if job in {each["id"] for each in jobs}}
+
+    assert await listed("outsider") == await listed("lead") == {"pier", "quay"}
+    projects = (await closed.ask("lead", "GET", "/v1/projects")).json["projects"]
+    pier = next(each["id"] for each in projects if each["name"] == "pier")
+    assert (await closed.ask("lead", "PATCH", f"/v1/projects/{pier}", json={"open": "members", "members": []})).status == 200
+    assert await listed("outsider") == await listed("outsider", project="quay") == {"quay"}
+    assert await listed("outsider", project="pier") == await listed("member") == set()
+    assert await listed("lead", project="pier") == {"pier"}
+    assert [(await closed.ask("outsider", "GET", f"/v1/jobs/{job}")).status for job in sent.values()] == [404, 200]
