@@ -207,7 +207,7 @@ async def list_sessions(
     before = None if paging.after is None else UUID(paging.after)
     scope = SessionScope(project, developer, own)
     page = await list_team_sessions(services, caller, wanted, scope, before=before, limit=limit)
-    return SessionList(sessions=[_view(each) for each in page.sessions], next_cursor=paging.next_cursor(page.next))
+    return SessionList(sessions=[_view(each) for each in page.entries], next_cursor=paging.next_cursor(page.next))
 
 
 @router.get("/{session_id}", summary="Show a session, with how far each projection has read it, and what it cost", responses=responses())

@@ -179,7 +179,7 @@ async def list_items(
     check_period(since, until)
     wanted = ItemFilter(None, type, since, until, subject, session, hidden, state, oldest_first=order == "oldest")
     page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=paging.after)
-    return KnowledgeList(items=[_listed(each) for each in page.items], next_cursor=paging.next_cursor(page.next))
+    return KnowledgeList(items=[_listed(each) for each in page.entries], next_cursor=paging.next_cursor(page.next))
 
 
 @router.patch(

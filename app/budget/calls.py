@@ -26,6 +26,7 @@ from app.budget.tables import MovementRow, RequestRow
 from app.budget.views import ReportDays, RequestSpending
 from app.errors import InvalidInput
 from app.storage.database import Database, rows_of
+from app.storage.pages import EntryPage, every_entry
 from app.storage.tables import AnyRow
 
 MAX_SCANNED: Final = 20_000
@@ -77,16 +78,12 @@ class CallReports:
 
     async def export(self, requester: Requester, wanted: CallFilter) -> AsyncGenerator[CallView]:
         """Read all calls, the latest first, page by page. Errors are raised before the first."""
-        first = await self.list_calls(requester, wanted, limit=EXPORTED_AT_ONCE)
-        return self._all(requester, wanted, first)
 
-    async def _all(self, requester: Requester, wanted: CallFilter, page: CallPage) -> AsyncGenerator[CallView]:
-        while True:
-            for call in page.calls:
-                yield call
-            if page.next is None:
-                return
-            page = await self.list_calls(requester, wanted, before=page.next, limit=EXPORTED_AT_ONCE)
+        async def read(before: str | None) -> EntryPage[CallView]:
+            page = await self.list_calls(requester, wanted, before=before, limit=EXPORTED_AT_ONCE)
+            return EntryPage(page.calls, page.next)
+
+        return every_entry(await read(None), read)
 
     async def statistics(self, requester: Requester, wanted: CallFilter, *, by: CallDimension) -> Sequence[CallStatistics]:
         """Count calls in parts, those with the most calls first, after the figures of all of them. InvalidInput for over a month."""

@@ -77,7 +77,7 @@ async def listed(request: Request) -> Response:
         filters=filters,
         problems=problems,
         states=STATES,
-        items=page.items,
+        items=page.entries,
         csv=address(who, f"{ITEMS}.csv", **filters.query),
         further=address(who, ITEMS, **filters.query, cursor=page.next) if page.next else None,
         projects=sorted(each.name for each in projects),

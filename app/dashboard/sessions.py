@@ -17,8 +17,9 @@ from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
 from app.services.browsing import SessionScope, export_team_sessions, list_team_sessions
 from app.services.session_costs import cost_of
-from app.sessions.reader import SessionPage
+from app.sessions.reader import ShownSession
 from app.sessions.session import SessionFilter
+from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 from app.web.browsing_csv import csv_of_sessions
 
@@ -59,7 +60,7 @@ class SessionView:
 async def listed(request: Request) -> Response:
     who = await visitor(request)
     view = await _view(who, request)
-    problems, page = list(view.problems), SessionPage((), None)
+    problems, page = list(view.problems), EntryPage[ShownSession]((), None)
     try:
         before = _uuid(request.query_params.get("before", ""))
         page = await _page(who, view, before)
@@ -73,9 +74,9 @@ async def listed(request: Request) -> Response:
         who,
         filters=filters,
         problems=problems,
-        sessions=page.sessions,
-        learnt=await who.services.knowledge.reader.learnt_from(who.requester, [each.session.id for each in page.sessions], limit=1),
-        further=address(who, SESSIONS, **filters.query, before=str(page.next)) if page.next else None,
+        sessions=page.entries,
+        learnt=await who.services.knowledge.reader.learnt_from(who.requester, [each.session.id for each in page.entries], limit=1),
+        further=address(who, SESSIONS, **filters.query, before=page.next) if page.next else None,
         only=lambda **more: address(who, SESSIONS, **filters.query | more),
         csv=address(who, f"{SESSIONS}.csv", **filters.query),
         projects=sorted(each.name for each in projects),
@@ -145,13 +146,13 @@ async def _view(who: Visitor, request: Request) -> SessionView:
     return SessionView(filters, wanted, SessionScope(project.name, developer), problems)
 
 
-async def _page(who: Visitor, view: SessionView, before: UUID | None) -> SessionPage:
+async def _page(who: Visitor, view: SessionView, before: UUID | None) -> EntryPage[ShownSession]:
     return await list_team_sessions(who.services, who.requester, view.wanted, view.scope, before=before, limit=PAGE)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
     page = await who.services.knowledge.reader.list(who.requester, ItemFilter(session_id=session_id), limit=ITEMS_SHOWN)
-    return [each.item for each in page.items]
+    return [each.item for each in page.entries]
 
 
 def _uuid(given: str) -> UUID | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Unpadded
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -20,17 +19,10 @@ from app.knowledge.passages import terms
 from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database, rows_of
 from app.storage.matching import holds_words
+from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 
 MAX_ABOUT, MAX_PASSAGES = 2_000, 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of items. `next`: the next page's cursor; None: this is the last page."""
-
-    items: Sequence[AnyRow]
-    next: str | None
 
 
 class ItemBrowsing:
@@ -41,7 +33,7 @@ class ItemBrowsing:
 
     async def page(
         self, team_id: UUID, wanted: ItemFilter, *, closed: Collection[UUID] = (), limit: int, cursor: str | None = None
-    ) -> Page:
+    ) -> EntryPage[AnyRow]:
         """Return a page of at most `limit` items, none of the projects `closed`. InvalidInput for a cursor that no page gave."""
         query = _items(team_id, wanted).limit(limit + 1)
         if closed:
@@ -51,7 +43,7 @@ class ItemBrowsing:
             query = query.where(place > last if wanted.oldest_first else place < last)
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
-        return Page(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
+        return EntryPage(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
 
     async def sessions_about(self, team_id: UUID, words: str, *, closed: Collection[UUID] = ()) -> Collection[UUID]:
         """Return sessions that taught an item with all of these words, or in which a passage with all of them was said; the latest first.

@@ -23,6 +23,7 @@ from app.knowledge.passage_store import PassageStore, StoredPassage
 from app.knowledge.results import Query, Searcher, SearchResults
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.weighing import freshness
+from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 from app.telemetry import metrics
 
@@ -55,14 +56,6 @@ class ShownItem:
 class ShownPassage:
     passage: StoredPassage
     project: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPage:
-    """`next`: the cursor of the page after this one; None: this is the last."""
-
-    items: Sequence[ShownItem]
-    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +124,18 @@ class KnowledgeReader:
 
     async def list(
         self, requester: Requester, wanted: ItemFilter, *, project: str | None = None, limit: int, cursor: str | None = None
-    ) -> ShownPage:
+    ) -> EntryPage[ShownItem]:
         """Return a page of items, the newest first, of the named project or of all. InvalidInput for an unknown cursor."""
         requester.check("read")
         if project is not None:
             project_id = await self._accounts.project_named(requester.team_id, project, closed=requester.closed)
             if project_id is None:
-                return ShownPage((), None)
+                return EntryPage((), None)
             wanted = replace(wanted, project_id=project_id)
         page = await self._browsing.page(requester.team_id, wanted, closed=requester.closed, limit=limit, cursor=cursor)
-        names = await self._accounts.project_names(requester.team_id, {row.project_id for row in page.items})
-        shown = [ShownItem(row, names[row.project_id], _may_change(requester, row)) for row in page.items if row.project_id in names]
-        return ShownPage(shown, page.next)
+        names = await self._accounts.project_names(requester.team_id, {row.project_id for row in page.entries})
+        shown = [ShownItem(row, names[row.project_id], _may_change(requester, row)) for row in page.entries if row.project_id in names]
+        return EntryPage(shown, page.next)
 
     async def sessions_about(self, requester: Requester, words: str) -> Collection[UUID]:
         """Return the sessions in which these words were said or learnt. See `ItemBrowsing.sessions_about`."""

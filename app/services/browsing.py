@@ -9,10 +9,11 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemFilter
-from app.knowledge.reader import ShownItem, ShownPage
+from app.knowledge.reader import ShownItem
 from app.services.services import Services
-from app.sessions.reader import SessionPage, ShownSession
+from app.sessions.reader import ShownSession
 from app.sessions.session import SessionFilter
+from app.storage.pages import EntryPage, every_entry
 
 EXPORT_PAGE: Final = 200
 
@@ -34,15 +35,12 @@ async def list_team_sessions(
     *,
     before: UUID | None = None,
     limit: int,
-) -> SessionPage:
+) -> EntryPage[ShownSession]:
     """List one page of sessions. The words wanted may stand in their titles, or in what was said in them or learnt from them.
 
     See `SessionReader.list`.
     """
-    if wanted.title_words.strip():
-        wanted = replace(wanted, about=await services.knowledge.reader.sessions_about(requester, wanted.title_words))
-    reader = services.sessions.reader
-    return await reader.list(requester, wanted, project=scope.project, developer=scope.developer, own=scope.own, before=before, limit=limit)
+    return await _page_of(services, requester, await _searched(services, requester, wanted), scope, before=before, limit=limit)
 
 
 async def export_team_sessions(
@@ -50,35 +48,35 @@ async def export_team_sessions(
 ) -> AsyncGenerator[ShownSession]:
     """Read all sessions of a list, page by page, as far as the requester may see them by then. Errors are raised before the first."""
     lasting = await services.accounts.lasting(requester)
+    searched = await _searched(services, requester, wanted)
 
-    async def read(before: UUID | None) -> SessionPage:
-        return await list_team_sessions(services, await lasting.now(), wanted, scope, before=before, limit=EXPORT_PAGE)
+    async def read(before: str | None) -> EntryPage[ShownSession]:
+        last = None if before is None else UUID(before)
+        return await _page_of(services, await lasting.now(), searched, scope, before=last, limit=EXPORT_PAGE)
 
-    async def all_of(page: SessionPage) -> AsyncGenerator[ShownSession]:
-        while True:
-            for each in page.sessions:
-                yield each
-            if page.next is None:
-                return
-            page = await read(page.next)
-
-    return all_of(await read(None))
+    return every_entry(await read(None), read)
 
 
 async def export_items(services: Services, requester: Requester, wanted: ItemFilter, *, project: str | None) -> AsyncGenerator[ShownItem]:
     """Read all items of a list, page by page, as `export_team_sessions`."""
     lasting = await services.accounts.lasting(requester)
 
-    async def read(cursor: str | None) -> ShownPage:
+    async def read(cursor: str | None) -> EntryPage[ShownItem]:
         now = await lasting.now()
         return await services.knowledge.reader.list(now, wanted, project=project, limit=EXPORT_PAGE, cursor=cursor)
 
-    async def all_of(page: ShownPage) -> AsyncGenerator[ShownItem]:
-        while True:
-            for each in page.items:
-                yield each
-            if page.next is None:
-                return
-            page = await read(page.next)
+    return every_entry(await read(None), read)
 
-    return all_of(await read(None))
+
+async def _searched(services: Services, requester: Requester, wanted: SessionFilter) -> SessionFilter:
+    """Add the sessions in which the words wanted were said or learnt."""
+    if not wanted.title_words.strip():
+        return wanted
+    return replace(wanted, about=await services.knowledge.reader.sessions_about(requester, wanted.title_words))
+
+
+async def _page_of(
+    services: Services, requester: Requester, wanted: SessionFilter, scope: SessionScope, *, before: UUID | None, limit: int
+) -> EntryPage[ShownSession]:
+    reader = services.sessions.reader
+    return await reader.list(requester, wanted, project=scope.project, developer=scope.developer, own=scope.own, before=before, limit=limit)

@@ -13,8 +13,10 @@ from uuid import UUID
 from app.accounts.accounts import LastingRequester
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemFilter
+from app.knowledge.reader import ShownItem
 from app.services.services import Services
 from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
+from app.storage.pages import EntryPage, every_entry
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0
@@ -98,12 +100,11 @@ class OpenSessionStream:
     async def _learnt(self) -> list[SessionUpdate]:
         """Return all items first learnt from the session since the last call, the oldest first."""
         wanted = ItemFilter(session_id=self._session_id, since=self._learnt_until)
-        knowledge, cursor, found = self._services.knowledge.reader, None, []
-        while True:
-            page = await knowledge.list(await self._reader.now(), wanted, limit=ITEMS_PAGE, cursor=cursor)
-            found += [each.item for each in page.items]
-            if (cursor := page.next) is None:
-                break
+
+        async def read(cursor: str | None) -> EntryPage[ShownItem]:
+            return await self._services.knowledge.reader.list(await self._reader.now(), wanted, limit=ITEMS_PAGE, cursor=cursor)
+
+        found = [each.item async for each in every_entry(await read(None), read)]
         self._learnt_until = max([self._learnt_until, *(each.created_at + timedelta(microseconds=1) for each in found)])
         return [
             SessionUpdate(

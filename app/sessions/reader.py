@@ -20,6 +20,7 @@ from app.sessions.journal import Journal
 from app.sessions.projections import Projections
 from app.sessions.prompts import PromptAccess, bounded, prompt_access
 from app.sessions.session import Session, SessionEnding, SessionFilter
+from app.storage.pages import EntryPage
 
 MAX_SHOWN_BYTES: Final = 60_000
 """Bytes as HTML of what was said in the events of one page."""
@@ -36,14 +37,6 @@ class ShownSession:
     project: str
     developer: str | None
     can_delete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPage:
-    """`next`: the `before` of the page after this one; None: this is the last."""
-
-    sessions: Sequence[ShownSession]
-    next: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,7 @@ class SessionReader:
         own: bool = False,
         before: UUID | None = None,
         limit: int,
-    ) -> SessionPage:
+    ) -> EntryPage[ShownSession]:
         """List one page of sessions, the latest started first; of the project of this name, or of all. NotFound for a wrong `before`.
 
         `developer`: only those that this developer of the team sent first; NotFound for an unknown one. `own`: that the requester did.
@@ -119,14 +112,14 @@ class SessionReader:
         if project is not None:
             project_id = await self._accounts.project_named(requester.team_id, project, closed=requester.closed)
             if project_id is None:
-                return SessionPage((), None)
+                return EntryPage((), None)
             wanted = replace(wanted, project_id=project_id)
         found = await self._browsing.page(requester.team_id, wanted, closed=requester.closed, before=before, limit=limit + 1)
         page = found[:limit]
         names = await self._accounts.project_names(requester.team_id, {session.project_id for session in page})
         senders = await self._senders(page)
         shown = [_shown(requester, each, names[each.project_id], senders) for each in page if each.project_id in names]
-        return SessionPage(shown, page[-1].id if len(found) > limit else None)
+        return EntryPage(shown, str(page[-1].id) if len(found) > limit else None)
 
     async def show(self, requester: Requester, session_id: UUID) -> ShownSession:
         """Show a session. NotFound for another team's, and for one of a project that is closed to the requester."""

@@ -5,7 +5,7 @@ A row has an id and the time at which it was made; where a list is ordered by na
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
@@ -77,3 +77,14 @@ def page_of(found: Sequence[DatedEntry], wanted: PageWanted) -> EntryPage[DatedE
     last: Any = entries[-1]
     place = last.name if wanted.order == "name" else f"{last.created_at.isoformat()}{_BETWEEN}{last.id}"
     return EntryPage(entries, place)
+
+
+async def every_entry(first: EntryPage[Entry], read: Callable[[str], Awaitable[EntryPage[Entry]]]) -> AsyncGenerator[Entry]:
+    """Yield the entries of a list from its first page on. `read` reads a page from its place (`EntryPage.next`), once it is reached."""
+    page = first
+    while True:
+        for each in page.entries:
+            yield each
+        if page.next is None:
+            return
+        page = await read(page.next)

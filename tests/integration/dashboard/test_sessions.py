@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from collections.abc import Collection
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from app.accounts.requester import Requester
 from app.budget.requests import RequestOutcome, RequestRecord
+from app.services import browsing
 from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.dashboard.conftest import Door
 from tests.integration.dashboard.test_items import page
@@ -35,6 +40,27 @@ async def test_sessions_are_listed_and_filtered(api: Api) -> None:
         assert await shown(project=name, until="2026-10-02") == {"red"}
         assert await shown(project=name, provider="generic", subject=name) == {"red", "blue"}
         assert await shown(project=name, provider="codex") == set()
+
+
+async def test_an_export_of_sessions_goes_on_beyond_a_page_and_looks_for_its_words_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsing, "EXPORT_PAGE", 2)
+    reader, searches = api.services.knowledge.reader, []
+    search = reader.sessions_about
+
+    async def counted(requester: Requester, words: str) -> Collection[UUID]:
+        searches.append(words)
+        return await search(requester, words)
+
+    monkeypatch.setattr(reader, "sessions_about", counted)
+    team, word = f"out{uuid4().hex[:8]}", f"gantry{uuid4().hex[:8]}"
+    key = await api.developer(team)
+    for number in range(5):
+        data = generic((uuid4().hex, "user", f"Does the {word} creak, question {number}?"), (uuid4().hex, "assistant", "It does."))
+        assert (await api.ask("POST", f"/v1/sessions/{word}-{number}/events?project=till", key=key, data=data)).status == 202
+    async with signed_in(api, key) as http:
+        rows = list(csv.DictReader(io.StringIO((await page(http, api, f"{SESSIONS}.csv?subject={word}"))[1])))
+    assert (len(rows), len({row["id"] for row in rows})) == (5, 5)
+    assert searches == [word]
 
 
 async def test_a_list_that_cannot_be_says_why_and_an_empty_one_what_to_do(api: Api) -> None:

@@ -279,7 +279,7 @@ async def test_two_projects_that_recorded_the_same_can_be_merged(bench: Bench, a
     (till,) = await bench.accounts.find_projects(bench.team_id, "till")
     await bench.merging().merge(bench.team_id, till.id, bench.project_id)
     page = await ItemBrowsing(bench.database).page(bench.team_id, ItemFilter(bench.project_id), limit=10)
-    assert len(page.items) == 2
+    assert len(page.entries) == 2
     assert (await authoring.record(admin, "till", ItemFields("gotcha", "", NATS)))[1] is False
 
 
@@ -311,8 +311,8 @@ async def test_two_people_hide_an_item_and_no_reading_of_its_session_brings_it_b
     await bench.teach("b", [lesson("3", NATS)])
     assert await asked(bench, NATS) == []
     browsing = ItemBrowsing(bench.database)
-    assert not (await browsing.page(bench.team_id, ItemFilter(), limit=10)).items
-    assert [row.id for row in (await browsing.page(bench.team_id, ItemFilter(hidden=True), limit=10)).items] == [item]
+    assert not (await browsing.page(bench.team_id, ItemFilter(), limit=10)).entries
+    assert [row.id for row in (await browsing.page(bench.team_id, ItemFilter(hidden=True), limit=10)).entries] == [item]
     await judging.judge(bob, item, "helpful")
     assert len(await asked(bench, NATS)) == 1
 
@@ -375,11 +375,11 @@ async def test_pages_are_whole_and_the_newest_comes_first(bench: Bench, authorin
     browsing, seen, cursor = ItemBrowsing(bench.database), [], None
     while True:
         page = await browsing.page(bench.team_id, ItemFilter(bench.project_id), limit=3, cursor=cursor)
-        seen += [row.text for row in page.items]
+        seen += [row.text for row in page.entries]
         if (cursor := page.next) is None:
             break
     assert seen == [f"Lesson number {number} of seven" for number in reversed(range(7))]
-    assert len((await browsing.page(bench.team_id, ItemFilter(type="gotcha"), limit=10)).items) == 3
+    assert len((await browsing.page(bench.team_id, ItemFilter(type="gotcha"), limit=10)).entries) == 3
     for nonsense in ("x", "=" * 50, "bm9uc2Vuc2U", "é", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMHwwMTg"):
         with pytest.raises(InvalidInput, match="not from a page of this list"):
             await browsing.page(bench.team_id, ItemFilter(), limit=3, cursor=nonsense)

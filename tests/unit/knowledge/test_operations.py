@@ -95,7 +95,7 @@ async def test_a_question_is_counted_once_by_the_operation_that_ends_it(monkeypa
 async def test_a_project_that_is_not_there_has_no_items() -> None:
     room = Room(accounts=None)
     page = await room.reader.list(ADA, ItemFilter(), project="nowhere", limit=5)
-    assert (list(page.items), page.next, room.touched) == ([], None, ["accounts"])
+    assert (list(page.entries), page.next, room.touched) == ([], None, ["accounts"])
 
 
 @pytest.mark.parametrize("name", ["correct", "judge", "delete"])

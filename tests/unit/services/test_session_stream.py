@@ -75,7 +75,7 @@ class FakeServices:
         every = [self._item(number) for number in reversed(range(self.items))]
         new = [each for each in every if each.item.created_at >= wanted.since]
         start = int(cursor or 0)
-        return SimpleNamespace(items=new[start : start + limit], next=str(start + limit) if len(new) > start + limit else None)
+        return SimpleNamespace(entries=new[start : start + limit], next=str(start + limit) if len(new) > start + limit else None)
 
     def _item(self, number: int) -> Any:
         at = AT + timedelta(seconds=number)
