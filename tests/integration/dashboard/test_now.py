@@ -21,6 +21,7 @@ from tests.integration.dashboard.conftest import Door, key_of
 from tests.integration.dashboard.test_items import page
 from tests.integration.dashboard.test_privacy import signed_in
 from tests.integration.dashboard.test_sessions import log_call
+from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
 from tests.waiting import PATIENCE_SECONDS, patience
 
@@ -404,7 +405,7 @@ async def test_in_a_browser_the_page_follows_what_happens(door: Door) -> None:
         async with door.visit(key, width=width, dark=dark) as visit:
             await visit.go(NOW)
             assert not await violations(visit.page, f"now, {width}")
-            assert await visit.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+            assert not await visit.page.evaluate(OVERFLOW)
             await visit.shot(f"now-{width}{'-dark' if dark else ''}")
 
 

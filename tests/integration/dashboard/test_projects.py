@@ -11,6 +11,7 @@ import pytest
 from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.integration.dashboard.test_people import made, new_team, person
+from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
 
 PROJECTS = "/dashboard/projects"
@@ -177,7 +178,7 @@ async def test_projects_work_in_a_browser_at_every_width(door: Door, width: int)
         page, found = visit.page, []
         await visit.go(f"{PROJECTS}?team={team}")
         found += await violations(page, "projects")
-        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert not await page.evaluate(OVERFLOW)
         await visit.shot(f"projects-{width}")
         await visit.go(f"{PROJECTS}/{ids['W' * 100]}?team={team}")
         found += await violations(page, "project")
@@ -186,7 +187,7 @@ async def test_projects_work_in_a_browser_at_every_width(door: Door, width: int)
         await page.wait_for_selector("#done")
         assert await page.evaluate("() => document.activeElement.id") == "done"
         found += await violations(page, "closed")
-        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert not await page.evaluate(OVERFLOW)
         await visit.shot(f"project-{width}")
         await page.click("button:text-is('Open it to the whole team')")
         await page.wait_for_selector(".chip.good:text-is('open')")
@@ -194,5 +195,5 @@ async def test_projects_work_in_a_browser_at_every_width(door: Door, width: int)
         await page.click("button:text-is('Merge…')")
         await page.wait_for_selector("button:text-is('Merge permanently')")
         found += await violations(page, "merge")
-        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert not await page.evaluate(OVERFLOW)
     assert not found, "\n".join(found)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
+from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
 from tests.waiting import PATIENCE_SECONDS
 
@@ -40,7 +41,7 @@ async def test_a_lead_shows_prompts_and_reads_them_on_a_phone(door: Door) -> Non
 
         async def look(name: str) -> None:
             found.extend(await violations(page, name))
-            assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), name
+            assert not await page.evaluate(OVERFLOW), name
             assert await page.evaluate("() => window.hacked") is None
 
         await visit.go("/dashboard/prompts")
