@@ -26,6 +26,7 @@ def canonical(name: str) -> str:
 def check_account_name(name: str, *, param: str = "name") -> None:
     """Check the name of a team or developer, which stands in URLs, on command lines and in headers. InvalidInput names `param`."""
     check_label(name, param=param)
+    _check_no_folder(name, param)
     _check_seen(name, param)
     if not 1 <= len(name) <= MAX_CHARS or name != name.strip(" ") or not all(_may_stand(char) for char in name) or _is_mark(name[0]):
         raise InvalidInput(
@@ -41,9 +42,16 @@ def check_account_name(name: str, *, param: str = "name") -> None:
 def check_project_name(name: str, *, param: str = "project") -> None:
     """Check the name of a project, often a folder's: anything that can be printed. InvalidInput names `param`."""
     check_label(name, param=param)
+    _check_no_folder(name, param)
     _check_seen(name, param)
     if not 1 <= len(name) <= MAX_CHARS or not name.isprintable() or name != name.strip():
         raise InvalidInput(f"{param} must be 1 to {MAX_CHARS} printable characters, without a space at the beginning or end.", param=param)
+
+
+def _check_no_folder(name: str, param: str) -> None:
+    """Raise InvalidInput for dots alone: in an address `.` and `..` are folders, and clients resolve them before they ask."""
+    if name and not name.strip("."):
+        raise InvalidInput(f"{param} consists of dots alone, which stand for a folder in an address: choose another.", param=param)
 
 
 def _check_seen(name: str, param: str) -> None:
@@ -72,4 +80,5 @@ def _scripts(name: str) -> list[str]:
 def project_name_of(folder: str) -> str | None:
     """Turn a folder's name into a valid project name; None: nothing is left of it."""
     printable = "".join(char if char.isprintable() else " " for char in free_text(folder))
-    return canonical(printable).strip()[:MAX_CHARS].rstrip() or None
+    name = canonical(printable).strip()[:MAX_CHARS].rstrip()
+    return name if name.strip(".") else None

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.accounts.requester import PromptAction
-from app.accounts.views import OpennessChange, ProjectView, PromptAuditPage
+from app.accounts.views import OpennessChange, PromptAuditPage
 from app.dashboard.filtering import AddressFilters, ChosenPeriod, address, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput, NotFound
-from app.services.administration import change_project, list_members, list_projects
+from app.services.administration import change_project, list_members, list_projects, show_project
 from app.services.prompt_audit import PromptAuditQuery, list_prompt_audit
 
 PROMPTS = f"{PATH}/prompts"
@@ -66,11 +66,11 @@ async def audit(request: Request) -> Response:
     )
 
 
-@router.get("/projects/{project_name:path}/prompts")
-async def project_prompts(request: Request, project_name: str) -> Response:
+@router.get("/projects/{project_id}/prompts")
+async def project_prompts(request: Request, project_id: UUID) -> Response:
     """Show whether a project shows prompts, since when and to whom, with its entries."""
     who = await visitor(request)
-    project = await _project(who, project_name)
+    project = await show_project(who.services, who.requester, project_id)
     page = await list_prompt_audit(who.services, who.requester, PromptAuditQuery(project=project.name), limit=PAGE)
     return await state_of(request).renderer.page(
         "project_prompts.html",
@@ -83,25 +83,16 @@ async def project_prompts(request: Request, project_name: str) -> Response:
     )
 
 
-@router.post("/projects/{project_name:path}/prompts")
-async def switch(request: Request, project_name: str) -> Response:
+@router.post("/projects/{project_id}/prompts")
+async def switch(request: Request, project_id: UUID) -> Response:
     """Let a project show prompts from now on, or no longer; for leads and admins."""
     who = await visitor(request)
     form = await verified_form(request, who)
     wanted = text_of(form, "show")
     if wanted not in {"yes", "no"}:
         raise InvalidInput("`show` must be yes or no: reload the page and send its form again.", param="show")
-    project = await _project(who, project_name)
-    await change_project(who.services, who.requester, project.id, openness=OpennessChange(), show_prompts=wanted == "yes")
-    return RedirectResponse(address(who, f"{PATH}/projects/{quote(project.name, safe='')}/prompts"), status_code=303)
-
-
-async def _project(who: Visitor, name: str) -> ProjectView:
-    """Find a project that is open to the visitor, by its name. NotFound for any other."""
-    for each in await list_projects(who.services, who.requester):
-        if each.name == name:
-            return each
-    raise NotFound("No such project is open to you: it was renamed, merged, deleted or closed.")
+    await change_project(who.services, who.requester, project_id, openness=OpennessChange(), show_prompts=wanted == "yes")
+    return RedirectResponse(address(who, f"{PATH}/projects/{project_id}/prompts"), status_code=303)
 
 
 async def _entries(

@@ -73,8 +73,8 @@ class Taken:
 
 def check_channel(name: str) -> None:
     """Raise InvalidInput unless this is a valid channel name."""
-    if not CHANNEL.fullmatch(name):
-        raise InvalidInput("channel must be 1 to 100 characters of a–z, 0–9, dot, underscore and hyphen.", param="channel")
+    if not CHANNEL.fullmatch(name) or not name.strip("."):  # `.` and `..` are folders in an address
+        raise InvalidInput("channel must be 1 to 100 characters of a–z, 0–9, dot, underscore and hyphen, not dots alone.", param="channel")
     check_label(name, param="channel")
 
 

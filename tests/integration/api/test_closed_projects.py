@@ -170,7 +170,7 @@ PAGES: dict[str, list[str]] = {
     "/live": ["/live?of=now&project={project}", "/live?of=knowledge"],
     "/now": ["/now", "/now?project={project}"],
     "/prompts": ["/prompts", "/prompts?project={project}"],
-    "/projects/{project_name:path}/prompts": ["/projects/{project}/prompts"],
+    "/projects/{project_id}/prompts": ["/projects/{project_id}/prompts"],
     "/sessions": ["/sessions", "/sessions?project={project}", "/sessions?before={session}", "/sessions?subject=grease"],
     "/sessions.csv": ["/sessions.csv", "/sessions.csv?subject=grease", "/sessions.csv?project={project}"],
     "/sessions/{session_id}": ["/sessions/{session}", "/sessions/{live}"],

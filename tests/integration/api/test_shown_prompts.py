@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 from uuid import uuid4
 
 import aiohttp
@@ -294,7 +296,7 @@ async def test_hostile_and_huge_prompts_are_quoted_folded_and_cut(team: Team) ->
 
 async def test_the_pages_switch_and_refuse_as_the_route_does(team: Team) -> None:
     await team.send(("user", "Hello"))
-    path = f"{team.api.url}/dashboard/projects/{team.project}/prompts"
+    path = f"{team.api.url}/dashboard/projects/{await team.project_id()}/prompts"
     for person, status in (("lead", 200), ("bo", 403), ("auditor", 403)):
         async with team.browser(person) as http:
             async with http.get(path) as reply:
@@ -310,10 +312,21 @@ async def test_the_pages_switch_and_refuse_as_the_route_does(team: Team) -> None
                 assert reply.status == status, person
                 if person == "lead":
                     assert "Shown since" in await reply.text()
-    assert (await team.page("lead", "/projects/nowhere/prompts"))[0] == 404
+    for nowhere in ("nowhere", uuid4()):
+        assert (await team.page("lead", f"/projects/{nowhere}/prompts"))[0] == 404
     for nonsense in ("since=x", "project=%00", "developer=nobody", "action=x", "before=x", f"before={10**30}", "until=2999-99-99"):
         status, page = await team.page("auditor", f"/prompts?{nonsense}")
         assert (status, "nearest view" in page) == (200, True), nonsense
+
+
+@pytest.mark.parametrize("name", ["a/b", "a/../b", "%2f", "x/prompts", "? #&", "..;/x", "<b>"])
+async def test_a_projects_page_of_prompts_is_found_whatever_the_project_is_called(team: Team, name: str) -> None:
+    session = await team.send(("user", "Hello"), project=quote(name, safe=""), person="bo")
+    path = f"/projects/{await team.project_id(name)}/prompts"
+    _, hidden = await team.page("lead", f"/sessions/{session}")
+    assert f'href="/dashboard{path}"' in hidden
+    status, page = await team.page("lead", path)
+    assert (status, escape(name) in page) == (200, True)
 
 
 async def test_an_admins_export_of_anothers_sessions_is_recorded(team: Team) -> None:

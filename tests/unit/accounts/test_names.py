@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -56,7 +57,15 @@ def test_a_name_that_would_be_trouble_is_refused_and_the_field_named(name: str) 
     assert caught.value.param == "team"
 
 
-@pytest.mark.parametrize("name", ["shop", "C++ (old)", "Überblick 2", "日本語"])
+@pytest.mark.parametrize("check", [check_account_name, check_project_name])
+@pytest.mark.parametrize("name", [".", "..", "..."])
+def test_dots_alone_which_an_address_takes_for_a_folder_are_refused(name: str, check: Callable[..., None]) -> None:
+    with pytest.raises(InvalidInput, match=r"dots alone.*choose another"):
+        check(name)
+    check(f"{name}a")
+
+
+@pytest.mark.parametrize("name", ["shop", "C++ (old)", "Überblick 2", "日本語", "a/b", "%2f", ".config", "a/../b"])
 def test_a_project_may_be_called_as_folders_are(name: str) -> None:
     check_project_name(name)
 
@@ -81,3 +90,4 @@ def test_a_valid_folder_name_stays_as_it_is() -> None:
 
 def test_of_a_folder_of_blanks_nothing_is_left() -> None:
     assert project_name_of(" \t ") is None
+    assert project_name_of(" .. ") is None
