@@ -70,7 +70,7 @@ class BudgetPage:
 
     @property
     def allowance(self) -> int | None:
-        """The limit with the top-ups."""
+        """Return the limit with the top-ups."""
         return None if self.budget.limit is None else self.budget.limit + self.budget.added
 
     @property
@@ -79,7 +79,7 @@ class BudgetPage:
 
     @property
     def state(self) -> str:
-        """The month's state: unlimited, over, near, early (no pace can be told yet), ahead (the forecast exceeds the limit) or fine."""
+        """Return its state: unlimited, over, near, early (no pace can be told yet), ahead (the forecast exceeds the limit) or fine."""
         if self.allowance is None:
             return "unlimited"
         if self.budget.remaining == 0:

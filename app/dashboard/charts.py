@@ -44,12 +44,12 @@ class Chart:
 
     @property
     def axis(self) -> dict[str, object]:
-        """The labels of the time axis, as JSON data: lines over the same time share them."""
+        """Return the labels of the time axis, as JSON data: lines over the same time share them."""
         return {"labels": self.labels, "titles": self.titles}
 
     @property
     def geometry(self) -> dict[str, object]:
-        """Lines as JSON data without their axis and their texts, which the script writes from the values and the unit."""
+        """Return lines as JSON data without their axis and their texts, which the script writes from the values and the unit."""
         series = [{"name": each.name, "tone": each.tone, "values": each.values} for each in self.series]
         return {"kind": self.kind, "series": series, "totals": (), "prefix": "", "unit": self.unit}
 

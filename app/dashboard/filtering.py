@@ -35,7 +35,7 @@ class AddressFilters:
 
     @property
     def query(self) -> dict[str, str]:
-        """The filters that are set, for a query string."""
+        """Return the filters that are set, for a query string."""
         return {_name(each): value for each in fields(self) if (value := getattr(self, each.name))}
 
 
@@ -56,7 +56,7 @@ class RangedCallFilters(AddressFilters):
 
     @property
     def of_calls(self) -> dict[str, str]:
-        """The filters on calls that are set, in the order of the page."""
+        """Return the filters on calls that are set, in the order of the page."""
         without = {"range", "from", "to", "by"}
         return {name: value for name, value in self.query.items() if name not in without}
 

@@ -40,7 +40,7 @@ class PeopleFilters(AddressFilters):
 
     @property
     def filter(self) -> DeveloperFilter:
-        """Raises InvalidInput for an unknown role or state."""
+        """Return the filter of developers. InvalidInput for an unknown role or state."""
         role = next((each for each in get_args(DeveloperRole) if each == self.role), None)
         state = next((each for each in STATES if each == self.state), None)
         if self.role and role is None:

@@ -49,7 +49,7 @@ class ProjectFilters(AddressFilters):
     open: str
 
     def pick(self, projects: Sequence[ProjectView]) -> list[ProjectView]:
-        """Raises InvalidInput for a project that is open to neither the team nor members."""
+        """Pick the projects that match. InvalidInput for a project that is open to neither the team nor members."""
         if self.open and self.open not in OPEN:
             raise InvalidInput("A project is open to its team or to members: choose one from the list.", param="open")
         part = self.q.strip().casefold()

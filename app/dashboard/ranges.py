@@ -37,7 +37,7 @@ class ChosenRange:
 
     @property
     def query(self) -> dict[str, str]:
-        """The range, for a query string: a usual one stays relative to the day on which it is opened."""
+        """Return the range, for a query string: a usual one stays relative to the day on which it is opened."""
         return {"range": self.preset} if self.preset else {"from": str(self.days.first), "to": str(self.days.last)}
 
     @property

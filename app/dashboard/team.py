@@ -82,7 +82,7 @@ class TeamPage:
 
     @property
     def people(self) -> list[DeveloperMonth]:
-        """The table's rows: the team's developers, then those who were removed and have spent in the month."""
+        """Return the table's rows: the team's developers, then those who were removed and have spent in the month."""
         return [*self.rows, *self.removed]
 
     @property
@@ -92,17 +92,17 @@ class TeamPage:
 
     @property
     def at_risk(self) -> list[DeveloperMonth]:
-        """Developers whose limit is reached or forecast to be, the worst first."""
+        """List the developers whose limit is reached or forecast to be, the worst first."""
         return sorted((row for row in self.rows if row.risk), key=lambda row: (-row.used_percent, -row.forecast, row.name))
 
     @property
     def limits(self) -> int | None:
-        """The sum of all developers' limits, in nano-dollars; None: nobody had one."""
+        """Return the sum of all developers' limits, in nano-dollars; None: nobody had one."""
         return _known(row.allowance for row in self.people)
 
     @property
     def together(self) -> dict[str, int | None]:
-        """The sums in the table's last row, in nano-dollars."""
+        """Return the sums in the table's last row, in nano-dollars."""
         return {
             "spent": sum(row.budget.spent for row in self.people),
             "held": sum(row.budget.held for row in self.people),

@@ -51,7 +51,7 @@ class Visitor:
 
     @property
     def team_query(self) -> str:
-        """The query that links carry on: the team that an admin looks at."""
+        """Return the query that links carry on: the team that an admin looks at."""
         own_default = self.requester.developer_id is None and self.requester.team == DEFAULT_TEAM
         chosen = self.requester.is_admin and not own_default
         return f"?{urlencode({'team': self.requester.team})}" if chosen else ""

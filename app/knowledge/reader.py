@@ -44,7 +44,7 @@ class ShownItem:
 
     @property
     def age_days(self) -> int:
-        """Days since it was last learnt, recorded or corrected."""
+        """Return the days since it was last learnt, recorded or corrected."""
         return age_days(self.item.last_seen_at)
 
     @property

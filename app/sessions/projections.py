@@ -205,5 +205,5 @@ class Projections:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The projections' versions, by name."""
+        """Return the projections' versions, by name."""
         return {each.name: each.version for each in self}

@@ -50,12 +50,12 @@ class Session:
 
     @property
     def at(self) -> datetime | None:
-        """The session's time: by its records, heading, file's name or modification time, never by upload time. None if unknown."""
+        """Return the session's time: by its records, heading, file's name or modification time, never by upload time. None if unknown."""
         return self.ended_at or self.started_at or self.file_dated_at
 
     @property
     def began_at(self) -> datetime | None:
-        """The start time, from the same sources; unlike `at`, it doesn't move while the session grows."""
+        """Return the start time, from the same sources; unlike `at`, it doesn't move while the session grows."""
         return self.started_at or self.file_dated_at or self.ended_at
 
 

@@ -31,7 +31,9 @@ FRAMES = 12
 
 
 def configure(settings: LogSettings, *, clean: Callable[[str], str]) -> None:
-    """Our own lines are rendered straight to standard error; those of the standard library's loggers in the same shape. Safe to call again.
+    """Configure logging: our own lines straight to standard error, those of the standard library's loggers in the same shape.
+
+    Safe to call again.
 
     `clean` takes secrets out of a text: each line passes it, whatever a name, an address or a library's words hold.
     A line through the standard library's LogRecord cost three times as much: 4 to 5 % of what a server can do.
@@ -80,7 +82,7 @@ def _one_line(text: str) -> str:
 
 
 def bind_request(request_id: str) -> None:
-    """Every line from here on, in this request's tasks, carries its id."""
+    """Let every line from here on, in this request's tasks, carry its id."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -90,7 +92,7 @@ def frames_only(
     name: str,  # noqa: ARG001
     event: MutableMapping[str, Any],
 ) -> Mapping[str, Any]:
-    """`exc_info` as `error` (the class; our own errors' code and message too) and `frames`."""
+    """Replace `exc_info` by `error` (the class; our own errors' code and message too) and `frames`."""
     error = _error(event.pop("exc_info", None))
     if error is None:
         return event
@@ -115,7 +117,7 @@ def _cleaned(clean: Callable[[str], str]) -> structlog.typing.Processor:
 
 
 def _error(exc_info: object) -> BaseException | None:
-    """`exc_info` in any of logging's spellings: True, the error, or its triple."""
+    """Return the error of `exc_info` in any of logging's spellings: True, the error, or its triple."""
     match exc_info:
         case BaseException():
             return exc_info
@@ -126,7 +128,7 @@ def _error(exc_info: object) -> BaseException | None:
 
 
 def _standard_library(shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor, level: int) -> None:
-    """uvicorn, asyncio, SQLAlchemy and the rest: warnings and worse, in the same shape."""
+    """Log warnings and worse of uvicorn, asyncio, SQLAlchemy and the rest in the same shape."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

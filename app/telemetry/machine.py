@@ -96,7 +96,7 @@ class _Spent:
 
 
 def _groups(root: Path, proc: Path) -> list[Path]:
-    """The folders that hold this process's limits, the innermost first; of v1 each controller's own."""
+    """Return the folders that hold this process's limits, the innermost first; of v1 each controller's own."""
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
@@ -125,7 +125,7 @@ def _memory_limit(group: Path) -> int | None:
 
 
 def _memory_used(group: Path) -> int | None:
-    """Without what the kernel gives back when it is needed: files that were read."""
+    """Return the bytes without what the kernel gives back when it is needed: files that were read."""
     words = _read(group / "memory.current") or _read(group / "memory.usage_in_bytes")
     if not words:
         return None

@@ -21,7 +21,7 @@ OTHERS = (0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, *(4.0**power for p
 
 
 def _grid() -> tuple[float, ...]:
-    """A decade: 1 to 2 by 0.05, 2 to 5 by 0.1, 5 to 10 by 0.25. Written out and read again, so that 0.015 is the float 0.015."""
+    """Return the edges, in each decade 1 to 2 by 0.05, 2 to 5 by 0.1, 5 to 10 by 0.25. Read from text, so that 0.015 is the float 0.015."""
     hundredths = [*range(100, 200, 5), *range(200, 500, 10), *range(500, 1000, 25)]
     edges = {float(f"{each}e{power - 2}") for power in range(FIRST, LAST) for each in hundredths}
     return tuple(sorted(edges | set(OTHERS) | {float(f"1e{LAST}")}))
@@ -32,7 +32,7 @@ assert all(high <= low * 1.0501 for low, high in pairwise(EDGES))
 
 
 def place(value: float) -> int:
-    """The bucket of a value: those up to and including its edge."""
+    """Return the bucket of a value: those up to and including its edge."""
     return bisect_left(EDGES, value)
 
 
@@ -67,7 +67,7 @@ class Sketch:
         return Sketch({at: count for at, count in come.items() if count}, self.sum - before.sum)
 
     def quantile(self, share: float) -> float | None:
-        """The value that so large a share lies at or below; None: nothing was seen."""
+        """Return the value that so large a share lies at or below; None: nothing was seen."""
         return self.quantiles((share,))[0]
 
     def quantiles(self, shares: Sequence[float]) -> list[float | None]:
@@ -85,7 +85,7 @@ class Sketch:
         return found
 
     def at_most(self, edges: tuple[float, ...]) -> list[int]:
-        """For each edge, how many lie at or below it: exact where the edges are on the grid, as a histogram's must be."""
+        """Count for each edge how many lie at or below it: exact where the edges are on the grid, as a histogram's must be."""
         ends, made, seen = [place(edge) for edge in edges], [], 0
         left = sorted(self.counts.items(), reverse=True)
         for end in ends:

@@ -36,7 +36,7 @@ class Span:
     __slots__ = ()
 
     def set(self, **attributes: Value) -> None:
-        """A name's underscores between words of OpenTelemetry's are written as two: gen_ai__request__model."""
+        """Set attributes. A dot in a name is written as two underscores: gen_ai__request__model."""
 
     def rename(self, name: str) -> None:
         pass
@@ -102,14 +102,14 @@ def content() -> bool:
 
 
 def span(name: str, kind: Kind = "internal", **attributes: Value) -> Span:
-    """A span as a context. While tracing is off it costs a tenth of a microsecond."""
+    """Open a span as a context. While tracing is off it costs a tenth of a microsecond."""
     if _State.tracer is None:
         return NOTHING
     return _Real(_State.tracer.start_span(name, kind=_kind(kind), attributes=_dotted(attributes), record_exception=False))
 
 
 def request(name: str, headers: Iterable[tuple[bytes, bytes]]) -> Span:
-    """A request's span: under the caller's own, where a `traceparent` came."""
+    """Open a request's span: under the caller's own, where a `traceparent` came."""
     if _State.tracer is None:
         return NOTHING
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -120,7 +120,7 @@ def request(name: str, headers: Iterable[tuple[bytes, bytes]]) -> Span:
 
 
 def past(name: str, seconds: float, kind: Kind = "client", **attributes: Value) -> None:
-    """A span of something that has just ended."""
+    """Record a span of something that has just ended."""
     if _State.tracer is not None:
         began = time.time_ns() - int(seconds * 1e9)
         _State.tracer.start_span(name, kind=_kind(kind), attributes=_dotted(attributes), start_time=began).end()
@@ -160,7 +160,7 @@ def _provider(settings: TelemetrySettings, role: str) -> TracerProvider:
 
 
 def _headers(given: str | None) -> dict[str, str]:
-    """`name=value,name=value`, as OpenTelemetry writes them."""
+    """Parse `name=value,name=value`, as OpenTelemetry writes them."""
     pairs = [each.partition("=") for each in (given or "").split(",") if "=" in each]
     return {name.strip(): value.strip() for name, _, value in pairs}
 

@@ -59,11 +59,11 @@ class Connection(Protocol):
 
     @property
     def evictable(self) -> bool:
-        """True unless the application is working on a complete request."""
+        """Return True unless the application is working on a complete request."""
 
     @property
     def resting(self) -> bool:
-        """True between two requests (keep-alive)."""
+        """Return True between two requests (keep-alive)."""
 
     def tick(self, seconds: float) -> Reason | None:
         """Advance the deadlines by `seconds`; returns the reason to cut the connection, if one has passed."""

@@ -33,7 +33,7 @@ class KeyHeaders:
 
     @property
     def key(self) -> str:
-        """The key. Raises NotAuthenticated if there is none, or if two different ones were sent."""
+        """Return the key. Raises NotAuthenticated if there is none, or if two different ones were sent."""
         if AUTHORIZATION in self.twice or API_KEY in self.twice:
             name = "Authorization" if AUTHORIZATION in self.twice else API_KEY
             raise NotAuthenticated(f"Two different {name} headers were sent: send one.")

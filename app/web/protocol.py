@@ -257,7 +257,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _over(self) -> bool:
-        """True once the connection is closing: no more requests are answered."""
+        """Return True once the connection is closing: no more requests are answered."""
         return self._lingering or self.transport.is_closing()
 
     @property
