@@ -18,7 +18,6 @@ from app.money import to_usd
 from app.web import spreadsheet
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
-from app.web.fair_turns import exports_of
 from app.web.paging import NextCursor, Page
 from app.web.requester import BudgetReader, TheServices
 
@@ -88,10 +87,7 @@ async def movements(
 )
 async def export(request: Request, services: TheServices, reader: BudgetReader, developer: NamedDeveloper) -> StreamingResponse:
     entries = await services.budget.budgets.export_movements(reader, developer)
-    headers = {"content-disposition": 'attachment; filename="movements.csv"'}
-    names = list(MovementReply.model_fields)
-    lines = exports_of(request).lines(spreadsheet.line(names), entries, _csv_line)
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    return spreadsheet.stream(request, "movements.csv", list(MovementReply.model_fields), entries, _cells)
 
 
 def _movement(entry: MovementEntry) -> MovementReply:
@@ -104,6 +100,5 @@ def _movement(entry: MovementEntry) -> MovementReply:
     )
 
 
-def _csv_line(entry: MovementEntry) -> str:
-    row = _movement(entry).model_dump(mode="json")
-    return spreadsheet.line([row[name] for name in MovementReply.model_fields])
+def _cells(entry: MovementEntry) -> list[object]:
+    return list(_movement(entry).model_dump(mode="json").values())

@@ -35,7 +35,7 @@ NOT_ANSWERED: dict[int, str] = {
     RequestOutcome.CHANGED_MEANWHILE: "refused: somebody else changed it first",
     RequestOutcome.TOO_LARGE: "refused: the request was too large",
     RequestOutcome.INVALID: "refused: a field of the request was not valid",
-    RequestOutcome.RATE_LIMITED: "refused: providers asked to wait",
+    RequestOutcome.RATE_LIMITED: "refused: a rate limit was reached, the providers' or that of texts to embed",
     RequestOutcome.CALLER_LEFT: "the client disconnected",
     RequestOutcome.FAILED: "failed: an unexpected error in Cairn, see the server's log",
     RequestOutcome.PROVIDERS_FAILED: "no provider answered",

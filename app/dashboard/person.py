@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Final, get_args
 from urllib.parse import quote
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
-from starlette.responses import RedirectResponse, StreamingResponse
+from starlette.responses import RedirectResponse
 
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
@@ -25,7 +24,7 @@ from app.errors import CairnError, Conflict, InvalidInput, NotFound
 from app.services import administration, people
 from app.services.keys import KeyDetails, detailed
 from app.services.people import SessionsFate
-from app.web.fair_turns import exports_of
+from app.web.json_lines import json_lines
 
 KEYS_SHOWN: Final = 25
 ROLES: Final[Mapping[DeveloperRole, str]] = {
@@ -113,9 +112,7 @@ async def export(request: Request, name: str) -> Response:
     """Export all that a developer's sessions hold, a JSON object a line. See `people.export_sessions`."""
     who = await visitor(request)
     records = await people.export_sessions(who.services, who.requester, name)
-    lines = exports_of(request).lines("", records, _line)
-    headers = {"content-disposition": 'attachment; filename="sessions.ndjson"', "cache-control": "no-store"}
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+    return json_lines(request, records, name="sessions.ndjson")
 
 
 @router.get("/{name}/remove")
@@ -233,10 +230,6 @@ async def _removal_page(request: Request, who: Visitor, name: str, *, forms: For
         sessions=await people.count_sessions(who.services, who.requester, view),
         forms=forms,
     )
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(record).decode() + "\n"
 
 
 def _to(who: Visitor, name: str, done: str) -> Response:

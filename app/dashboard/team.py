@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from starlette.responses import RedirectResponse, StreamingResponse
+from starlette.responses import RedirectResponse
 
 from app.accounts.views import DeveloperView
 from app.budget.views import Budget, Forecast, LimitChange, MovementEntry
@@ -26,7 +26,6 @@ from app.errors import InvalidInput
 from app.money import from_usd, usd_text
 from app.services import administration
 from app.web import spreadsheet
-from app.web.fair_turns import exports_of
 
 log = structlog.get_logger()
 
@@ -147,8 +146,7 @@ async def table(request: Request) -> Response:
         cells = ("" if each is None else usd_text(each) for each in amounts)
         more = [usd_text(row.budget.added), row.refused] if chosen.past else []
         lines.append(spreadsheet.line([row.name, *cells, row.used_percent, row.risk, *more]))
-    headers = {"content-disposition": 'attachment; filename="team.csv"', "cache-control": "no-store"}
-    return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
+    return spreadsheet.file("team.csv", "".join(lines))
 
 
 @router.post("/team/limit")
@@ -168,9 +166,7 @@ async def history(request: Request, name: str) -> Response:
     entries = await who.services.budget.budgets.export_movements(
         who.requester, (await administration.show_developer(who.services, who.requester, name)).name
     )
-    headers = {"content-disposition": 'attachment; filename="movements.csv"', "cache-control": "no-store"}
-    lines = exports_of(request).lines(spreadsheet.line([*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"]), entries, _line)
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    return spreadsheet.stream(request, "movements.csv", [*MOVEMENT_NAMES, "usd", "unit", "amount", "actor", "note"], entries, _cells)
 
 
 @router.get("/developers/{name:path}")
@@ -242,10 +238,10 @@ def _by_day(days: Sequence[date], spent: Mapping[date, int], today: date) -> cha
     return charts.of_money("by-day", "The team's spending by day", columns, amounts, write=formatting.dollars)
 
 
-def _line(each: MovementEntry) -> str:
+def _cells(each: MovementEntry) -> list[object]:
     amount = each.amount if each.unit == "tokens" or each.amount is None else usd_text(each.amount)
     cells = [getattr(each, name) for name in MOVEMENT_NAMES]
-    return spreadsheet.line([*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note])
+    return [*cells, usd_text(each.nanousd), each.unit, amount, each.actor, each.note]
 
 
 def _left_traces(budget: Budget, refused: int) -> bool:

@@ -116,8 +116,9 @@ class AttemptLog:
         waits = [fault.retry_after for _, fault in self.faults] + [circuit.seconds for _, circuit in self.open_circuits]
         soonest = min((wait for wait in waits if wait is not None), default=None)
         if kinds <= {"rate_limited"} and all(circuit.limited for _, circuit in self.open_circuits) and not self.unaffordable:
-            message = f"Every provider refused the call because of its rate limit. Try again later. {self.summary()}."
-            return RateLimited(message, retry_after=soonest if soonest is not None else 1.0)
+            wait = 1.0 if soonest is None else soonest
+            told = f"Every provider refused the call because of its rate limit. {self.summary()}. Try again in {max(1, math.ceil(wait))} s."
+            return RateLimited(told, retry_after=wait)
         when = "later" if soonest is None else f"in {max(1, math.ceil(soonest))} s"
         advice = f"Try again {when}; if it happens again, ask an admin to look at the providers."
         return AllProvidersFailed(f"No provider answered. {self.summary()}. {advice}", retry_after=soonest)

@@ -9,8 +9,7 @@ import msgspec
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
-from app.web import spreadsheet
-from app.web.fair_turns import exports_of
+from app.web.downloads import streamed
 
 MEDIA_TYPE: Final = "application/x-ndjson"
 LINES: Final[Mapping[int | str, dict[str, Any]]] = {200: {"content": {MEDIA_TYPE: {}}}}
@@ -19,8 +18,7 @@ LINES: Final[Mapping[int | str, dict[str, Any]]] = {200: {"content": {MEDIA_TYPE
 
 def json_lines(request: Request, records: AsyncGenerator[Mapping[str, Any]], *, name: str) -> StreamingResponse:
     """Answer with records, as they come; a browser saves them under this name."""
-    lines = exports_of(request).lines("", records, _line)
-    return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=spreadsheet.file_headers(name))
+    return streamed(request, name, records, _line, media_type=MEDIA_TYPE)
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
@@ -11,7 +11,6 @@ from app.budget.requests import CallView
 from app.budget.views import SpendReport, SpendTotals
 from app.money import usd_text
 from app.web import spreadsheet
-from app.web.fair_turns import exports_of
 
 CALL_NAMES = (
     "at", "request_id", "developer", "project", "purpose", "session", "model_asked", "provider", "model", "status", "cache", "milliseconds",
@@ -31,17 +30,16 @@ def csv_of_spending(report: SpendReport) -> Response:
 
 
 def csv_of_calls(request: Request, calls: AsyncGenerator[CallView]) -> StreamingResponse:
-    """Write calls as a file, streamed in turns with other exports."""
-    lines = exports_of(request).lines(spreadsheet.line(CALL_NAMES), calls, _call_line)
-    return StreamingResponse(lines, media_type=spreadsheet.MEDIA_TYPE, headers=spreadsheet.file_headers("calls.csv"))
+    """Write calls as a file."""
+    return spreadsheet.stream(request, "calls.csv", CALL_NAMES, calls, _call_cells)
 
 
-def _call_line(call: CallView) -> str:
+def _call_cells(call: CallView) -> Sequence[object]:
     spent = call.spending
     amounts = (usd_text(each) for each in (call.nanousd, call.changed_nanousd, spent.saved_nanousd))
     origin = (spent.at.isoformat(), spent.request_id, call.developer, spent.project, spent.purpose, call.session, spent.model_asked)
     answer = (spent.provider, spent.model_answered, spent.status, spent.cache, spent.milliseconds, call.input_tokens, call.output_tokens)
-    return spreadsheet.line([*origin, *answer, *amounts])
+    return [*origin, *answer, *amounts]
 
 
 def _cells(totals: SpendTotals, before: int) -> list[object]:

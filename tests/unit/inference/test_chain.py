@@ -139,11 +139,13 @@ def test_where_everybody_limits_the_rate_the_soonest_return_is_told() -> None:
     )
     assert isinstance(error := trail.error(), RateLimited)
     assert error.retry_after == 20
+    assert error.message.endswith("Try again in 20 s.")
 
 
 def test_a_rate_limit_without_an_end_is_a_second() -> None:
     assert isinstance(error := AttemptLog([(candidate(), ProviderError("rate_limited", "429"))]).error(), RateLimited)
     assert error.retry_after == 1
+    assert error.message.endswith("Try again in 1 s.")
 
 
 @pytest.mark.parametrize(

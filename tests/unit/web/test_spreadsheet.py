@@ -25,9 +25,14 @@ def test_a_cell_that_begins_with_a_tab_or_a_break_is_quoted(cell: str) -> None:
     assert spreadsheet.escape_formula(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["ada", "  ada", "a=b", "1.50", "ümlaut", "", " ", 5, -5, None, 1.5])
+@pytest.mark.parametrize("cell", ["ada", "  ada", "a=b", "1.50", "ümlaut", "", " ", 5, -5, None, 1.5, "-1.50", "-0.000000001"])
 def test_everything_else_stays_as_it_is(cell: object) -> None:
     assert spreadsheet.escape_formula(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["-1+1", "--1", "-1.", "-1e5", "-", "- 1", "+1", "-1\n", "-١"])
+def test_what_is_more_than_a_number_is_quoted(cell: str) -> None:
+    assert spreadsheet.escape_formula(cell) == f"'{cell}"
 
 
 def test_a_line_reads_back_as_its_cells() -> None:
