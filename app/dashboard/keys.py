@@ -111,7 +111,7 @@ async def _unrevoked(who: Visitor, view: DeveloperView, key_id: UUID) -> KeyView
     for each in found:
         if each.id == key_id and each.revoked_at is None:
             return each
-    raise NotFound(f"{view.name} has no such key, or it is already revoked.")
+    raise NotFound(f"{view.name} has no such key, or it is already revoked: go back to their page and choose one.")
 
 
 async def _limits_page(request: Request, who: Visitor, name: str, key_id: UUID, *, forms: FormState | None = None) -> Response:

@@ -18,7 +18,6 @@ from app.clock import age_in_words
 from app.dashboard import formatting
 from app.dashboard.assets import Assets
 from app.dashboard.visitor import Visitor
-from app.money import usd_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 POLICY = (
@@ -54,13 +53,11 @@ class Renderer:
             dollars=formatting.dollars,
             count=formatting.count,
             short_count=formatting.short_count,
-            size=formatting.size,
             percent=formatting.percent,
             age=age_in_words,
             permille=formatting.permille,
             milliseconds=formatting.milliseconds,
             change=formatting.change,
-            usd_text=usd_text,
             day=formatting.day,
             short_day=formatting.short_day,
             moment=lambda at, today=None: formatting.moment(at, self.zone, today=today),

@@ -58,7 +58,10 @@ class Payload:
         if found is None:
             raise InvalidInput(f"{names[0]} is missing: send the hook's input as the IDE gave it.", param=names[0])
         if len(found) > max_chars or not found.isprintable():
-            raise InvalidInput(f"{names[0]} is longer than {max_chars} characters, or isn't printable.", param=names[0])
+            raise InvalidInput(
+                f"{names[0]} is longer than {max_chars} characters, or isn't printable: send the hook's input as the IDE gave it.",
+                param=names[0],
+            )
         return found
 
     def hook(

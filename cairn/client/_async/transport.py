@@ -57,7 +57,7 @@ class AsyncTransport:
             if page.next_cursor is None:
                 return
             if page.next_cursor == cursor:
-                raise UnreadableReply(f"The server's list of {what} leads from a page to itself.")
+                raise UnreadableReply(f"The server's list of {what} leads from a page to itself. Check that it is a Cairn server.")
             cursor = page.next_cursor
 
     @asynccontextmanager
