@@ -11,7 +11,8 @@ from pydantic import Field
 
 from app.api.listing import TimedListing
 from app.api.schema import AccountName, Plain, ProjectName, ResponseBody
-from app.queue.jobs import State
+from app.queue.job_list import JobEntry
+from app.queue.jobs import Job, State
 from app.services.job_listing import JobsWanted, ListedJob, list_jobs
 from app.services.operations import show_job
 from app.web.authenticated_route import AuthenticatedRoute
@@ -113,29 +114,22 @@ async def list_all(
 @router.get("/{job_id}", summary="Show a job", responses=responses(), response_model_exclude_none=True)
 async def show(services: TheServices, caller: Reader, job_id: UUID) -> JobReply:
     job = await show_job(services, caller, job_id)
-    return JobReply(
-        id=job.id,
-        kind=job.kind,
-        state=job.state,
-        progress=ProgressReply(done=job.progress_done, total=job.progress_total),
-        attempts=job.attempts,
-        result=job.result,
-        error=JobError.model_validate(job.error, from_attributes=False) if job.error else None,
-        created_at=job.created_at,
-        finished_at=job.finished_at,
-    )
+    return JobReply(result=job.result, **_shown(job))
 
 
 def _listed(listed: ListedJob) -> ListedJobReply:
-    job = listed.job
-    return ListedJobReply(
-        id=job.id,
-        kind=job.kind,
-        state=job.state,
-        developer=listed.developer,
-        progress=ProgressReply(done=job.progress_done, total=job.progress_total),
-        attempts=job.attempts,
-        error=JobError.model_validate(job.error, from_attributes=False) if job.error else None,
-        created_at=job.created_at,
-        finished_at=job.finished_at,
-    )
+    return ListedJobReply(developer=listed.developer, **_shown(listed.job))
+
+
+def _shown(job: Job | JobEntry) -> dict[str, Any]:
+    """Return the fields that a job has in a list, too."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "progress": ProgressReply(done=job.progress_done, total=job.progress_total),
+        "attempts": job.attempts,
+        "error": JobError.model_validate(job.error, from_attributes=False) if job.error else None,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+    }

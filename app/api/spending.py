@@ -200,12 +200,17 @@ async def calls_csv(request: Request, services: TheServices, reader: Reader, wan
     return csv_of_calls(request, await services.budget.calls.export(reader, wanted))
 
 
-@router.get("/calls/statistics", summary="Count calls by outcome, with the time that they took", responses=responses())
+@router.get(
+    "/calls/statistics",
+    summary="Count calls by outcome, with the time that they took",
+    description="Over at most 31 days, because this sorts the times of every call. What calls cost over years: `GET /v1/budget/spend`.",
+    responses=responses(),
+)
 async def statistics(
     services: TheServices,
     reader: Reader,
     wanted: TheFilter,
-    by: Annotated[CallDimension, Query(description="What the parts are. Over 31 days at most.")] = "developer",
+    by: Annotated[CallDimension, Query(description="What the parts are.")] = "developer",
 ) -> CallStatisticsList:
     total, *parts = map(_counted, await services.budget.calls.statistics(reader, wanted, by=by))
     return CallStatisticsList(total=total, parts=parts)
