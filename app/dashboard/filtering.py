@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import Request
 
@@ -20,6 +21,7 @@ from app.errors import InvalidInput
 MAX_FILTER_CHARS = 200
 """Longer values in the query string are cut."""
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+NO_PAGE: Final = "The page in this address is not valid: here is the first page."
 NONE: Final = "(none)"
 """The value of a filter for what names none: an empty one isn't set."""
 
@@ -76,6 +78,15 @@ def address(who: Visitor, path: str, **query: str | None) -> str:
     """Make a page's URL from its path, the query values that are set, and the team that an admin looks at."""
     given = {name: value for name, value in query.items() if value} | ({"team": who.requester.team} if who.team_query else {})
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def before_of(request: Request) -> UUID | None:
+    """Return the id of the entry at which the page before this one ended; None: this is the first. InvalidInput for what is no id."""
+    given = request.query_params.get("before")
+    try:
+        return UUID(given) if given else None
+    except ValueError:
+        raise InvalidInput(NO_PAGE, param="before") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperFilter, DeveloperPage, DeveloperState
 from app.dashboard import person
-from app.dashboard.filtering import AddressFilters, address
+from app.dashboard.filtering import AddressFilters, address, before_of
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.person import NewSecret, link_of, person_path, role_of
@@ -91,9 +91,9 @@ async def invitations(request: Request) -> Response:
     who = await admin(request)
     before, problem = None, ""
     try:
-        before = UUID(given) if (given := request.query_params.get("before")) else None
-    except ValueError:
-        problem = "The page in this address is not valid: here is the first page."
+        before = before_of(request)
+    except InvalidInput as error:
+        problem = error.message
     ended = request.query_params.get("ended") == "1"
     found = await people.list_invitation_page(who.services, who.requester, ended=ended, before=before, limit=PAGE + 1)
     shown, kept = found[:PAGE], "1" if ended else None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, get_args
 from urllib.parse import quote
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
@@ -15,7 +14,7 @@ from starlette.responses import RedirectResponse
 
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
-from app.dashboard.filtering import address
+from app.dashboard.filtering import address, before_of
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
@@ -205,9 +204,9 @@ async def _keys(request: Request, who: Visitor, view: DeveloperView) -> tuple[Se
     """Read one page of a developer's keys, the ended ones too: (keys, the address of the next page, what is wrong with this one's)."""
     before, problem = None, ""
     try:
-        before = UUID(given) if (given := request.query_params.get("before")) else None
-    except ValueError:
-        problem = "The page in this address is not valid: here is the first page."
+        before = before_of(request)
+    except InvalidInput as error:
+        problem = error.message
     found = await administration.list_keys(
         who.services, who.requester, developer=view.name, ended=True, before=before, limit=KEYS_SHOWN + 1
     )

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse
 
 from app.accounts.requester import PromptAction
 from app.accounts.views import OpennessChange, PromptAuditPage
-from app.dashboard.filtering import AddressFilters, ChosenPeriod, address, period_of, project_of
+from app.dashboard.filtering import NO_PAGE, AddressFilters, ChosenPeriod, address, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
@@ -113,7 +113,7 @@ async def _entries(
         with suppress(ValueError):
             after = int(before) if len(before) < 19 else None
         if after is None:
-            problems.append("The page in this address is not valid: this is the first page.")
+            problems.append(NO_PAGE)
     query = PromptAuditQuery(project, developer, action, period.since, period.until)
     return await list_prompt_audit(who.services, who.requester, query, before=after, limit=PAGE)
 

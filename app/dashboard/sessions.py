@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.filtering import AddressFilters, address, period_of, project_of
+from app.dashboard.filtering import AddressFilters, address, before_of, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
@@ -62,8 +62,7 @@ async def listed(request: Request) -> Response:
     view = await _view(who, request)
     problems, page = list(view.problems), EntryPage[ShownSession]((), None)
     try:
-        before = _uuid(request.query_params.get("before", ""))
-        page = await _page(who, view, before)
+        page = await _page(who, view, before_of(request))
     except (InvalidInput, NotFound) as error:
         problems.append(error.message)
         page = await _page(who, view, None)
@@ -153,10 +152,3 @@ async def _page(who: Visitor, view: SessionView, before: UUID | None) -> EntryPa
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:
     page = await who.services.knowledge.reader.list(who.requester, ItemFilter(session_id=session_id), limit=ITEMS_SHOWN)
     return [each.item for each in page.entries]
-
-
-def _uuid(given: str) -> UUID | None:
-    try:
-        return UUID(given) if given else None
-    except ValueError:
-        raise InvalidInput("The page in this address is not valid: this is the first page.", param="before") from None
