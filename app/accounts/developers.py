@@ -17,7 +17,7 @@ from app.accounts.finding import askable, find_team_id, no_developer
 from app.accounts.names import MAX_CHARS, canonical, check_account_name
 from app.accounts.requester import DeveloperRole
 from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, TeamRow
-from app.accounts.views import DeveloperFilter, DeveloperPage, DeveloperView
+from app.accounts.views import DeveloperFilter, DeveloperView
 from app.errors import Conflict, InvalidInput
 from app.idempotency.keys import is_first_effect
 from app.storage.database import Database, rows_of
@@ -128,25 +128,22 @@ class Developers:
 
     async def list_all(self, *, team_id: UUID | None = None, removed: bool = False) -> list[DeveloperView]:
         """List all developers, or a team's, by name; with `removed` those who were removed too."""
-        return [DeveloperView(*row) for row in await self._database.read(rows_of(_listed(team_id=team_id, removed=removed)))]
+        query = _developers().where(*_conditions(DeveloperFilter(state="any" if removed else None), team_id)).order_by(DeveloperRow.name)
+        return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def page_of_all(self, wanted: PageWanted, *, team_id: UUID | None = None, removed: bool = False) -> EntryPage[DeveloperView]:
-        """List a page of what `list_all` lists."""
-        query = paged(_listed(team_id=team_id, removed=removed), DeveloperRow, wanted)
+    async def list_page(
+        self, wanted: PageWanted, among: DeveloperFilter | None = None, *, team_id: UUID | None = None
+    ) -> EntryPage[DeveloperView]:
+        """List a page of the developers, or of a team's."""
+        query = paged(_developers().where(*_conditions(among or DeveloperFilter(), team_id)), DeveloperRow, wanted)
         return page_of([DeveloperView(*row) for row in await self._database.read(rows_of(query))], wanted)
 
-    async def list_page(self, team_id: UUID, wanted: DeveloperFilter, *, after: str | None = None, limit: int) -> DeveloperPage:
-        """List one page of a team's developers, by name, those after a name."""
-        matching = (DeveloperRow.team_id == team_id, *_conditions(wanted))
-        page = select(DeveloperRow.id).where(*matching).order_by(DeveloperRow.name).limit(limit + 1)
-        if after is not None:
-            page = page.where(DeveloperRow.name > askable(after))
-        query, count = _developers().where(DeveloperRow.id.in_(page)), select(func.count(DeveloperRow.id)).where(*matching)
+    async def count(self, among: DeveloperFilter, *, team_id: UUID) -> int:
+        """Count a team's developers on all pages of `list_page`."""
+        query = select(func.count(DeveloperRow.id)).where(*_conditions(among, team_id))
 
-        async def read(connection: AsyncConnection) -> DeveloperPage:
-            found = [DeveloperView(*row) for row in await connection.execute(query)]
-            shown = found[:limit]
-            return DeveloperPage(shown, await connection.scalar(count) or 0, shown[-1].name if len(found) > limit else None)
+        async def read(connection: AsyncConnection) -> int:
+            return (await connection.execute(query)).scalar_one()
 
         return await self._database.read(read)
 
@@ -204,51 +201,45 @@ async def was_called(connection: AsyncConnection, name: str) -> bool:
     return await connection.scalar(found) is not None
 
 
-def _listed(*, team_id: UUID | None, removed: bool) -> Select[*tuple[Any, ...]]:
-    query = _developers() if removed else _developers().where(DeveloperRow.removed_at.is_(None))
-    return query if team_id is None else query.where(DeveloperRow.team_id == team_id)
-
-
-def _conditions(wanted: DeveloperFilter) -> list[ColumnElement[bool]]:
-    found = []
+def _conditions(wanted: DeveloperFilter, team_id: UUID | None) -> list[ColumnElement[bool]]:
+    found = [] if team_id is None else [DeveloperRow.team_id == team_id]
     if wanted.name:
         found.append(DeveloperRow.name.icontains(askable(wanted.name), autoescape=True))
     if wanted.role is not None:
         found.append(DeveloperRow.role == wanted.role)
-    removed = DeveloperRow.removed_at.is_not(None)
+    removed, disabled = DeveloperRow.removed_at.is_not(None), DeveloperRow.disabled_at.is_not(None)
     match wanted.state:
         case None:
             found.append(~removed)
         case "active":
-            found.append(~removed & DeveloperRow.disabled_at.is_(None))
+            found.append(~removed & ~disabled)
         case "disabled":
-            found.append(~removed & DeveloperRow.disabled_at.is_not(None))
+            found.append(~removed & disabled)
         case "removed":
             found.append(removed)
+        case "any":
+            pass
         case _:
             assert_never(wanted.state)
     return found
 
 
 def _developers() -> Select[*tuple[Any, ...]]:
+    """Select the columns of `DeveloperView`. What is told of keys is read for the rows of a page alone, however many there are."""
+    theirs = ApiKeyRow.developer_id == DeveloperRow.id
     unexpired = or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now())
-    live = func.count(ApiKeyRow.id).filter(ApiKeyRow.revoked_at.is_(None) & unexpired)
-    return (
-        select(
-            DeveloperRow.id,
-            DeveloperRow.name,
-            DeveloperRow.team_id,
-            TeamRow.name,
-            DeveloperRow.monthly_limit_nanousd,
-            DeveloperRow.role,
-            live,
-            DeveloperRow.created_at,
-            DeveloperRow.disabled_at,
-            DeveloperRow.removed_at,
-            func.max(ApiKeyRow.last_used_at),
-        )
-        .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
-        .outerjoin(ApiKeyRow, ApiKeyRow.developer_id == DeveloperRow.id)
-        .group_by(DeveloperRow.id, TeamRow.name)
-        .order_by(DeveloperRow.name)
+    active = select(func.count(ApiKeyRow.id)).where(theirs, ApiKeyRow.revoked_at.is_(None) & unexpired)
+    columns = (
+        DeveloperRow.id,
+        DeveloperRow.name,
+        DeveloperRow.team_id,
+        TeamRow.name,
+        DeveloperRow.monthly_limit_nanousd,
+        DeveloperRow.role,
+        active.correlate(DeveloperRow).scalar_subquery(),
+        DeveloperRow.created_at,
+        DeveloperRow.disabled_at,
+        DeveloperRow.removed_at,
+        select(func.max(ApiKeyRow.last_used_at)).where(theirs).correlate(DeveloperRow).scalar_subquery(),
     )
+    return select(*columns).join(TeamRow, TeamRow.id == DeveloperRow.team_id)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from app import clock
 from app.accounts.api_keys import ApiKeys
@@ -76,32 +74,15 @@ class Invitations:
             view = (await connection.execute(_invitations().where(InvitationRow.id == made_id))).one()
         return InvitationView(*view), token
 
-    async def list_page(self, wanted: PageWanted, *, ended: bool = False) -> EntryPage[InvitationView]:
-        """List a page of the invitations; with `ended` those too that were used or revoked or have expired."""
+    async def list_page(self, wanted: PageWanted, *, team_id: UUID | None = None, ended: bool = False) -> EntryPage[InvitationView]:
+        """List a page of the invitations, into all teams or one; with `ended` those too that were used or revoked or have expired."""
         query = paged(_invitations(), InvitationRow, wanted)
+        if team_id is not None:
+            query = query.where(DeveloperRow.team_id == team_id)
         if not ended:
             query = query.where(*_still_open())
         async with self._database.begin() as connection:
             return page_of([InvitationView(*row) for row in await connection.execute(query)], wanted)
-
-    async def list_all(
-        self, *, ended: bool = False, team_id: UUID | None = None, before: UUID | None = None, limit: int | None = None
-    ) -> Sequence[InvitationView]:
-        """List the invitations, the newest first, of all teams or of one; with `ended` those too that were used or revoked or have expired.
-
-        `before`: the page after this one.
-        """
-        query = _invitations().order_by(InvitationRow.created_at.desc(), InvitationRow.id.desc()).limit(limit)
-        if not ended:
-            query = query.where(*_still_open())
-        if team_id is not None:
-            query = query.where(DeveloperRow.team_id == team_id)
-        if before is not None:
-            last = aliased(InvitationRow)
-            place = select(last.created_at, last.id).where(last.id == before).scalar_subquery()
-            query = query.where(tuple_(InvitationRow.created_at, InvitationRow.id) < place)
-        async with self._database.begin() as connection:
-            return [InvitationView(*row) for row in await connection.execute(query)]
 
     async def revoke(self, invitation_id: UUID) -> None:
         """Revoke an invitation that is still open. NotFound for any other."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, get_args
 from urllib.parse import quote
-from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -16,15 +15,16 @@ from starlette.responses import RedirectResponse, StreamingResponse
 
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
-from app.dashboard.filtering import address
+from app.dashboard.filtering import address, page_at
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form, visitor
 from app.errors import CairnError, Conflict, InvalidInput, NotFound
 from app.services import administration, people
-from app.services.keys import KeyDetails, detailed
+from app.services.keys import KeyDetails, list_keys
 from app.services.people import SessionsFate
+from app.storage.pages import PageWanted
 from app.web.fair_turns import exports_of
 
 KEYS_SHOWN: Final = 25
@@ -206,17 +206,11 @@ def role_of(form: FormData) -> DeveloperRole:
 
 async def _keys(request: Request, who: Visitor, view: DeveloperView) -> tuple[Sequence[KeyDetails], str | None, str]:
     """Read one page of a developer's keys, the ended ones too: (keys, the address of the next page, what is wrong with this one's)."""
-    before, problem = None, ""
-    try:
-        before = UUID(given) if (given := request.query_params.get("before")) else None
-    except ValueError:
-        problem = "The page in this address is not valid: here is the first page."
-    found = await administration.list_keys(
-        who.services, who.requester, developer=view.name, ended=True, before=before, limit=KEYS_SHOWN + 1
+    page, problem = await page_at(
+        request.query_params.get("before"),
+        lambda place: list_keys(who.services, who.requester, PageWanted(KEYS_SHOWN, after=place), developer=view.name, ended=True),
     )
-    keys = found[:KEYS_SHOWN]
-    further = address(who, person_path(view.name), before=str(keys[-1].id)) if len(found) > KEYS_SHOWN else None
-    return await detailed(who.services, keys), further, problem
+    return page.entries, address(who, person_path(view.name), before=page.next) if page.next else None, problem
 
 
 async def _removal_page(request: Request, who: Visitor, name: str, *, forms: FormState | None = None) -> Response:

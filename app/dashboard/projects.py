@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 
 from app.accounts.requester import Openness
 from app.accounts.views import OpennessChange, ProjectView
-from app.dashboard.filtering import AddressFilters, address
+from app.dashboard.filtering import NO_PAGE, AddressFilters, address
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
@@ -28,7 +28,6 @@ MEMBERS_SHOWN: Final = 100
 MAX_SUGGESTED: Final = 200
 """Projects whose names a field offers; with more of them it takes what is typed."""
 OPEN: Final[tuple[Openness, ...]] = get_args(Openness)
-NO_PAGE: Final = "The page in this address is not valid: here is the first page."
 DONE: Final = {
     "renamed": "Renamed. Other servers show the new name within half a minute.",
     "opened": "Open to the whole team.",

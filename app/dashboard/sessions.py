@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.filtering import AddressFilters, address, period_of, project_of
+from app.dashboard.filtering import NO_PAGE, AddressFilters, address, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, visitor
@@ -158,4 +158,4 @@ def _uuid(given: str) -> UUID | None:
     try:
         return UUID(given) if given else None
     except ValueError:
-        raise InvalidInput("The page in this address is not valid: this is the first page.", param="before") from None
+        raise InvalidInput(NO_PAGE, param="before") from None

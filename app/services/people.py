@@ -94,13 +94,10 @@ async def list_invitations(
     return await services.account_services.invitations.list_page(wanted, ended=ended)
 
 
-async def list_invitation_page(
-    services: Services, requester: Requester, *, ended: bool, before: UUID | None, limit: int
-) -> Sequence[InvitationView]:
-    """List one page of the invitations into the requester's team, the newest first. See `Invitations.list_all`."""
+async def list_invitation_page(services: Services, requester: Requester, wanted: PageWanted, *, ended: bool) -> EntryPage[InvitationView]:
+    """List a page of the invitations into the requester's team."""
     requester.check("administer")
-    invitations = services.account_services.invitations
-    return await invitations.list_all(ended=ended, team_id=requester.team_id, before=before, limit=limit)
+    return await services.account_services.invitations.list_page(wanted, team_id=requester.team_id, ended=ended)
 
 
 async def revoke_invitation(services: Services, requester: Requester, invitation_id: UUID) -> None:

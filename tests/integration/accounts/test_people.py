@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,12 +17,13 @@ from app.accounts.accounts import Accounts
 from app.accounts.developers import RemovedDeveloper
 from app.accounts.invitations import Invitations
 from app.accounts.sign_ins import SignIns
-from app.accounts.views import OpennessChange
+from app.accounts.views import DeveloperFilter, OpennessChange
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.storage.database import Database
-from app.storage.pages import PageWanted
+from app.storage.pages import EntryPage, ListOrder, PageWanted
 
 ADMIN, SECRET = "a" * 40, "s" * 40
+Entry = TypeVar("Entry")
 
 
 @pytest.fixture
@@ -152,7 +156,7 @@ async def test_the_last_use_is_written_for_many_requests_at_once(database: Datab
         assert opened == 1
     finally:
         event.remove(database._engine.sync_engine, "begin", begun)
-    seen = {each.name: each.last_used_at for each in await accounts.keys.list_page(limit=10)}
+    seen = {each.name: each.last_used_at for each in (await accounts.keys.list_page(PageWanted(10))).entries}
     assert seen["used"] is not None
     assert abs(clock.now() - seen["used"]) < timedelta(minutes=5)
     assert (seen["unused"], unused.name) == (None, "unused")
@@ -172,7 +176,7 @@ async def test_a_key_is_found_by_name_id_and_beginning_and_the_exact_one_wins(ac
     laptop, ci = await accounts.keys.create("ada", name="laptop"), await accounts.keys.create("ada", name="ci")
 
     async def found(which: str) -> list[UUID]:
-        return [each.id for each in await accounts.keys.list_page(which=which, ended=True, limit=10)]
+        return [each.id for each in (await accounts.keys.list_page(PageWanted(10), which=which, ended=True)).entries]
 
     for which in (
         "laptop",
@@ -192,12 +196,34 @@ async def test_a_key_is_found_by_name_id_and_beginning_and_the_exact_one_wins(ac
 
 async def test_pages_of_keys_lose_and_repeat_none(accounts: Accounts) -> None:
     made = [(await accounts.keys.create("ada", name=f"key {number}")).id for number in range(7)]
-    seen: list[UUID] = []
-    before: UUID | None = None
-    while page := await accounts.keys.list_page(before=before, limit=3):
-        seen += [each.id for each in page]
-        before = page[-1].id
-    assert seen == made[::-1]
+    assert [each.id for each in await every_page(accounts.keys.list_page)] == made[::-1]
+
+
+async def test_pages_of_developers_go_by_name_and_count_what_matches(accounts: Accounts) -> None:
+    for number in range(7):
+        await accounts.create_developer(f"dev{6 - number}", role="lead" if number < 5 else "developer")
+    await accounts.developers.change("dev6", disabled=True)
+    team = await accounts.team_id("default")
+    among = DeveloperFilter("DEV", role="lead")
+    found = await every_page(lambda wanted: accounts.developers.list_page(wanted, among, team_id=team), "name")
+    assert [each.name for each in found] == ["dev2", "dev3", "dev4", "dev5", "dev6"]
+    assert await accounts.developers.count(among, team_id=team) == 5
+    assert await accounts.developers.count(DeveloperFilter("dev", state="disabled"), team_id=team) == 1
+    key = await accounts.keys.create("dev0")
+    await accounts.keys.create("dev0", name="second")
+    await accounts.keys.revoke(key.id)
+    assert (await accounts.find_developer("dev0")).keys == 1
+
+
+async def every_page(read: Callable[[PageWanted], Awaitable[EntryPage[Entry]]], order: ListOrder = "newest") -> list[Entry]:
+    found: list[Entry] = []
+    wanted = PageWanted(3, order)
+    while True:
+        page = await read(wanted)
+        found += page.entries
+        if page.next is None:
+            return found
+        wanted = replace(wanted, after=page.next)
 
 
 async def test_a_disabled_developers_keys_and_sign_ins_are_refused_until_enabled(accounts: Accounts, sign_ins: SignIns) -> None:
@@ -372,7 +398,7 @@ async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, i
     assert {type(each).__name__ for each in raced if isinstance(each, BaseException)} == {"Conflict"}
     who = await accounts.authenticate(won[0][1].key)
     assert (who.name, who.team, who.role) == ("grace", "core", "lead")
-    assert [each.name for each in await accounts.keys.list_page(limit=10)] == ["laptop"]
+    assert [each.name for each in (await accounts.keys.list_page(PageWanted(10))).entries] == ["laptop"]
     with pytest.raises(Conflict, match="was used on") as used:
         await invitations.look(token)
     assert used.value.code == "invitation_used"
