@@ -16,7 +16,7 @@ from app import clock
 from app.accounts.finding import askable, find_team_id, no_developer
 from app.accounts.names import MAX_CHARS, canonical, check_account_name
 from app.accounts.requester import DeveloperRole
-from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, TeamRow
+from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, SignInRow, TeamRow
 from app.accounts.views import DeveloperFilter, DeveloperView
 from app.errors import Conflict, InvalidInput
 from app.idempotency.keys import is_first_effect
@@ -26,7 +26,6 @@ from app.storage.revisions import check_revision
 from app.storage.tables import AnyRow
 
 MAX_NANOUSD: Final = 2**63 - 1
-REMOVED_SUFFIX_CHARS: Final = len(" - removed 2026-11-30 0123abcd")
 Changed = Callable[[UUID], None]
 """Called once a key or a developer was changed and that is committed: whatever was cached of them is out of date."""
 
@@ -99,21 +98,21 @@ class Developers:
     async def remove(
         self, connection: AsyncConnection, name: str, *, erase_sessions: bool, revision: str | None = None
     ) -> RemovedDeveloper:
-        """Remove a developer in the caller's transaction: keys and invitations are revoked, the name is free. Errors as for `change`.
+        """Remove a developer in the caller's transaction: keys and invitations are revoked, sign-ins end, the name is free.
 
-        Memberships of projects stay: what they sent before may still wait to be read. Call `removed` once it is committed.
+        Memberships of projects stay: what they sent before may still wait to be read. Call `removed` once it is committed. Errors as for
+        `change`.
         """
         found = await lock_developer(connection, name)
         await _check_revision(connection, found.id, revision)
         other = removed_name(name, found.id, clock.now())
-        values: dict[str, Any] = {"name": other, "removed_at": func.now(), "disabled_at": func.now(), "erase_sessions": erase_sessions}
-        await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.id).values(values))
+        values = {"name": other, "former_name": found.name, "removed_at": func.now(), "disabled_at": func.now()}
+        gone = update(DeveloperRow).where(DeveloperRow.id == found.id)
+        await connection.execute(gone.values(values | {"erase_sessions": erase_sessions}))
         for table in (ApiKeyRow, InvitationRow):
             live = (table.developer_id == found.id) & table.revoked_at.is_(None)
             await connection.execute(update(table).where(live).values(revoked_at=func.now()))
-        theirs = OpenIdAccountRow.developer_id == found.id
-        await connection.execute(delete(OpenIdAccountRow).where(theirs, OpenIdAccountRow.subject.is_(None)))
-        await connection.execute(update(OpenIdAccountRow).where(theirs).values(email=None))  # the rest stays, to refuse them by
+        await _forget_sign_ins(connection, found.id)
         return RemovedDeveloper(found.id, found.team_id, other)
 
     def removed(self, developer: RemovedDeveloper) -> None:
@@ -164,7 +163,8 @@ class Developers:
 
 async def lock_developer(connection: AsyncConnection, name: str) -> AnyRow:
     """Lock a developer's row for the caller's transaction. NotFound for an unknown one, Conflict for one who was removed."""
-    columns = (DeveloperRow.id, DeveloperRow.team_id, DeveloperRow.role, DeveloperRow.disabled_at, DeveloperRow.removed_at)
+    row = DeveloperRow
+    columns = (row.id, row.name, row.team_id, row.role, row.disabled_at, row.removed_at)
     query = select(*columns).where(DeveloperRow.name == askable(name)).with_for_update(key_share=True)
     found = (await connection.execute(query)).one_or_none()
     if found is None:
@@ -193,12 +193,23 @@ def removed_name(name: str, developer_id: UUID, moment: datetime) -> str:
 
 
 async def was_called(connection: AsyncConnection, name: str) -> bool:
-    """Tell whether a developer who was removed had this name, in either case. Their row has another one: see `removed_name`."""
-    length = REMOVED_SUFFIX_CHARS
-    shown = func.lower(func.left(DeveloperRow.name, -length))
-    former = askable(name)[: MAX_CHARS - length].rstrip()
-    found = select(DeveloperRow.id).where(DeveloperRow.removed_at.is_not(None), shown == func.lower(former)).limit(1)
+    """Tell whether a developer who was removed had this name, in either case."""
+    found = select(DeveloperRow.id).where(func.lower(DeveloperRow.former_name) == func.lower(askable(name))).limit(1)
     return await connection.scalar(found) is not None
+
+
+async def _forget_sign_ins(connection: AsyncConnection, developer_id: UUID) -> None:
+    """End the sign-ins of a developer who is removed, by keys and by OpenID, and the links that an admin has made for them.
+
+    Their accounts at a provider stay, without an address, to refuse them by: they would come back as somebody new.
+    """
+    theirs = OpenIdAccountRow.developer_id == developer_id
+    keys = select(ApiKeyRow.id).where(ApiKeyRow.developer_id == developer_id)
+    accounts = select(OpenIdAccountRow.id).where(theirs)
+    begun = or_(SignInRow.key_id.in_(keys), SignInRow.openid_account_id.in_(accounts))
+    await connection.execute(delete(SignInRow).where(begun))
+    await connection.execute(delete(OpenIdAccountRow).where(theirs, OpenIdAccountRow.subject.is_(None)))
+    await connection.execute(update(OpenIdAccountRow).where(theirs).values(email=None))
 
 
 def _conditions(wanted: DeveloperFilter, team_id: UUID | None) -> list[ColumnElement[bool]]:

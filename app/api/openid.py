@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
 from app.api.schema import AccountName, Plain, RequestBody, ResponseBody
-from app.services import people
+from app.services import openid
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Admin, TheServices
@@ -20,11 +20,11 @@ Developer = Annotated[AccountName, Path(description="The developer's name.")]
 
 
 class OpenIdReply(ResponseBody):
-    """Sign-in with an OpenID provider. All null: it is off."""
+    """Sign-in with an OpenID provider. All null: none is set."""
 
     name: str | None = Field(examples=["Acme"])
     issuer: str | None = Field(examples=["https://login.example.com"])
-    callback: str | None = Field(description="The redirect URI to enter at the provider.")
+    callback: str | None = Field(description="The redirect URI to enter at the provider. Null: there is no dashboard to sign in to.")
     problem: str | None = Field(description="Why it can't be used now; null: it can.")
 
 
@@ -51,12 +51,12 @@ class OpenIdLinkBody(RequestBody):
 
 @router.get("/openid", summary="Sign-in with an OpenID provider: whether it works", responses=responses())
 async def show_openid(services: TheServices, admin: Admin) -> OpenIdReply:
-    return OpenIdReply.model_validate(await people.check_openid(services, admin))
+    return OpenIdReply.model_validate(await openid.check(services, admin))
 
 
 @router.get("/openid/accounts", summary="List developers' accounts at OpenID providers", responses=responses())
 async def list_openid_accounts(services: TheServices, admin: Admin) -> OpenIdAccountList:
-    found = await people.list_openid(services, admin)
+    found = await openid.list_linked(services, admin)
     return OpenIdAccountList(accounts=[OpenIdAccountReply.model_validate(each) for each in found])
 
 
@@ -67,7 +67,7 @@ async def list_openid_accounts(services: TheServices, admin: Admin) -> OpenIdAcc
     responses=responses(400, 409, 413),
 )
 async def link_openid(services: TheServices, admin: Admin, name: Developer, body: OpenIdLinkBody) -> OpenIdAccountReply:
-    return OpenIdAccountReply.model_validate(await people.link_openid(services, admin, name, email=body.email))
+    return OpenIdAccountReply.model_validate(await openid.link(services, admin, name, email=body.email))
 
 
 @router.delete(
@@ -78,4 +78,4 @@ async def link_openid(services: TheServices, admin: Admin, name: Developer, body
     response_class=Response,
 )
 async def unlink_openid(services: TheServices, admin: Admin, name: Developer) -> None:
-    await people.unlink_openid(services, admin, name)
+    await openid.unlink(services, admin, name)

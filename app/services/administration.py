@@ -17,6 +17,7 @@ from app.accounts.views import (
     TeamView,
 )
 from app.errors import InvalidInput
+from app.services import account_log
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
 
@@ -44,7 +45,7 @@ async def create_developer(
     """Make a developer in a team; without a limit that of the settings."""
     requester.check("administer")
     made = await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
-    log.info("accounts.developer_created", developer=made.name, team=made.team, role=made.role, by=requester.name)
+    account_log.developer_created(made, by=requester.name)
     return made
 
 
@@ -64,7 +65,7 @@ async def change_developer(
     requester.check("administer")
     await services.accounts.developers.change(developer, role=role, disabled=disabled, revision=revision)
     if role is not None:
-        log.info("accounts.role_set", developer=developer, role=role, by=requester.name)
+        account_log.role_set(developer, role, by=requester.name)
     if disabled is not None:
         log.info("accounts.disabled" if disabled else "accounts.enabled", developer=developer, by=requester.name)
     return await services.accounts.find_developer(developer)

@@ -10,8 +10,8 @@ from uuid import UUID
 import structlog
 
 from app.accounts.requester import PERMISSIONS, DeveloperRole, Permission, Requester
-from app.accounts.views import CreatedKey, DeveloperView, InvitationView, OpenIdAccountView
-from app.errors import Unavailable
+from app.accounts.views import CreatedKey, DeveloperView, InvitationView
+from app.services import account_log
 from app.services.administration import list_projects, show_developer
 from app.services.keys import KeyDetails, detailed
 from app.services.services import Services
@@ -43,19 +43,6 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenIdState:
-    """Sign-in with an OpenID provider; all None: keys alone.
-
-    `callback`: the redirect URI to enter there. `problem`: why it can't be used now.
-    """
-
-    name: str | None
-    issuer: str | None
-    callback: str | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Removal:
     """A removal: under which name the developer's row stays, what became of the sessions; `job_id`: of the job that erases them."""
 
@@ -79,11 +66,11 @@ async def invite(
 ) -> tuple[InvitationView, str]:
     """Make an invitation, and the developer if there is none of that name: (the invitation, its token). See `Invitations.create`."""
     requester.check("administer")
-    made, token = await services.account_services.invitations.create(
-        developer, expires=expires, created_by=requester.name, team=team, role=role
-    )
-    log.info("accounts.invited", developer=developer, invitation=str(made.id), by=requester.name)
-    return made, token
+    made = await services.account_services.invitations.create(developer, expires=expires, created_by=requester.name, team=team, role=role)
+    if made.developer is not None:
+        account_log.developer_created(made.developer, by=requester.name)
+    log.info("accounts.invited", developer=developer, invitation=str(made.view.id), by=requester.name)
+    return made.view, made.token
 
 
 async def list_invitations(
@@ -117,40 +104,6 @@ async def redeem(services: Services, token: str, *, key_name: str | None) -> tup
     invitation, key = await services.account_services.invitations.redeem(token, key_name=key_name)
     log.info("accounts.invitation_used", invitation=str(invitation.id), developer=invitation.developer, key=key.lookup)
     return invitation, key
-
-
-async def link_openid(services: Services, requester: Requester, developer: str, *, email: str) -> OpenIdAccountView:
-    """Let whoever has a verified address at the OpenID provider be this developer. See `OpenIdAccounts.link`."""
-    requester.check("administer")
-    found = await services.account_services.openid_accounts.link(developer, email)
-    log.info("accounts.openid_linked", developer=developer, by=requester.name)
-    return found
-
-
-async def unlink_openid(services: Services, requester: Requester, developer: str) -> None:
-    """Forget a developer's account at the OpenID provider, and end its sign-ins. See `OpenIdAccounts.unlink`."""
-    requester.check("administer")
-    await services.account_services.openid_accounts.unlink(developer)
-    log.info("accounts.openid_unlinked", developer=developer, by=requester.name)
-
-
-async def list_openid(services: Services, requester: Requester) -> Sequence[OpenIdAccountView]:
-    """List developers' accounts at OpenID providers."""
-    requester.check("administer")
-    return await services.account_services.openid_accounts.list_all()
-
-
-async def check_openid(services: Services, requester: Requester) -> OpenIdState:
-    """Tell whether an OpenID provider is set, and whether it can be used now. It is asked, or was within the hour."""
-    requester.check("administer")
-    found = services.openid
-    if found is None:
-        return OpenIdState(None, None, None, None)
-    try:
-        await found.provider.describe()
-    except Unavailable as error:
-        return OpenIdState(found.settings.name, found.provider.issuer, found.callback, error.message)
-    return OpenIdState(found.settings.name, found.provider.issuer, found.callback, None)
 
 
 async def export_sessions(services: Services, requester: Requester, developer: str) -> AsyncGenerator[Mapping[str, Any]]:

@@ -15,9 +15,9 @@ from sqlalchemy import event, text
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.developers import RemovedDeveloper
-from app.accounts.invitations import Invitations
+from app.accounts.invitations import Invitations, NewInvitation
 from app.accounts.sign_ins import SignIns
-from app.accounts.views import DeveloperFilter, OpennessChange
+from app.accounts.views import DeveloperFilter, InvitationView, OpennessChange
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from app.storage.database import Database
 from app.storage.pages import EntryPage, ListOrder, PageWanted
@@ -42,6 +42,10 @@ def sign_ins(database: Database, accounts: Accounts) -> SignIns:
 @pytest.fixture
 def invitations(database: Database, accounts: Accounts) -> Invitations:
     return Invitations(database, accounts.developers, accounts.keys, secret_key=SECRET, default_team="default")
+
+
+def view_and_token(made: NewInvitation) -> tuple[InvitationView, str]:
+    return made.view, made.token
 
 
 async def remove(database: Database, accounts: Accounts, name: str, *, erase: bool = False) -> RemovedDeveloper:
@@ -389,7 +393,7 @@ async def test_an_admins_sign_in_ends_with_their_key_and_not_with_the_admin_keys
 
 async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, invitations: Invitations) -> None:
     await accounts.create_team("core")
-    made, token = await invitations.create("grace", expires="7d", created_by="admin", team="core", role="lead")
+    made, token = view_and_token(await invitations.create("grace", expires="7d", created_by="admin", team="core", role="lead"))
     assert (made.developer, made.team, made.role, made.state) == ("grace", "core", "lead", "open")
     assert (await invitations.look(token)).id == made.id
     raced = await asyncio.gather(*(invitations.redeem(token, key_name="laptop") for _ in range(8)), return_exceptions=True)
@@ -408,7 +412,7 @@ async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, i
 
 async def test_a_key_name_that_is_taken_does_not_use_an_invitation_up(accounts: Accounts, invitations: Invitations) -> None:
     await accounts.keys.create("ada", name="laptop")
-    _, token = await invitations.create("ada", expires="1h", created_by="admin")
+    token = (await invitations.create("ada", expires="1h", created_by="admin")).token
     with pytest.raises(Conflict, match="another name"):
         await invitations.redeem(token, key_name="laptop")
     assert (await invitations.redeem(token, key_name="desktop"))[1].name == "desktop"
@@ -423,7 +427,7 @@ async def test_an_invitation_that_cannot_be_used_says_why(database: Database, ac
         assert token[:10] not in refused.value.message or not token
         return refused.value
 
-    made, token = await invitations.create("ada", expires="1h", created_by="admin")
+    made, token = view_and_token(await invitations.create("ada", expires="1h", created_by="admin"))
     for unknown in ("", "x" * 43, token[:-1], "é", "y" * 10_000):
         assert isinstance(await refusal(unknown), NotFound)
     await accounts.developers.change("ada", disabled=True)
@@ -433,10 +437,10 @@ async def test_an_invitation_that_cannot_be_used_says_why(database: Database, ac
     assert (await refusal(token)).code == "invitation_revoked"
     with pytest.raises(NotFound, match="invitations"):
         await invitations.revoke(made.id)
-    _, late = await invitations.create("ada", expires="1h", created_by="admin")
+    late = (await invitations.create("ada", expires="1h", created_by="admin")).token
     await in_database(database, "update invitations set expires_at = now() - interval '1 second' where revoked_at is null")
     assert (await refusal(late)).code == "invitation_expired"
-    _, gone = await invitations.create("ada", expires="1h", created_by="admin")
+    gone = (await invitations.create("ada", expires="1h", created_by="admin")).token
     await remove(database, accounts, "ada")
     assert (await refusal(gone)).code == "invitation_revoked"
 
@@ -459,7 +463,7 @@ async def test_an_invitation_changes_nothing_of_a_developer_who_is_there(account
 
 
 async def test_neither_the_token_nor_its_plain_hash_is_stored_and_old_rows_are_swept(database: Database, invitations: Invitations) -> None:
-    _, token = await invitations.create("ada", expires="1h", created_by="admin")
+    token = (await invitations.create("ada", expires="1h", created_by="admin")).token
     async with database.begin() as connection:
         row = (await connection.execute(text("select * from invitations"))).one()
     assert not any(token in str(value) or (isinstance(value, bytes) and token.encode() in value) for value in row)
