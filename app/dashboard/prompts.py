@@ -11,13 +11,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.accounts.requester import PromptAction
-from app.accounts.views import OpennessChange, ProjectView, PromptAuditEntry
+from app.accounts.views import OpennessChange, PromptAuditEntry
 from app.dashboard.filtering import AddressFilters, ChosenPeriod, address, page_at, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput, NotFound
-from app.services.administration import change_project, list_members, list_projects
+from app.services.administration import change_project, find_project, list_members, list_projects
 from app.services.prompt_audit import PromptAuditQuery, list_prompt_audit
 from app.storage.pages import EntryPage, PageWanted
 
@@ -70,7 +70,7 @@ async def audit(request: Request) -> Response:
 async def project_prompts(request: Request, project_name: str) -> Response:
     """Show whether a project shows prompts, since when and to whom, with its entries."""
     who = await visitor(request)
-    project = await _project(who, project_name)
+    project = await find_project(who.services, who.requester, project_name)
     page = await list_prompt_audit(who.services, who.requester, PageWanted(PAGE), PromptAuditQuery(project=project.name))
     return await state_of(request).renderer.page(
         "project_prompts.html",
@@ -91,17 +91,9 @@ async def switch(request: Request, project_name: str) -> Response:
     wanted = text_of(form, "show")
     if wanted not in {"yes", "no"}:
         raise InvalidInput("`show` must be yes or no: reload the page and send its form again.", param="show")
-    project = await _project(who, project_name)
+    project = await find_project(who.services, who.requester, project_name)
     await change_project(who.services, who.requester, project.id, openness=OpennessChange(), show_prompts=wanted == "yes")
     return RedirectResponse(address(who, f"{PATH}/projects/{quote(project.name, safe='')}/prompts"), status_code=303)
-
-
-async def _project(who: Visitor, name: str) -> ProjectView:
-    """Find a project that is open to the visitor, by its name. NotFound for any other."""
-    for each in await list_projects(who.services, who.requester):
-        if each.name == name:
-            return each
-    raise NotFound("No such project is open to you: it was renamed, merged, deleted or closed.")
 
 
 async def _entries(

@@ -16,7 +16,7 @@ from app.accounts.views import (
     PromptSwitch,
     TeamView,
 )
-from app.errors import InvalidInput
+from app.errors import InvalidInput, NotFound
 from app.services import account_log
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
@@ -122,6 +122,15 @@ async def list_projects_page(services: Services, requester: Requester, wanted: P
     """List a page of the team's projects that are open to the requester."""
     requester.check("read")
     return await services.accounts.list_projects_page(requester.team_id, wanted, closed=requester.closed)
+
+
+async def find_project(services: Services, requester: Requester, name: str) -> ProjectView:
+    """Find the team's project of this name. NotFound for an unknown one, and for one that is closed to the requester."""
+    requester.check("read")
+    for each in await services.accounts.find_projects(requester.team_id, name):
+        if each.name == name and each.id not in requester.closed:
+            return each
+    raise NotFound("No such project is open to you: it was renamed, merged, deleted or closed. List them: `cairn projects list`.")
 
 
 async def show_project(services: Services, requester: Requester, project_id: UUID) -> ProjectView:

@@ -12,7 +12,7 @@ import structlog
 from app.accounts.requester import PERMISSIONS, DeveloperRole, Permission, Requester
 from app.accounts.views import CreatedKey, DeveloperView, InvitationView
 from app.services import account_log
-from app.services.administration import list_projects, show_developer
+from app.services.administration import show_developer
 from app.services.keys import KeyDetails, detailed
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
@@ -55,7 +55,7 @@ async def whoami(services: Services, requester: Requester) -> Identity:
     """Tell who asks, and what they may."""
     requester.check("read")
     found = [] if requester.key_id is None else await detailed(services, [await services.accounts.keys.find(requester.key_id)])
-    shows = [each.name for each in await list_projects(services, requester) if each.prompts_shown_since is not None]
+    shows = await services.accounts.names_showing_prompts(requester.team_id, closed=requester.closed)
     return Identity(
         requester.developer, requester.team, requester.role, sorted(PERMISSIONS[requester.role]), next(iter(found), None), shows
     )
