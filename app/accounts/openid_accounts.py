@@ -28,6 +28,7 @@ from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from app.openid.claims import REFUSED, ExternalIdentity
 from app.settings import OpenIdSettings
 from app.storage.database import Database
+from app.storage.pages import EntryPage, PageWanted, page_of, paged
 from app.storage.tables import AnyRow
 
 MAX_EMAIL_CHARS: Final = 254
@@ -122,10 +123,11 @@ class OpenIdAccounts:
             if gone.rowcount == 0:
                 raise NotFound(f"{developer} has no account at a provider. See who has: cairn developers linked")
 
-    async def list_all(self) -> Sequence[OpenIdAccountView]:
-        """List all accounts, by developer."""
+    async def list_page(self, wanted: PageWanted) -> EntryPage[OpenIdAccountView]:
+        """List a page of the accounts, those of removed developers too."""
+        query = paged(_views(), OpenIdAccountRow, wanted)
         async with self._database.begin() as connection:
-            return [OpenIdAccountView(*row) for row in await connection.execute(_views().order_by(DeveloperRow.name))]
+            return page_of([OpenIdAccountView(*row) for row in await connection.execute(query)], wanted)
 
     async def _known(self, connection: AsyncConnection, identity: ExternalIdentity) -> AnyRow | None:
         """Find the account of somebody who has signed in before; its developer is locked against changes of their state."""
@@ -236,6 +238,7 @@ def _removed(identity: ExternalIdentity) -> NotAuthenticated:
 
 def _views() -> Select[*tuple[Any, ...]]:
     return select(
+        OpenIdAccountRow.id,
         DeveloperRow.name,
         OpenIdAccountRow.issuer,
         OpenIdAccountRow.subject,

@@ -133,6 +133,7 @@ class InvitationView:
 class OpenIdAccountView:
     """A developer's account at an OpenID provider. `subject` None: `email` hasn't signed in yet."""
 
+    id: UUID
     developer: str
     issuer: str
     subject: str | None

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app import __version__
@@ -16,7 +16,7 @@ from app.accounts.views import CreatedKey, KeyState
 from app.api.budgets import Usd, nanousd_of, optional_usd
 from app.api.expiry import Expires
 from app.api.listing import DEFAULT_LIMIT, MAX_LIMIT
-from app.api.schema import REVISION, AccountName, Plain, RequestBody, ResponseBody
+from app.api.schema import REVISION, AccountName, NamedDeveloper, Plain, RequestBody, ResponseBody
 from app.inference.allowed_models import MAX_ENTRIES, MAX_ENTRY_CHARS
 from app.services import keys, people
 from app.storage.pages import PageWanted
@@ -145,7 +145,7 @@ async def me(services: TheServices, reader: Reader) -> MeReply:
 async def create_key(
     services: TheServices,
     admin: Admin,
-    name: Annotated[AccountName, Path(description="The developer's name.")],
+    name: NamedDeveloper,
     body: KeyBody | None = None,
 ) -> KeyReply:
     given = body or KeyBody()

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.arguments import Developer
 from app.cli.output import AsJson
+from app.cli.pages import every_page
 from app.cli.requests import path_segment, print_result, send_request
 
 
@@ -31,7 +32,7 @@ def list_linked(as_json: AsJson = False) -> None:
     """List developers' accounts at the OpenID provider."""
     from app.cli.output import err, out, print_json, table
 
-    found = send_request(lambda client: client.get("/v1/openid/accounts"))
+    found = send_request(lambda client: every_page(client, "/v1/openid/accounts", "accounts"))
     if as_json:
         print_json(found)
     elif found["accounts"]:

@@ -15,7 +15,7 @@ from app.dashboard import person
 from app.dashboard.filtering import AddressFilters, address, page_at
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.person import NewSecret, link_of, person_path, role_of
+from app.dashboard.person import NewSecret, person_path, role_of
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form, visitor
 from app.errors import Conflict, InvalidInput, NotFound
@@ -73,7 +73,8 @@ async def add(request: Request) -> Response:
             expires = text_of(form, "expires") or people.DEFAULT_OPEN
             made, token = await people.invite(who.services, who.requester, name, team=team, role=role, expires=expires)
             view = await administration.show_developer(who.services, who.requester, made.developer)
-            secret = NewSecret("link", link_of(request, token), made.expires_at)
+            link = people.invitation_link(who.services, token, came_under=str(request.base_url))
+            secret = NewSecret("link", link, made.expires_at)
             return await person.shown(request, who, view, secret=secret, status=201)
         made_developer = await administration.create_developer(
             who.services, who.requester, name, team=team, monthly_limit_nanousd=None, role=role

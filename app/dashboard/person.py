@@ -100,7 +100,8 @@ async def invite(request: Request, name: str) -> Response:
     async def act() -> Response:
         expires = text_of(form, "expires") or people.DEFAULT_OPEN
         made, token = await people.invite(who.services, who.requester, view.name, team=None, role=None, expires=expires)
-        return await shown(request, who, view, secret=NewSecret("link", link_of(request, token), made.expires_at), status=201)
+        link = people.invitation_link(who.services, token, came_under=str(request.base_url))
+        return await shown(request, who, view, secret=NewSecret("link", link, made.expires_at), status=201)
 
     try:
         return await once(request, who, form, act, secret=True)
@@ -188,11 +189,6 @@ async def refused(request: Request, who: Visitor, name: str, form: str, sent: Fo
 
 def person_path(name: str) -> str:
     return f"{PATH}/people/{quote(name, safe='')}"
-
-
-def link_of(request: Request, token: str) -> str:
-    """Return an invitation's link, at the address under which the form came."""
-    return str(request.base_url).rstrip("/") + people.INVITATION_PATH + token
 
 
 def role_of(form: FormData) -> DeveloperRole:

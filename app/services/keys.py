@@ -14,6 +14,7 @@ from app.accounts.requester import Requester
 from app.accounts.views import CreatedKey, DeveloperView, KeyView
 from app.budget.holds import KeyMonth
 from app.errors import Conflict, InvalidInput
+from app.services import account_log
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
 from app.storage.revisions import check_revision, revision_from
@@ -89,7 +90,7 @@ async def create_key(
     allowed = None if models is None else services.inference.catalog.checked_models(models)
     limit = None if limit_nanousd is None else partial(services.budget.key_limits.stand, nanousd=limit_nanousd)
     made = await services.accounts.keys.create(developer, name=name, expires=expires, models=allowed, limit=limit)
-    log.info("accounts.key_created", developer=developer, key=made.lookup, by=requester.name)
+    account_log.key_created(developer, made, by=requester.name)
     return replace(made, limit_nanousd=limit_nanousd)
 
 

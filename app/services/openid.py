@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -15,6 +14,7 @@ from app.errors import Unavailable
 from app.openid.claims import ExternalIdentity
 from app.services import account_log
 from app.services.services import Services
+from app.storage.pages import EntryPage, PageWanted
 
 log = structlog.get_logger()
 
@@ -67,10 +67,10 @@ async def unlink(services: Services, requester: Requester, developer: str) -> No
     log.info("accounts.openid_unlinked", developer=developer, by=requester.name)
 
 
-async def list_linked(services: Services, requester: Requester) -> Sequence[OpenIdAccountView]:
-    """List developers' accounts at OpenID providers."""
+async def list_linked(services: Services, requester: Requester, wanted: PageWanted) -> EntryPage[OpenIdAccountView]:
+    """List a page of developers' accounts at OpenID providers."""
     requester.check("administer")
-    return await services.account_services.openid_accounts.list_all()
+    return await services.account_services.openid_accounts.list_page(wanted)
 
 
 async def check(services: Services, requester: Requester) -> OpenIdState:

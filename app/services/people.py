@@ -73,6 +73,11 @@ async def invite(
     return made.view, made.token
 
 
+def invitation_link(services: Services, token: str, *, came_under: str) -> str:
+    """Return an invitation's link, at the server's public address, else the one under which the request came."""
+    return (services.settings.server.public_url or came_under.rstrip("/")) + INVITATION_PATH + token
+
+
 async def list_invitations(
     services: Services, requester: Requester, wanted: PageWanted, *, ended: bool = False
 ) -> EntryPage[InvitationView]:
@@ -102,6 +107,7 @@ async def look_at_invitation(services: Services, token: str) -> InvitationView:
 async def redeem(services: Services, token: str, *, key_name: str | None) -> tuple[InvitationView, CreatedKey]:
     """Use an invitation, whose token is all the permission that is needed. See `Invitations.redeem`."""
     invitation, key = await services.account_services.invitations.redeem(token, key_name=key_name)
+    account_log.key_created(invitation.developer, key, by=invitation.developer)
     log.info("accounts.invitation_used", invitation=str(invitation.id), developer=invitation.developer, key=key.lookup)
     return invitation, key
 

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
+from structlog.testing import capture_logs
 
 from app import clock
 from app.accounts.accounts import Accounts
@@ -19,6 +21,7 @@ from app.accounts.invitations import Invitations, NewInvitation
 from app.accounts.sign_ins import SignIns
 from app.accounts.views import DeveloperFilter, InvitationView, OpennessChange
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.services import administration, keys, people
 from app.storage.database import Database
 from app.storage.pages import EntryPage, ListOrder, PageWanted
 
@@ -470,3 +473,22 @@ async def test_neither_the_token_nor_its_plain_hash_is_stored_and_old_rows_are_s
     assert await invitations.sweep() == 0
     await in_database(database, "update invitations set expires_at = now() - interval '91 days'")
     assert await invitations.sweep() == 1
+
+
+async def test_what_an_invitation_makes_is_logged_as_what_an_admin_makes_is(accounts: Accounts, invitations: Invitations) -> None:
+    rooms: Any = SimpleNamespace(accounts=accounts, account_services=SimpleNamespace(invitations=invitations))
+    admin = await accounts.authenticate(ADMIN)
+    with capture_logs() as by_admin:
+        await administration.create_developer(rooms, admin, "linus", team="default", monthly_limit_nanousd=None, role="lead")
+        key = await keys.create_key(rooms, admin, "linus")
+    with capture_logs() as by_invitation:
+        _, token = await people.invite(rooms, admin, "grace", team=None, role="lead", expires="7d")
+        await people.invite(rooms, admin, "grace", team=None, role=None, expires="7d")
+        _, hers = await people.redeem(rooms, token, key_name=None)
+    created, key_created = by_admin
+    assert [each["event"] for each in by_invitation] == [
+        "accounts.developer_created", "accounts.invited", "accounts.invited", "accounts.key_created", "accounts.invitation_used"
+    ]  # fmt: skip
+    assert by_invitation[0] == created | {"developer": "grace"}
+    assert by_invitation[3] == key_created | {"developer": "grace", "by": "grace", "key": hers.lookup}
+    assert not any(secret in str(by_admin + by_invitation) for secret in (key.key, hers.key, token))

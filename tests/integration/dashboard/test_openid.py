@@ -15,6 +15,8 @@ import pytest
 from app.dashboard.state import FAILED_RETURNS
 from app.dashboard.throttle import Throttle
 from tests.integration.api.conftest import Api, serving
+from tests.integration.dashboard.test_privacy import token_of
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.filterwarnings("default")  # the provider's deprecations would be errors of its answers
 SECRET = "the-secret-of-this-client-at-the-provider"
@@ -236,9 +238,15 @@ async def test_a_provider_that_is_away_leaves_the_key(away: Api) -> None:
     assert "can't be reached" in (await away.ask("GET", "/v1/openid")).json["problem"]
 
 
-async def test_an_invitation_leads_to_the_public_address(away: Api) -> None:
+async def test_an_invitation_leads_to_the_public_address(away: Api, office: Api) -> None:
     made = await away.ask("POST", "/v1/developers/ada/invitations")
     assert made.json["link"].startswith("https://cairn.example.com/invite/")
+    async with signed_in(office, office.key) as http:  # its cookie isn't for https alone
+        form = {"csrf": await token_of(office, http), "once": "1", "expires": "", "team": "default", "role": "developer", "name": "bo"}
+        for path, sent in (("people", form), ("people/bo/invitations", form | {"once": "2"})):
+            async with http.post(f"{office.url}/dashboard/{path}", data=sent, allow_redirects=False) as reply:
+                assert reply.status == 201
+                assert 'value="http://localhost:8080/invite/' in await reply.text()
 
 
 async def test_without_a_provider_nothing_of_it_is_offered(api: Api) -> None:

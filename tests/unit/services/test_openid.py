@@ -13,6 +13,7 @@ from app.errors import NotPermitted, Unavailable
 from app.services import openid
 from app.services.openid import OpenIdState
 from app.settings import OpenIdSettings
+from app.storage.pages import PageWanted
 
 ADMIN = Requester(uuid4(), "default", role="admin")
 ISSUER, CALLBACK = "https://login.example.com", "https://cairn.example.com/callback"
@@ -44,6 +45,6 @@ async def test_an_admin_is_told_what_is_set_and_whether_it_can_be_used(services:
 
 async def test_nobody_but_an_admin_is_told() -> None:
     who = Requester(uuid4(), "default", uuid4(), "ada", role="lead")
-    for refused in (openid.check, openid.list_linked):
+    for refused in (openid.check(rooms(SET), who), openid.list_linked(rooms(SET), who, PageWanted(10))):
         with pytest.raises(NotPermitted):
-            await refused(rooms(SET), who)
+            await refused
