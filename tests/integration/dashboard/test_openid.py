@@ -157,6 +157,22 @@ async def test_somebody_unknown_or_unverified_sees_what_to_do_and_may_use_a_key(
     assert "cairn_dashboard" not in browser.cookies()
 
 
+async def test_a_removed_developer_is_signed_out_told_so_and_signs_in_once_they_are_added_again(
+    browser: Browser, provider: str, people: None
+) -> None:
+    api, claims = browser.api, {"email": "rei@example.com", "email_verified": True}
+    async with api.http.put(f"{provider}/users/rei-1", json=claims) as reply:
+        assert reply.status == 204
+    for _ in range(2):
+        assert (await api.ask("POST", "/v1/developers", json={"name": "rei@example.com"})).status == 201
+        assert (await browser.sign_in("rei-1"))[0] == 303
+        assert (await browser.get("/dashboard/budget"))[0] == 200
+        assert (await api.ask("DELETE", "/v1/developers/rei@example.com?sessions=keep")).status == 200
+        assert (await browser.get("/dashboard/budget"))[2].startswith("/dashboard/sign-in")
+        status, page, _ = await browser.sign_in("rei-1")
+        assert (status, "rei@example.com was removed. Ask an admin to add you again" in page, "is disabled" in page) == (401, True, False)
+
+
 async def test_an_admin_links_and_unlinks_a_developer_by_the_api(browser: Browser, people: None) -> None:
     api = browser.api
     await api.ask("POST", "/v1/developers", json={"name": "eve"})
