@@ -86,14 +86,15 @@ class ApiKeys:
         expires_at: datetime | None = None,
         key_id: UUID | None = None,
         models: Sequence[str] | None = None,
+        param: str = "name",
     ) -> CreatedKey:
-        """Make a key in the caller's transaction, which has locked the developer: else two could get the same name."""
+        """Make a key in the caller's transaction, which has locked the developer: else two could get the same name. Errors name `param`."""
         if name is not None:
             name = canonical(name)
-            check_account_name(name)
+            check_account_name(name, param=param)
         taken = set(await connection.scalars(select(ApiKeyRow.name).where(ApiKeyRow.developer_id == developer_id, _active())))
         if name in taken:
-            raise Conflict(f"There is already an active key named {name!r}: choose another name, or revoke that one first.", param="name")
+            raise Conflict(f"There is already an active key named {name!r}: choose another name, or revoke that one first.", param=param)
         made, name = make_key(self._secret_key), name or _free_name(taken)
         allowed = None if models is None else list(models)
         values = {

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.finding import askable, find_team_id, no_developer
 from app.accounts.names import MAX_CHARS, canonical, check_account_name
-from app.accounts.requester import DeveloperRole
+from app.accounts.requester import ADMIN_NAME, DeveloperRole
 from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, SignInRow, TeamRow
 from app.accounts.views import DeveloperFilter, DeveloperView
 from app.errors import Conflict, InvalidInput
@@ -65,6 +65,8 @@ class Developers:
         """Make a developer in the caller's transaction; None: the name is taken. Errors as for `create`."""
         name = canonical(name)
         check_account_name(name)
+        if name.lower() == ADMIN_NAME:
+            raise InvalidInput(f"name can't be {name!r}: histories and logs call the admin key so. Choose another name.", param="name")
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
         if not 0 <= limit <= MAX_NANOUSD:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")

@@ -117,7 +117,7 @@ class Invitations:
             # The developer first, as everybody who changes one does; both stay locked until the commit: a second use finds it used.
             await connection.execute(select(DeveloperRow.id).where(DeveloperRow.id == developer_id).with_for_update(key_share=True))
             found, _ = await self._open(connection, token, lock=True)
-            key = await self._keys.insert(connection, developer_id, name=key_name)
+            key = await self._keys.insert(connection, developer_id, name=key_name, param="key_name")
             used = update(InvitationRow).where(InvitationRow.id == found.id).values(used_at=func.now(), key_id=key.id)
             await connection.execute(used)
         return found, key

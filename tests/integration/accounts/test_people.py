@@ -416,9 +416,21 @@ async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, i
 async def test_a_key_name_that_is_taken_does_not_use_an_invitation_up(accounts: Accounts, invitations: Invitations) -> None:
     await accounts.keys.create("ada", name="laptop")
     token = (await invitations.create("ada", expires="1h", created_by="admin")).token
-    with pytest.raises(Conflict, match="another name"):
+    with pytest.raises(Conflict, match="another name") as taken:
         await invitations.redeem(token, key_name="laptop")
+    with pytest.raises(InvalidInput, match="key_name must be 1 to 100 letters") as misnamed:
+        await invitations.redeem(token, key_name="a/b")
+    assert (taken.value.param, misnamed.value.param) == ("key_name", "key_name")
     assert (await invitations.redeem(token, key_name="desktop"))[1].name == "desktop"
+
+
+@pytest.mark.parametrize("name", ["admin", "Admin", "ADMIN"])
+async def test_nobody_is_called_as_histories_call_the_admin_key(accounts: Accounts, invitations: Invitations, name: str) -> None:
+    for refused in (accounts.create_developer(name), invitations.create(name, expires="7d", created_by="admin")):
+        with pytest.raises(InvalidInput, match="histories and logs call the admin key so") as error:
+            await refused
+        assert error.value.param == "name"
+    await accounts.create_developer("admin2")
 
 
 async def test_an_invitation_that_cannot_be_used_says_why(database: Database, accounts: Accounts, invitations: Invitations) -> None:
