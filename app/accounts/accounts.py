@@ -51,6 +51,8 @@ CACHED_KEYS = 10_000
 RENEWED_SECONDS = 30.0
 """A lasting requester is looked up again after this at the latest: a message of a change may have been lost."""
 NOT_VALID = "This key is not valid: it may be mistyped or revoked. An admin makes a new one with `cairn keys create`."
+SIGNED_OUT = "You were signed out: the sign-in has ended, or its key was revoked. Sign in again."
+NO_DEVELOPER = "There is no such developer. List them: GET /v1/developers or `cairn developers list`."
 ANOTHER_TEAM = "Only an admin can act for another team. Name your own team, or none."
 _known_in = msgspec.msgpack.Decoder(tuple[Requester, datetime | None]).decode
 
@@ -181,13 +183,13 @@ class Accounts(ProjectDirectory):
         """Store a monthly limit that the ledger sets in the same transaction. NotFound for an unknown developer."""
         noted = await connection.execute(update(DeveloperRow).where(DeveloperRow.id == developer_id).values(monthly_limit_nanousd=nanousd))
         if noted.rowcount == 0:
-            raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
+            raise NotFound(NO_DEVELOPER)
 
     async def read_monthly_limit(self, connection: AsyncConnection, developer_id: UUID) -> int:
         """Return a developer's monthly limit. NotFound for an unknown developer."""
         found = await connection.scalar(select(DeveloperRow.monthly_limit_nanousd).where(DeveloperRow.id == developer_id))
         if found is None:
-            raise NotFound("There is no such developer. List them: GET /v1/developers or `cairn developers list`.")
+            raise NotFound(NO_DEVELOPER)
         return found
 
     @property
@@ -208,6 +210,8 @@ class Accounts(ProjectDirectory):
             return requester, None
         if requester.key_id is None:  # signed in with an OpenID provider
             found, expires_at = await self._lookups.find_developer(requester.developer_id), None
+            if found is None:
+                raise NotAuthenticated(SIGNED_OUT)
         else:
             owner = await self._lookups.find_by_id(requester.key_id)
             found, expires_at = (None, None) if owner is None else ((owner.requester, owner.disabled), owner.expires_at)

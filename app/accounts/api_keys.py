@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from app import clock
 from app.accounts.developers import Changed, lock_developer
@@ -23,6 +22,7 @@ from app.accounts.views import CreatedKey, KeyView
 from app.errors import Conflict, NotFound
 from app.idempotency.keys import is_first_effect
 from app.storage.database import Database
+from app.storage.pages import EntryPage, PageWanted, page_of, paged
 
 PREFIX = "cairn_"
 KeyLimit = Callable[[AsyncConnection, UUID], Awaitable[None]]
@@ -86,15 +86,15 @@ class ApiKeys:
         expires_at: datetime | None = None,
         key_id: UUID | None = None,
         models: Sequence[str] | None = None,
+        param: str = "name",
     ) -> CreatedKey:
-        """Make a key in the caller's transaction, which has locked the developer: else two could get the same name."""
+        """Make a key in the caller's transaction, which has locked the developer: else two could get the same name. Errors name `param`."""
         if name is not None:
             name = canonical(name)
-            check_account_name(name)
-        live = select(ApiKeyRow.name).where(ApiKeyRow.developer_id == developer_id, _live())
-        taken = set(await connection.scalars(live))
+            check_account_name(name, param=param)
+        taken = set(await connection.scalars(select(ApiKeyRow.name).where(ApiKeyRow.developer_id == developer_id, _active())))
         if name in taken:
-            raise Conflict(f"There is already an active key named {name!r}: choose another name, or revoke that one first.", param="name")
+            raise Conflict(f"There is already an active key named {name!r}: choose another name, or revoke that one first.", param=param)
         made, name = make_key(self._secret_key), name or _free_name(taken)
         allowed = None if models is None else list(models)
         values = {
@@ -110,34 +110,24 @@ class ApiKeys:
         return CreatedKey(key_id, made.key, made.public_id, name, expires_at, allowed)
 
     async def list_page(
-        self,
-        *,
-        developer_id: UUID | None = None,
-        which: str | None = None,
-        ended: bool = False,
-        before: UUID | None = None,
-        limit: int,
-    ) -> Sequence[KeyView]:
-        """List keys, the newest first. `ended`: those too that were revoked or have expired. `before`: the page after this key.
+        self, wanted: PageWanted, *, developer_id: UUID | None = None, which: str | None = None, ended: bool = False
+    ) -> EntryPage[KeyView]:
+        """List a page of the keys. `ended`: those too that were revoked or have expired.
 
         `which`: only the one that is called so, has this id or public part, or several whose public part begins so.
         """
         which = None if which is None else askable(which.strip())
-        query = _views().order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc()).limit(limit)
+        query = paged(_views(), ApiKeyRow, wanted)
         if developer_id is not None:
             query = query.where(ApiKeyRow.developer_id == developer_id)
         if not ended:
-            query = query.where(_live())
-        if before is not None:
-            last = aliased(ApiKeyRow)
-            place = select(last.created_at, last.id).where(last.id == before).scalar_subquery()
-            query = query.where(tuple_(ApiKeyRow.created_at, ApiKeyRow.id) < place)
+            query = query.where(_active())
         if which is not None:
             query = query.where(_meant(which))
         async with self._database.begin() as connection:
-            found = [KeyView(*row) for row in await connection.execute(query)]
-        exact = [] if which is None else [each for each in found if which in {each.name, str(each.id), each.lookup}]
-        return exact or found
+            page = page_of([KeyView(*row) for row in await connection.execute(query)], wanted)
+        exact = [] if which is None else [each for each in page.entries if which in {each.name, str(each.id), each.lookup}]
+        return EntryPage(exact, page.next) if exact else page
 
     async def find(self, key_id: UUID, *, developer_id: UUID | None = None, connection: AsyncConnection | None = None) -> KeyView:
         """Return a key, also one that has ended; with `developer_id` only one of theirs. NotFound for an unknown one."""
@@ -207,7 +197,7 @@ class ApiKeys:
         return written
 
 
-def _live() -> ColumnElement[bool]:
+def _active() -> ColumnElement[bool]:
     return ApiKeyRow.revoked_at.is_(None) & or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now())
 
 

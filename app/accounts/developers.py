@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.accounts.finding import askable, find_team_id, no_developer
 from app.accounts.names import MAX_CHARS, canonical, check_account_name
-from app.accounts.requester import DeveloperRole
-from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, TeamRow
-from app.accounts.views import DeveloperFilter, DeveloperPage, DeveloperView
+from app.accounts.requester import ADMIN_NAME, DeveloperRole
+from app.accounts.tables import ApiKeyRow, DeveloperRow, InvitationRow, OpenIdAccountRow, SignInRow, TeamRow
+from app.accounts.views import DeveloperFilter, DeveloperView
 from app.errors import Conflict, InvalidInput
 from app.idempotency.keys import is_first_effect
 from app.storage.database import Database, rows_of
@@ -26,7 +26,6 @@ from app.storage.revisions import check_revision
 from app.storage.tables import AnyRow
 
 MAX_NANOUSD: Final = 2**63 - 1
-REMOVED_SUFFIX_CHARS: Final = len(" - removed 2026-11-30 0123abcd")
 Changed = Callable[[UUID], None]
 """Called once a key or a developer was changed and that is committed: whatever was cached of them is out of date."""
 
@@ -66,6 +65,8 @@ class Developers:
         """Make a developer in the caller's transaction; None: the name is taken. Errors as for `create`."""
         name = canonical(name)
         check_account_name(name)
+        if name.lower() == ADMIN_NAME:
+            raise InvalidInput(f"name can't be {name!r}: histories and logs call the admin key so. Choose another name.", param="name")
         limit = self._default_limit if monthly_limit_nanousd is None else monthly_limit_nanousd
         if not 0 <= limit <= MAX_NANOUSD:
             raise InvalidInput("monthly_limit_usd must be 0 or more.", param="monthly_limit_usd")
@@ -99,21 +100,21 @@ class Developers:
     async def remove(
         self, connection: AsyncConnection, name: str, *, erase_sessions: bool, revision: str | None = None
     ) -> RemovedDeveloper:
-        """Remove a developer in the caller's transaction: keys and invitations are revoked, the name is free. Errors as for `change`.
+        """Remove a developer in the caller's transaction: keys and invitations are revoked, sign-ins end, the name is free.
 
-        Memberships of projects stay: what they sent before may still wait to be read. Call `removed` once it is committed.
+        Memberships of projects stay: what they sent before may still wait to be read. Call `removed` once it is committed. Errors as for
+        `change`.
         """
         found = await lock_developer(connection, name)
         await _check_revision(connection, found.id, revision)
         other = removed_name(name, found.id, clock.now())
-        values: dict[str, Any] = {"name": other, "removed_at": func.now(), "disabled_at": func.now(), "erase_sessions": erase_sessions}
-        await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.id).values(values))
+        values = {"name": other, "former_name": found.name, "removed_at": func.now(), "disabled_at": func.now()}
+        gone = update(DeveloperRow).where(DeveloperRow.id == found.id)
+        await connection.execute(gone.values(values | {"erase_sessions": erase_sessions}))
         for table in (ApiKeyRow, InvitationRow):
             live = (table.developer_id == found.id) & table.revoked_at.is_(None)
             await connection.execute(update(table).where(live).values(revoked_at=func.now()))
-        theirs = OpenIdAccountRow.developer_id == found.id
-        await connection.execute(delete(OpenIdAccountRow).where(theirs, OpenIdAccountRow.subject.is_(None)))
-        await connection.execute(update(OpenIdAccountRow).where(theirs).values(email=None))  # the rest stays, to refuse them by
+        await _forget_sign_ins(connection, found.id)
         return RemovedDeveloper(found.id, found.team_id, other)
 
     def removed(self, developer: RemovedDeveloper) -> None:
@@ -128,25 +129,22 @@ class Developers:
 
     async def list_all(self, *, team_id: UUID | None = None, removed: bool = False) -> list[DeveloperView]:
         """List all developers, or a team's, by name; with `removed` those who were removed too."""
-        return [DeveloperView(*row) for row in await self._database.read(rows_of(_listed(team_id=team_id, removed=removed)))]
+        query = _developers().where(*_conditions(DeveloperFilter(state="any" if removed else None), team_id)).order_by(DeveloperRow.name)
+        return [DeveloperView(*row) for row in await self._database.read(rows_of(query))]
 
-    async def page_of_all(self, wanted: PageWanted, *, team_id: UUID | None = None, removed: bool = False) -> EntryPage[DeveloperView]:
-        """List a page of what `list_all` lists."""
-        query = paged(_listed(team_id=team_id, removed=removed), DeveloperRow, wanted)
+    async def list_page(
+        self, wanted: PageWanted, among: DeveloperFilter | None = None, *, team_id: UUID | None = None
+    ) -> EntryPage[DeveloperView]:
+        """List a page of the developers, or of a team's."""
+        query = paged(_developers().where(*_conditions(among or DeveloperFilter(), team_id)), DeveloperRow, wanted)
         return page_of([DeveloperView(*row) for row in await self._database.read(rows_of(query))], wanted)
 
-    async def list_page(self, team_id: UUID, wanted: DeveloperFilter, *, after: str | None = None, limit: int) -> DeveloperPage:
-        """List one page of a team's developers, by name, those after a name."""
-        matching = (DeveloperRow.team_id == team_id, *_conditions(wanted))
-        page = select(DeveloperRow.id).where(*matching).order_by(DeveloperRow.name).limit(limit + 1)
-        if after is not None:
-            page = page.where(DeveloperRow.name > askable(after))
-        query, count = _developers().where(DeveloperRow.id.in_(page)), select(func.count(DeveloperRow.id)).where(*matching)
+    async def count(self, among: DeveloperFilter, *, team_id: UUID) -> int:
+        """Count a team's developers on all pages of `list_page`."""
+        query = select(func.count(DeveloperRow.id)).where(*_conditions(among, team_id))
 
-        async def read(connection: AsyncConnection) -> DeveloperPage:
-            found = [DeveloperView(*row) for row in await connection.execute(query)]
-            shown = found[:limit]
-            return DeveloperPage(shown, await connection.scalar(count) or 0, shown[-1].name if len(found) > limit else None)
+        async def read(connection: AsyncConnection) -> int:
+            return (await connection.execute(query)).scalar_one()
 
         return await self._database.read(read)
 
@@ -167,7 +165,8 @@ class Developers:
 
 async def lock_developer(connection: AsyncConnection, name: str) -> AnyRow:
     """Lock a developer's row for the caller's transaction. NotFound for an unknown one, Conflict for one who was removed."""
-    columns = (DeveloperRow.id, DeveloperRow.team_id, DeveloperRow.role, DeveloperRow.disabled_at, DeveloperRow.removed_at)
+    row = DeveloperRow
+    columns = (row.id, row.name, row.team_id, row.role, row.disabled_at, row.removed_at)
     query = select(*columns).where(DeveloperRow.name == askable(name)).with_for_update(key_share=True)
     found = (await connection.execute(query)).one_or_none()
     if found is None:
@@ -196,59 +195,64 @@ def removed_name(name: str, developer_id: UUID, moment: datetime) -> str:
 
 
 async def was_called(connection: AsyncConnection, name: str) -> bool:
-    """Tell whether a developer who was removed had this name, in either case. Their row has another one: see `removed_name`."""
-    length = REMOVED_SUFFIX_CHARS
-    shown = func.lower(func.left(DeveloperRow.name, -length))
-    former = askable(name)[: MAX_CHARS - length].rstrip()
-    found = select(DeveloperRow.id).where(DeveloperRow.removed_at.is_not(None), shown == func.lower(former)).limit(1)
+    """Tell whether a developer who was removed had this name, in either case."""
+    found = select(DeveloperRow.id).where(func.lower(DeveloperRow.former_name) == func.lower(askable(name))).limit(1)
     return await connection.scalar(found) is not None
 
 
-def _listed(*, team_id: UUID | None, removed: bool) -> Select[*tuple[Any, ...]]:
-    query = _developers() if removed else _developers().where(DeveloperRow.removed_at.is_(None))
-    return query if team_id is None else query.where(DeveloperRow.team_id == team_id)
+async def _forget_sign_ins(connection: AsyncConnection, developer_id: UUID) -> None:
+    """End the sign-ins of a developer who is removed, by keys and by OpenID, and the links that an admin has made for them.
+
+    Their accounts at a provider stay, without an address, to refuse them by: they would come back as somebody new.
+    """
+    theirs = OpenIdAccountRow.developer_id == developer_id
+    keys = select(ApiKeyRow.id).where(ApiKeyRow.developer_id == developer_id)
+    accounts = select(OpenIdAccountRow.id).where(theirs)
+    begun = or_(SignInRow.key_id.in_(keys), SignInRow.openid_account_id.in_(accounts))
+    await connection.execute(delete(SignInRow).where(begun))
+    await connection.execute(delete(OpenIdAccountRow).where(theirs, OpenIdAccountRow.subject.is_(None)))
+    await connection.execute(update(OpenIdAccountRow).where(theirs).values(email=None))
 
 
-def _conditions(wanted: DeveloperFilter) -> list[ColumnElement[bool]]:
-    found = []
+def _conditions(wanted: DeveloperFilter, team_id: UUID | None) -> list[ColumnElement[bool]]:
+    found = [] if team_id is None else [DeveloperRow.team_id == team_id]
     if wanted.name:
         found.append(DeveloperRow.name.icontains(askable(wanted.name), autoescape=True))
     if wanted.role is not None:
         found.append(DeveloperRow.role == wanted.role)
-    removed = DeveloperRow.removed_at.is_not(None)
+    removed, disabled = DeveloperRow.removed_at.is_not(None), DeveloperRow.disabled_at.is_not(None)
     match wanted.state:
         case None:
             found.append(~removed)
         case "active":
-            found.append(~removed & DeveloperRow.disabled_at.is_(None))
+            found.append(~removed & ~disabled)
         case "disabled":
-            found.append(~removed & DeveloperRow.disabled_at.is_not(None))
+            found.append(~removed & disabled)
         case "removed":
             found.append(removed)
+        case "any":
+            pass
         case _:
             assert_never(wanted.state)
     return found
 
 
 def _developers() -> Select[*tuple[Any, ...]]:
+    """Select the columns of `DeveloperView`. What is told of keys is read for the rows of a page alone, however many there are."""
+    theirs = ApiKeyRow.developer_id == DeveloperRow.id
     unexpired = or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now())
-    live = func.count(ApiKeyRow.id).filter(ApiKeyRow.revoked_at.is_(None) & unexpired)
-    return (
-        select(
-            DeveloperRow.id,
-            DeveloperRow.name,
-            DeveloperRow.team_id,
-            TeamRow.name,
-            DeveloperRow.monthly_limit_nanousd,
-            DeveloperRow.role,
-            live,
-            DeveloperRow.created_at,
-            DeveloperRow.disabled_at,
-            DeveloperRow.removed_at,
-            func.max(ApiKeyRow.last_used_at),
-        )
-        .join(TeamRow, TeamRow.id == DeveloperRow.team_id)
-        .outerjoin(ApiKeyRow, ApiKeyRow.developer_id == DeveloperRow.id)
-        .group_by(DeveloperRow.id, TeamRow.name)
-        .order_by(DeveloperRow.name)
+    active = select(func.count(ApiKeyRow.id)).where(theirs, ApiKeyRow.revoked_at.is_(None) & unexpired)
+    columns = (
+        DeveloperRow.id,
+        DeveloperRow.name,
+        DeveloperRow.team_id,
+        TeamRow.name,
+        DeveloperRow.monthly_limit_nanousd,
+        DeveloperRow.role,
+        active.correlate(DeveloperRow).scalar_subquery(),
+        DeveloperRow.created_at,
+        DeveloperRow.disabled_at,
+        DeveloperRow.removed_at,
+        select(func.max(ApiKeyRow.last_used_at)).where(theirs).correlate(DeveloperRow).scalar_subquery(),
     )
+    return select(*columns).join(TeamRow, TeamRow.id == DeveloperRow.team_id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from app import clock
 from app.accounts.api_keys import ApiKeys
@@ -19,11 +18,12 @@ from app.accounts.expiry import day_of, parse_expiry
 from app.accounts.keys import digest
 from app.accounts.requester import DeveloperRole
 from app.accounts.tables import DeveloperRow, InvitationRow, TeamRow
-from app.accounts.views import CreatedKey, InvitationView
+from app.accounts.views import CreatedKey, DeveloperView, InvitationView
 from app.errors import Conflict, InvalidInput, NotFound
 from app.idempotency.keys import is_first_effect
 from app.storage.database import Database
 from app.storage.pages import EntryPage, PageWanted, page_of, paged
+from app.storage.tables import AnyRow
 
 MAX_OPEN: Final = timedelta(days=90)
 """The longest time for which a link may open an account."""
@@ -31,6 +31,15 @@ ENDED_KEPT: Final = timedelta(days=90)
 """The time for which an invitation stays listed after it has expired."""
 MAX_TOKEN_CHARS: Final = 200
 ASK = "Ask an admin for a new one: `cairn developers invite NAME`."
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewInvitation:
+    """An invitation just made. `token` is shown once. `developer`: who was made for it; None: they were there already."""
+
+    view: InvitationView
+    token: str
+    developer: DeveloperView | None
 
 
 class Invitations:
@@ -45,8 +54,8 @@ class Invitations:
 
     async def create(
         self, developer: str, *, expires: str, created_by: str, team: str | None = None, role: DeveloperRole | None = None
-    ) -> tuple[InvitationView, str]:
-        """Make an invitation, and the developer if there is none of that name: (the invitation, its token, which is shown once).
+    ) -> NewInvitation:
+        """Make an invitation, and the developer if there is none of that name.
 
         Conflict for a developer who is disabled, or in another team or role than the invitation says.
         """
@@ -56,9 +65,9 @@ class Invitations:
         token = secrets.token_urlsafe(32)
         async with self._database.begin() as connection:
             made = await self._developers.insert(connection, developer, team=team or self._default_team, role=role or "developer")
-            if made is None:
-                await self._check_same(connection, developer, team, role)
             found = await lock_developer(connection, developer)
+            if made is None:
+                await _check_same(connection, found, team, role)
             made_id = uuid4()
             if not await is_first_effect(connection, made=str(made_id)):
                 raise Conflict(
@@ -74,34 +83,17 @@ class Invitations:
             }
             await connection.execute(insert(InvitationRow).values(values))
             view = (await connection.execute(_invitations().where(InvitationRow.id == made_id))).one()
-        return InvitationView(*view), token
+        return NewInvitation(InvitationView(*view), token, made)
 
-    async def list_page(self, wanted: PageWanted, *, ended: bool = False) -> EntryPage[InvitationView]:
-        """List a page of the invitations; with `ended` those too that were used or revoked or have expired."""
+    async def list_page(self, wanted: PageWanted, *, team_id: UUID | None = None, ended: bool = False) -> EntryPage[InvitationView]:
+        """List a page of the invitations, into all teams or one; with `ended` those too that were used or revoked or have expired."""
         query = paged(_invitations(), InvitationRow, wanted)
+        if team_id is not None:
+            query = query.where(DeveloperRow.team_id == team_id)
         if not ended:
             query = query.where(*_still_open())
         async with self._database.begin() as connection:
             return page_of([InvitationView(*row) for row in await connection.execute(query)], wanted)
-
-    async def list_all(
-        self, *, ended: bool = False, team_id: UUID | None = None, before: UUID | None = None, limit: int | None = None
-    ) -> Sequence[InvitationView]:
-        """List the invitations, the newest first, of all teams or of one; with `ended` those too that were used or revoked or have expired.
-
-        `before`: the page after this one.
-        """
-        query = _invitations().order_by(InvitationRow.created_at.desc(), InvitationRow.id.desc()).limit(limit)
-        if not ended:
-            query = query.where(*_still_open())
-        if team_id is not None:
-            query = query.where(DeveloperRow.team_id == team_id)
-        if before is not None:
-            last = aliased(InvitationRow)
-            place = select(last.created_at, last.id).where(last.id == before).scalar_subquery()
-            query = query.where(tuple_(InvitationRow.created_at, InvitationRow.id) < place)
-        async with self._database.begin() as connection:
-            return [InvitationView(*row) for row in await connection.execute(query)]
 
     async def revoke(self, invitation_id: UUID) -> None:
         """Revoke an invitation that is still open. NotFound for any other."""
@@ -125,7 +117,7 @@ class Invitations:
             # The developer first, as everybody who changes one does; both stay locked until the commit: a second use finds it used.
             await connection.execute(select(DeveloperRow.id).where(DeveloperRow.id == developer_id).with_for_update(key_share=True))
             found, _ = await self._open(connection, token, lock=True)
-            key = await self._keys.insert(connection, developer_id, name=key_name)
+            key = await self._keys.insert(connection, developer_id, name=key_name, param="key_name")
             used = update(InvitationRow).where(InvitationRow.id == found.id).values(used_at=func.now(), key_id=key.id)
             await connection.execute(used)
         return found, key
@@ -161,16 +153,16 @@ class Invitations:
             )
         return found, row[-2]
 
-    async def _check_same(self, connection: AsyncConnection, name: str, team: str | None, role: DeveloperRole | None) -> None:
-        """Refuse an invitation that says other things of a developer than what is stored: it would change them unseen."""
-        found = await lock_developer(connection, name)
-        stored_team = await connection.scalar(select(TeamRow.name).where(TeamRow.id == found.team_id))
-        if found.disabled_at is not None:
-            raise Conflict(f"{name} is disabled. First: cairn developers enable {name}")
-        if team not in {None, stored_team}:
-            raise Conflict(f"{name} is in the team {stored_team} already: leave out the team, or choose another name.", param="team")
-        if role not in {None, found.role}:
-            raise Conflict(f"{name} has the role {found.role} already: change it with `cairn developers set-role`.", param="role")
+
+async def _check_same(connection: AsyncConnection, found: AnyRow, team: str | None, role: DeveloperRole | None) -> None:
+    """Refuse an invitation that says other things of a developer than what is stored: it would change them unseen."""
+    stored_team = await connection.scalar(select(TeamRow.name).where(TeamRow.id == found.team_id))
+    if found.disabled_at is not None:
+        raise Conflict(f"{found.name} is disabled. First: cairn developers enable {found.name}")
+    if team not in {None, stored_team}:
+        raise Conflict(f"{found.name} is in the team {stored_team} already: leave out the team, or choose another name.", param="team")
+    if role not in {None, found.role}:
+        raise Conflict(f"{found.name} has the role {found.role} already: change it with `cairn developers set-role`.", param="role")
 
 
 def _still_open() -> tuple[ColumnElement[bool], ...]:

@@ -46,9 +46,10 @@ class KeyLookups:
         return None if row is None else _owner(row)
 
     async def find_developer(self, developer_id: UUID) -> tuple[Requester, bool] | None:
-        """Return (a developer as they are now, whether they are disabled), without a key; None if there is none with this id."""
+        """Return (a developer as they are now, whether they are disabled), without a key; None if there is none, or they were removed."""
+        present = (DeveloperRow.id == developer_id, DeveloperRow.removed_at.is_(None))
         async with self._database.begin() as connection:
-            row = (await connection.execute(_DEVELOPERS.where(DeveloperRow.id == developer_id))).one_or_none()
+            row = (await connection.execute(_DEVELOPERS.where(*present))).one_or_none()
         if row is None:
             return None
         disabled, team_id, team, found_id, developer, role, closed = row

@@ -14,32 +14,44 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import disabled
 from app.accounts.developers import Developers, lock_developer, was_called
 from app.accounts.finding import askable, no_developer
 from app.accounts.names import canonical
+from app.accounts.requester import DeveloperRole
 from app.accounts.tables import DeveloperRow, OpenIdAccountRow
-from app.accounts.views import OpenIdAccountView
+from app.accounts.views import DeveloperView, OpenIdAccountView
 from app.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
 from app.openid.claims import REFUSED, ExternalIdentity
 from app.settings import OpenIdSettings
 from app.storage.database import Database
+from app.storage.pages import EntryPage, PageWanted, page_of, paged
 from app.storage.tables import AnyRow
 
 MAX_EMAIL_CHARS: Final = 254
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 OFF: Final = "Sign-in with OpenID is off here. An operator sets it up: openid.issuer, see docs/how-to/sign-in-with-openid.md."
 
+UNLINKED: Final = "Your account was unlinked at this moment: sign in again."
+
 
 @dataclass(frozen=True, slots=True)
 class RecognizedDeveloper:
-    """A developer who signs in. `role_changed`: the provider's values have given them another role just now."""
+    """A developer who signs in, and what that has changed.
+
+    `linked`: the account is theirs since just now. `made`: they were made for it, as they were then. `new_role`: the one that the
+    provider's values have given them just now; None: they have it already, or roles aren't the provider's matter.
+    """
 
     account_id: UUID
     developer_id: UUID
-    role_changed: bool
+    name: str
+    linked: bool
+    made: DeveloperView | None
+    new_role: DeveloperRole | None
 
 
 class OpenIdAccounts:
@@ -59,26 +71,23 @@ class OpenIdAccounts:
 
         NotAuthenticated for somebody unknown, disabled or removed, and where the developer is another account's.
         """
-        found = await self._known(connection, identity)
-        if found is None:  # one at a time: their two tabs make one account
-            lock = func.pg_advisory_xact_lock(func.hashtextextended(f"openid {identity.issuer} {identity.subject}", 0))
-            await connection.execute(select(lock))
+        # One at a time: two tabs of somebody new make one account.
+        lock = func.pg_advisory_xact_lock(func.hashtextextended(f"openid {identity.issuer} {identity.subject}", 0))
+        await connection.execute(select(lock))
+        found, made = await self._known(connection, identity), None
+        linked = found is None or found.removed_at is not None
+        if linked:
+            made = await self._link(connection, identity, instead_of=found)
             found = await self._known(connection, identity)
-        if found is None or found.removed_at is not None:
-            if not await self._take_awaited(connection, identity, instead_of=found):
-                if found is not None:
-                    raise _removed(identity)
-                await self._link_by_name(connection, identity)
-            found = await self._known(connection, identity)
-            assert found is not None, "linked just now, in this transaction"
+        if found is None:
+            raise NotAuthenticated(UNLINKED)
         if found.disabled_at is not None:
             raise disabled(found.developer)
-        used = update(OpenIdAccountRow).where(OpenIdAccountRow.id == found.id)
-        await connection.execute(used.values(last_used_at=func.now(), email=func.coalesce(identity.email, OpenIdAccountRow.email)))
-        changed = identity.role is not None and identity.role != found.role
-        if changed:
-            await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.developer_id).values(role=identity.role))
-        return RecognizedDeveloper(found.id, found.developer_id, changed)
+        await self._record_use(connection, found.id, identity)
+        new_role = identity.role if identity.role != found.role else None
+        if new_role is not None:
+            await connection.execute(update(DeveloperRow).where(DeveloperRow.id == found.developer_id).values(role=new_role))
+        return RecognizedDeveloper(found.id, found.developer_id, found.developer, linked, made, new_role)
 
     async def link(self, developer: str, email: str) -> OpenIdAccountView:
         """Let whoever has this verified address at the provider be this developer from their first sign-in on.
@@ -97,9 +106,10 @@ class OpenIdAccounts:
             own = (OpenIdAccountRow.issuer == issuer) & (OpenIdAccountRow.developer_id == found.id)
             if await connection.scalar(select(OpenIdAccountRow.id).where(own)):
                 raise Conflict(f"{developer} signs in with an account already. First: cairn developers unlink {developer}")
-            if await connection.scalar(select(OpenIdAccountRow.id).where(awaited, OpenIdAccountRow.email == address)):
+            values = {"id": uuid4(), "developer_id": found.id, "issuer": issuer, "email": address}
+            made = await connection.execute(upsert(OpenIdAccountRow).values(values).on_conflict_do_nothing())
+            if made.rowcount == 0:  # the index says so: another admin may be linking it at this moment
                 raise Conflict(f"{address} is linked to another developer. See them: cairn developers linked", param="email")
-            await connection.execute(insert(OpenIdAccountRow).values(id=uuid4(), developer_id=found.id, issuer=issuer, email=address))
             row = (await connection.execute(_views().where(own))).one()
         return OpenIdAccountView(*row)
 
@@ -113,10 +123,11 @@ class OpenIdAccounts:
             if gone.rowcount == 0:
                 raise NotFound(f"{developer} has no account at a provider. See who has: cairn developers linked")
 
-    async def list_all(self) -> Sequence[OpenIdAccountView]:
-        """List all accounts, by developer."""
+    async def list_page(self, wanted: PageWanted) -> EntryPage[OpenIdAccountView]:
+        """List a page of the accounts, those of removed developers too."""
+        query = paged(_views(), OpenIdAccountRow, wanted)
         async with self._database.begin() as connection:
-            return [OpenIdAccountView(*row) for row in await connection.execute(_views().order_by(DeveloperRow.name))]
+            return page_of([OpenIdAccountView(*row) for row in await connection.execute(query)], wanted)
 
     async def _known(self, connection: AsyncConnection, identity: ExternalIdentity) -> AnyRow | None:
         """Find the account of somebody who has signed in before; its developer is locked against changes of their state."""
@@ -140,24 +151,38 @@ class OpenIdAccounts:
         if identity.email is None:
             return False
         awaited = (OpenIdAccountRow.issuer == identity.issuer) & OpenIdAccountRow.subject.is_(None)
-        query = select(OpenIdAccountRow.id).where(awaited, OpenIdAccountRow.email == identity.email).with_for_update()
-        found = await connection.scalar(query)
+        awaited &= OpenIdAccountRow.email == identity.email
+        theirs = select(OpenIdAccountRow.id).join(DeveloperRow, DeveloperRow.id == OpenIdAccountRow.developer_id).where(awaited)
+        # The developer first, as whoever links or removes them does: each would wait for the other.
+        found = await connection.scalar(theirs.with_for_update(of=DeveloperRow, key_share=True))
         if found is None:
             return False
-        if instead_of is not None:
-            await connection.execute(delete(OpenIdAccountRow).where(OpenIdAccountRow.id == instead_of.id))
-        await connection.execute(update(OpenIdAccountRow).where(OpenIdAccountRow.id == found).values(subject=identity.subject))
-        return True
+        await self._forget(connection, instead_of)
+        still = (OpenIdAccountRow.id == found) & awaited
+        taken = await connection.execute(update(OpenIdAccountRow).where(still).values(subject=identity.subject))
+        return taken.rowcount == 1
 
-    async def _link_by_name(self, connection: AsyncConnection, identity: ExternalIdentity) -> None:
-        """Link an account to the developer whom its claim names; make one where the settings say so."""
+    async def _link(self, connection: AsyncConnection, identity: ExternalIdentity, *, instead_of: AnyRow | None) -> DeveloperView | None:
+        """Link an account to a developer: whom an admin has linked to its address, else whom its claim names. Return one who was made."""
+        if await self._take_awaited(connection, identity, instead_of=instead_of):
+            return None
+        names = await self._named(connection, identity)
+        name, made = names[0] if len(names) == 1 else identity.name, None
+        if not names:
+            if instead_of is not None:
+                raise _removed(identity)
+            made = await self._make(connection, identity)
+        await self._link_by_name(connection, identity, name, instead_of=instead_of)
+        return made
+
+    async def _named(self, connection: AsyncConnection, identity: ExternalIdentity) -> Sequence[str]:
+        """Return the names of the developers, two at most, whom an account's claim names."""
         same = DeveloperRow.name == askable(identity.name)
         if self._settings.claim == "email":  # people write their address in either case; it is lower-case in `identity`
             same = func.lower(DeveloperRow.name) == askable(identity.name)
-        names = (await connection.scalars(select(DeveloperRow.name).where(same, DeveloperRow.removed_at.is_(None)).limit(2))).all()
-        name = names[0] if len(names) == 1 else identity.name
-        if not names:
-            await self._make(connection, identity)
+        return (await connection.scalars(select(DeveloperRow.name).where(same, DeveloperRow.removed_at.is_(None)).limit(2))).all()
+
+    async def _link_by_name(self, connection: AsyncConnection, identity: ExternalIdentity, name: str, *, instead_of: AnyRow | None) -> None:
         developer = await lock_developer(connection, name)
         if developer.disabled_at is not None:
             raise disabled(name)
@@ -168,11 +193,24 @@ class OpenIdAccounts:
                 f" `cairn developers unlink {name}`, then sign in again.",
                 code=REFUSED,
             )
+        await self._forget(connection, instead_of)
         values = {"id": uuid4(), "developer_id": developer.id, "issuer": identity.issuer, "subject": identity.subject}
         await connection.execute(insert(OpenIdAccountRow).values(values))
 
-    async def _make(self, connection: AsyncConnection, identity: ExternalIdentity) -> None:
-        """Make the developer of somebody unknown, or refuse them."""
+    async def _forget(self, connection: AsyncConnection, account: AnyRow | None) -> None:
+        """Forget a removed developer's account, which is another developer's now."""
+        if account is not None:
+            await connection.execute(delete(OpenIdAccountRow).where(OpenIdAccountRow.id == account.id))
+
+    async def _record_use(self, connection: AsyncConnection, account_id: UUID, identity: ExternalIdentity) -> None:
+        """Note when an account was used, and its address. NotAuthenticated where an admin has unlinked it at this moment."""
+        values = {"last_used_at": func.now(), "email": func.coalesce(identity.email, OpenIdAccountRow.email)}
+        used = await connection.execute(update(OpenIdAccountRow).where(OpenIdAccountRow.id == account_id).values(values))
+        if used.rowcount == 0:
+            raise NotAuthenticated(UNLINKED)
+
+    async def _make(self, connection: AsyncConnection, identity: ExternalIdentity) -> DeveloperView | None:
+        """Make the developer of somebody unknown, or refuse them. None: somebody made them just now."""
         if not self._settings.create:
             raise NotAuthenticated(
                 f"{self._settings.name} knows you as {identity.name}, and there is no developer of that name here. Ask an admin to add you:"
@@ -181,9 +219,8 @@ class OpenIdAccounts:
             )
         if await was_called(connection, identity.name):
             raise _removed(identity)  # who had keys alone, too
-        await self._developers.insert(
-            connection, identity.name, team=self._settings.team, role=identity.role or self._settings.role
-        )  # None: somebody made it just now, and it is found
+        role = identity.role or self._settings.role
+        return await self._developers.insert(connection, identity.name, team=self._settings.team, role=role)
 
     def _on(self) -> str:
         if self._settings.issuer is None:
@@ -193,14 +230,15 @@ class OpenIdAccounts:
 
 def _removed(identity: ExternalIdentity) -> NotAuthenticated:
     return NotAuthenticated(
-        f"{identity.name} was removed. Ask an admin to add you again: `cairn developers add NAME`, then"
-        " `cairn developers link NAME EMAIL`.",
+        f"{identity.name} was removed. Ask an admin to add you again: `cairn developers add {identity.name}`; or, if you get another name"
+        " here, `cairn developers add NAME` and `cairn developers link NAME EMAIL`.",
         code=REFUSED,
     )
 
 
 def _views() -> Select[*tuple[Any, ...]]:
     return select(
+        OpenIdAccountRow.id,
         DeveloperRow.name,
         OpenIdAccountRow.issuer,
         OpenIdAccountRow.subject,

@@ -61,6 +61,12 @@ class ProjectDirectory:
         query = shown_projects(team_id, None if name is None else askable(name))
         return [ProjectView(*row) for row in await self._database.read(rows_of(query))]
 
+    async def names_showing_prompts(self, team_id: UUID, *, closed: Collection[UUID] = ()) -> list[str]:
+        """Return the names of the team's projects that show prompts, but for those `closed` to who asks, sorted."""
+        shows = (ProjectRow.prompts_shown_since.is_not(None), ProjectRow.merged_into.is_(None), ProjectRow.id.not_in(closed))
+        query = select(ProjectRow.name).where(ProjectRow.team_id == team_id, *shows).order_by(ProjectRow.name)
+        return [row.name for row in await self._database.read(rows_of(query))]
+
     async def list_projects_page(self, team_id: UUID, wanted: PageWanted, *, closed: Collection[UUID] = ()) -> EntryPage[ProjectView]:
         """List a page of the team's projects, but for those `closed` to who asks."""
         query = paged(shown_projects(team_id).where(ProjectRow.id.not_in(closed)), ProjectRow, wanted)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.identity import ProjectIdentity
@@ -44,9 +43,10 @@ async def project_called(connection: AsyncConnection, team_id: UUID, name: str) 
     wanted = select(_STANDING).where(ProjectRow.team_id == team_id, ProjectRow.name == name)
     if (found := await connection.scalar(wanted)) is not None:
         return found
-    row = upsert(ProjectRow).values(team_id=team_id, name=name).on_conflict_do_nothing(index_elements=["team_id", "name"])
-    await connection.execute(row)
-    return (await connection.execute(wanted)).scalar_one()
+    await hold_projects(connection, team_id)  # else a project that is renamed to this name just now would find it taken after its check
+    if (found := await connection.scalar(wanted)) is not None:
+        return found
+    return (await connection.execute(insert(ProjectRow).values(team_id=team_id, name=name).returning(ProjectRow.id))).scalar_one()
 
 
 async def find_project(connection: AsyncConnection, team_id: UUID, identity: ProjectIdentity) -> UUID | None:

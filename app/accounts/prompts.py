@@ -6,9 +6,10 @@ A reading is recorded before anything is shown, in a transaction that asks once 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -16,9 +17,10 @@ from app.accounts.membership import read_closed_to
 from app.accounts.projects import check_current, hold_projects
 from app.accounts.requester import PERMISSIONS, PromptAction, Requester
 from app.accounts.tables import DeveloperRow, ProjectRow, PromptAuditRow
-from app.accounts.views import PromptAuditEntry, PromptAuditFilter, PromptAuditPage, PromptReading, PromptSwitch
+from app.accounts.views import PromptAuditEntry, PromptAuditFilter, PromptReading, PromptSwitch
 from app.errors import NotPermitted
 from app.storage.database import Database, rows_of
+from app.storage.pages import EntryPage, PageWanted, page_of_log, paged_log
 
 SWITCHES: tuple[PromptAction, ...] = ("shown", "hidden", "merged")
 """Entries of projects, which concern everybody whom the project is open to."""
@@ -74,8 +76,8 @@ class PromptAudit:
             for each in developers:
                 await _record(connection, team_id, "exported", requester.developer_id, project_id=None, entry={"author_id": each})
 
-    async def page(self, requester: Requester, wanted: PromptAuditFilter, *, before: int | None = None, limit: int) -> PromptAuditPage:
-        """Return entries, the latest first, of no project that is closed to the requester.
+    async def list_page(self, requester: Requester, wanted: PageWanted, among: PromptAuditFilter) -> EntryPage[PromptAuditEntry]:
+        """List a page of the entries, of no project that is closed to the requester.
 
         Without `read_audit` those that concern them: they did it, it was their session, or it is a switch of a project.
         """
@@ -83,17 +85,14 @@ class PromptAudit:
         by, author = aliased(DeveloperRow), aliased(DeveloperRow)
         row = PromptAuditRow
         columns = (row.id, row.at, row.action, by.name.label("by_name"), row.project_id, row.project_name, row.session_id)
-        query = (
+        query: Select[*tuple[Any, ...]] = (
             select(*columns, author.name.label("author_name"), row.first_seq, row.last_seq)
             .outerjoin(by, by.id == row.by_id)
             .outerjoin(author, author.id == row.author_id)
-            .where(row.team_id == requester.team_id, *_visible(requester), *_conditions(wanted))
-            .order_by(row.id.desc())
-            .limit(limit + 1)
+            .where(row.team_id == requester.team_id, *_visible(requester), *_conditions(among))
         )
-        rows = await self._database.read(rows_of(query if before is None else query.where(row.id < before)))
-        shown = [PromptAuditEntry(*each) for each in rows[:limit]]
-        return PromptAuditPage(shown, shown[-1].id if len(rows) > limit else None)
+        rows = await self._database.read(rows_of(paged_log(query, row.id, row.at, wanted)))
+        return page_of_log([PromptAuditEntry(*each) for each in rows], wanted)
 
 
 async def _check_reading(connection: AsyncConnection, requester: Requester, reading: PromptReading) -> None:
@@ -138,10 +137,6 @@ def _conditions(wanted: PromptAuditFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(row.by_id == wanted.developer_id, row.author_id == wanted.developer_id))
     if wanted.action is not None:
         conditions.append(row.action == wanted.action)
-    if wanted.since is not None:
-        conditions.append(row.at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(row.at < wanted.until)
     return conditions
 
 

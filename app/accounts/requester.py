@@ -9,6 +9,8 @@ from uuid import UUID
 
 from app.errors import NotPermitted
 
+ADMIN_NAME: Final = "admin"
+"""The admin key's name in histories and logs, which no developer may have."""
 DeveloperRole = Literal["admin", "lead", "developer", "auditor"]
 """The roles that a developer can be given. The admin key has the role `admin`, too, without being a developer's."""
 Openness = Literal["team", "members"]
@@ -97,8 +99,8 @@ class Requester:
 
     @property
     def name(self) -> str:
-        """Return the name that stands in histories and logs: the developer's, or `admin` for the admin key."""
-        return self.developer or "admin"
+        """Return the name that stands in histories and logs: the developer's, or the admin key's."""
+        return self.developer or ADMIN_NAME
 
     def may(self, permission: Permission) -> bool:
         return permission in PERMISSIONS[self.role]

@@ -6,6 +6,7 @@ Knows no cookie: what it gives out is an id, which opens nothing by itself. Who 
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,19 +15,25 @@ from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.accounts.accounts import DEFAULT_TEAM, Accounts, check_unexpired, disabled
+from app.accounts.accounts import DEFAULT_TEAM, SIGNED_OUT, Accounts, check_unexpired, disabled
 from app.accounts.key_lookups import models_of
 from app.accounts.keys import digest, public_id_of
 from app.accounts.membership import closed_to_developer
-from app.accounts.openid_accounts import OpenIdAccounts
+from app.accounts.openid_accounts import OpenIdAccounts, RecognizedDeveloper
 from app.accounts.requester import Requester
 from app.accounts.tables import ApiKeyRow, DeveloperRow, OpenIdAccountRow, SignInRow, TeamRow
-from app.errors import NotAuthenticated, NotPermitted
+from app.errors import NotAuthenticated
 from app.openid.claims import ExternalIdentity
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 
-OVER = "You were signed out: the sign-in has ended, or its key was revoked. Sign in again."
+
+@dataclass(frozen=True, slots=True)
+class BegunSignIn:
+    """A sign-in that somebody began whom the provider has identified, and who they are here."""
+
+    id: UUID
+    developer: RecognizedDeveloper
 
 
 class SignIns:
@@ -49,18 +56,18 @@ class SignIns:
                 live = (ApiKeyRow.lookup == public_id_of(key)) & ApiKeyRow.revoked_at.is_(None)
                 key_id = await connection.scalar(select(ApiKeyRow.id).where(live))
                 if key_id is None:
-                    raise NotAuthenticated(OVER)
+                    raise NotAuthenticated(SIGNED_OUT)
             admin_digest = self._admin if requester.key_id is None else None
             return await _insert(connection, hours=hours, key_id=key_id, admin_digest=admin_digest)
 
-    async def begin_with(self, identity: ExternalIdentity, *, hours: float) -> UUID:
+    async def begin_with(self, identity: ExternalIdentity, *, hours: float) -> BegunSignIn:
         """Begin a sign-in of somebody whom the provider has identified. NotAuthenticated as for `OpenIdAccounts.recognize`."""
         async with self._database.begin() as connection:
             recognized = await self._openid.recognize(connection, identity)
             sign_in = await _insert(connection, hours=hours, openid_account_id=recognized.account_id)
-        if recognized.role_changed:
+        if recognized.new_role is not None:
             self._accounts.developers.role_changed(recognized.developer_id)
-        return sign_in
+        return BegunSignIn(sign_in, recognized)
 
     async def who(self, sign_in: UUID, *, team: str | None = None) -> Requester:
         """Return a sign-in's requester. NotAuthenticated: it is over. NotPermitted: no admin asks for another `team` than their own."""
@@ -68,15 +75,15 @@ class SignIns:
         async with self._database.begin() as connection:
             row: AnyRow | None = (await connection.execute(query)).one_or_none()
         if row is None:
-            raise NotAuthenticated(OVER)
+            raise NotAuthenticated(SIGNED_OUT)
         key_id, issuer, admin_digest, revoked_at, expires_at, disabled_at, *about = row
         team_id, its_team, developer_id, developer, role, closed, models = about
         if key_id is None and issuer is None:
             if admin_digest is None or not hmac.compare_digest(admin_digest, self._admin):
-                raise NotAuthenticated(OVER)
+                raise NotAuthenticated(SIGNED_OUT)
             return await self._accounts.acting_for(team or DEFAULT_TEAM)
         if revoked_at is not None or developer_id is None or issuer not in {None, self._openid.issuer}:
-            raise NotAuthenticated(OVER)
+            raise NotAuthenticated(SIGNED_OUT)
         check_unexpired(expires_at)
         if disabled_at is not None:
             raise disabled(developer)
@@ -84,11 +91,7 @@ class SignIns:
             self._accounts.keys.record_use(key_id)
         allowed = models_of(models)
         requester = Requester(team_id, its_team, developer_id, developer, key_id, role, closed=frozenset(closed), models=allowed)
-        if team in {None, its_team}:
-            return requester
-        if not requester.is_admin:
-            raise NotPermitted("Only an admin can see another team.")
-        return await self._accounts.in_team(requester, team)
+        return await self._accounts.in_team(requester, its_team if team is None else team)
 
     async def end(self, sign_in: UUID) -> None:
         """Sign out. Ending it again changes nothing."""

@@ -24,7 +24,8 @@ class DeveloperRow(Base):
     """Names are unique over all teams: the routes name a developer without the team. `role`: a `DeveloperRole`.
 
     `disabled_at`: since then the keys and sign-ins are refused; null: they aren't. `removed_at`: the row stays, under another name, since
-    the ledger, sessions and knowledge refer to it; it is disabled too. `erase_sessions`: what sessions it has are erased.
+    the ledger, sessions and knowledge refer to it; it is disabled too, and `former_name` is the one that it had. `erase_sessions`: what
+    sessions it has are erased.
     """
 
     __tablename__ = "developers"
@@ -40,6 +41,7 @@ class DeveloperRow(Base):
     role: Mapped[DeveloperRole] = mapped_column(Text, server_default="developer")
     disabled_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    former_name: Mapped[str | None]
     erase_sessions: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]
 

@@ -12,7 +12,7 @@ from app import clock
 from app.accounts.requester import DeveloperRole, Openness, PromptAction
 from app.storage.revisions import revision_from
 
-KeyState = Literal["live", "expired", "revoked"]
+KeyState = Literal["active", "expired", "revoked"]
 InvitationState = Literal["open", "used", "revoked", "expired"]
 DeveloperState = Literal["active", "disabled", "removed"]
 
@@ -27,7 +27,7 @@ class TeamView:
 
 @dataclass(frozen=True, slots=True)
 class DeveloperView:
-    """`keys` counts the live ones. `disabled_at`: since then they are refused. `removed_at`: nobody can be them any more.
+    """`keys` counts the active ones. `disabled_at`: since then they are refused. `removed_at`: nobody can be them any more.
 
     `last_used_at`: when any key of theirs was used last, to within a minute.
     """
@@ -58,20 +58,11 @@ class DeveloperView:
 
 @dataclass(frozen=True, slots=True)
 class DeveloperFilter:
-    """A filter of developers. `name`: part of it, in either case. `state` None: everybody who wasn't removed."""
+    """A filter of developers. `name`: part of it, in either case. `state` None: everybody who wasn't removed; any: those too."""
 
     name: str = ""
     role: DeveloperRole | None = None
-    state: DeveloperState | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeveloperPage:
-    """A page of developers by name. `matching`: how many there are on all pages; `next`: the name after which the next page begins."""
-
-    developers: Sequence[DeveloperView]
-    matching: int
-    next: str | None
+    state: DeveloperState | Literal["any"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,7 @@ class KeyView:
     def state(self) -> KeyState:
         if self.revoked_at is not None:
             return "revoked"
-        return "expired" if self.expired else "live"
+        return "expired" if self.expired else "active"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -142,6 +133,7 @@ class InvitationView:
 class OpenIdAccountView:
     """A developer's account at an OpenID provider. `subject` None: `email` hasn't signed in yet."""
 
+    id: UUID
     developer: str
     issuer: str
     subject: str | None
@@ -217,21 +209,11 @@ class PromptAuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class PromptAuditFilter:
-    """Conditions on entries; None: any. `developer_id`: who did it, or whose session was read. `since`, `until`: half-open."""
+    """Conditions on entries; None: any. `developer_id`: who did it, or whose session was read."""
 
     project_id: UUID | None = None
     developer_id: UUID | None = None
     action: PromptAction | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromptAuditPage:
-    """`next`: the `before` of the page after this one; None: this is the last."""
-
-    entries: Sequence[PromptAuditEntry]
-    next: int | None
 
 
 @dataclass(frozen=True, slots=True)

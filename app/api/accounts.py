@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from app.accounts.accounts import DEFAULT_TEAM
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
+from app.api.budgets import Usd, nanousd_of
 from app.api.listing import NamedListing
-from app.api.schema import REVISION, AccountName, RequestBody, ResponseBody
+from app.api.schema import REVISION, AccountName, NamedDeveloper, RequestBody, ResponseBody
 from app.errors import InvalidInput
-from app.money import from_usd, to_usd
+from app.money import to_usd
 from app.services import administration, people
 from app.services.people import SessionsFate
 from app.web.authenticated_route import AuthenticatedRoute
@@ -31,8 +32,6 @@ ROLES = (
     "An admin may do what the admin key may. A lead may also change what others of the team wrote, and read the budgets of the team. "
     "An auditor reads the same as a lead, but changes nothing and calls no model."
 )
-
-DeveloperName = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
@@ -59,15 +58,7 @@ class DeveloperBody(RequestBody):
 
     name: AccountName
     team: AccountName = DEFAULT_TEAM
-    monthly_limit_usd: float | None = Field(
-        None,
-        strict=True,
-        ge=0,
-        le=1_000_000,
-        description="Monthly spending limit. Default: the setting `budget.monthly_limit_usd`.",
-        examples=[8.33],
-    )
-
+    monthly_limit_usd: Usd | None = Field(None, description="Monthly spending limit. Default: the setting `budget.monthly_limit_usd`.")
     role: DeveloperRole = Field("developer", description=ROLES)
 
 
@@ -118,7 +109,7 @@ async def list_teams(services: TheServices, admin: Admin, listing: NamedListing)
 
 @router.post("/developers", status_code=201, summary="Create a developer", dependencies=[ONCE], responses=responses(400, 409, 413))
 async def create_developer(services: TheServices, admin: Admin, body: DeveloperBody) -> DeveloperReply:
-    limit = None if body.monthly_limit_usd is None else _nanousd(body.monthly_limit_usd)
+    limit = None if body.monthly_limit_usd is None else nanousd_of(body.monthly_limit_usd, "monthly_limit_usd")
     made = await administration.create_developer(services, admin, body.name, team=body.team, monthly_limit_nanousd=limit, role=body.role)
     return _developer(made)
 
@@ -142,13 +133,13 @@ async def list_developers(
     description="Oneself; to a lead or auditor those of their team; to an admin anybody.",
     responses=responses(),
 )
-async def show_developer(services: TheServices, reader: Reader, name: DeveloperName, response: Response) -> DeveloperReply:
+async def show_developer(services: TheServices, reader: Reader, name: NamedDeveloper, response: Response) -> DeveloperReply:
     return _tagged(response, _developer(await administration.show_developer(services, reader, name)))
 
 
 @router.patch("/developers/{name}", summary="Change a developer's role, or disable or enable them", responses=responses(400, 409, 412, 413))
 async def change_developer(
-    services: TheServices, admin: Admin, name: DeveloperName, body: DeveloperChange, known: KnownRevision, response: Response
+    services: TheServices, admin: Admin, name: NamedDeveloper, body: DeveloperChange, known: KnownRevision, response: Response
 ) -> DeveloperReply:
     if body.role is None and body.disabled is None:
         raise InvalidInput("No field to change: send role, disabled, or both.", param="role")
@@ -165,7 +156,7 @@ async def change_developer(
 async def remove_developer(
     services: TheServices,
     admin: Admin,
-    name: DeveloperName,
+    name: NamedDeveloper,
     known: KnownRevision,
     *,
     sessions: Annotated[
@@ -185,7 +176,7 @@ async def remove_developer(
     responses={**LINES, **responses()},
     response_class=StreamingResponse,
 )
-async def export(services: TheServices, reader: Reader, name: DeveloperName, request: Request) -> StreamingResponse:
+async def export(services: TheServices, reader: Reader, name: NamedDeveloper, request: Request) -> StreamingResponse:
     records = await people.export_sessions(services, reader, name)
     return json_lines(request, records, name="sessions.ndjson")
 
@@ -207,10 +198,3 @@ def _developer(view: DeveloperView) -> DeveloperReply:
 def _tagged(response: Response, reply: DeveloperReply) -> DeveloperReply:
     response.headers["etag"] = revision_tag(reply.revision)
     return reply
-
-
-def _nanousd(amount: float) -> int:
-    try:
-        return from_usd(amount)
-    except ValueError as error:
-        raise InvalidInput(f"monthly_limit_usd {error}.", param="monthly_limit_usd") from None

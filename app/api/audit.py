@@ -13,6 +13,7 @@ from app.accounts.requester import PromptAction
 from app.api.periods import Moment, check_period
 from app.api.schema import AccountName, ProjectFilter, ResponseBody
 from app.services.prompt_audit import PromptAuditQuery, list_prompt_audit
+from app.storage.pages import PageWanted
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.paging import NextCursor, Page
@@ -63,9 +64,8 @@ async def list_prompts(
     paging: Page,
 ) -> PromptAuditList:
     check_period(since, until)
-    before = None if paging.after is None else int(paging.after)
-    query = PromptAuditQuery(project, developer, action, since, until)
-    page = await list_prompt_audit(services, caller, query, before=before, limit=limit)
+    wanted = PageWanted(limit, after=paging.after, since=since, until=until)
+    page = await list_prompt_audit(services, caller, wanted, PromptAuditQuery(project, developer, action))
     entries = [
         PromptAuditReply(
             id=each.id,

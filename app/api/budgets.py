@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
 from app.api.listing import NamedListing
-from app.api.schema import REVISION, AccountName, Plain, RequestBody, ResponseBody
+from app.api.schema import REVISION, AccountName, NamedDeveloper, Plain, RequestBody, ResponseBody
 from app.budget.holds import Unit
 from app.budget.views import Budget, NamedBudget
 from app.errors import InvalidInput
@@ -25,7 +25,6 @@ from app.web.requester import Admin, BudgetReader, Reader, TheServices
 router = APIRouter(prefix="/v1", tags=["budget"], route_class=AuthenticatedRoute)
 
 Usd = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False, examples=[8.33])]
-NamedDeveloper = Annotated[AccountName, Path(description="The developer's name.", examples=["ada"])]
 NamedTeam = Annotated[AccountName, Path(description="The team's name.")]
 LIMITS_REVISION = f"Changes with the limits and the month's top-ups, not with spending. {REVISION}"
 

@@ -102,7 +102,7 @@ async def invite(
 ) -> NewInvitationReply:
     given = body or InvitationBody()
     made, token = await people.invite(services, admin, name, team=given.team, role=given.role, expires=given.expires)
-    link = (services.settings.server.public_url or str(request.base_url).rstrip("/")) + people.INVITATION_PATH + token
+    link = people.invitation_link(services, token, came_under=str(request.base_url))
     return NewInvitationReply(**InvitationReply.model_validate(made).model_dump(), token=token, link=link)
 
 

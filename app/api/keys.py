@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app import __version__
@@ -15,9 +15,11 @@ from app.accounts.requester import DeveloperRole, Permission
 from app.accounts.views import CreatedKey, KeyState
 from app.api.budgets import Usd, nanousd_of, optional_usd
 from app.api.expiry import Expires
-from app.api.schema import REVISION, AccountName, Plain, RequestBody, ResponseBody
+from app.api.listing import DEFAULT_LIMIT, MAX_LIMIT
+from app.api.schema import REVISION, AccountName, NamedDeveloper, Plain, RequestBody, ResponseBody
 from app.inference.allowed_models import MAX_ENTRIES, MAX_ENTRY_CHARS
-from app.services import administration, keys, people
+from app.services import keys, people
+from app.storage.pages import PageWanted
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.entity_tags import KnownRevision, revision_tag
 from app.web.errors import responses
@@ -143,14 +145,12 @@ async def me(services: TheServices, reader: Reader) -> MeReply:
 async def create_key(
     services: TheServices,
     admin: Admin,
-    name: Annotated[AccountName, Path(description="The developer's name.")],
+    name: NamedDeveloper,
     body: KeyBody | None = None,
 ) -> KeyReply:
     given = body or KeyBody()
     limit = None if given.monthly_limit_usd is None else nanousd_of(given.monthly_limit_usd, "monthly_limit_usd")
-    made = await administration.create_key(
-        services, admin, name, name=given.name, expires=given.expires, limit_nanousd=limit, models=given.models
-    )
+    made = await keys.create_key(services, admin, name, name=given.name, expires=given.expires, limit_nanousd=limit, models=given.models)
     return key_reply(made)
 
 
@@ -170,13 +170,12 @@ async def list_keys(
         Query(max_length=100, description="Only the key with this name, id or public part; or those whose public part begins so."),
     ] = None,
     ended: Annotated[bool, Query(description="Also list revoked and expired keys.")] = False,
-    limit: Annotated[int, Query(ge=1, le=administration.MAX_KEYS)] = 200,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     paging: Page,
 ) -> KeyList:
-    before = None if paging.after is None else UUID(paging.after)
-    found = await administration.list_keys(services, reader, developer=developer, which=which, ended=ended, before=before, limit=limit)
-    shown = [_stored(each) for each in await keys.detailed(services, found)]
-    return KeyList(keys=shown, next_cursor=paging.next_cursor(found[-1].id if len(found) == limit else None))
+    wanted = PageWanted(limit, after=paging.after)
+    page = await keys.list_keys(services, reader, wanted, developer=developer, which=which, ended=ended)
+    return KeyList(keys=[_stored(each) for each in page.entries], next_cursor=paging.next_cursor(page.next))
 
 
 @router.patch(

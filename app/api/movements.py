@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from app.api.budgets import NamedDeveloper, optional_usd
+from app.api.budgets import optional_usd
 from app.api.periods import Moment, check_period
-from app.api.schema import NewestOrder, ResponseBody
+from app.api.schema import NamedDeveloper, NewestOrder, ResponseBody
 from app.budget.views import MovementEntry, MovementFilter, MovementKind
 from app.money import to_usd
 from app.web import spreadsheet

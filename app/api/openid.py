@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from app.api.schema import AccountName, Plain, RequestBody, ResponseBody
-from app.services import people
+from app.api.listing import TimedListing
+from app.api.schema import NamedDeveloper, Plain, RequestBody, ResponseBody
+from app.services import openid
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
+from app.web.paging import NextCursor
 from app.web.requester import Admin, TheServices
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 
-Developer = Annotated[AccountName, Path(description="The developer's name.")]
-
 
 class OpenIdReply(ResponseBody):
-    """Sign-in with an OpenID provider. All null: it is off."""
+    """Sign-in with an OpenID provider. All null: none is set."""
 
     name: str | None = Field(examples=["Acme"])
     issuer: str | None = Field(examples=["https://login.example.com"])
-    callback: str | None = Field(description="The redirect URI to enter at the provider.")
+    callback: str | None = Field(description="The redirect URI to enter at the provider. Null: there is no dashboard to sign in to.")
     problem: str | None = Field(description="Why it can't be used now; null: it can.")
 
 
@@ -41,6 +40,7 @@ class OpenIdAccountReply(ResponseBody):
 
 class OpenIdAccountList(ResponseBody):
     accounts: list[OpenIdAccountReply]
+    next_cursor: NextCursor
 
 
 class OpenIdLinkBody(RequestBody):
@@ -51,13 +51,14 @@ class OpenIdLinkBody(RequestBody):
 
 @router.get("/openid", summary="Sign-in with an OpenID provider: whether it works", responses=responses())
 async def show_openid(services: TheServices, admin: Admin) -> OpenIdReply:
-    return OpenIdReply.model_validate(await people.check_openid(services, admin))
+    return OpenIdReply.model_validate(await openid.check(services, admin))
 
 
 @router.get("/openid/accounts", summary="List developers' accounts at OpenID providers", responses=responses())
-async def list_openid_accounts(services: TheServices, admin: Admin) -> OpenIdAccountList:
-    found = await people.list_openid(services, admin)
-    return OpenIdAccountList(accounts=[OpenIdAccountReply.model_validate(each) for each in found])
+async def list_openid_accounts(services: TheServices, admin: Admin, listing: TimedListing) -> OpenIdAccountList:
+    page = await openid.list_linked(services, admin, listing.wanted)
+    shown = [OpenIdAccountReply.model_validate(each) for each in page.entries]
+    return OpenIdAccountList(accounts=shown, next_cursor=listing.next_cursor(page.next))
 
 
 @router.put(
@@ -66,8 +67,8 @@ async def list_openid_accounts(services: TheServices, admin: Admin) -> OpenIdAcc
     description="Whoever has this verified address signs in as the developer. Replaces an address that hasn't signed in yet.",
     responses=responses(400, 409, 413),
 )
-async def link_openid(services: TheServices, admin: Admin, name: Developer, body: OpenIdLinkBody) -> OpenIdAccountReply:
-    return OpenIdAccountReply.model_validate(await people.link_openid(services, admin, name, email=body.email))
+async def link_openid(services: TheServices, admin: Admin, name: NamedDeveloper, body: OpenIdLinkBody) -> OpenIdAccountReply:
+    return OpenIdAccountReply.model_validate(await openid.link(services, admin, name, email=body.email))
 
 
 @router.delete(
@@ -77,5 +78,5 @@ async def link_openid(services: TheServices, admin: Admin, name: Developer, body
     responses=responses(),
     response_class=Response,
 )
-async def unlink_openid(services: TheServices, admin: Admin, name: Developer) -> None:
-    await people.unlink_openid(services, admin, name)
+async def unlink_openid(services: TheServices, admin: Admin, name: NamedDeveloper) -> None:
+    await openid.unlink(services, admin, name)

@@ -54,7 +54,7 @@ class Budgets:
     async def list_page(self, requester: Requester, wanted: PageWanted) -> EntryPage[NamedBudget]:
         """List a page of developers' budgets; for a lead or auditor those of their team. Opens no month: see `get_many`."""
         requester.check("read_team_budget")
-        page = await self._accounts.developers.page_of_all(wanted, team_id=_readable_team(requester))
+        page = await self._accounts.developers.list_page(wanted, team_id=_readable_team(requester))
         await self._ledger.flush()
         found = await self.get_many(page.entries)
         named = [NamedBudget(each.name, each.team, found[each.id]) for each in page.entries]

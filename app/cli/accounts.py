@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from app.cli.arguments import Developer
 from app.cli.output import AsJson
 from app.cli.pages import every_page
 from app.cli.requests import path_segment, print_result, send_request
@@ -17,7 +18,6 @@ teams = typer.Typer(help="Create and list teams. No team sees another's knowledg
 developers = typer.Typer(help="Create, invite, list, disable and remove developers.", no_args_is_help=True)
 
 TeamName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new team.", show_default=False)]
-Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
 Role = Literal["admin", "lead", "developer", "auditor"]  # as `DeveloperRole`, whose import would slow every command; a test compares them
 ROLES = (
     "admin: may do what the admin key may, in every team. lead: may also change what others of the team wrote, and read the team's "

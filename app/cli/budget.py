@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.arguments import Developer
 from app.cli.exits import FAILED, USAGE
 from app.cli.output import AsJson, dollars
 from app.cli.pages import every_page
@@ -21,7 +22,6 @@ budget = typer.Typer(
     help="Show and change budgets. A budget is a developer's limit per calendar month, and can't be overspent.", no_args_is_help=True
 )
 
-Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
 Dollars = Annotated[float, typer.Argument(metavar="USD", min=0, help="Amount in dollars.", show_default=False)]
 COLUMNS = {
     "developer": "Developer", "team": "Team", "limit": "Limit", "spent": "Spent", "held": "Reserved for running calls", "remaining": "Left",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.arguments import Developer
 from app.cli.output import AsJson, dollars
 from app.cli.pages import every_page
 from app.cli.requests import path_segment, print_result, send_request
@@ -24,8 +25,6 @@ MODELS = "Names of models, patterns such as anthropic/*, and names of chains suc
 MAX_NAMED = 10
 _MORE = {"last_used_at": "Last used (UTC)", "expires_at": "Expires", "state": "State", "limit": "Limit", "models": "Models"}
 _SECRET = re.compile(r"(cairn_[a-z0-9]{12})_.*", re.DOTALL)
-
-Developer = Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's name.", show_default=False)]
 
 Which = Annotated[str, typer.Argument(metavar="WHICH", help="The key's name, its id, or how it begins (cairn_k3f9…).", show_default=False)]
 Whose = Annotated[str | None, typer.Option("--developer", help="Whose key it is: a name may be several developers'.", show_default=False)]

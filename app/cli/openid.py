@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
+from app.cli.arguments import Developer
 from app.cli.output import AsJson
+from app.cli.pages import every_page
 from app.cli.requests import path_segment, print_result, send_request
-
-NAME = typer.Argument(metavar="NAME", help="The developer.", show_default=False)
 
 
 def link(
-    developer: Annotated[str, NAME],
+    developer: Developer,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Their verified address at the provider.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
@@ -22,7 +22,7 @@ def link(
     print_result(made, as_json, f"Whoever has the verified address {made['email']} signs in as {developer} from now on.")
 
 
-def unlink(developer: Annotated[str, NAME], as_json: AsJson = False) -> None:
+def unlink(developer: Developer, as_json: AsJson = False) -> None:
     """Forget a developer's account at the OpenID provider, and end its sign-ins. Their keys stay."""
     send_request(lambda client: client.delete(f"/v1/developers/{path_segment(developer)}/openid"))
     print_result({"unlinked": developer}, as_json, f"{developer} is unlinked, and signed out where they had signed in so.")
@@ -32,7 +32,7 @@ def list_linked(as_json: AsJson = False) -> None:
     """List developers' accounts at the OpenID provider."""
     from app.cli.output import err, out, print_json, table
 
-    found = send_request(lambda client: client.get("/v1/openid/accounts"))
+    found = send_request(lambda client: every_page(client, "/v1/openid/accounts", "accounts"))
     if as_json:
         print_json(found)
     elif found["accounts"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.accounts import Developer
+from app.cli.arguments import Developer
 from app.cli.export_file import check_new, write_records
 from app.cli.output import AsJson
 from app.cli.progress import steps

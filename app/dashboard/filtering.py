@@ -5,10 +5,10 @@ What can't be obeyed is left out and said in words: a page shows the nearest vie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -17,13 +17,15 @@ from fastapi import Request
 from app import clock
 from app.dashboard.visitor import Visitor
 from app.errors import InvalidInput
+from app.storage.pages import EntryPage
 
 MAX_FILTER_CHARS = 200
 """Longer values in the query string are cut."""
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-NO_PAGE: Final = "The page in this address is not valid: here is the first page."
 NONE: Final = "(none)"
 """The value of a filter for what names none: an empty one isn't set."""
+NO_PAGE: Final = "The page in this address is not valid: here is the first page."
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,16 @@ def before_of(request: Request) -> UUID | None:
         return UUID(given) if given else None
     except ValueError:
         raise InvalidInput(NO_PAGE, param="before") from None
+
+
+async def page_at(place: str | None, read: Callable[[str | None], Awaitable[EntryPage[Entry]]]) -> tuple[EntryPage[Entry], str]:
+    """Read the page that begins at a place in the address: (the page, what is wrong with the place). The first page, where it is none."""
+    try:
+        return await read(place or None), ""
+    except InvalidInput as error:
+        if not place or error.param != "cursor":
+            raise
+        return await read(None), NO_PAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
-from app.accounts.views import DeveloperView, KeyView
+from app.accounts.views import DeveloperView
 from app.dashboard import person
 from app.dashboard.filtering import address
 from app.dashboard.forms import FormState, once
@@ -34,7 +34,7 @@ async def create(request: Request, name: str) -> Response:
         called, expires = text_of(form, "name") or None, text_of(form, "expires") or None
         limit = limit_of(form) if "monthly_limit_usd" in form else None
         models = models_of(form) if "models" in form else None
-        made = await administration.create_key(
+        made = await keys.create_key(
             who.services, who.requester, view.name, name=called, expires=expires, limit_nanousd=limit, models=models
         )
         fresh = await administration.show_developer(who.services, who.requester, name)
@@ -71,7 +71,7 @@ async def confirm_revocation(request: Request, name: str, key_id: UUID) -> Respo
     """Ask before a key is revoked: who uses it, and when it was used last."""
     who = await visitor(request)
     view = await administration.show_developer(who.services, who.requester, name)
-    key = await _unrevoked(who, view, key_id)
+    key = (await _unrevoked(who, view, key_id)).key
     return await state_of(request).renderer.page(
         "revocation.html", who, view=view, key=key, current=key.id == who.requester.key_id, forms=FormState()
     )
@@ -105,18 +105,17 @@ def models_of(form: FormData) -> list[str] | None:
     return [each for part in text_of(form, "models").split(",") if (each := part.strip())] or None
 
 
-async def _unrevoked(who: Visitor, view: DeveloperView, key_id: UUID) -> KeyView:
+async def _unrevoked(who: Visitor, view: DeveloperView, key_id: UUID) -> keys.KeyDetails:
     """Find a developer's key that isn't revoked. NotFound for any other."""
-    found = await administration.list_keys(who.services, who.requester, developer=view.name, which=str(key_id), ended=True)
-    for each in found:
-        if each.id == key_id and each.revoked_at is None:
-            return each
-    raise NotFound(f"{view.name} has no such key, or it is already revoked: go back to their page and choose one.")
+    found = await keys.show_key(who.services, who.requester, key_id, owner=view)
+    if found.key.developer != view.name or found.key.revoked_at is not None:
+        raise NotFound(f"{view.name} has no such key, or it is already revoked: go back to their page and choose one.")
+    return found
 
 
 async def _limits_page(request: Request, who: Visitor, name: str, key_id: UUID, *, forms: FormState | None = None) -> Response:
     view, forms = await administration.show_developer(who.services, who.requester, name), forms or FormState()
-    (found,) = await keys.detailed(who.services, [await _unrevoked(who, view, key_id)])
+    found = await _unrevoked(who, view, key_id)
     return await state_of(request).renderer.page(
         "key.html", who, status=forms.status, view=view, key=found.key, month=found.month, forms=forms
     )

@@ -16,6 +16,7 @@ from app.dashboard.visitor import PATH, for_https_alone, set_cookie
 from app.errors import CairnError, NotAuthenticated, NotFound, RateLimited
 from app.openid.part import CALLBACK_PATH
 from app.openid.sign_in import ATTEMPT_SECONDS, NotBegunHere, OpenIdSignIn
+from app.services.openid import sign_in
 from app.web import errors, redirects
 from app.web.connections import mark_keyed
 from app.web.forwarded import bucket
@@ -53,7 +54,7 @@ async def callback(request: Request) -> Response:
     try:
         returns.check(address)
         identity, wanted = await openid.complete(request.cookies.get(COOKIE), dict(request.query_params))
-        begun = await services.sign_ins.begin_with(identity, hours=services.settings.dashboard.session_hours)
+        begun = await sign_in(services, identity)
     except CairnError as error:
         if isinstance(error, NotAuthenticated) and not isinstance(error, NotBegunHere):
             with suppress(RateLimited):  # checked above

@@ -10,16 +10,17 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.accounts.requester import DeveloperRole
-from app.accounts.views import DeveloperFilter, DeveloperPage, DeveloperState
+from app.accounts.views import DeveloperFilter, DeveloperState, DeveloperView
 from app.dashboard import person
-from app.dashboard.filtering import AddressFilters, address, before_of
+from app.dashboard.filtering import AddressFilters, address, page_at
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
-from app.dashboard.person import NewSecret, link_of, person_path, role_of
+from app.dashboard.person import NewSecret, person_path, role_of
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form, visitor
 from app.errors import Conflict, InvalidInput, NotFound
 from app.services import administration, people
+from app.storage.pages import EntryPage, PageWanted
 
 PEOPLE: Final = f"{PATH}/people"
 INVITATIONS: Final = f"{PATH}/invitations"
@@ -72,7 +73,8 @@ async def add(request: Request) -> Response:
             expires = text_of(form, "expires") or people.DEFAULT_OPEN
             made, token = await people.invite(who.services, who.requester, name, team=team, role=role, expires=expires)
             view = await administration.show_developer(who.services, who.requester, made.developer)
-            secret = NewSecret("link", link_of(request, token), made.expires_at)
+            link = people.invitation_link(who.services, token, came_under=str(request.base_url))
+            secret = NewSecret("link", link, made.expires_at)
             return await person.shown(request, who, view, secret=secret, status=201)
         made_developer = await administration.create_developer(
             who.services, who.requester, name, team=team, monthly_limit_nanousd=None, role=role
@@ -89,23 +91,20 @@ async def add(request: Request) -> Response:
 async def invitations(request: Request) -> Response:
     """Show the invitations into the team: the open ones, with `?ended=1` all."""
     who = await admin(request)
-    before, problem = None, ""
-    try:
-        before = before_of(request)
-    except InvalidInput as error:
-        problem = error.message
     ended = request.query_params.get("ended") == "1"
-    found = await people.list_invitation_page(who.services, who.requester, ended=ended, before=before, limit=PAGE + 1)
-    shown, kept = found[:PAGE], "1" if ended else None
+    page, problem = await page_at(
+        request.query_params.get("before"),
+        lambda place: people.list_invitation_page(who.services, who.requester, PageWanted(PAGE, after=place), ended=ended),
+    )
     return await state_of(request).renderer.page(
         "invitations.html",
         who,
-        invitations=shown,
+        invitations=page.entries,
         ended=ended,
         problem=problem,
         done=DONE.get(request.query_params.get("done", ""), ""),
         forms=FormState(),
-        further=address(who, INVITATIONS, ended=kept, before=str(shown[-1].id)) if len(found) > PAGE else None,
+        further=address(who, INVITATIONS, ended="1" if ended else None, before=page.next) if page.next else None,
         other=address(who, INVITATIONS, ended=None if ended else "1"),
     )
 
@@ -123,10 +122,14 @@ async def revoke_invitation(request: Request, invitation_id: UUID) -> Response:
 
 
 async def _page(request: Request, who: Visitor, *, forms: FormState | None = None) -> Response:
-    filters, problem, page = PeopleFilters.of(request), "", DeveloperPage((), 0, None)
+    filters, page, matching = PeopleFilters.of(request), EntryPage[DeveloperView]((), None), 0
+    after, problem = request.query_params.get("after"), ""
     try:
-        after = request.query_params.get("after") or None
-        page = await administration.list_member_page(who.services, who.requester, filters.filter, after=after, limit=PAGE)
+        among = filters.filter
+        page, problem = await page_at(
+            after, lambda place: administration.list_member_page(who.services, who.requester, PageWanted(PAGE, "name", place), among)
+        )
+        matching = await administration.count_members(who.services, who.requester, among)
     except InvalidInput as error:
         problem = error.message
     forms = forms or FormState()
@@ -136,6 +139,7 @@ async def _page(request: Request, who: Visitor, *, forms: FormState | None = Non
         who,
         status=forms.status,
         page=page,
+        matching=matching,
         filters=filters,
         problem=problem,
         forms=forms,
@@ -143,6 +147,6 @@ async def _page(request: Request, who: Visitor, *, forms: FormState | None = Non
         states=STATES,
         roles=person.ROLES,
         further=address(who, PEOPLE, **filters.query, after=page.next) if page.next else None,
-        first=address(who, PEOPLE, **filters.query) if request.query_params.get("after") else None,
+        first=address(who, PEOPLE, **filters.query) if after else None,
         open_link=people.DEFAULT_OPEN,
     )

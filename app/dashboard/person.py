@@ -14,15 +14,16 @@ from starlette.responses import RedirectResponse
 
 from app.accounts.requester import DeveloperRole
 from app.accounts.views import DeveloperView
-from app.dashboard.filtering import address, before_of
+from app.dashboard.filtering import address, page_at
 from app.dashboard.forms import FormState, once
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, admin, text_of, verified_form, visitor
 from app.errors import CairnError, Conflict, InvalidInput, NotFound
 from app.services import administration, people
-from app.services.keys import KeyDetails, detailed
+from app.services.keys import KeyDetails, list_keys
 from app.services.people import SessionsFate
+from app.storage.pages import PageWanted
 from app.web.json_lines import json_lines
 
 KEYS_SHOWN: Final = 25
@@ -98,7 +99,8 @@ async def invite(request: Request, name: str) -> Response:
     async def act() -> Response:
         expires = text_of(form, "expires") or people.DEFAULT_OPEN
         made, token = await people.invite(who.services, who.requester, view.name, team=None, role=None, expires=expires)
-        return await shown(request, who, view, secret=NewSecret("link", link_of(request, token), made.expires_at), status=201)
+        link = people.invitation_link(who.services, token, came_under=str(request.base_url))
+        return await shown(request, who, view, secret=NewSecret("link", link, made.expires_at), status=201)
 
     try:
         return await once(request, who, form, act, secret=True)
@@ -186,11 +188,6 @@ def person_path(name: str) -> str:
     return f"{PATH}/people/{quote(name, safe='')}"
 
 
-def link_of(request: Request, token: str) -> str:
-    """Return an invitation's link, at the address under which the form came."""
-    return str(request.base_url).rstrip("/") + people.INVITATION_PATH + token
-
-
 def role_of(form: FormData) -> DeveloperRole:
     """Return the role that a form names. InvalidInput for one that there isn't."""
     given = text_of(form, "role")
@@ -202,17 +199,11 @@ def role_of(form: FormData) -> DeveloperRole:
 
 async def _keys(request: Request, who: Visitor, view: DeveloperView) -> tuple[Sequence[KeyDetails], str | None, str]:
     """Read one page of a developer's keys, the ended ones too: (keys, the address of the next page, what is wrong with this one's)."""
-    before, problem = None, ""
-    try:
-        before = before_of(request)
-    except InvalidInput as error:
-        problem = error.message
-    found = await administration.list_keys(
-        who.services, who.requester, developer=view.name, ended=True, before=before, limit=KEYS_SHOWN + 1
+    page, problem = await page_at(
+        request.query_params.get("before"),
+        lambda place: list_keys(who.services, who.requester, PageWanted(KEYS_SHOWN, after=place), developer=view.name, ended=True),
     )
-    keys = found[:KEYS_SHOWN]
-    further = address(who, person_path(view.name), before=str(keys[-1].id)) if len(found) > KEYS_SHOWN else None
-    return await detailed(who.services, keys), further, problem
+    return page.entries, address(who, person_path(view.name), before=page.next) if page.next else None, problem
 
 
 async def _removal_page(request: Request, who: Visitor, name: str, *, forms: FormState | None = None) -> Response:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -12,14 +11,15 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from app.accounts.requester import PromptAction
-from app.accounts.views import OpennessChange, PromptAuditPage
-from app.dashboard.filtering import NO_PAGE, AddressFilters, ChosenPeriod, address, period_of, project_of
+from app.accounts.views import OpennessChange, PromptAuditEntry
+from app.dashboard.filtering import AddressFilters, ChosenPeriod, address, page_at, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput, NotFound
 from app.services.administration import change_project, list_members, list_projects, show_project
 from app.services.prompt_audit import PromptAuditQuery, list_prompt_audit
+from app.storage.pages import EntryPage, PageWanted
 
 PROMPTS = f"{PATH}/prompts"
 PAGE: Final = 50
@@ -60,7 +60,7 @@ async def audit(request: Request) -> Response:
         problems=problems,
         entries=page.entries,
         actions=ACTIONS,
-        further=address(who, PROMPTS, **filters.query, before=str(page.next)) if page.next else None,
+        further=address(who, PROMPTS, **filters.query, before=page.next) if page.next else None,
         projects=sorted(each.name for each in await list_projects(who.services, who.requester)),
         developers=await _developers(who),
     )
@@ -71,7 +71,7 @@ async def project_prompts(request: Request, project_id: UUID) -> Response:
     """Show whether a project shows prompts, since when and to whom, with its entries."""
     who = await visitor(request)
     project = await show_project(who.services, who.requester, project_id)
-    page = await list_prompt_audit(who.services, who.requester, PromptAuditQuery(project=project.name), limit=PAGE)
+    page = await list_prompt_audit(who.services, who.requester, PageWanted(PAGE), PromptAuditQuery(project=project.name))
     return await state_of(request).renderer.page(
         "project_prompts.html",
         who,
@@ -97,25 +97,22 @@ async def switch(request: Request, project_id: UUID) -> Response:
 
 async def _entries(
     who: Visitor, filters: AuditFilters, project: str | None, period: ChosenPeriod, problems: list[str], before: str
-) -> PromptAuditPage:
+) -> EntryPage[PromptAuditEntry]:
     """Read a page of entries without what can't be obeyed, which is added to `problems`."""
     action = next((each for each in ACTIONS if each == filters.action), None)
     if filters.action and action is None:
         problems.append(f"There is no action “{filters.action}”: choose one from the list.")
-    developer, after = filters.developer or None, None
+    developer = filters.developer or None
     if developer is not None:
         try:
             await who.services.accounts.find_developer(developer, team_id=who.requester.team_id)
         except (InvalidInput, NotFound):
             problems.append(f"The team has no developer “{developer}” (any more). This view ignores that filter.")
             developer = None
-    if before:
-        with suppress(ValueError):
-            after = int(before) if len(before) < 19 else None
-        if after is None:
-            problems.append(NO_PAGE)
-    query = PromptAuditQuery(project, developer, action, period.since, period.until)
-    return await list_prompt_audit(who.services, who.requester, query, before=after, limit=PAGE)
+    wanted, query = PageWanted(PAGE, since=period.since, until=period.until), PromptAuditQuery(project, developer, action)
+    page, problem = await page_at(before, lambda place: list_prompt_audit(who.services, who.requester, replace(wanted, after=place), query))
+    problems += filter(None, [problem])
+    return page
 
 
 async def _developers(who: Visitor) -> Sequence[str]:

@@ -1,35 +1,27 @@
-"""Operations on teams, developers, keys and projects: one call for a route, a tool and a page alike, which knows who asks."""
+"""Operations on teams, developers and projects: one call for a route, a tool and a page alike, which knows who asks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Final
 from uuid import UUID
 
 import structlog
 
 from app.accounts.requester import DeveloperRole, Requester
 from app.accounts.views import (
-    CreatedKey,
     DeveloperFilter,
-    DeveloperPage,
     DeveloperView,
-    KeyView,
     OpennessChange,
     ProjectView,
     PromptSwitch,
     TeamView,
 )
-from app.errors import InvalidInput
+from app.errors import InvalidInput, NotFound
+from app.services import account_log
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
 
 log = structlog.get_logger()
-
-MAX_KEYS: Final = 1000
-"""Keys on one page."""
 
 
 async def create_team(services: Services, requester: Requester, name: str) -> TeamView:
@@ -53,7 +45,7 @@ async def create_developer(
     """Make a developer in a team; without a limit that of the settings."""
     requester.check("administer")
     made = await services.accounts.create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd, role=role)
-    log.info("accounts.developer_created", developer=made.name, team=made.team, role=made.role, by=requester.name)
+    account_log.developer_created(made, by=requester.name)
     return made
 
 
@@ -73,7 +65,7 @@ async def change_developer(
     requester.check("administer")
     await services.accounts.developers.change(developer, role=role, disabled=disabled, revision=revision)
     if role is not None:
-        log.info("accounts.role_set", developer=developer, role=role, by=requester.name)
+        account_log.role_set(developer, role, by=requester.name)
     if disabled is not None:
         log.info("accounts.disabled" if disabled else "accounts.enabled", developer=developer, by=requester.name)
     return await services.accounts.find_developer(developer)
@@ -85,7 +77,8 @@ async def list_developers(
     """List a page of the developers of a team or of every one; with `removed` also those who were removed. NotFound for a team."""
     requester.check("administer")
     team_id = None if team is None else await services.accounts.team_id(team)
-    return await services.accounts.developers.page_of_all(wanted, team_id=team_id, removed=removed)
+    among = DeveloperFilter(state="any" if removed else None)
+    return await services.accounts.developers.list_page(wanted, among, team_id=team_id)
 
 
 async def list_members(services: Services, requester: Requester, *, removed: bool = False) -> Sequence[DeveloperView]:
@@ -100,63 +93,23 @@ async def list_members(services: Services, requester: Requester, *, removed: boo
 
 
 async def list_member_page(
-    services: Services, requester: Requester, wanted: DeveloperFilter, *, after: str | None = None, limit: int
-) -> DeveloperPage:
-    """List one page of the developers of the requester's team, for those who read its budgets. See `Developers.list_page`."""
+    services: Services, requester: Requester, wanted: PageWanted, among: DeveloperFilter
+) -> EntryPage[DeveloperView]:
+    """List a page of the developers of the requester's team, for those who read its budgets."""
     requester.check("read_team_budget")
-    return await services.accounts.developers.list_page(requester.team_id, wanted, after=after, limit=limit)
+    return await services.accounts.developers.list_page(wanted, among, team_id=requester.team_id)
+
+
+async def count_members(services: Services, requester: Requester, among: DeveloperFilter) -> int:
+    """Count the developers on all pages of `list_member_page`."""
+    requester.check("read_team_budget")
+    return await services.accounts.developers.count(among, team_id=requester.team_id)
 
 
 async def show_developer(services: Services, requester: Requester, name: str) -> DeveloperView:
     """Show a developer: oneself, to a lead or auditor those of their team, to an admin anybody. NotFound for an unknown name."""
     requester.check("read" if name == requester.developer else "read_team_budget")
     return await services.accounts.find_developer(name, team_id=None if requester.is_admin else requester.team_id)
-
-
-async def list_keys(
-    services: Services,
-    requester: Requester,
-    *,
-    developer: str | None = None,
-    which: str | None = None,
-    ended: bool = False,
-    before: UUID | None = None,
-    limit: int = MAX_KEYS,
-) -> Sequence[KeyView]:
-    """List keys without their secrets: one's own, to an admin everybody's or a developer's. See `ApiKeys.list_page`."""
-    requester.check("read" if developer is None or developer == requester.developer else "administer")
-    owner = None if requester.may("administer") else requester.developer_id
-    if developer is not None:
-        owner = (await services.accounts.find_developer(developer)).id
-    return await services.accounts.keys.list_page(developer_id=owner, which=which, ended=ended, before=before, limit=limit)
-
-
-async def create_key(
-    services: Services,
-    requester: Requester,
-    developer: str,
-    *,
-    name: str | None = None,
-    expires: str | None = None,
-    limit_nanousd: int | None = None,
-    models: Sequence[str] | None = None,
-) -> CreatedKey:
-    """Make a key, the only time that it can be seen. Errors as for `ApiKeys.create`; InvalidInput for a model that isn't known.
-
-    `limit_nanousd`: what its calls may spend a month, within the developer's budget; `models`: all that it may ask for.
-    """
-    requester.check("administer")
-    allowed = None if models is None else services.inference.catalog.checked_models(models)
-    limit = None if limit_nanousd is None else partial(services.budget.key_limits.set_initial, nanousd=limit_nanousd)
-    made = await services.accounts.keys.create(developer, name=name, expires=expires, models=allowed, limit=limit)
-    log.info("accounts.key_created", developer=developer, key=made.lookup, by=requester.name)
-    return replace(made, limit_nanousd=limit_nanousd)
-
-
-async def show_key(services: Services, requester: Requester, key_id: UUID) -> KeyView:
-    """Show a key without its secret: one of one's own, to an admin any. NotFound for any other."""
-    requester.check("read")
-    return await services.accounts.keys.find(key_id, developer_id=None if requester.may("administer") else requester.developer_id)
 
 
 async def list_projects(services: Services, requester: Requester) -> Sequence[ProjectView]:
@@ -169,6 +122,15 @@ async def list_projects_page(services: Services, requester: Requester, wanted: P
     """List a page of the team's projects that are open to the requester."""
     requester.check("read")
     return await services.accounts.list_projects_page(requester.team_id, wanted, closed=requester.closed)
+
+
+async def find_project(services: Services, requester: Requester, name: str) -> ProjectView:
+    """Find the team's project of this name. NotFound for an unknown one, and for one that is closed to the requester."""
+    requester.check("read")
+    for each in await services.accounts.find_projects(requester.team_id, name):
+        if each.name == name and each.id not in requester.closed:
+            return each
+    raise NotFound("No such project is open to you: it was renamed, merged, deleted or closed. List them: `cairn projects list`.")
 
 
 async def show_project(services: Services, requester: Requester, project_id: UUID) -> ProjectView:

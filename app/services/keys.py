@@ -1,20 +1,22 @@
-"""Operations on single keys: their limits and models, and their end. How keys are made and listed: `administration.py`."""
+"""Operations on keys: made, listed, limited and revoked. One call for a route, a page and a command alike, which knows who asks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.requester import Requester
-from app.accounts.views import DeveloperView, KeyView
+from app.accounts.views import CreatedKey, DeveloperView, KeyView
 from app.budget.holds import KeyMonth
-from app.errors import Conflict, InvalidInput, NotFound
-from app.services import administration
+from app.errors import Conflict, InvalidInput
+from app.services import account_log
 from app.services.services import Services
+from app.storage.pages import EntryPage, PageWanted
 from app.storage.revisions import check_revision, revision_from
 
 log = structlog.get_logger()
@@ -52,9 +54,50 @@ async def detailed(services: Services, keys: Sequence[KeyView], connection: Asyn
     return [KeyDetails(each, months[each.id]) for each in keys]
 
 
-async def show_key(services: Services, requester: Requester, key_id: UUID) -> KeyDetails:
-    """Show a key without its secret: one of one's own, to an admin any. NotFound for any other."""
-    return (await detailed(services, [await administration.show_key(services, requester, key_id)]))[0]
+async def list_keys(
+    services: Services,
+    requester: Requester,
+    wanted: PageWanted,
+    *,
+    developer: str | None = None,
+    which: str | None = None,
+    ended: bool = False,
+) -> EntryPage[KeyDetails]:
+    """List a page of the keys without their secrets: one's own, to an admin everybody's or a developer's. See `ApiKeys.list_page`."""
+    requester.check("read" if developer is None or developer == requester.developer else "administer")
+    owner = None if requester.may("administer") else requester.developer_id
+    if developer is not None:
+        owner = (await services.accounts.find_developer(developer)).id
+    page = await services.accounts.keys.list_page(wanted, developer_id=owner, which=which, ended=ended)
+    return EntryPage(await detailed(services, page.entries), page.next)
+
+
+async def create_key(
+    services: Services,
+    requester: Requester,
+    developer: str,
+    *,
+    name: str | None = None,
+    expires: str | None = None,
+    limit_nanousd: int | None = None,
+    models: Sequence[str] | None = None,
+) -> CreatedKey:
+    """Make a key, the only time that it can be seen. Errors as for `ApiKeys.create`; InvalidInput for a model that isn't known.
+
+    `limit_nanousd`: what its calls may spend a month, within the developer's budget; `models`: all that it may ask for.
+    """
+    requester.check("administer")
+    allowed = None if models is None else services.inference.catalog.checked_models(models)
+    limit = None if limit_nanousd is None else partial(services.budget.key_limits.set_initial, nanousd=limit_nanousd)
+    made = await services.accounts.keys.create(developer, name=name, expires=expires, models=allowed, limit=limit)
+    account_log.key_created(developer, made, by=requester.name)
+    return replace(made, limit_nanousd=limit_nanousd)
+
+
+async def show_key(services: Services, requester: Requester, key_id: UUID, *, owner: DeveloperView | None = None) -> KeyDetails:
+    """Show a key without its secret: one of one's own, to an admin any, with `owner` only one of theirs. NotFound for any other."""
+    requester.check("read")
+    return (await detailed(services, [await services.accounts.keys.find(key_id, developer_id=_whose(requester, owner))]))[0]
 
 
 async def revoke_key(
@@ -65,8 +108,7 @@ async def revoke_key(
     ChangedMeanwhile for one that is not at `revision`.
     """
     requester.check("read")  # whoever holds a key may end it
-    anybodys = requester.may("administer")
-    owner_id = (None if owner is None else owner.id) if anybodys else requester.developer_id
+    owner_id = _whose(requester, owner)
 
     async def at_revision(connection: AsyncConnection) -> None:
         key = await services.accounts.keys.find(key_id, developer_id=owner_id, connection=connection)
@@ -101,10 +143,12 @@ async def change_key(
         requester.check("administer")
     models = None if change.models is None else services.inference.catalog.checked_models(change.models)
     keys, limits, only_lower = services.accounts.keys, services.budget.key_limits, not requester.may("administer")
-    await _own(services, requester, key_id, owner)
+    owner_id = _whose(requester, owner)
+    _check_unrevoked(await keys.find(key_id, developer_id=owner_id))
     counted = await limits.count(key_id) if change.limit_nanousd is not None else None
     async with keys.one_change(key_id) as connection:
-        key = await _own(services, requester, key_id, owner, connection)
+        key = await keys.find(key_id, developer_id=owner_id, connection=connection)
+        _check_unrevoked(key)
         (present,) = await detailed(services, [key], connection)
         check_revision(revision, present.revision, f"The key {key.name}")
         if change.sets_models:
@@ -124,13 +168,13 @@ def _tell(requester: Requester, key: KeyView, change: KeyChange) -> None:
         log.info("accounts.key_models_set", key=key.lookup, developer=key.developer, models=change.models, by=requester.name)
 
 
-async def _own(
-    services: Services, requester: Requester, key_id: UUID, owner: DeveloperView | None, connection: AsyncConnection | None = None
-) -> KeyView:
-    """Find a key that the requester may change, with `owner` only one of theirs."""
-    key = await services.accounts.keys.find(key_id, developer_id=None if owner is None else owner.id, connection=connection)
-    if not requester.may("administer") and key.developer != requester.developer:
-        raise NotFound(f"There is no key {key_id} of yours. List them: GET /v1/keys or `cairn keys list`.")
+def _whose(requester: Requester, owner: DeveloperView | None) -> UUID | None:
+    """Return the developer whose keys the requester may name: themselves; for an admin `owner`, or None: anybody."""
+    if not requester.may("administer"):
+        return requester.developer_id
+    return None if owner is None else owner.id
+
+
+def _check_unrevoked(key: KeyView) -> None:
     if key.revoked_at is not None:
         raise Conflict(f"The key {key.name} of {key.developer} is revoked: nothing of it can be changed. Name an active key.")
-    return key

@@ -10,9 +10,9 @@ from uuid import UUID
 import structlog
 
 from app.accounts.requester import PERMISSIONS, DeveloperRole, Permission, Requester
-from app.accounts.views import CreatedKey, DeveloperView, InvitationView, OpenIdAccountView
-from app.errors import Unavailable
-from app.services.administration import list_projects, show_developer
+from app.accounts.views import CreatedKey, DeveloperView, InvitationView
+from app.services import account_log
+from app.services.administration import show_developer
 from app.services.keys import KeyDetails, detailed
 from app.services.services import Services
 from app.storage.pages import EntryPage, PageWanted
@@ -43,19 +43,6 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenIdState:
-    """Sign-in with an OpenID provider; all None: keys alone.
-
-    `callback`: the redirect URI to enter there. `problem`: why it can't be used now.
-    """
-
-    name: str | None
-    issuer: str | None
-    callback: str | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Removal:
     """A removal: under which name the developer's row stays, what became of the sessions; `job_id`: of the job that erases them."""
 
@@ -68,7 +55,7 @@ async def whoami(services: Services, requester: Requester) -> Identity:
     """Tell who asks, and what they may."""
     requester.check("read")
     found = [] if requester.key_id is None else await detailed(services, [await services.accounts.keys.find(requester.key_id)])
-    shows = [each.name for each in await list_projects(services, requester) if each.prompts_shown_since is not None]
+    shows = await services.accounts.names_showing_prompts(requester.team_id, closed=requester.closed)
     return Identity(
         requester.developer, requester.team, requester.role, sorted(PERMISSIONS[requester.role]), next(iter(found), None), shows
     )
@@ -79,11 +66,16 @@ async def invite(
 ) -> tuple[InvitationView, str]:
     """Make an invitation, and the developer if there is none of that name: (the invitation, its token). See `Invitations.create`."""
     requester.check("administer")
-    made, token = await services.account_services.invitations.create(
-        developer, expires=expires, created_by=requester.name, team=team, role=role
-    )
-    log.info("accounts.invited", developer=developer, invitation=str(made.id), by=requester.name)
-    return made, token
+    made = await services.account_services.invitations.create(developer, expires=expires, created_by=requester.name, team=team, role=role)
+    if made.developer is not None:
+        account_log.developer_created(made.developer, by=requester.name)
+    log.info("accounts.invited", developer=developer, invitation=str(made.view.id), by=requester.name)
+    return made.view, made.token
+
+
+def invitation_link(services: Services, token: str, *, came_under: str) -> str:
+    """Return an invitation's link, at the server's public address, else the one under which the request came."""
+    return (services.settings.server.public_url or came_under.rstrip("/")) + INVITATION_PATH + token
 
 
 async def list_invitations(
@@ -94,13 +86,10 @@ async def list_invitations(
     return await services.account_services.invitations.list_page(wanted, ended=ended)
 
 
-async def list_invitation_page(
-    services: Services, requester: Requester, *, ended: bool, before: UUID | None, limit: int
-) -> Sequence[InvitationView]:
-    """List one page of the invitations into the requester's team, the newest first. See `Invitations.list_all`."""
+async def list_invitation_page(services: Services, requester: Requester, wanted: PageWanted, *, ended: bool) -> EntryPage[InvitationView]:
+    """List a page of the invitations into the requester's team."""
     requester.check("administer")
-    invitations = services.account_services.invitations
-    return await invitations.list_all(ended=ended, team_id=requester.team_id, before=before, limit=limit)
+    return await services.account_services.invitations.list_page(wanted, team_id=requester.team_id, ended=ended)
 
 
 async def revoke_invitation(services: Services, requester: Requester, invitation_id: UUID) -> None:
@@ -118,42 +107,9 @@ async def look_at_invitation(services: Services, token: str) -> InvitationView:
 async def redeem(services: Services, token: str, *, key_name: str | None) -> tuple[InvitationView, CreatedKey]:
     """Use an invitation, whose token is all the permission that is needed. See `Invitations.redeem`."""
     invitation, key = await services.account_services.invitations.redeem(token, key_name=key_name)
+    account_log.key_created(invitation.developer, key, by=invitation.developer)
     log.info("accounts.invitation_used", invitation=str(invitation.id), developer=invitation.developer, key=key.lookup)
     return invitation, key
-
-
-async def link_openid(services: Services, requester: Requester, developer: str, *, email: str) -> OpenIdAccountView:
-    """Let whoever has a verified address at the OpenID provider be this developer. See `OpenIdAccounts.link`."""
-    requester.check("administer")
-    found = await services.account_services.openid_accounts.link(developer, email)
-    log.info("accounts.openid_linked", developer=developer, by=requester.name)
-    return found
-
-
-async def unlink_openid(services: Services, requester: Requester, developer: str) -> None:
-    """Forget a developer's account at the OpenID provider, and end its sign-ins. See `OpenIdAccounts.unlink`."""
-    requester.check("administer")
-    await services.account_services.openid_accounts.unlink(developer)
-    log.info("accounts.openid_unlinked", developer=developer, by=requester.name)
-
-
-async def list_openid(services: Services, requester: Requester) -> Sequence[OpenIdAccountView]:
-    """List developers' accounts at OpenID providers."""
-    requester.check("administer")
-    return await services.account_services.openid_accounts.list_all()
-
-
-async def check_openid(services: Services, requester: Requester) -> OpenIdState:
-    """Tell whether an OpenID provider is set, and whether it can be used now. It is asked, or was within the hour."""
-    requester.check("administer")
-    found = services.openid
-    if found is None:
-        return OpenIdState(None, None, None, None)
-    try:
-        await found.provider.describe()
-    except Unavailable as error:
-        return OpenIdState(found.settings.name, found.provider.issuer, found.callback, error.message)
-    return OpenIdState(found.settings.name, found.provider.issuer, found.callback, None)
 
 
 async def export_sessions(services: Services, requester: Requester, developer: str) -> AsyncGenerator[Mapping[str, Any]]:

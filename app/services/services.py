@@ -46,7 +46,7 @@ class Services:
     """The live objects of all rooms. Routes and commands take from it what they need; rooms never see it.
 
     parts     What iterates over all rooms iterates over these: readiness, gauges, caches, jobs, maintenance.
-    openid    Sign-in with a provider; None: people sign in with keys alone.
+    openid    Sign-in with a provider; None: none is set, or the dashboard is off.
     """
 
     settings: Settings

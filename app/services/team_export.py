@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -20,15 +20,17 @@ from app.accounts.requester import Permission, Requester
 from app.accounts.views import DeveloperView
 from app.budget.requests import CallFilter
 from app.budget.views import Budget, ReportDays
-from app.services.administration import MAX_KEYS, list_members, list_projects
+from app.services.administration import list_members, list_projects
 from app.services.item_export import Record
 from app.services.services import Services
+from app.storage.pages import PageWanted
 
 log = structlog.get_logger()
 
 TEAM_FORMAT: Final = 1
 """Raised when a record of a team's export changes its meaning."""
 CALLS_PAGE: Final = 500
+KEYS_PAGE: Final = 1000
 FIRST_DAY: Final = date(2000, 1, 1)
 """Before any call: an export has them all, not the three years of a report."""
 AMOUNTS: Final = frozenset({"limit", "added", "spent", "held", "unreconciled", "forecast"})
@@ -87,13 +89,16 @@ async def _people(services: Services, members: Sequence[DeveloperView], *, whole
         yield {"kind": "developer", **fields}
         if not whole:
             continue
-        before = None
-        while page := await services.accounts.keys.list_page(developer_id=member.id, ended=True, before=before, limit=MAX_KEYS):
-            for key in page:
+        wanted = PageWanted(KEYS_PAGE)
+        while True:
+            page = await services.accounts.keys.list_page(wanted, developer_id=member.id, ended=True)
+            for key in page.entries:
                 details = asdict(key)
                 del details["lookup"]  # the half of the key that isn't secret: nobody needs it here
                 yield {"kind": "key", **details}
-            before = page[-1].id
+            if page.next is None:
+                break
+            wanted = replace(wanted, after=page.next)
 
 
 async def _projects(services: Services, reader: LastingRequester) -> AsyncGenerator[Record]:

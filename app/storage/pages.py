@@ -1,6 +1,7 @@
 """Pages of lists by keyset: the rows after a place, and the place at which a page ends, as text. Knows no table and no HTTP.
 
-A row has an id and the time at which it was made; where a list is ordered by name, its names are unique.
+A row has an id and the time at which it was made; where a list is ordered by name, its names are unique. Rows of a log are numbered as they
+are written: their id is their place.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import Select, tuple_
 
+from app.errors import InvalidInput
+
 ListOrder = Literal["name", "newest", "oldest"]
+NO_PLACE: Final = "This is no place in the list, or one of an older version: leave it out to begin with the first page."
+MAX_NUMBER: Final = 2**63 - 1
 _BETWEEN: Final = "/"
 
 
@@ -26,8 +31,16 @@ class Dated(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class Numbered(Protocol):
+    """An entry of a log."""
+
+    @property
+    def id(self) -> int: ...
+
+
 Entry = TypeVar("Entry")
 DatedEntry = TypeVar("DatedEntry", bound=Dated)
+NumberedEntry = TypeVar("NumberedEntry", bound=Numbered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +66,16 @@ class EntryPage(Generic[Entry]):
 
 
 def paged(query: Select[Any], row: Any, wanted: PageWanted) -> Select[Any]:
-    """Bound a query to a page, and one row more, which tells `page_of` that there is another. `row`: the table with the columns."""
-    if wanted.since is not None:
-        query = query.where(row.created_at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(row.created_at < wanted.until)
-    query = query.order_by(None).limit(wanted.limit + 1)
+    """Bound a query to a page, and one row more, which tells `page_of` that there is another. `row`: the table with the columns.
+
+    InvalidInput for a place that isn't one of such a list.
+    """
+    query = _bounded(query, row.created_at, wanted)
     if wanted.order == "name":
-        return (query if wanted.after is None else query.where(row.name > wanted.after)).order_by(row.name)
+        return (query if wanted.after is None else query.where(row.name > _name(wanted.after))).order_by(row.name)
     key, oldest = tuple_(row.created_at, row.id), wanted.order == "oldest"
     if wanted.after is not None:
-        at, _, entry_id = wanted.after.partition(_BETWEEN)
-        place = (datetime.fromisoformat(at), UUID(entry_id))
+        place = _moment_and_id(wanted.after)
         query = query.where(key > place if oldest else key < place)
     return query.order_by(row.created_at, row.id) if oldest else query.order_by(row.created_at.desc(), row.id.desc())
 
@@ -88,3 +99,51 @@ async def every_entry(first: EntryPage[Entry], read: Callable[[str], Awaitable[E
         if page.next is None:
             return
         page = await read(page.next)
+
+
+def paged_log(query: Select[Any], number: Any, at: Any, wanted: PageWanted) -> Select[Any]:
+    """Bound a query to a page of a log, and one row more, as `paged`. `number`, `at`: the columns of an entry's number and time."""
+    query, oldest = _bounded(query, at, wanted), wanted.order == "oldest"
+    if wanted.after is not None:
+        place = _number(wanted.after)
+        query = query.where(number > place if oldest else number < place)
+    return query.order_by(number if oldest else number.desc())
+
+
+def page_of_log(found: Sequence[NumberedEntry], wanted: PageWanted) -> EntryPage[NumberedEntry]:
+    """Return the page that the entries of a `paged_log` query make."""
+    entries = found[: wanted.limit]
+    return EntryPage(entries, str(entries[-1].id) if len(found) > wanted.limit else None)
+
+
+def _bounded(query: Select[Any], at: Any, wanted: PageWanted) -> Select[Any]:
+    """Bound a query to the period that is wanted, and to the entries of a page and one more; its order is the page's to say."""
+    if wanted.since is not None:
+        query = query.where(at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(at < wanted.until)
+    return query.order_by(None).limit(wanted.limit + 1)
+
+
+def _name(place: str) -> str:
+    if not place.isprintable():  # PostgreSQL refuses to be asked for NUL or a lone surrogate
+        raise InvalidInput(NO_PLACE, param="cursor")
+    return place
+
+
+def _moment_and_id(place: str) -> tuple[datetime, UUID]:
+    moment, _, entry_id = place.partition(_BETWEEN)
+    try:
+        found = datetime.fromisoformat(moment), UUID(entry_id)
+    except ValueError:
+        raise InvalidInput(NO_PLACE, param="cursor") from None
+    if found[0].tzinfo is None:
+        raise InvalidInput(NO_PLACE, param="cursor")
+    return found
+
+
+def _number(place: str) -> int:
+    found = int(place) if place.isascii() and place.isdecimal() and len(place) < 20 else MAX_NUMBER + 1
+    if found > MAX_NUMBER:
+        raise InvalidInput(NO_PLACE, param="cursor")
+    return found

@@ -1,4 +1,5 @@
-"""The names that projects had before they were renamed, by which calls in the request log are labelled; the list of a team's jobs.
+"""The names that projects had before they were renamed, by which calls in the request log are labelled, and developers before they were
+removed; the list of a team's jobs.
 
 Revision ID: 0031
 Revises: 0030
@@ -31,11 +32,17 @@ def upgrade() -> None:
     _compose("teams", "name")
     _compose("developers", "name")
     op.execute(COMPOSED.format(table="api_keys", column="name", also=""))
+    op.add_column("developers", sa.Column("former_name", sa.Text(), nullable=True))
+    op.execute(
+        "update developers set former_name = regexp_replace(name, ' - removed [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9a-f]{8}$', '')"
+        " where removed_at is not null"
+    )
     op.create_index("ix_jobs_team_created", "jobs", ["team_id", "created_at", "id"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_jobs_team_created", table_name="jobs")
+    op.drop_column("developers", "former_name")
     op.drop_column("projects", "former_names")
 
 

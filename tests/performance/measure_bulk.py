@@ -24,7 +24,6 @@ from subprocess import PIPE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import aiohttp
 import asyncpg
 import psutil
 
@@ -36,6 +35,7 @@ from tests.performance.measure_reindex import transcripts
 from tests.performance.measure_search import asking
 from tests.performance.past_calls import past_calls
 from tests.running import Running, running
+from tests.signing_in import cookie_header
 
 ITEMS, SECONDS = 10_000, 20.0
 TEXTS, CHARS = 500, 2_000
@@ -172,18 +172,19 @@ async def _load(name: str, url: str, key: str, scratch: Path) -> None:
 
 async def _caller(name: str, number: int, url: str, key: str, connection: Connection, scratch: Path, done: dict[str, float]) -> None:
     headers = {"authorization": f"Bearer {key}", "x-cairn-developer": f"d{number}"}
+    server = Running(url, key, scratch, None, 0)  # type: ignore[arg-type]
     match name:
         case "one" | "six" | "again":
             async with connected(url, 1, headers) as (own,):
                 await _embeddings(own, number, again=name == "again", done=done)
         case "ingest":
-            await _ingest(Running(url, key, scratch, None, 0), scratch, done)  # type: ignore[arg-type]
+            await _ingest(server, scratch, done)
         case "rebuild":
             while True:
                 await connection.post("/v1/index/rebuild", b"")
                 done["rebuilds"] = done.get("rebuilds", 0) + 1
         case "pages":
-            async with connected(url, 1, {"cookie": await _cookie(url, key)}) as (own,):
+            async with connected(url, 1, {"cookie": await cookie_header(server, key)}) as (own,):
                 paths = ("/dashboard/team?team=big", "/dashboard/team.csv?team=big", "/dashboard/developers/developer007?team=big")
                 await _get(own, paths, done)
         case "export":
@@ -199,12 +200,6 @@ async def _past(server: Running) -> None:
         await connection.execute("vacuum analyze", timeout=300)
     finally:
         await connection.close()
-
-
-async def _cookie(url: str, key: str) -> str:
-    form = {"key": key}
-    async with aiohttp.ClientSession() as http, http.post(f"{url}/dashboard/sign-in", data=form, allow_redirects=False) as reply:
-        return reply.headers["set-cookie"].partition(";")[0]
 
 
 async def _until(held: Callable[[], bool]) -> None:

@@ -24,7 +24,6 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import aiohttp
 import psutil
 from playwright.async_api import async_playwright
 from sqlalchemy import event, text
@@ -37,6 +36,7 @@ from tests import month
 from tests.integration.api.conftest import Api, serving
 from tests.performance.check_pages import SIGNED_OUT, paths
 from tests.performance.past_calls import a_year, a_year_of_sessions, past_calls
+from tests.signing_in import fill_in_key, signed_in
 
 ROWS, A_YEAR, TIMES, WHOLE_TIMES, MAX_MILLISECONDS = 1_000_000, 1_500_000, 9, 20, 200
 FILLING = {
@@ -128,8 +128,7 @@ async def whole_pages(api: Api, times: int, only: str) -> int:
 async def timed_pages(api: Api, key: str, addresses: Sequence[str], team: str, times: int) -> int:
     """Ask for each page so many times, one after the other; print each, and return how many are too slow."""
     slow = 0
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-        await (await http.post(f"{api.url}/dashboard/sign-in", data={"key": key}, allow_redirects=False)).read()
+    async with signed_in(api, key) as http:
         for path in addresses:
             took, weight, spent = [], 0, (0.0, 0.0)
             for number in range(1 + times):  # the first warms up
@@ -217,9 +216,7 @@ async def pages(api: Api) -> None:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for its_key, paths in ((api.key, admins), (key, ("/budget",))):
             page = await (await browser.new_context()).new_page()
-            await page.goto(f"{api.url}/dashboard/sign-in")
-            await page.fill("#key", its_key)
-            await page.click("button.main")
+            await fill_in_key(page, api, its_key)
             await page.wait_for_selector("nav")
             for path in paths:
                 paints, firsts, weight = [], [], 0

@@ -25,7 +25,6 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import aiohttp
 import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -54,6 +53,7 @@ from tests.performance.measure_reindex import transcripts
 from tests.performance.measure_search import asking, checked
 from tests.performance.past_calls import past_calls
 from tests.running import ROOT, Failed, Running, running
+from tests.signing_in import cookie_header
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MAX_ITEMS, MAX_CALLS = 100_000, 1_000_000
@@ -197,7 +197,7 @@ class Measurement:
                 async with to_database(server.database_url()) as connection:
                     for statement in [*past_calls(size, developers=DEVELOPERS, days=DAYS), "vacuum analyze", "checkpoint"]:
                         await connection.execute(statement)
-                async with connected(server.url, 1, {"cookie": await _signed_in(server)}) as connections:
+                async with connected(server.url, 1, {"cookie": await cookie_header(server, server.key)}) as connections:
                     for name in (each for each in PAGES if each in self._only):
                         self._say(f"{name} beside {size:,} calls")
                         yield name, Point.of(size, await self._pages(connections[0], name))
@@ -219,18 +219,6 @@ class Measurement:
 
     def _warm_up(self, name: str) -> int:
         return min(MAX_WARM_UP, self._times(name))
-
-
-async def _signed_in(server: Running) -> str:
-    """The cookie of an admin who signed in."""
-    async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client,
-        client.post(f"{server.url}/dashboard/sign-in", data={"key": server.key}, allow_redirects=False) as reply,
-    ):
-        found = reply.cookies
-    if not found:
-        raise Failed(f"The dashboard let nobody in: {reply.status}")
-    return "; ".join(f"{each.key}={each.value}" for each in found.values())
 
 
 async def measure(sizes: Sequence[int], only: Sequence[str], iterations: int, scratch: Path) -> list[Grown]:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, Response
 
+from tests.signing_in import fill_in_key
+
 MAX_BYTES: Final = 150_000
 """Of a page with its style, scripts and all else that it loads, unpacked: as a first visit takes in."""
 TABS: Final = 25
@@ -118,9 +120,7 @@ class PageChecker:
         context.set_default_timeout(PATIENCE_MS)
         made = cls(url, look, await context.new_page())
         if key is not None:
-            await made.page.goto(f"{url}/dashboard/sign-in")
-            await made.page.fill("#key", key)
-            await made.page.click("button.main")
+            await fill_in_key(made.page, made, key)
             await made.page.wait_for_load_state()
         return made
 

@@ -389,6 +389,28 @@ def test_a_section_that_is_no_table_is_refused_as_before(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("https://cairn.example.com:443", "https://cairn.example.com"),
+        ("http://localhost:80/", "http://localhost"),
+        (" HTTPS://Cairn.Example.com:0443 ", "https://cairn.example.com"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
+        ("https://cairn.example.com:80", "https://cairn.example.com:80"),
+        ("http://cairn.example.com:443", "http://cairn.example.com:443"),
+        ("https://cairn.example.com:8443", "https://cairn.example.com:8443"),
+    ],
+)
+def test_the_servers_address_has_no_port_that_its_scheme_has_anyway(given: str, found: str) -> None:
+    assert ServerSettings(public_url=given).public_url == found
+
+
+@pytest.mark.parametrize("given", ["https://cairn.example.com:0", "https://cairn.example.com:65536", "https://cairn.example.com:443:443"])
+def test_an_address_with_a_port_that_there_is_not_is_refused(given: str) -> None:
+    with pytest.raises(ValidationError, match="must be scheme, host and port"):
+        ServerSettings(public_url=given)
+
+
+@pytest.mark.parametrize(
     ("given", "origins"),
     [
         ("", ()),

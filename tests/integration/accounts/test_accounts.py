@@ -211,6 +211,20 @@ async def test_a_merge_waits_for_the_closing_of_its_project_and_is_then_refused(
         await merging
 
 
+async def test_a_name_that_a_new_project_takes_at_the_moment_of_a_renaming_is_taken(database: Database, accounts: Accounts) -> None:
+    core = await accounts.create_team("core")
+    async with database.begin() as connection:
+        vault = await accounts.project_id(connection, core.id, "vault")
+    async with database.begin() as sending:
+        await accounts.project_id(sending, core.id, "shop")
+        renaming = asyncio.create_task(accounts.change_project(core.id, vault, name="shop", openness=OpennessChange()))
+        async with patience():
+            while not await _somebody_waits_for_a_lock(database):
+                await asyncio.sleep(0.01)
+    with pytest.raises(Conflict, match="A project 'shop' exists already"):
+        await renaming
+
+
 async def _somebody_waits_for_a_lock(database: Database) -> bool:
     async with database.begin() as connection:
         found = await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
+from structlog.testing import capture_logs
 
 from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.developers import RemovedDeveloper
-from app.accounts.invitations import Invitations
+from app.accounts.invitations import Invitations, NewInvitation
 from app.accounts.sign_ins import SignIns
-from app.accounts.views import OpennessChange
+from app.accounts.views import DeveloperFilter, InvitationView, OpennessChange
 from app.errors import CairnError, Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
+from app.services import administration, keys, people
 from app.storage.database import Database
-from app.storage.pages import PageWanted
+from app.storage.pages import EntryPage, ListOrder, PageWanted
 
 ADMIN, SECRET = "a" * 40, "s" * 40
+Entry = TypeVar("Entry")
 
 
 @pytest.fixture
@@ -38,6 +45,10 @@ def sign_ins(database: Database, accounts: Accounts) -> SignIns:
 @pytest.fixture
 def invitations(database: Database, accounts: Accounts) -> Invitations:
     return Invitations(database, accounts.developers, accounts.keys, secret_key=SECRET, default_team="default")
+
+
+def view_and_token(made: NewInvitation) -> tuple[InvitationView, str]:
+    return made.view, made.token
 
 
 async def remove(database: Database, accounts: Accounts, name: str, *, erase: bool = False) -> RemovedDeveloper:
@@ -152,7 +163,7 @@ async def test_the_last_use_is_written_for_many_requests_at_once(database: Datab
         assert opened == 1
     finally:
         event.remove(database._engine.sync_engine, "begin", begun)
-    seen = {each.name: each.last_used_at for each in await accounts.keys.list_page(limit=10)}
+    seen = {each.name: each.last_used_at for each in (await accounts.keys.list_page(PageWanted(10))).entries}
     assert seen["used"] is not None
     assert abs(clock.now() - seen["used"]) < timedelta(minutes=5)
     assert (seen["unused"], unused.name) == (None, "unused")
@@ -172,7 +183,7 @@ async def test_a_key_is_found_by_name_id_and_beginning_and_the_exact_one_wins(ac
     laptop, ci = await accounts.keys.create("ada", name="laptop"), await accounts.keys.create("ada", name="ci")
 
     async def found(which: str) -> list[UUID]:
-        return [each.id for each in await accounts.keys.list_page(which=which, ended=True, limit=10)]
+        return [each.id for each in (await accounts.keys.list_page(PageWanted(10), which=which, ended=True)).entries]
 
     for which in (
         "laptop",
@@ -193,12 +204,34 @@ async def test_a_key_is_found_by_name_id_and_beginning_and_the_exact_one_wins(ac
 
 async def test_pages_of_keys_lose_and_repeat_none(accounts: Accounts) -> None:
     made = [(await accounts.keys.create("ada", name=f"key {number}")).id for number in range(7)]
-    seen: list[UUID] = []
-    before: UUID | None = None
-    while page := await accounts.keys.list_page(before=before, limit=3):
-        seen += [each.id for each in page]
-        before = page[-1].id
-    assert seen == made[::-1]
+    assert [each.id for each in await every_page(accounts.keys.list_page)] == made[::-1]
+
+
+async def test_pages_of_developers_go_by_name_and_count_what_matches(accounts: Accounts) -> None:
+    for number in range(7):
+        await accounts.create_developer(f"dev{6 - number}", role="lead" if number < 5 else "developer")
+    await accounts.developers.change("dev6", disabled=True)
+    team = await accounts.team_id("default")
+    among = DeveloperFilter("DEV", role="lead")
+    found = await every_page(lambda wanted: accounts.developers.list_page(wanted, among, team_id=team), "name")
+    assert [each.name for each in found] == ["dev2", "dev3", "dev4", "dev5", "dev6"]
+    assert await accounts.developers.count(among, team_id=team) == 5
+    assert await accounts.developers.count(DeveloperFilter("dev", state="disabled"), team_id=team) == 1
+    key = await accounts.keys.create("dev0")
+    await accounts.keys.create("dev0", name="second")
+    await accounts.keys.revoke(key.id)
+    assert (await accounts.find_developer("dev0")).keys == 1
+
+
+async def every_page(read: Callable[[PageWanted], Awaitable[EntryPage[Entry]]], order: ListOrder = "newest") -> list[Entry]:
+    found: list[Entry] = []
+    wanted = PageWanted(3, order)
+    while True:
+        page = await read(wanted)
+        found += page.entries
+        if page.next is None:
+            return found
+        wanted = replace(wanted, after=page.next)
 
 
 async def test_a_disabled_developers_keys_and_sign_ins_are_refused_until_enabled(accounts: Accounts, sign_ins: SignIns) -> None:
@@ -364,7 +397,7 @@ async def test_an_admins_sign_in_ends_with_their_key_and_not_with_the_admin_keys
 
 async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, invitations: Invitations) -> None:
     await accounts.create_team("core")
-    made, token = await invitations.create("grace", expires="7d", created_by="admin", team="core", role="lead")
+    made, token = view_and_token(await invitations.create("grace", expires="7d", created_by="admin", team="core", role="lead"))
     assert (made.developer, made.team, made.role, made.state) == ("grace", "core", "lead", "open")
     assert (await invitations.look(token)).id == made.id
     raced = await asyncio.gather(*(invitations.redeem(token, key_name="laptop") for _ in range(8)), return_exceptions=True)
@@ -373,7 +406,7 @@ async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, i
     assert {type(each).__name__ for each in raced if isinstance(each, BaseException)} == {"Conflict"}
     who = await accounts.authenticate(won[0][1].key)
     assert (who.name, who.team, who.role) == ("grace", "core", "lead")
-    assert [each.name for each in await accounts.keys.list_page(limit=10)] == ["laptop"]
+    assert [each.name for each in (await accounts.keys.list_page(PageWanted(10))).entries] == ["laptop"]
     with pytest.raises(Conflict, match="was used on") as used:
         await invitations.look(token)
     assert used.value.code == "invitation_used"
@@ -383,10 +416,22 @@ async def test_an_invitation_makes_a_developer_and_one_key(accounts: Accounts, i
 
 async def test_a_key_name_that_is_taken_does_not_use_an_invitation_up(accounts: Accounts, invitations: Invitations) -> None:
     await accounts.keys.create("ada", name="laptop")
-    _, token = await invitations.create("ada", expires="1h", created_by="admin")
-    with pytest.raises(Conflict, match="another name"):
+    token = (await invitations.create("ada", expires="1h", created_by="admin")).token
+    with pytest.raises(Conflict, match="another name") as taken:
         await invitations.redeem(token, key_name="laptop")
+    with pytest.raises(InvalidInput, match="key_name must be 1 to 100 letters") as misnamed:
+        await invitations.redeem(token, key_name="a/b")
+    assert (taken.value.param, misnamed.value.param) == ("key_name", "key_name")
     assert (await invitations.redeem(token, key_name="desktop"))[1].name == "desktop"
+
+
+@pytest.mark.parametrize("name", ["admin", "Admin", "ADMIN"])
+async def test_nobody_is_called_as_histories_call_the_admin_key(accounts: Accounts, invitations: Invitations, name: str) -> None:
+    for refused in (accounts.create_developer(name), invitations.create(name, expires="7d", created_by="admin")):
+        with pytest.raises(InvalidInput, match="histories and logs call the admin key so") as error:
+            await refused
+        assert error.value.param == "name"
+    await accounts.create_developer("admin2")
 
 
 async def test_an_invitation_that_cannot_be_used_says_why(database: Database, accounts: Accounts, invitations: Invitations) -> None:
@@ -398,7 +443,7 @@ async def test_an_invitation_that_cannot_be_used_says_why(database: Database, ac
         assert token[:10] not in refused.value.message or not token
         return refused.value
 
-    made, token = await invitations.create("ada", expires="1h", created_by="admin")
+    made, token = view_and_token(await invitations.create("ada", expires="1h", created_by="admin"))
     for unknown in ("", "x" * 43, token[:-1], "é", "y" * 10_000):
         assert isinstance(await refusal(unknown), NotFound)
     await accounts.developers.change("ada", disabled=True)
@@ -408,10 +453,10 @@ async def test_an_invitation_that_cannot_be_used_says_why(database: Database, ac
     assert (await refusal(token)).code == "invitation_revoked"
     with pytest.raises(NotFound, match="invitations"):
         await invitations.revoke(made.id)
-    _, late = await invitations.create("ada", expires="1h", created_by="admin")
+    late = (await invitations.create("ada", expires="1h", created_by="admin")).token
     await in_database(database, "update invitations set expires_at = now() - interval '1 second' where revoked_at is null")
     assert (await refusal(late)).code == "invitation_expired"
-    _, gone = await invitations.create("ada", expires="1h", created_by="admin")
+    gone = (await invitations.create("ada", expires="1h", created_by="admin")).token
     await remove(database, accounts, "ada")
     assert (await refusal(gone)).code == "invitation_revoked"
 
@@ -434,10 +479,29 @@ async def test_an_invitation_changes_nothing_of_a_developer_who_is_there(account
 
 
 async def test_neither_the_token_nor_its_plain_hash_is_stored_and_old_rows_are_swept(database: Database, invitations: Invitations) -> None:
-    _, token = await invitations.create("ada", expires="1h", created_by="admin")
+    token = (await invitations.create("ada", expires="1h", created_by="admin")).token
     async with database.begin() as connection:
         row = (await connection.execute(text("select * from invitations"))).one()
     assert not any(token in str(value) or (isinstance(value, bytes) and token.encode() in value) for value in row)
     assert await invitations.sweep() == 0
     await in_database(database, "update invitations set expires_at = now() - interval '91 days'")
     assert await invitations.sweep() == 1
+
+
+async def test_what_an_invitation_makes_is_logged_as_what_an_admin_makes_is(accounts: Accounts, invitations: Invitations) -> None:
+    rooms: Any = SimpleNamespace(accounts=accounts, account_services=SimpleNamespace(invitations=invitations))
+    admin = await accounts.authenticate(ADMIN)
+    with capture_logs() as by_admin:
+        await administration.create_developer(rooms, admin, "linus", team="default", monthly_limit_nanousd=None, role="lead")
+        key = await keys.create_key(rooms, admin, "linus")
+    with capture_logs() as by_invitation:
+        _, token = await people.invite(rooms, admin, "grace", team=None, role="lead", expires="7d")
+        await people.invite(rooms, admin, "grace", team=None, role=None, expires="7d")
+        _, hers = await people.redeem(rooms, token, key_name=None)
+    created, key_created = by_admin
+    assert [each["event"] for each in by_invitation] == [
+        "accounts.developer_created", "accounts.invited", "accounts.invited", "accounts.key_created", "accounts.invitation_used"
+    ]  # fmt: skip
+    assert by_invitation[0] == created | {"developer": "grace"}
+    assert by_invitation[3] == key_created | {"developer": "grace", "by": "grace", "key": hers.lookup}
+    assert not any(secret in str(by_admin + by_invitation) for secret in (key.key, hers.key, token))

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from app.knowledge.answering.answering import Answering
@@ -18,6 +17,7 @@ from app.rate_limits.limits import RateLimits
 from app.settings import LimitsSettings, TimeoutSettings
 from tests.integration.api.conftest import Api, Reply, generic
 from tests.integration.api.door import Door, open_door
+from tests.signing_in import signed_in
 from tests.waiting import patience
 
 GOOD = "In staging the gateway listens on 8443 [1]. Only the mesh may reach it. [1]"
@@ -331,10 +331,7 @@ async def test_the_knowledge_page_shows_who_wrote_and_writes_only_for_who_opens_
     async with writing(api, cached=True) as door:
         fake = door.fakes["one"]
         fake.say("It listens on <script>window.hacked=1</script> [see](https://evil.example) 8443 [1]. Nobody said this.")
-        jar = aiohttp.CookieJar(unsafe=True)
-        async with aiohttp.ClientSession(cookie_jar=jar) as browser:
-            async with browser.post(f"{api.url}/dashboard/sign-in", data={"key": door.key}, allow_redirects=False) as signed_in:
-                assert signed_in.status == 303
+        async with signed_in(api, door.key) as browser:
             page = f"{api.url}/dashboard/knowledge"
             opened = {"sec-fetch-dest": "document", "sec-fetch-site": "same-origin"}
             for headers in ({}, {**opened, "sec-fetch-site": "cross-site"}, {**opened, "sec-fetch-dest": "empty"}):

@@ -43,7 +43,7 @@ async def test_me_tells_whose_key_it_is_and_what_it_may(api: Api) -> None:
     named = (await api.ask("POST", f"/v1/developers/{name}/keys", json={"name": "laptop", "expires": "90d"})).json
     me = (await api.ask("GET", "/v1/me", key=key)).json
     assert (me["developer"], me["team"], me["role"], me["permissions"]) == (name, "default", "developer", ["call_models", "read", "write"])
-    assert (me["key"]["expires_at"], me["key"]["state"], me["key"]["developer"]) == (None, "live", name)
+    assert (me["key"]["expires_at"], me["key"]["state"], me["key"]["developer"]) == (None, "active", name)
     assert me["server_version"]
     second = (await api.ask("GET", "/v1/me", key=named["key"])).json["key"]
     assert (second["name"], second["expires_at"]) == ("laptop", named["expires_at"])

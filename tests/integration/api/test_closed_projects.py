@@ -21,6 +21,7 @@ from app.sessions.hook_payloads import Ide
 from tests.integration.api.closed_project import CALL_NANOUSD, QUESTION, ClosedProject, fill, filled, read_some
 from tests.integration.api.conftest import Api, generic
 from tests.integration.api.test_mcp import client
+from tests.signing_in import signed_in
 from tests.waiting import patience
 
 OUTSIDE = ["outsider", "auditor"]
@@ -265,9 +266,7 @@ async def test_members_and_leads_see_and_use_a_closed_project(closed: ClosedProj
 @pytest.mark.parametrize("who", OUTSIDE)
 async def test_no_page_tells_an_outsider_of_a_closed_project(closed: ClosedProject, who: str) -> None:
     names = closed.ids | {"project": closed.name, "member": closed.developer("member")}
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-        async with browser.post(f"{closed.api.url}/dashboard/sign-in", data={"key": closed.keys[who]}) as signed_in:
-            assert "Sign out" in await signed_in.text()
+    async with signed_in(closed.api, closed.keys[who]) as browser:
         for paths in PAGES.values():
             for path in paths:
                 asked = filled(path, names)
@@ -297,8 +296,7 @@ async def test_no_form_changes_what_a_closed_project_holds_or_tells_of_it(closed
     names |= {each: closed.developer(each) for each in ("member", "outsider")}
     before = (await closed.ask("member", "GET", item)).json
     project_before = (await closed.ask("lead", "GET", f"/v1/projects/{closed.ids['project_id']}")).json
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-        await browser.post(f"{closed.api.url}/dashboard/sign-in", data={"key": closed.keys[who]})
+    async with signed_in(closed.api, closed.keys[who]) as browser:
         token = (await _page(browser, f"{closed.api.url}/dashboard/knowledge/items")).split('name="csrf" value="')[1].split('"')[0]
         for path, form in FORMS.items():
             url = f"{closed.api.url}/dashboard{filled(path, names)}"
@@ -310,8 +308,7 @@ async def test_no_form_changes_what_a_closed_project_holds_or_tells_of_it(closed
 
 
 async def test_the_pages_show_a_member_what_they_hide_from_outsiders(closed: ClosedProject) -> None:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-        await browser.post(f"{closed.api.url}/dashboard/sign-in", data={"key": closed.keys["member"]})
+    async with signed_in(closed.api, closed.keys["member"]) as browser:
         paths = ["/knowledge", "/knowledge/items", "/sessions", "/now", "/knowledge/items/{item}", "/sessions/{session}"]
         for path in (
             *paths,

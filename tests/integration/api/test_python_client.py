@@ -198,7 +198,7 @@ async def test_the_small_operations_answer_with_their_records(face: Face) -> Non
     redacted = await face.do("redact", "psql postgres://shop:hunter2-but-longer@db/shop")
     assert ("hunter2" in redacted.text, redacted.findings[0].kind) == (False, "url-password")
     me = await face.do("me")
-    assert (me.role, me.key.developer, me.key.state, me.key.expires_at) == ("developer", me.developer, "live", None)
+    assert (me.role, me.key.developer, me.key.state, me.key.expires_at) == ("developer", me.developer, "active", None)
     assert {"read", "write"} <= set(me.permissions)
     assert (project.open, project.members) == ("team", ())
     assert await face.do("models")

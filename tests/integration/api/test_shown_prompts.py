@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -23,6 +22,7 @@ from app.accounts.prompts import PromptAudit
 from app.errors import Unavailable
 from tests.integration.api.conftest import Api, Reply, generic
 from tests.integration.api.test_mcp import client
+from tests.signing_in import signed_in
 
 ROLES = {"ada": "developer", "bo": "developer", "lead": "lead", "auditor": "auditor", "boss": "admin"}
 
@@ -70,13 +70,8 @@ class Team:
         async with self.browser(person) as http, http.get(f"{self.api.url}/dashboard{path}") as reply:
             return reply.status, await reply.text()
 
-    @asynccontextmanager
-    async def browser(self, person: str) -> AsyncIterator[aiohttp.ClientSession]:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            sent = {"key": self.keys[person]}
-            async with http.post(f"{self.api.url}/dashboard/sign-in", data=sent, allow_redirects=False) as reply:
-                assert reply.status == 303
-            yield http
+    def browser(self, person: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        return signed_in(self.api, self.keys[person])
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests import month
 from tests.conftest import ROOT
 from tests.integration.api.conftest import Api, serving
+from tests.signing_in import fill_in_key
 from tests.waiting import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -93,9 +94,7 @@ class Door:
         host = urlsplit(self.api.url).netloc
         page.on("request", lambda asked: visit.elsewhere.append(asked.url) if urlsplit(asked.url).netloc not in {host, ""} else None)
         if key is not None:
-            await visit.go("/dashboard/sign-in")
-            await page.fill("#key", key)
-            await page.click("button.main")
+            await fill_in_key(page, self.api, key)
             await page.wait_for_selector("h1:not(:text('Sign in'))")
         try:
             yield visit

@@ -14,8 +14,9 @@ import pytest
 from app.services import browsing
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
-from tests.integration.dashboard.test_privacy import signed_in, token_of
+from tests.integration.dashboard.test_privacy import token_of
 from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import signed_in
 
 ITEMS = "/dashboard/knowledge/items"
 SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"

@@ -19,10 +19,10 @@ from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.api.test_api_hooks import hook
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.integration.dashboard.test_items import page
-from tests.integration.dashboard.test_privacy import signed_in
 from tests.integration.dashboard.test_sessions import log_call
 from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import fill_in_key, signed_in
 from tests.waiting import PATIENCE_SECONDS, patience
 
 NOW = "/dashboard/now"
@@ -370,9 +370,7 @@ async def without_scripts(door: Door, key: str) -> AsyncIterator[tuple[int, str]
     """The page as a browser without JavaScript shows it: its width beyond the window, and its text."""
     context = await door.chromium.new_context(java_script_enabled=False, viewport={"width": 400, "height": 800})
     sheet = await context.new_page()
-    await sheet.goto(f"{door.api.url}/dashboard/sign-in")
-    await sheet.fill("#key", key)
-    await sheet.click("button.main")
+    await fill_in_key(sheet, door.api, key)
     await sheet.goto(door.api.url + NOW)
     try:
         box = await sheet.locator("main").bounding_box()

@@ -15,6 +15,8 @@ import pytest
 from app.dashboard.state import FAILED_RETURNS
 from app.dashboard.throttle import Throttle
 from tests.integration.api.conftest import Api, serving
+from tests.integration.dashboard.test_privacy import token_of
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.filterwarnings("default")  # the provider's deprecations would be errors of its answers
 SECRET = "the-secret-of-this-client-at-the-provider"
@@ -155,6 +157,22 @@ async def test_somebody_unknown_or_unverified_sees_what_to_do_and_may_use_a_key(
     assert "cairn_dashboard" not in browser.cookies()
 
 
+async def test_a_removed_developer_is_signed_out_told_so_and_signs_in_once_they_are_added_again(
+    browser: Browser, provider: str, people: None
+) -> None:
+    api, claims = browser.api, {"email": "rei@example.com", "email_verified": True}
+    async with api.http.put(f"{provider}/users/rei-1", json=claims) as reply:
+        assert reply.status == 204
+    for _ in range(2):
+        assert (await api.ask("POST", "/v1/developers", json={"name": "rei@example.com"})).status == 201
+        assert (await browser.sign_in("rei-1"))[0] == 303
+        assert (await browser.get("/dashboard/budget"))[0] == 200
+        assert (await api.ask("DELETE", "/v1/developers/rei@example.com?sessions=keep")).status == 200
+        assert (await browser.get("/dashboard/budget"))[2].startswith("/dashboard/sign-in")
+        status, page, _ = await browser.sign_in("rei-1")
+        assert (status, "rei@example.com was removed. Ask an admin to add you again" in page, "is disabled" in page) == (401, True, False)
+
+
 async def test_an_admin_links_and_unlinks_a_developer_by_the_api(browser: Browser, people: None) -> None:
     api = browser.api
     await api.ask("POST", "/v1/developers", json={"name": "eve"})
@@ -236,9 +254,15 @@ async def test_a_provider_that_is_away_leaves_the_key(away: Api) -> None:
     assert "can't be reached" in (await away.ask("GET", "/v1/openid")).json["problem"]
 
 
-async def test_an_invitation_leads_to_the_public_address(away: Api) -> None:
+async def test_an_invitation_leads_to_the_public_address(away: Api, office: Api) -> None:
     made = await away.ask("POST", "/v1/developers/ada/invitations")
     assert made.json["link"].startswith("https://cairn.example.com/invite/")
+    async with signed_in(office, office.key) as http:  # its cookie isn't for https alone
+        form = {"csrf": await token_of(office, http), "once": "1", "expires": "", "team": "default", "role": "developer", "name": "bo"}
+        for path, sent in (("people", form), ("people/bo/invitations", form | {"once": "2"})):
+            async with http.post(f"{office.url}/dashboard/{path}", data=sent, allow_redirects=False) as reply:
+                assert reply.status == 201
+                assert 'value="http://localhost:8080/invite/' in await reply.text()
 
 
 async def test_without_a_provider_nothing_of_it_is_offered(api: Api) -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from tests.integration.api.conftest import Api, generic
 from tests.integration.dashboard.conftest import Door, key_of
-from tests.integration.dashboard.test_privacy import signed_in, token_of
+from tests.integration.dashboard.test_privacy import token_of
 from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import signed_in
 
 ROLES = ("admin", "lead", "developer", "auditor")
 NAMES = ("\u0645\u064a\u0643\u0644 \u0627\u0644\u0639\u0631\u0628\u064a", "\u674e\u5c0f\u9f8d", "W" * 90, "anna.b+ci@example.org")

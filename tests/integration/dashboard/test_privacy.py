@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -13,14 +11,7 @@ import pytest
 
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import key_of
-
-
-@asynccontextmanager
-async def signed_in(api: Api, key: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-        async with http.post(f"{api.url}/dashboard/sign-in", data={"key": key}, allow_redirects=False) as reply:
-            assert reply.status == 303, await reply.text()
-        yield http
+from tests.signing_in import signed_in
 
 
 def cookie_of(http: aiohttp.ClientSession) -> str:

@@ -12,6 +12,7 @@ from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.performance.page_checks import OVERFLOW
 from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import fill_in_key
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
@@ -77,9 +78,7 @@ async def test_sessions_are_filtered_and_read_without_scripts(door: Door) -> Non
     context = await door.chromium.new_context(java_script_enabled=False)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = await context.new_page()
-    await page.goto(f"{api.url}/dashboard/sign-in")
-    await page.fill("#key", api.key)
-    await page.click("button.main")
+    await fill_in_key(page, api, api.key)
     await page.goto(f"{api.url}/dashboard/sessions")
     await page.select_option("#project", project)
     await page.select_option("#order", "oldest")

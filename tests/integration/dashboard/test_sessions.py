@@ -18,8 +18,8 @@ from app.services import browsing
 from tests.integration.api.conftest import Api, generic, lesson
 from tests.integration.dashboard.conftest import Door
 from tests.integration.dashboard.test_items import page
-from tests.integration.dashboard.test_privacy import signed_in
 from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import signed_in
 
 SESSIONS = "/dashboard/sessions"
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 from unittest.mock import patch
 from urllib.parse import quote
 from uuid import uuid4
 
-import aiohttp
 import pytest
 from sqlalchemy import text
 
@@ -21,6 +18,7 @@ from app.budget.prices import TokenBounds, TokenUsage
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.performance.page_checks import OVERFLOW
+from tests.signing_in import signed_in
 
 DIMENSIONS = ("model", "provider", "project", "purpose", "developer", "session", "day")
 NONSENSE = (
@@ -40,14 +38,6 @@ NONSENSE = (
     "text=%25%5F%27%22%5C",
     "month=2999-13",
 )
-
-
-@asynccontextmanager
-async def signed_in(api: Api, key: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-        async with http.post(f"{api.url}/dashboard/sign-in", data={"key": key}, allow_redirects=False) as reply:
-            assert reply.status == 303, await reply.text()
-        yield http
 
 
 async def lead_of(api: Api, team: str = "default") -> tuple[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import key_of
 from tests.integration.dashboard.test_items import page
-from tests.integration.dashboard.test_privacy import signed_in
+from tests.signing_in import signed_in
 
 SYSTEM = "/dashboard/system"
 

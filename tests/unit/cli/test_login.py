@@ -113,7 +113,7 @@ def test_a_broken_file_is_told_before_an_invitation_is_used() -> None:
         login._check_writable(file)
 
 
-def key(name: str, lookup: str, *, developer: str = "ada", state: str = "live") -> dict[str, object]:
+def key(name: str, lookup: str, *, developer: str = "ada", state: str = "active") -> dict[str, object]:
     return {"id": lookup * 2, "name": name, "lookup": lookup, "developer": developer, "state": state, "revoked_at": "2026-11-29T10:00:00Z"}
 
 

@@ -139,8 +139,8 @@ ADMINISTRATION: dict[str, Callable[[Any, Requester], Awaitable[object]]] = {
     "list_teams_page": lambda rooms, who: administration.list_teams_page(rooms, who, PAGE),
     "create_developer": lambda rooms, who: administration.create_developer(rooms, who, "ada", team="core", monthly_limit_nanousd=None),
     "list_developers": lambda rooms, who: administration.list_developers(rooms, who, PAGE),
-    "list_keys": lambda rooms, who: administration.list_keys(rooms, who, developer="somebody else"),
-    "create_key": lambda rooms, who: administration.create_key(rooms, who, "ada"),
+    "list_keys": lambda rooms, who: keys.list_keys(rooms, who, PAGE, developer="somebody else"),
+    "create_key": lambda rooms, who: keys.create_key(rooms, who, "ada"),
     "rename_project": lambda rooms, who: administration.change_project(rooms, who, JOB, name="shop", openness=OpennessChange()),
     "merge_projects": lambda rooms, who: administration.merge_projects(rooms, who, JOB, JOB),
 }
