@@ -19,6 +19,7 @@ from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.exporting import ItemExport
+from app.knowledge.code_checking import CodeChecking
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
@@ -70,6 +71,7 @@ class KnowledgeServices:
     authoring: Authoring
     judging: Judging
     browsing: ItemBrowsing
+    code_checking: CodeChecking
     history: ItemHistory
     export: ItemExport
     reader: KnowledgeReader
@@ -178,6 +180,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         authoring=authoring,
         judging=judging,
         browsing=browsing,
+        code_checking=CodeChecking(database, accounts, journal),
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
