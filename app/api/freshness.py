@@ -11,8 +11,7 @@ from pydantic import ConfigDict, Field
 
 from app.api.schema import Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.freshness.verdicts import CodeVerdict, Reason
-from app.knowledge.code_checking import MAX_MARKS, CheckableItem, GivenMark
-from app.knowledge.item import CodeMark
+from app.knowledge.item import MAX_MARKS, CheckableItem, CodeMark, GivenMark
 from app.storage.pages import PageWanted
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses

@@ -24,7 +24,7 @@ from app.clock import now
 from app.errors import NotFound
 from app.knowledge.changes import invalidate_projects
 from app.knowledge.edits import revision_of
-from app.knowledge.item import CodeMark
+from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.knowledge.locks import lock_project
 from app.knowledge.marks import mark_of, set_code_verdicts
 from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow
@@ -37,31 +37,6 @@ from app.storage.tables import AnyRow
 
 COMMIT_MARGIN = timedelta(hours=1)
 """Commits until so long after a session's end hold the code that it speaks of, so they are no change since."""
-MAX_MARKS = 1_000
-"""Marks that are stored at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckableItem:
-    """An item to check. `said_at`: changes of the code after it count. `mark`: of the last check in the same repository."""
-
-    id: UUID
-    created_at: datetime
-    revision: str
-    title: str
-    text: str
-    paths: Sequence[str]
-    said_at: datetime
-    mark: CodeMark | None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenMark:
-    """A mark for the item `id`, of its words at `revision`."""
-
-    id: UUID
-    revision: str
-    mark: CodeMark
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "
 
 MAX_PAGE = 200
 """Items of a page."""
+MAX_MARKS = 1_000
+"""Marks that are stored at once."""
 RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
@@ -90,6 +92,29 @@ class CodeMark:
     committed_at: datetime | None = None
     reason: Reason | None = None
     checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckableItem:
+    """An item to check. `said_at`: changes of the code after it count. `mark`: of the last check in the same repository."""
+
+    id: UUID
+    created_at: datetime
+    revision: str
+    title: str
+    text: str
+    paths: Sequence[str]
+    said_at: datetime
+    mark: CodeMark | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMark:
+    """A mark for the item `id`, of its words at `revision`."""
+
+    id: UUID
+    revision: str
+    mark: CodeMark
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import pytest
 from app.errors import NotFound, NotPermitted
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
-from app.knowledge.code_checking import COMMIT_MARGIN, CheckableItem, CheckedProject, CodeChecking, GivenMark, StoredMarks
+from app.knowledge.code_checking import COMMIT_MARGIN, CheckedProject, CodeChecking, StoredMarks
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
-from app.knowledge.item import CodeMark, ItemFilter
+from app.knowledge.item import CheckableItem, CodeMark, GivenMark, ItemFilter
 from app.knowledge.judging import Judging
 from app.knowledge.results import Query, Result
 from app.storage.pages import PageWanted
