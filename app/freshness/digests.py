@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from app.freshness.git import BlobReader, Commit, FileChange, Repository
-from app.freshness.grammars import VERSION
+from app.freshness.grammars import VERSION, ending
 from app.freshness.symbols import FileDigest, digest_file
 
 
@@ -36,7 +36,7 @@ class Digests:
 
     def of(self, path: str, blob: str) -> FileDigest:
         """Return the digest of a file's content. The language goes by the path's ending, so it is part of the key."""
-        key = f"{blob}{PurePosixPath(path).suffix.casefold()}"
+        key = f"{blob}{ending(path)}"
         if (digest := self.used.get(key)) is None:
             digest = self.used[key] = self._known.get(key) or self._compute(path, blob)
         return digest

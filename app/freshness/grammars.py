@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -196,7 +195,14 @@ BY_ENDING: Mapping[str, Grammar] = {
 
 def grammar_of(path: str) -> Grammar | None:
     """Return the grammar of a file by its ending; None: no symbols are known in it."""
-    return BY_ENDING.get(PurePosixPath(path).suffix.casefold())
+    return BY_ENDING.get(ending(path))
+
+
+def ending(path: str) -> str:
+    """Return what a file's name ends with, from its last dot on; empty without one. (As `PurePath.suffix`, for every path of a repository.)"""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:].casefold() if dot > 0 else ""
 
 
 @cache

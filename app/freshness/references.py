@@ -85,7 +85,7 @@ def _reference(name: str, *, quoted: bool = False) -> Iterable[SymbolReference]:
 
 def _path(word: str) -> str | None:
     """Return the path that a word of a text is, without its punctuation and the line that it names; None: it is no path."""
-    if len(word) > MAX_PATH_CHARS:
+    if len(word) > MAX_PATH_CHARS or not ("." in word or "file" in word or "OWNERS" in word):
         return None
     path = _LINE.sub("", word.strip("()").rstrip(".:!?)"))
     folder, _, name = path.replace("\\", "/").rpartition("/")
