@@ -93,6 +93,12 @@ class Repository:
             return self._git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").strip().partition("/")[2] or None
         return None
 
+    def remote(self) -> str | None:
+        """Return the URL of the remote `origin`, as the repository's configuration writes it; None: it has none."""
+        with suppress(NotFound):
+            return self._git("config", "--get", "remote.origin.url").strip() or None
+        return None
+
     def is_shallow(self) -> bool:
         return self._git("rev-parse", "--is-shallow-repository").strip() == "true"
 

@@ -48,6 +48,7 @@ LEFT_OUT = {
     "DELETE /v1/caches/{name}": ADMIN,
     "GET /v1/knowledge/freshness": CHECKED,
     "PUT /v1/knowledge/freshness": CHECKED,
+    "POST /v1/webhooks/git": "a git host posts pushes to it",
     "POST /v1/index/rebuild": ADMIN,
     "POST /v1/sessions/transcript-lines": "cairn watch: it knows how transcripts of each agent grow",
     "GET /v1/sessions/transcript-lines": "cairn watch",
