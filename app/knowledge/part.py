@@ -18,8 +18,8 @@ from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
-from app.knowledge.exporting import ItemExport
 from app.knowledge.code_checking import CodeChecking
+from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
 from app.knowledge.items_projection import ItemsProjection
