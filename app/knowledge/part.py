@@ -162,7 +162,6 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
-    repository_checks = RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept)
     reader = KnowledgeReader(
         accounts=accounts,
         search=search,
@@ -192,7 +191,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         reader=reader,
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,
-        repository_checks=repository_checks,
+        repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )
 
 

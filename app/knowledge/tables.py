@@ -192,8 +192,7 @@ class FeedbackRow(Base):
 class CodeMarkRow(Base):
     """The verdict on the code that an item speaks of, as last checked in a repository. The fields are those of `item.CodeMark`.
 
-    `repository`: its identity (`accounts.identity`), else the name of its folder. `developer_id` null: an admin or the worker, or somebody
-    who was removed.
+    `repository`: its identity (`accounts.identity`), else its folder's name. `developer_id` null: an admin, a worker or a removed person.
     """
 
     __tablename__ = "knowledge_code_marks"
