@@ -21,6 +21,7 @@ from app.api import (
     context,
     exports,
     followed,
+    freshness,
     front,
     health,
     hooks,
@@ -42,6 +43,7 @@ from app.api import (
     session_stream,
     sessions,
     spending,
+    webhooks,
     writing,
 )
 from app.mcp import routes as mcp
@@ -64,7 +66,7 @@ ACCESS = PathAccess(
     open=frozenset(
         {
             *(front.ROOT_PATH, front.VERSION_PATH, "/healthz", "/readyz", anthropic.HELLO_PATH),
-            *(reference.DESCRIPTION_PATH, reference.DOCS_PATH, *reference.FILE_PATHS, invitations.ACCEPT_PATH),
+            *(reference.DESCRIPTION_PATH, reference.DOCS_PATH, *reference.FILE_PATHS, invitations.ACCEPT_PATH, webhooks.GIT_PATH),
         }
     ),
     open_under=INVITATION_PATH,
@@ -98,6 +100,7 @@ ROUTERS = (
     sessions,
     jobs,
     exports,
+    freshness,
     knowledge,
     writing,
     context,
@@ -120,6 +123,7 @@ ROUTERS = (
     audit,
     projections,
     projects,
+    webhooks,
 )
 """The modules of routes, the busiest first: the router tries them in this order."""
 

@@ -17,6 +17,7 @@ from app.api.answers import (
     composed_reply,
     record_bill,
 )
+from app.api.freshness import CodeMarkReply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
@@ -95,7 +96,10 @@ class QueryBody(RequestBody):
     explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
-FRESHNESS = "`stale`: more people say so than find it helpful; else `fresh`. Not by age, which `age_days` tells."
+FRESHNESS = (
+    "`stale`: more people say so than find it helpful. Else, where it was checked against the code that it speaks of: `changed` since,"
+    " `gone`, or `unverifiable`. Else `fresh`. Not by age, which `age_days` tells."
+)
 AGE = "Days since it was last learnt, recorded or corrected."
 
 
@@ -174,6 +178,7 @@ class ItemReply(ResponseBody):
     corrected_at: datetime | None = Field(description="When a person last corrected it; null: never.")
     feedback: FeedbackCounts
     used: UseReply
+    code: list[CodeMarkReply] = Field(description="What became of the code that it speaks of: the last check in each repository.")
     hidden: bool = Field(description="Whether two people or its author judged it wrong: then no search finds it.")
     mine: bool = Field(description="Whether this key may correct and delete it.")
     untrusted: Untrusted = True
@@ -273,6 +278,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),
+            "code": [CodeMarkReply.of(mark) for mark in item.code],
             "mine": shown.can_delete,
             "evidence": [Citation.of(quote) for quote in item.evidence],
         }

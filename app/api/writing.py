@@ -170,7 +170,10 @@ async def list_items(
     hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
     state: Annotated[
         ItemState | None,
-        Query(description="`stale`: more people say out of date than find it helpful; `recorded`, `corrected`: by a person."),
+        Query(
+            description="`stale`: more people say out of date than find it helpful; `changed`, `gone`: so is the code that it speaks of;"
+            " `recorded`, `corrected`: by a person."
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     order: NewestOrder = "newest",

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "correct": "app.cli.remember:correct",
     "forget": "app.cli.remember:forget",
     "export": "app.cli.export:export",
+    "freshness": "app.cli.freshness:freshness",
     "connect": "app.cli.connect:connect",
     "mcp": "app.cli.mcp:mcp",
     "hook": "app.cli.ide.hook_command:hook",

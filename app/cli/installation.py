@@ -10,6 +10,8 @@ SERVER_PACKAGE = "pydantic_settings"
 
 SERVER_INSTALLATION = "in a copy of Cairn's repository pip install '.[server]', or pip install 'cairn-….whl[server]' of its wheel"
 """The ways to install the server too, for messages."""
+FRESHNESS_INSTALLATION = "in a copy of Cairn's repository pip install '.[freshness]', or pip install 'cairn-….whl[freshness]' of its wheel"
+"""The ways to install what `cairn freshness` needs beside the client."""
 
 
 def is_light() -> bool:

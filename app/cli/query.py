@@ -20,6 +20,8 @@ OTHERS = 5
 """Other projects that are named where one has nothing."""
 PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
 """Length to which a passage with its context is cut; `--json` prints all of it."""
+FRESHNESS = {"stale": "marked as out of date", "changed": "its code changed since", "gone": "its code is gone"}
+"""Words for a result, by its freshness; none for what is fresh."""
 
 
 class Kind(StrEnum):
@@ -105,9 +107,10 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
 
 
 def _age(result: Json) -> str:
-    """Return how old a result is, where known, and that people find it stale."""
+    """Return how old a result is, where known, and that people find it stale or its code changed."""
     age = f" · {age_in_words(result['age_days'])}" if "age_days" in result else ""
-    return age + (" · marked as out of date" if result["freshness"] == "stale" else "")
+    said = FRESHNESS.get(result["freshness"])
+    return age + (f" · {said}" if said else "")
 
 
 def closing_line(answer: Json) -> str:

@@ -92,15 +92,19 @@ def forget(
 
 
 def project_here() -> str:
-    """Return the project of this folder: the one that `.cairn.toml` names, else its repository's. Raises InvalidInput where neither is."""
+    """Return the project of this folder, as `project_of` does."""
+    return project_of(Path.cwd())
+
+
+def project_of(folder: Path) -> str:
+    """Return the project of a folder: the one that `.cairn.toml` names, else its repository's. Raises InvalidInput where neither is."""
     from app.accounts.identity import of_repository
     from app.cli.git_files import read_checkout
     from app.cli.place import read_place_or_private
 
-    here = Path.cwd()
-    place, _ = read_place_or_private(here)
+    place, _ = read_place_or_private(folder)
     identity = of_repository(place.repository) if place.repository else None
-    name = place.project or (identity.name if identity else place.name if read_checkout(here) else "")
+    name = place.project or (identity.name if identity else place.name if read_checkout(folder.resolve()) else "")
     if not name:
         raise InvalidInput("This folder is not in a repository: name the project with --project.", param="project")
     return name

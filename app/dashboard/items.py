@@ -17,6 +17,7 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
+from app.freshness.wording import describe
 from app.knowledge.edits import MAX_NOTE_CHARS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
 from app.knowledge.item import ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, HistoryEvent, Item, ItemFilter, ItemState
 from app.services.administration import list_projects
@@ -28,7 +29,14 @@ log = structlog.get_logger()
 
 PAGE = 50
 HIDDEN = "hidden"
-STATES = {"stale": "out of date", "recorded": "recorded by people", "corrected": "corrected by people", HIDDEN: "judged wrong"}
+STATES = {
+    "stale": "out of date",
+    "changed": "code changed since",
+    "gone": "code is gone",
+    "recorded": "recorded by people",
+    "corrected": "corrected by people",
+    HIDDEN: "judged wrong",
+}
 LIMITS = {"title": MAX_TITLE_CHARS, "text": MAX_TEXT_CHARS, "note": MAX_NOTE_CHARS}
 
 router = APIRouter(prefix=f"{PATH}/knowledge", route_class=DataPageRoute, include_in_schema=False)
@@ -120,6 +128,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         item=shown.item,
         shown=shown,
         author=authors.get(author_id, "") if author_id else "",
+        code=[(each, describe(each)) for each in shown.item.code],
         mine=shown.can_delete,
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],

@@ -26,6 +26,7 @@ from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.derivations import digest
 from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields, revision_of, title_of
 from app.knowledge.locks import lock_project
+from app.knowledge.marks import forget_marks
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.store import lock_item, team_item_row
 from app.knowledge.tables import ItemRow, RevisionRow
@@ -225,6 +226,7 @@ async def _store_correction(
     await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:
         await count_verdicts(connection, row)
+    await forget_marks(connection, [row.id])
     await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id)])
     return True
 

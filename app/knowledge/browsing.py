@@ -127,6 +127,8 @@ def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     match wanted.state:
         case "stale":
             query = query.where(ItemRow.stale > ItemRow.helpful)
+        case "changed" | "gone":
+            query = query.where(ItemRow.code_verdict == wanted.state)
         case "recorded":
             query = query.where(ItemRow.origin == "recorded")
         case "corrected":

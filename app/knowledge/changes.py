@@ -48,6 +48,11 @@ async def invalidate_after_indexing(connection: AsyncConnection, projects: Colle
         await invalidate_all(connection)
 
 
+async def invalidate_projects(connection: AsyncConnection, scopes: Iterable[tuple[UUID, UUID]]) -> None:
+    """Invalidate the cached results of these (project, team): what ranks or labels items changed, and nothing that the index holds."""
+    await _bump_versions(connection, sorted(set(scopes)))
+
+
 async def invalidate_all(connection: AsyncConnection) -> None:
     """Invalidate all cached results of all teams: the index was replaced, or data was purged."""
     await _bump_versions(connection, [(ALL_PROJECTS, ALL_PROJECTS)])

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Final, Literal, get_args
 from uuid import UUID
 
+from app.freshness.verdicts import CodeVerdict, Reason
+
 Kind = Literal["item", "passage"]
 """An item (distilled) or a passage (verbatim dialogue)."""
 PASSAGE: Kind = "passage"
@@ -32,8 +34,9 @@ KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
-Freshness = Literal["fresh", "stale"]
-"""`stale`: more people say so than find it helpful; `fresh`: they don't. Never by age, which is told in days."""
+Freshness = Literal["fresh", "stale", "changed", "gone", "unverifiable"]
+"""`stale`: more people say so than find it helpful. Else by the code that it speaks of, where that was checked (`CodeMark`): `changed`
+since, `gone`, or `unverifiable`. `fresh`: neither people nor the code say otherwise. Never by age, which is told in days."""
 
 AgeBand = Literal["under_30_days", "30_to_90_days", "90_to_180_days", "over_180_days"]
 AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
@@ -46,6 +49,8 @@ HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "
 
 MAX_PAGE = 200
 """Items of a page."""
+MAX_MARKS = 1_000
+"""Marks that are stored at once."""
 RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
@@ -67,6 +72,49 @@ class Quote:
     at: datetime | None
     branch: str | None = None
     commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMark:
+    """The verdict on the code that an item speaks of, as somebody checked it in a repository (`app.freshness`).
+
+    `path`, `symbol`: what was looked up; `former_path`: where it was, if elsewhere. `commit`, `committed_at`: what changed or removed it.
+    `reason`: why it can't be verified. `head`: the commit that was checked.
+    """
+
+    repository: str
+    verdict: CodeVerdict
+    head: str
+    path: str | None = None
+    symbol: str | None = None
+    former_path: str | None = None
+    commit: str | None = None
+    committed_at: datetime | None = None
+    reason: Reason | None = None
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckableItem:
+    """An item to check. `said_at`: changes of the code after it count. `mark`: of the last check in the same repository."""
+
+    id: UUID
+    created_at: datetime
+    revision: str
+    title: str
+    text: str
+    paths: Sequence[str]
+    said_at: datetime
+    mark: CodeMark | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMark:
+    """A mark for the item `id`, of its words at `revision`."""
+
+    id: UUID
+    revision: str
+    mark: CodeMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +141,8 @@ class ItemCandidate:
 class Item:
     """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
 
-    `used`, `refused`: numbers of sessions that used it, by whether the person accepted that.
+    `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
+    `code_verdict`: of all of them.
     """
 
     id: UUID
@@ -117,6 +166,8 @@ class Item:
     used: int
     refused: int
     evidence: tuple[Quote, ...]
+    code_verdict: CodeVerdict | None = None
+    code: tuple[CodeMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +225,7 @@ class LearntItems:
     newest: tuple[LearntItem, ...]
 
 
-ItemState = Literal["stale", "recorded", "corrected"]
+ItemState = Literal["stale", "changed", "gone", "recorded", "corrected"]
 ITEM_STATES: Final[tuple[ItemState, ...]] = get_args(ItemState)
 
 
@@ -183,7 +234,7 @@ class ItemFilter:
     """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
     `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
-    `state`: only those out of date by people's verdicts, recorded by a person, or corrected by one.
+    `state`: only those out of date by people's verdicts, whose code changed or is gone, or that a person recorded or corrected.
     `hidden`: only items that people's verdicts hide, instead of only the others. `oldest_first`: the order, else newest first.
     """
 

@@ -153,7 +153,7 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "evidence_count", "created_at", "last_seen_at")
-_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale")
+_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(ItemRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}

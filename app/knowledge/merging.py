@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
+from app.knowledge.marks import forget_older_marks
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.tables import AnyRow
 
@@ -63,6 +64,7 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
         await connection.execute(update(ItemRow).where(ItemRow.id == bindparam("item")), views)
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
         await connection.execute(delete(ItemRow).where(ItemRow.id.in_(orphans)))
+    await forget_older_marks(connection, by_item.keys())
     return Rederived(ids, kept=len(ids) - len(orphans), removed=len(orphans))
 
 

@@ -18,6 +18,7 @@ from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
+from app.knowledge.code_checking import CodeChecking
 from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
@@ -32,6 +33,7 @@ from app.knowledge.reader import KnowledgeReader
 from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
+from app.knowledge.repository_checks import RepositoryChecks
 from app.knowledge.results import Searcher
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
@@ -42,6 +44,7 @@ from app.knowledge.uses_projection import UsesProjection
 from app.knowledge.versions import Versions
 from app.knowledge.writer import KnowledgeWriter
 from app.part import OK, Condition, Levels, Loop, Maintenance, Opened, Part, ReadinessCheck, Role
+from app.queue.jobs import Queue
 from app.sessions.journal import Journal
 from app.sessions.projections import Projections
 from app.settings import Settings
@@ -70,12 +73,14 @@ class KnowledgeServices:
     authoring: Authoring
     judging: Judging
     browsing: ItemBrowsing
+    code_checking: CodeChecking
     history: ItemHistory
     export: ItemExport
     reader: KnowledgeReader
     writer: KnowledgeWriter
     unanswered: Unanswered
     long_form_backfill: LongFormBackfill
+    repository_checks: RepositoryChecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     passage_store, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
     judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database, journal)
+    code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
+    queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
     reader = KnowledgeReader(
         accounts=accounts,
         search=search,
@@ -178,11 +185,13 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         authoring=authoring,
         judging=judging,
         browsing=browsing,
+        code_checking=code_checking,
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
         unanswered=searching.unanswered,
+        repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )
 
 
@@ -218,6 +227,7 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
 
     return Part(
         name="knowledge",
+        jobs=services.repository_checks.jobs(),
         loops=_loops(below, services),
         ready=[ReadinessCheck("vectors", condition)],
         gauges=[items, points],
@@ -232,6 +242,6 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
 
 def _loops(below: _LowerRooms, services: KnowledgeServices) -> tuple[Loop, ...]:
     if below.role == "worker":
-        return services.index.loops(poll_seconds=below.settings.worker.poll_seconds)
+        return (*services.index.loops(poll_seconds=below.settings.worker.poll_seconds), *services.repository_checks.loops())
     reindexing = Reindexing(services.index, below.storage.vectors, below.settings.vectors)
     return (*reindexing.loops(), *services.unanswered.loops())

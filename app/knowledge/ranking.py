@@ -1,4 +1,4 @@
-"""Ranks items: relevance × factors for confidence, age, people's verdicts and the preferred project, best first.
+"""Ranks items: relevance × factors for confidence, age, people's verdicts, the code and the preferred project, best first.
 
 Computes exact scores only for items whose upper bound can reach the first `limit`: splitting a text into terms costs the most.
 """
@@ -16,7 +16,7 @@ from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.results import Query, Result
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, feedback_factor, freshness, names_open_file
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -100,9 +100,9 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 
 
 def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
-    """Return the product of the factors: confidence, age, people, the preferred project and the passages."""
+    """Return the product of the factors: confidence, age, people, the code, the preferred project and the passages."""
     factor: float = _trusted(row) * age_factor(row.last_seen_at) * _preferred(project, query) * _distilled(row, answered)
-    return factor * _written(row) * feedback_factor(row) * _open_file(row, query)
+    return factor * _written(row) * feedback_factor(row) * code_factor(row) * _open_file(row, query)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
@@ -149,6 +149,8 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "feedback_factor": round(feedback_factor(row), DIGITS),
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
             "used": {"accepted": row.used, "refused": row.refused},
+            "code_factor": code_factor(row),
+            "code": row.code_verdict,
         }
     return Result(
         id=row.id,

@@ -17,10 +17,11 @@ from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.derivations import lift_corrections, move_decisions, write_tombstones
 from app.knowledge.item import Item, ItemCandidate, Quote
 from app.knowledge.locks import lock_project
+from app.knowledge.marks import mark_of
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
-from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
+from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
 from app.sessions.session import Session
@@ -89,10 +90,12 @@ class KnowledgeStore:
                 .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
             uses = await count_item_uses(connection, item_id)
+            marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
             return Item(
-                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in {"evidence", *uses._fields}},
+                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in {"evidence", "code", *uses._fields}},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
+                code=tuple(map(mark_of, await connection.execute(marks))),
             )
 
         return await self._database.read(read)

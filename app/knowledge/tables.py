@@ -40,11 +40,13 @@ class ItemRow(Base):
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
     `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
+    `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
     """
 
     __tablename__ = "knowledge"
     __table_args__ = (
         CheckConstraint("confidence >= 0 and confidence <= 1", name="confidence_in_unit"),
+        CheckConstraint("code_verdict in ('fresh', 'changed', 'gone', 'unverifiable')", name="code_verdict_known"),
         CheckConstraint("origin in ('extracted', 'recorded')", name="origin_known"),
         Index("ix_knowledge_team_type_created", "team_id", "type", text("created_at desc"), postgresql_include=["title"]),
         Index("ix_knowledge_project_last_seen", "project_id", text("last_seen_at desc"), postgresql_include=["type"]),
@@ -82,6 +84,7 @@ class ItemRow(Base):
     wrong: Mapped[int] = mapped_column(server_default="0")
     stale: Mapped[int] = mapped_column(server_default="0")
     hidden: Mapped[bool] = mapped_column(server_default=false())
+    code_verdict: Mapped[str | None]
 
 
 ITEM_COLUMNS = tuple(
@@ -184,6 +187,29 @@ class FeedbackRow(Base):
     verdict: Mapped[str]
     note: Mapped[str]
     at: Mapped[CreatedAt]
+
+
+class CodeMarkRow(Base):
+    """The verdict on the code that an item speaks of, as last checked in a repository. The fields are those of `item.CodeMark`.
+
+    `repository`: its identity (`accounts.identity`), else its folder's name. `developer_id` null: an admin, a worker or a removed person.
+    """
+
+    __tablename__ = "knowledge_code_marks"
+    __table_args__ = (CheckConstraint("verdict in ('fresh', 'changed', 'gone', 'unverifiable')", name="verdict_known"),)
+
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    repository: Mapped[str] = mapped_column(primary_key=True)
+    verdict: Mapped[str]
+    head: Mapped[str]
+    path: Mapped[str | None]
+    symbol: Mapped[str | None]
+    former_path: Mapped[str | None]
+    commit: Mapped[str | None]
+    committed_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    checked_at: Mapped[CreatedAt]
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
 
 
 class UseRow(Base):

@@ -1,13 +1,14 @@
-"""Ranking factors from people: who wrote an item, and how people judged it. Pure arithmetic, every factor bounded.
+"""Ranking factors of an item: who wrote it, how people judged it, what became of its code. Pure arithmetic, every factor bounded.
 
 A factor multiplies an item's rank (see `ranking`); `explain` shows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from app.freshness.verdicts import CodeVerdict
 from app.knowledge.item import Freshness
 
 WRITTEN = 1.10
@@ -27,6 +28,10 @@ USED, MAX_USED = 0.01, 0.03
 REFUSED, MAX_REFUSED = 0.01, 0.03
 """Loss by each session whose person took it back, and by all together. Never hides an item."""
 
+CODE: Mapping[CodeVerdict, float] = {"fresh": 1.0, "changed": 0.97, "gone": 0.88, "unverifiable": 1.0}
+"""Factor by what became of the code that an item speaks of. A change is no proof that the item is wrong: it decides between near equals.
+What is gone weighs as one person's `stale`. Never hides an item."""
+
 
 class Judged(Protocol):
     """The numbers of people who gave an item each verdict."""
@@ -37,6 +42,13 @@ class Judged(Protocol):
     def wrong(self) -> int: ...
     @property
     def stale(self) -> int: ...
+
+
+class Checked(Judged, Protocol):
+    """Also what became of the code that the item speaks of; None: nobody checked."""
+
+    @property
+    def code_verdict(self) -> CodeVerdict | None: ...
 
 
 class JudgedAndUsed(Judged, Protocol):
@@ -70,9 +82,14 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.replace("\\", "/").split("/") if part not in {"", "."}]
 
 
-def freshness(judged: Judged) -> Freshness:
-    """Return stale if more people say so than find it helpful, else fresh, whatever its age."""
-    return "stale" if judged.stale > judged.helpful else "fresh"
+def freshness(item: Checked) -> Freshness:
+    """Return stale if more people say so than find it helpful, else what the code says, else fresh: whatever its age."""
+    return "stale" if item.stale > item.helpful else (item.code_verdict or "fresh")
+
+
+def code_factor(item: Checked) -> float:
+    """Return the factor of a rank by what became of the code that an item speaks of."""
+    return 1.0 if item.code_verdict is None else CODE[item.code_verdict]
 
 
 def should_hide(*, wrong: int, by_author: bool) -> bool:

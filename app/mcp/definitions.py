@@ -67,8 +67,12 @@ _WHOLE: Final = _object(
         "project": _TEXT,
         "freshness": {
             "type": "string",
-            "description": ("For an item: `stale` if more people marked it as out of date than as helpful, else `fresh`."),
+            "description": (
+                "For an item: `stale` if more people marked it as out of date than as helpful; else by the code that it speaks of:"
+                " `changed` since, `gone` or `unverifiable`; else `fresh`."
+            ),
         },
+        "code": {"type": "string", "description": "What became of the code that the item speaks of, if it changed or is gone."},
         "age_days": {"type": "integer", "description": "Days since it was last said, learnt or corrected."},
         "cited": {"type": "array", "items": _CITED},
         "cut": {"type": "boolean", "description": "Whether the text was cut to `max_tokens`."},

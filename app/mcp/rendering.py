@@ -12,7 +12,8 @@ import msgspec
 
 from app.assist.quoting import cite, headline, inert, one_line, short_id, tokens_of, wrap
 from app.clock import age_days, age_in_words
-from app.knowledge.item import PASSAGE, RECORDED, Quote
+from app.freshness.wording import describe
+from app.knowledge.item import PASSAGE, RECORDED, CodeMark, Quote
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import Result, SearchResults
 from app.mcp.definitions import MAX_HIT_TOKENS
@@ -86,6 +87,7 @@ class WholeItem:
     freshness: str | None
     last_at: datetime | None
     quotes: Sequence[Quote]
+    code: str | None = None
 
     @classmethod
     def of(cls, shown: ShownItem | ShownPassage) -> WholeItem:
@@ -94,7 +96,13 @@ class WholeItem:
             return cls(passage.id, PASSAGE, passage.heading, passage.text, shown.project, None, _newest(passage.quotes), passage.quotes)
         item = shown.item
         quotes = item.evidence or (Quote(None, RECORDED, str(item.id), "", item.created_at),)
-        return cls(item.id, item.type, item.title, item.text, shown.project, shown.freshness, item.last_seen_at, quotes)
+        return cls(item.id, item.type, item.title, item.text, shown.project, shown.freshness, item.last_seen_at, quotes, _code(item.code))
+
+
+def _code(marks: Sequence[CodeMark]) -> str | None:
+    """Say what changed or is gone, if anything is. A mark's names come from a repository: quoted."""
+    told = next((each for each in marks if each.verdict in {"changed", "gone"}), None)
+    return None if told is None else one_line(describe(told), LINE_CHARS)
 
 
 def _newest(quotes: Sequence[Quote]) -> datetime | None:
@@ -129,6 +137,8 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
     }
     if item.freshness is not None:
         entry["freshness"] = item.freshness
+    if item.code is not None:
+        entry["code"] = item.code
     if item.last_at is not None:
         entry["age_days"] = age_days(item.last_at)
     room = max_tokens - max(tokens_of(_json(entry)), tokens_of(_whole_text(item, entry)))
@@ -143,8 +153,9 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
 def _whole_text(item: WholeItem, entry: dict[str, Any]) -> str:
     age = f" · {age_in_words(entry['age_days'])}" if "age_days" in entry else ""
     stale = " · marked as out of date" if item.freshness == "stale" else ""
+    code = f" · {item.code}" if item.code else ""
     cut = "\n[cut to the token budget: ask for this id alone, with a larger max_tokens]" if entry["cut"] else ""
-    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}"
+    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}{code}"
     return f"{head} · {'; '.join(entry['cited'])}\n\n{entry['text']}{cut}"
 
 

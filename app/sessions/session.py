@@ -69,6 +69,7 @@ class CitedSession:
     title: str | None
     branch: str | None
     commit: str | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from app.settings.caches import (
     QueriesCacheSettings,
     SemanticCacheSettings,
 )
+from app.settings.freshness import FreshnessSettings
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
 from app.settings.openid import OpenIdSettings, is_trusted_scheme
 from app.settings.pipeline import EmbeddingsSettings, KnowledgeSettings, SessionsSettings, VectorsSettings, WorkerSettings
@@ -74,6 +75,7 @@ __all__ = [
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
     "EvictionPolicy",
+    "FreshnessSettings",
     "HooksSettings",
     "InferenceSettings",
     "KeysCacheSettings",
@@ -109,7 +111,7 @@ __all__ = [
 SHIPPED = ROOT / "config" / "cairn.toml"
 SECRET_FIELDS = (
     *("admin_key", "secret_key", "scrape_key", "qdrant.api_key", "database.url", "database.replica_urls", "redis.url"),
-    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers", "openid.client_secret"),
+    *("budget.webhook_url", "alerts.webhook_url", "telemetry.otlp_headers", "openid.client_secret", "freshness.webhook_secret"),
 )
 
 
@@ -159,6 +161,7 @@ class Settings(BaseSettings):
     sessions: SessionsSettings = SessionsSettings()
     worker: WorkerSettings = WorkerSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
     hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()

@@ -39,6 +39,7 @@ from cairn.client.records.assistance import ContextEntry, Finding, Key, Me, Mode
 from cairn.client.records.budget import AgentCost, Budget, ModelCost, Period, SessionCost, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import (
     Answer,
+    CodeMark,
     HistoryEntry,
     Item,
     ItemPage,
@@ -85,6 +86,7 @@ __all__ = [
     "CairnError",
     "Capture",
     "Client",
+    "CodeMark",
     "Conflict",
     "ConnectionLost",
     "ContextEntry",

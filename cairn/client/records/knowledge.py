@@ -136,13 +136,34 @@ class ListedItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeMark:
+    """The verdict on the code that an item speaks of, as last checked in one repository.
+
+    `verdict`: `fresh`, `changed`, `gone` or `unverifiable`, then with its `reason`. `commit`: the last one that changed or removed it.
+    `former_path`: where it was, if elsewhere. `head`: the commit that was checked.
+    """
+
+    repository: str
+    verdict: str
+    path: str | None
+    symbol: str | None
+    former_path: str | None
+    commit: str | None
+    committed_at: datetime | None
+    reason: str | None
+    head: str
+    checked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item(ListedItem):
-    """An item with its evidence: where it was said. `used`: what sessions made of it."""
+    """An item with its evidence: where it was said. `used`: what sessions made of it. `code`: what became of the code that it speaks of."""
 
     intent: str | None
     last_seen_at: datetime
     used: Uses
     evidence: tuple[Source, ...]
+    code: tuple[CodeMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

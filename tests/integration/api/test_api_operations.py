@@ -18,7 +18,7 @@ from app.supervision import MAX_FAILURES, LoopHealth, Supervisor
 from tests.integration.api.conftest import Api, lesson, serving
 from tests.waiting import patience
 
-OPEN = {"/", "/v1", "/healthz", "/readyz", "/api/hello", "/v1/invitations/accept"}
+OPEN = {"/", "/v1", "/healthz", "/readyz", "/api/hello", "/v1/invitations/accept", "/v1/webhooks/git"}
 
 
 async def test_alive_and_ready_need_no_key(api: Api) -> None:

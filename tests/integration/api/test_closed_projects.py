@@ -98,6 +98,8 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
         {"path": "/v1/knowledge/{passage}/history", **GONE},
         {"path": "/v1/knowledge/{open_item}/history"},
     ],
+    "GET /v1/knowledge/freshness": [{"path": "/v1/knowledge/freshness?project={project}&repository=x", **GONE}],
+    "PUT /v1/knowledge/freshness": [{"json": {"project": "{project}", "repository": "x", "head": "a" * 40, "marks": []}, **GONE}],
     "GET /v1/context/session": [{"path": "/v1/context/session?project={project}"}],
     "POST /mcp": [NO_PROJECT],  # see test_no_mcp_tool_…
     # projects
@@ -138,7 +140,7 @@ ROUTES |= {
         "POST /v1/messages", "POST /v1/messages/count_tokens", "POST /v1/responses", "HEAD /api/hello", "GET /healthz", "GET /readyz",
         "GET /metrics", "POST /v1/redact", "POST /v1/teams", "GET /v1/teams", "POST /v1/developers", "GET /v1/developers", "GET /v1/developers/{name}", "GET /v1/keys/{key_id}", "GET /v1/alerts/history",
         "GET /v1/me", "GET /v1/keys", "DELETE /v1/developers/{name}", "POST /v1/developers/{name}/invitations", "GET /v1/invitations",
-        "DELETE /v1/invitations/{invitation_id}", "POST /v1/invitations/accept", "GET /v1/openid", "GET /v1/openid/accounts",
+        "DELETE /v1/invitations/{invitation_id}", "POST /v1/invitations/accept", "POST /v1/webhooks/git", "GET /v1/openid", "GET /v1/openid/accounts",
         "PUT /v1/developers/{name}/openid", "DELETE /v1/developers/{name}/openid",
         "PATCH /v1/developers/{name}", "POST /v1/developers/{name}/keys", "PATCH /v1/keys/{key_id}",
         "DELETE /v1/keys/{key_id}", "GET /v1/budget",

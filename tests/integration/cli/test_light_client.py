@@ -33,6 +33,7 @@ IMPORTED = {
     "sentence-transformers": "sentence_transformers",
     "charset-normalizer": "charset_normalizer",
 }
+IMPORTED |= {each: each.replace("-", "_") for each in SERVER if each.startswith("tree-sitter")}
 BROUGHT = {"pydantic"}
 """Packages that the client's own bring along."""
 WITHOUT = """
@@ -72,6 +73,14 @@ def test_a_command_of_the_server_says_what_to_install(tmp_path: Path, command: l
     done = cairn(tmp_path, *command)
     assert done.returncode == 1, done.stderr
     assert "pip install '.[server]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_reads_code_says_what_to_install_for_it(tmp_path: Path) -> None:
+    assert set(PROJECT["optional-dependencies"]["freshness"]) <= set(PROJECT["optional-dependencies"]["server"])
+    done = cairn(tmp_path, "freshness")
+    assert done.returncode == 1, done.stderr
+    assert "pip install '.[freshness]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -65,6 +65,28 @@ async def test_an_item_is_recorded_corrected_judged_and_deleted(api: Api) -> Non
         assert "Rounding" not in (await page(http, api, ITEMS))[1]
 
 
+async def test_an_items_page_and_the_list_tell_what_became_of_its_code(api: Api) -> None:
+    body = {"type": "gotcha", "project": "till", "text": f"`close_till` counts twice {uuid4()}"}
+    item = (await api.ask("POST", "/v1/knowledge", json=body)).json
+    mark = {
+        "id": item["id"],
+        "revision": item["revision"],
+        "verdict": "gone",
+        "path": "src/<b>.py",
+        "symbol": "close_till",
+        "commit": "b" * 40,
+    }
+    marks = {"project": "till", "repository": "https://git.example/acme/till.git", "head": "a" * 40, "marks": [mark]}
+    assert (await api.ask("PUT", "/v1/knowledge/freshness", json=marks)).json["stored"] == 1
+    async with signed_in(api, await key_of(api, "amir")) as http:
+        _, shown = await page(http, api, f"{ITEMS}/{item['id']}")
+        assert "close_till in src/&lt;b&gt;.py is gone with commit bbbbbbbbbb" in shown
+        assert "git.example/acme/till" in shown
+        _, listed = await page(http, api, f"{ITEMS}?project=till&state=gone")
+        assert "code gone</span>" in listed
+        assert item["id"] in listed
+
+
 async def test_a_teammate_judges_and_changes_nothing_and_another_team_sees_nothing(api: Api) -> None:
     made = await api.ask(
         "POST", "/v1/knowledge", key=await key_of(api, "amir"), json={"type": "gotcha", "project": "till", "text": f"Mine {uuid4()}"}

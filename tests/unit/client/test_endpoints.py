@@ -26,6 +26,7 @@ LEAD = "a lead's: the dashboard and the command line"
 WITHOUT_KEY = "`cairn login` and the page behind the link: whoever has one has no key yet"
 DASHBOARD = "tables of the dashboard; a plugin shows the budget and what a session cost"
 AGENTS = "agents tell each other: docs/how-to/exchange-messages.md"
+CHECKED = "`cairn freshness` asks it, where the repository is"
 LEFT_OUT = {
     "POST /v1/chat/completions": CHAT,
     "POST /v1/responses": CHAT,
@@ -45,6 +46,9 @@ LEFT_OUT = {
     "GET /v1/projections": OPERATOR,
     "GET /v1/caches": ADMIN,
     "DELETE /v1/caches/{name}": ADMIN,
+    "GET /v1/knowledge/freshness": CHECKED,
+    "PUT /v1/knowledge/freshness": CHECKED,
+    "POST /v1/webhooks/git": "a git host posts pushes to it",
     "POST /v1/index/rebuild": ADMIN,
     "POST /v1/sessions/transcript-lines": "cairn watch: it knows how transcripts of each agent grow",
     "GET /v1/sessions/transcript-lines": "cairn watch",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.embeddings.longform import MODEL as LONG_MODEL
+from app.freshness.verdicts import CODE_VERDICTS, CodeVerdict
 from app.knowledge.neighbours import pack
 from app.knowledge.ranking import MIN_SUPPORTED, SESSION_WEIGHT, Support, rank
 from app.knowledge.results import Query, Result
@@ -51,6 +52,7 @@ class Row:
     stale: int = 0
     used: int = 0
     refused: int = 0
+    code_verdict: CodeVerdict | None = None
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -211,5 +213,6 @@ def judged(seed: int) -> tuple[list[Row], Any]:
     chosen = np.random.default_rng(seed)
     for row in found:
         row.helpful, row.wrong, row.stale, row.used, row.refused = (int(count) for count in chosen.integers(0, 4, 5))
+        row.code_verdict = (None, *CODE_VERDICTS)[int(chosen.integers(0, 5))]
         row.origin = str(chosen.choice(["extracted", "recorded"]))
     return found, vector

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.weighing import MAX_FACTOR, MIN_FACTOR, feedback_factor, freshness, names_open_file, should_hide
+from app.freshness.verdicts import CODE_VERDICTS, CodeVerdict
+from app.knowledge.weighing import (
+    MAX_FACTOR,
+    MIN_FACTOR,
+    code_factor,
+    feedback_factor,
+    freshness,
+    names_open_file,
+    should_hide,
+)
 
 COUNT = st.integers(0, 1000)
 
@@ -20,6 +29,7 @@ class Judged:
     stale: int = 0
     used: int = 0
     refused: int = 0
+    code_verdict: CodeVerdict | None = None
 
 
 @given(COUNT, COUNT, COUNT, COUNT, COUNT)
@@ -78,6 +88,17 @@ def test_an_item_is_stale_where_more_say_so_than_find_it_helpful() -> None:
     assert freshness(Judged(helpful=1, stale=2)) == "stale"
     assert freshness(Judged(helpful=1, stale=1)) == "fresh"
     assert freshness(Judged()) == "fresh"
+
+
+@pytest.mark.parametrize("verdict", CODE_VERDICTS)
+def test_the_code_says_how_fresh_an_item_is_unless_people_say_it_is_stale(verdict: CodeVerdict) -> None:
+    assert freshness(Judged(code_verdict=verdict)) == verdict
+    assert freshness(Judged(stale=1, code_verdict=verdict)) == "stale"
+
+
+def test_what_the_code_says_weighs_no_more_than_one_persons_verdict() -> None:
+    assert code_factor(Judged()) == code_factor(Judged(code_verdict="fresh")) == code_factor(Judged(code_verdict="unverifiable")) == 1
+    assert 1 > code_factor(Judged(code_verdict="changed")) > code_factor(Judged(code_verdict="gone")) >= feedback_factor(Judged(stale=1))
 
 
 def test_two_people_hide_an_item_and_so_does_its_author() -> None:

@@ -1,0 +1,146 @@
+"""Checks the items of projects whose repositories a worker can read: periodically, and when somebody asks because of a push.
+
+One job a repository, and never two of one at once. What a run found out stands in the data folder, so the next one reads only what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from app import clock
+from app.accounts.accounts import Accounts
+from app.errors import NotFound
+from app.freshness.checking import CheckedItem, check_items
+from app.freshness.git import Repository
+from app.freshness.verdicts import CodeFinding
+from app.knowledge.code_checking import CheckedProject, CodeChecking
+from app.knowledge.item import MAX_MARKS, CheckableItem, CodeMark, GivenMark
+from app.part import JobHandler, Loop
+from app.queue.jobs import LOW, Done, Job, KeyedJob, Progress, Queue
+from app.settings import FreshnessSettings
+from app.storage.pages import PageWanted
+
+log = structlog.get_logger()
+
+FRESHNESS = "freshness"
+DEFAULT_TEAM = "default"
+
+
+class RepositoryChecks:
+    """Plans and runs the checks. `folder`: where digests are kept between runs."""
+
+    def __init__(self, queue: Queue, accounts: Accounts, checking: CodeChecking, *, settings: FreshnessSettings, folder: Path) -> None:
+        self._queue = queue
+        self._accounts = accounts
+        self._checking = checking
+        self._settings = settings
+        self._folder = folder
+
+    def jobs(self) -> dict[str, JobHandler]:
+        """Return the handler, for a worker that has repositories: another one leaves the jobs to those."""
+        return {FRESHNESS: self.job} if self._settings.repositories else {}
+
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the planning of the checks, for a worker."""
+        if not self._settings.repositories:
+            return ()
+        meanwhile = "Items are not checked against the code."
+        return (Loop(name="knowledge.freshness", step=self.plan, pause=self._settings.minutes * 60, meanwhile=meanwhile),)
+
+    async def plan(self) -> None:
+        """Enqueue a check of every repository, where none waits."""
+        await self._enqueue(self._settings.repositories)
+
+    async def request(self, project: str) -> None:
+        """Enqueue a check of one repository. NotFound if none is configured for the project."""
+        if project not in self._settings.repositories:
+            raise NotFound(f"No repository of the project {project!r} is configured: add it to freshness.repositories.")
+        await self._enqueue([project])
+
+    async def job(self, job: Job, progress: Progress) -> Done:
+        """Check a repository, and store the marks that differ. NotFound where its folder, team or project isn't there."""
+        name = str(job.payload["project"])
+        path = self._settings.repositories.get(name)
+        if path is None:
+            raise NotFound(f"This worker has no repository of the project {name!r}: add it to freshness.repositories.")
+        repository = await asyncio.to_thread(Repository.open, path)
+        remote = await asyncio.to_thread(repository.remote) or path.name.removesuffix(".git")
+        project = await self._project(name)
+        items = await self._items(project, remote)
+        commit, findings = await asyncio.to_thread(self._check, repository, items)
+        marks = [_given(item, remote, commit, finding) for item, finding in zip(items, findings, strict=True)]
+        new = [given for item, given in zip(items, marks, strict=True) if not _same(item.mark, given.mark)]
+        stored = 0
+        for start in range(0, len(new), MAX_MARKS):
+            stored += (await self._checking.store(project, remote, new[start : start + MAX_MARKS])).stored
+            await progress(stored, len(new))
+        log.info("freshness.checked", items=len(items), stored=stored, commit=commit)
+        return Done({"items": len(items), "stored": stored, "commit": commit})
+
+    async def _enqueue(self, projects: Collection[str]) -> None:
+        wanted = [KeyedJob(project, {"project": project}, await self._team(project), None) for project in projects]
+        async with self._queue.begin() as connection:
+            await self._queue.enqueue_once(connection, kind=FRESHNESS, wanted=wanted, run_at=clock.now(), priority=LOW)
+
+    async def _team(self, name: str) -> UUID:
+        return await self._accounts.team_id(_parts(name)[0])
+
+    async def _project(self, name: str) -> CheckedProject:
+        team_id, project = await self._team(name), _parts(name)[1]
+        project_id = await self._accounts.project_named(team_id, project)
+        if project_id is None:
+            raise NotFound(f"There is no project {project!r} yet: correct freshness.repositories, or send its sessions.")
+        return CheckedProject(team_id, project_id)
+
+    async def _items(self, project: CheckedProject, remote: str) -> list[CheckableItem]:
+        found: list[CheckableItem] = []
+        after: str | None = None
+        while True:
+            page = await self._checking.page(project, remote, PageWanted(MAX_MARKS, after=after))
+            found += page.entries
+            if (after := page.next) is None:
+                return found
+
+    def _check(self, repository: Repository, items: Sequence[CheckableItem]) -> tuple[str, list[CodeFinding]]:
+        """Check in a thread: against the remote's default branch, as a clone that is only fetched has it, else against HEAD."""
+        default = repository.default_branch()
+        given = [CheckedItem(each.id, f"{each.title}\n{each.text}", each.paths, each.said_at) for each in items]
+        kept = self._folder / f"{sha256(str(repository.git_folder()).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+        result = check_items(repository, given, ref="HEAD" if default is None else f"origin/{default}", kept=kept)
+        return result.commit, [finding for _, finding in result.findings]
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return team and project of a configured name."""
+    team, colon, project = name.partition(":")
+    return (team, project) if colon else (DEFAULT_TEAM, name)
+
+
+def _given(item: CheckableItem, repository: str, commit: str, finding: CodeFinding) -> GivenMark:
+    mark = CodeMark(
+        repository=repository,
+        verdict=finding.verdict,
+        head=commit,
+        path=finding.path,
+        symbol=finding.symbol,
+        former_path=finding.former_path,
+        commit=finding.commit,
+        committed_at=finding.committed_at,
+        reason=finding.reason,
+    )
+    return GivenMark(item.id, item.revision, mark)
+
+
+def _same(known: CodeMark | None, found: CodeMark) -> bool:
+    """Tell whether a stored mark says what a new one does, whatever commit was checked."""
+    return known is not None and _told(known) == _told(found)
+
+
+def _told(mark: CodeMark) -> tuple[object, ...]:
+    return (mark.verdict, mark.path, mark.symbol, mark.former_path, mark.commit, mark.reason)
