@@ -21,10 +21,11 @@ from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.composed import Composed
-from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
+from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType, SubjectKind
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
+from app.storage.matching import MAX_WORDS_CHARS
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import unless_disconnected
@@ -74,6 +75,11 @@ class QueryBody(RequestBody):
     )
     files: list[Annotated[Plain, Field(min_length=1, max_length=MAX_FILE_CHARS)]] = Field(
         default_factory=list, max_length=MAX_FILES, description="Files that are open in the IDE: results that mention them rank higher."
+    )
+    subject: Plain = Field(
+        "",
+        max_length=MAX_WORDS_CHARS,
+        description="Only items about this file, symbol, setting, tool, service or ticket, or with all these words; no passages.",
     )
     since: Moment | None = Field(None, description="Only what was said at this time or later. Without a time zone: UTC.")
     until: Moment | None = Field(None, description="Only what was said before this time.")
@@ -151,6 +157,13 @@ class UseReply(ResponseBody):
     refused: int = Field(description="The person took it back.")
 
 
+class SubjectReply(ResponseBody):
+    """Something that an item is about."""
+
+    kind: SubjectKind
+    name: str = Field(description="In one spelling: lower case, but a ticket's upper, without quotes, brackets and line numbers.")
+
+
 class ItemReply(ResponseBody):
     id: UUID
     type: KnowledgeType
@@ -166,6 +179,7 @@ class ItemReply(ResponseBody):
     last_seen_at: datetime
     origin: Origin
     paths: list[str] = Field(description="Files that it is about, as a person named them.")
+    subjects: list[SubjectReply] = Field(description="What it is about, by its words and its sessions. `subject` finds it by these names.")
     revision: str = Field(
         description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
         " somebody else was faster.",
@@ -214,6 +228,7 @@ async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
         types=tuple(body.types),
         kinds=tuple(dict.fromkeys(body.kinds)),
         files=tuple(body.files),
+        subject=body.subject,
         since=body.since,
         until=body.until,
         limit=body.limit,
@@ -270,6 +285,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "age_days": shown.age_days,
             "project": shown.project,
             "paths": list(item.paths),
+            "subjects": [SubjectReply(kind=each.kind, name=each.name) for each in item.subjects],
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),

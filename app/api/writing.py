@@ -165,7 +165,9 @@ async def list_items(
         Moment | None, Query(description="Only items first said or recorded at this time or later. Without a time zone: UTC.")
     ] = None,
     until: Annotated[Moment | None, Query(description="Only items first said or recorded before this time.")] = None,
-    subject: Annotated[Plain, Query(description="Only items with these words in title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
+    subject: Annotated[
+        Plain, Query(description="Only items about this, by name, or with these words in title, text or files.", max_length=MAX_WORDS_CHARS)
+    ] = "",
     session: Annotated[UUID | None, Query(description="Only items that were learnt from this session.")] = None,
     hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
     state: Annotated[

@@ -37,6 +37,9 @@ def query(
     kind: Annotated[Kind | None, typer.Option(help="Only items (what was learnt), or only passages (what was said).")] = None,
     since: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said at this time or later (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said before this time (UTC).")] = None,
+    subject: Annotated[
+        str, typer.Option(help="Only items about this file, symbol, setting, tool, service or ticket, or with all of these words.")
+    ] = "",
     team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +52,8 @@ def query(
         from app.cli.reach import open_client
 
         async with open_client(team=team) as client:
-            answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, since=since, until=until))
+            body = query_body(question, project, limit, kind=kind, since=since, until=until, subject=subject)
+            answer = await client.post("/v1/knowledge/query", body)
             if as_json:
                 print_json(answer)
             else:
@@ -66,10 +70,12 @@ def query_body(
     kind: Kind | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    subject: str = "",
 ) -> dict[str, object]:
     """Build the body of the query's request."""
     body: dict[str, object] = {"query": question, "limit": limit}
     given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
+    given["subject"] = subject or None
     return body | {name: value for name, value in given.items() if value is not None}
 
 

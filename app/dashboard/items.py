@@ -128,6 +128,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
         source=lambda quote: source_of(who, quote),
+        subject_address=lambda name: address(who, ITEMS, subject=name),
     )
 
 

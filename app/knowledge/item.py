@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 Kind = Literal["item", "passage"]
@@ -32,6 +32,8 @@ KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
+SubjectKind = Literal["file", "symbol", "setting", "tool", "service", "ticket"]
+
 Freshness = Literal["fresh", "stale"]
 """`stale`: more people say so than find it helpful; `fresh`: they don't. Never by age, which is told in days."""
 
@@ -50,6 +52,13 @@ RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
 """Length of the excerpt that cites a recorded item: the beginning of its text."""
+
+
+class Subject(NamedTuple):
+    """A thing that an item is about. `name`: in one spelling, as `subjects.spelling.normalised` returns it."""
+
+    kind: SubjectKind
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ class Item:
     used: int
     refused: int
     evidence: tuple[Quote, ...]
+    subjects: tuple[Subject, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +192,8 @@ ITEM_STATES: Final[tuple[ItemState, ...]] = get_args(ItemState)
 class ItemFilter:
     """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
-    `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
+    `subject`: a name that it is about, or words that its title, text and paths must all contain (`subject_rows.about`). `session_id`:
+    learnt from this session.
     `state`: only those out of date by people's verdicts, recorded by a person, or corrected by one.
     `hidden`: only items that people's verdicts hide, instead of only the others. `oldest_first`: the order, else newest first.
     """

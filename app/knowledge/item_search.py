@@ -17,6 +17,7 @@ from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
+from app.knowledge.subject_rows import about
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.knowledge.use_counts import counts_of_items
 from app.knowledge.versions import Scope
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 
 MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 3
 """Candidates to rank if passages are asked for too: items then get few places."""
+MAX_ABOUT = 500
+"""Items about a subject that are ranked, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,10 @@ class ItemSearch:
 
     async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> FoundItems:
         """Read the candidates. Appends the parts that were unavailable to `degraded`."""
-        ids = await self._candidates(scope, query, vector, degraded)
+        if query.subject.strip():
+            ids: list[UUID] | None = await self._about(scope, query)
+        else:
+            ids = await self._candidates(scope, query, vector, degraded)
         rows = await self._read(scope, ids, query)
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
@@ -62,6 +68,17 @@ class ItemSearch:
         """Rank the candidates, and return the first `limit` relevant ones."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
         return rank(query, found.rows, vector, found.names, limit=limit, min_score=least, support=support)
+
+    async def _about(self, scope: Scope, query: Query) -> list[UUID]:
+        """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""
+        place = ItemRow.team_id == scope.team_id if scope.project_id is None else ItemRow.project_id == scope.project_id
+        found = select(ItemRow.id).where(place, ~ItemRow.hidden, about(scope.team_id, query.subject))
+        if scope.closed:
+            found = found.where(ItemRow.project_id.not_in(scope.closed))
+        if query.types:
+            found = found.where(ItemRow.type.in_(query.types))
+        rows = await self._reads.rows(found.order_by(ItemRow.created_at.desc(), ItemRow.id.desc()).limit(MAX_ABOUT), {})
+        return [row.id for row in rows]
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
         """Return ids from the vector store's fused search; None: use PostgreSQL's full-text index instead."""

@@ -36,6 +36,7 @@ from app.knowledge.results import Searcher
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.subjects_backfill import SubjectsBackfill
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.use_records import UseRecords
 from app.knowledge.uses_projection import UsesProjection
@@ -76,6 +77,7 @@ class KnowledgeServices:
     writer: KnowledgeWriter
     unanswered: Unanswered
     long_form_backfill: LongFormBackfill
+    subjects_backfill: SubjectsBackfill
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         search=search,
         answering=Answering(embedder, settings.knowledge),
         long_form_backfill=LongFormBackfill(database, long_form),
+        subjects_backfill=SubjectsBackfill(database),
         overview=Overview(database, accounts, searching.unanswered),
         authoring=authoring,
         judging=judging,
@@ -226,6 +229,7 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
         maintenance=[
             Maintenance("outbox", services.index.sweep),
             Maintenance("tails", services.long_form_backfill.maintain, batched=True),
+            Maintenance("subjects", services.subjects_backfill.maintain, batched=True),
         ],
     )
 

@@ -20,6 +20,7 @@ from app.knowledge.locks import lock_project
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
+from app.knowledge.subject_rows import read_subjects, refresh_subjects
 from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
@@ -89,10 +90,12 @@ class KnowledgeStore:
                 .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
             uses = await count_item_uses(connection, item_id)
+            derived = {"evidence", "subjects", *uses._fields}
             return Item(
-                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in {"evidence", *uses._fields}},
+                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
+                subjects=await read_subjects(connection, item_id),
             )
 
         return await self._database.read(read)
@@ -124,6 +127,7 @@ class KnowledgeStore:
             delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
         )
         withdrawn = await rederive(connection, items)
+        await refresh_subjects(connection, withdrawn.items)
         await record_changes(connection, [ChangedPoint(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 

@@ -40,6 +40,7 @@ class ItemRow(Base):
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
     `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
+    `subjects_version`: that of the code which found its subjects (`SubjectRow`); with another one they are found anew.
     """
 
     __tablename__ = "knowledge"
@@ -82,18 +83,37 @@ class ItemRow(Base):
     wrong: Mapped[int] = mapped_column(server_default="0")
     stale: Mapped[int] = mapped_column(server_default="0")
     hidden: Mapped[bool] = mapped_column(server_default=false())
+    subjects_version: Mapped[int] = mapped_column(server_default="0")
+
+
+class SubjectRow(Base):
+    """A subject of an item (`subjects.naming`). `team_id`: the item's, so that one index finds a name without other teams' rows."""
+
+    __tablename__ = "knowledge_subjects"
+    __table_args__ = (
+        CheckConstraint("kind in ('file', 'symbol', 'setting', 'tool', 'service', 'ticket')", name="kind_known"),
+        Index("ix_knowledge_subjects_name", "team_id", "name"),
+    )
+
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
 
 
 ITEM_COLUMNS = tuple(
     column
     for column in ItemRow.__table__.c
-    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
+    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key", "subjects_version"}
 )
-"""An item's columns but for what the index is made of."""
+"""An item's columns but for what the index is made of and bookkeeping."""
 
 
 class EvidenceRow(Base):
-    """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges."""
+    """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
+
+    `branch`: the session's when it was learnt; null: unknown.
+    """
 
     __tablename__ = "knowledge_evidence"
     __table_args__ = (
@@ -119,6 +139,7 @@ class EvidenceRow(Base):
     long_embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
     long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
+    branch: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 

@@ -14,7 +14,8 @@ from cairn.client.records.sessions import Accepted, Appended, Captures, Job, Job
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
 QUERY_FIELDS: Final = (
-    "query", "project", "prefer_project", "types", "kinds", "files", "since", "until", "limit", "max_tokens", "min_score", "mode",
+    "query", "project", "prefer_project", "types", "kinds", "files", "subject",
+    "since", "until", "limit", "max_tokens", "min_score", "mode",
 )  # fmt: skip
 
 QUERY: Final = Endpoint[QueryReply]("POST", "/v1/knowledge/query", QueryReply, body=(*QUERY_FIELDS, "explain"), repeatable=True)

@@ -70,6 +70,9 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
 update knowledge set recorded_key = decode(md5(replace(title, 'title ', 'record')), 'hex'), origin = 'recorded'
   where id in (select md5('item' || n * 10)::uuid from generate_series(1, 1000) n);
 update knowledge set corrected_at = now() where id in (select md5('item' || n * 50)::uuid from generate_series(1, 300) n);
+insert into knowledge_subjects (knowledge_id, kind, name, team_id)
+  select md5('item' || n)::uuid, kind, kind || (n % 900), md5('team' || (1 + n % 5))::uuid
+  from generate_series(1, 30000) n, unnest(array['file', 'service']) kind;
 insert into knowledge_forgotten (session_id, candidate_key, project_id, event_id)
   select md5('session' || (1 + n % 3000))::uuid, 'f' || n, md5('project' || (1 + n % 50))::uuid, 'e' || n from generate_series(1, 3000) n;
 insert into knowledge_revisions (knowledge_id, by_admin, action, text)
@@ -250,6 +253,14 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_search": (
         "Full text: search while the vector store or the embedder is away (GIN).",
         "select id from knowledge where search @@ to_tsquery('simple', '1234 & worker')",
+    ),
+    "pk_knowledge_subjects": (
+        "What an item is about, on its page; the rows that a change of its words replaces.",
+        "select kind, name from knowledge_subjects where knowledge_id = md5('item77')::uuid order by kind, name",
+    ),
+    "ix_knowledge_subjects_name": (
+        "A team's items about a file, a symbol, a setting, a tool, a service or a ticket: the filter `subject` of lists and queries.",
+        f"select knowledge_id from knowledge_subjects where team_id = {TEAM} and name = 'file77'",
     ),
     "ix_knowledge_evidence_knowledge_id": (
         "An item's citations; the newest one of each result.",

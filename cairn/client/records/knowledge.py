@@ -113,6 +113,14 @@ class Uses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A thing that an item is about. `kind`: file, symbol, setting, tool, service or ticket."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItem:
     """An item in a list. `mine`: this key may correct and delete it. `revision`: pass it to `correct`."""
 
@@ -137,12 +145,13 @@ class ListedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(ListedItem):
-    """An item with its evidence: where it was said. `used`: what sessions made of it."""
+    """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about."""
 
     intent: str | None
     last_seen_at: datetime
     used: Uses
     evidence: tuple[Source, ...]
+    subjects: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,37 @@
+"""What each item is about: the names of files, symbols, settings, tools, services and tickets; the branch that a session taught it on.
+
+Revision ID: 0033
+Revises: 0031
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0033"
+down_revision = "0031"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Both without rewriting the table: a constant default, and a null.
+    op.add_column("knowledge", sa.Column("subjects_version", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("knowledge_evidence", sa.Column("branch", sa.Text(), nullable=True))
+    op.create_table(
+        "knowledge_subjects",
+        sa.Column("knowledge_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), sa.ForeignKey("teams.id", ondelete="CASCADE"), nullable=False),
+        sa.PrimaryKeyConstraint("knowledge_id", "kind", "name", name="pk_knowledge_subjects"),
+        sa.CheckConstraint(
+            "kind in ('file', 'symbol', 'setting', 'tool', 'service', 'ticket')", name=op.f("ck_knowledge_subjects_kind_known")
+        ),
+    )
+    op.create_index("ix_knowledge_subjects_name", "knowledge_subjects", ["team_id", "name"])
+
+
+def downgrade() -> None:
+    op.drop_table("knowledge_subjects")
+    op.drop_column("knowledge_evidence", "branch")
+    op.drop_column("knowledge", "subjects_version")
