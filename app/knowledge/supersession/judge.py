@@ -1,0 +1,54 @@
+"""Judges whether a later statement replaces an earlier one. Precision before recall: a wrong link ranks a valid rule behind another.
+
+It does only where the later one says explicitly that a value is given up (`statements`), this value stands literally in a sentence of the
+earlier one, and both sentences are about the same matter: in the same scope, with nothing important that only one of them names.
+"""
+
+from __future__ import annotations
+
+from app.knowledge.supersession.statements import Change, changes_in
+from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, sentences, shared
+
+MIN_SHARED = 1.0
+"""Share of the matter's words that the earlier sentence holds."""
+MIN_SHARED_CJK = 0.5
+"""Of Chinese pairs of characters, a third of which straddle two words."""
+
+
+def replaced_by(older: str, newer: str) -> str | None:
+    """Return the sentence of `newer`, said later, that replaces what `older` says; None if none does."""
+    return next((each.sentence for each in changes_in(newer) if _is_replaced(older, each)), None)
+
+
+def _is_replaced(older: str, change: Change) -> bool:
+    if is_doubted(change.sentence) or _is_refused(change):
+        return False
+    given_up = {each.old.casefold() for each in changes_in(older)}
+    if change.old.casefold() in given_up:
+        return False
+    return any(_asserts(sentence, change) for sentence in sentences(older))
+
+
+def _is_refused(change: Change) -> bool:
+    """Tell whether the change itself is denied: "don't move", "we won't replace"."""
+    before = change.sentence.casefold().split(change.old.casefold(), 1)[0]
+    return any(word in before for word in _REFUSALS)
+
+
+_REFUSALS = ("no need", "no reason", "no point", "mistake", "not worth", "why ", "nobody", "don't", "do not", "don’t", "won't", "won’t", "never", "didn't", "did not", "not to ", "cannot", "can't", "nicht von", "ne pas ", "不要", "不应")
+
+
+def _asserts(sentence: str, change: Change) -> bool:
+    """Tell whether a sentence of the earlier statement asserts the value that is given up, of the same matter."""
+    if not has_value(sentence, change.old) or (change.new and has_value(sentence, change.new)):
+        return False
+    if is_denied(sentence) or is_doubted(sentence) or scopes(sentence) != scopes(change.sentence):
+        return False
+    if is_agent(sentence, change.old):
+        return False
+    values = {*content_words(change.old), *content_words(change.new)}
+    said = [word for word in content_words(sentence) if word not in values]
+    least = MIN_SHARED_CJK if any("\u3400" <= word[0] <= "\u9fff" for word in change.matter) else MIN_SHARED
+    if shared(change.matter, said) < least:
+        return False
+    return not narrows(sentence, known={*change.matter, *values})
