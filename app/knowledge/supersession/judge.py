@@ -6,6 +6,8 @@ earlier one, and both sentences are about the same matter: in the same scope, wi
 
 from __future__ import annotations
 
+import re
+
 from app.knowledge.supersession.statements import Change, changes_in
 from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, sentences, shared
 
@@ -30,12 +32,18 @@ def _is_replaced(older: str, change: Change) -> bool:
 
 
 def _is_refused(change: Change) -> bool:
-    """Tell whether the change itself is denied: "don't move", "we won't replace"."""
-    before = change.sentence.casefold().split(change.old.casefold(), 1)[0]
-    return any(word in before for word in _REFUSALS)
+    """Tell whether the change itself is denied: "don't move", "was not replaced"."""
+    return bool(_REFUSED.search(change.sentence.split(change.old, 1)[0]))
 
 
-_REFUSALS = ("no need", "no reason", "no point", "mistake", "not worth", "why ", "nobody", "don't", "do not", "don’t", "won't", "won’t", "never", "didn't", "did not", "not to ", "cannot", "can't", "nicht von", "ne pas ", "不要", "不应")
+_REFUSED = re.compile(
+    r"\b(?:no (?:need|reason|point|plan)|mistake|not worth|why|nobody|no one|never|cannot|not to"
+    r"|(?:is|are|was|were|be|been|has|have|had|do|does|did|will|would|should|must|can|could|may)(?: not\b|n['’]t)"
+    r"|(?:wurden?|werden|wird|haben|hat|ist|sind) (?:\w+ )?nicht (?!mehr)|nicht von|niemand|(?:n['’]|ne )\w+ (?:\w+ )?pas\b|ne pas|personne"
+    r"|(?:no|não) (?:se )?(?:ha|han|hemos|fue|fueron|foi|foram|vamos|mov|migr|cambi|reemplaz|mud|troc|substitu)\w*)\b"
+    r"|won['’]t|can['’]t|没有|未|不要|不应|不会|不能",
+    re.IGNORECASE,
+)
 
 
 def _asserts(sentence: str, change: Change) -> bool:

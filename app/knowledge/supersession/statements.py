@@ -23,7 +23,7 @@ _MOVE = (
     r"|reduc(?:e|ed)|decreas(?:e|ed)|bump(?:ed)?|upgrad(?:e|ed)|downgrad(?:e|ed)|renam(?:e|ed)|go|went|gone|shorten(?:ed)?|extend(?:ed)?)"
 )
 _USE = r"(?:use|uses|using|used|run|runs|running|deploy|publish|send|store|write|call|import|go through|goes through|rely on|relies on|depend on|support|need)"
-_BY = r"(?:use|uses|using|used|run|runs|with|on|through|via|to|in|over|per|by|from|into|as|is|are)"
+_BY = r"(?:use|uses|using|used|run|runs|with|on|through|via|to|in|over|per|by|from|into|as|is|are|for|at|after|every|of)"
 _NEAREST = rf"{_BY} (?:the |a |an )?(?P<new>(?!{_BY}\b)[^\s.;,]\S*(?: (?!{_BY}\b)[^\s;,]+){{0,3}}?)"
 """The value behind the last of these words."""
 _PATTERNS = tuple(
@@ -35,7 +35,7 @@ _PATTERNS = tuple(
         rf"\breplac(?:e|ed|ing) (?:the |a |an |our )?{_OLD} (?:with|by) (?:the |a |an )?{_NEW}",
         rf"(?:\b(?:the|our|a) )?{_OLD} (?:is|was|were|are|has been|have been|got|gets) (?:now )?replaced (?:by|with) (?:the |a |an )?{_NEW}",
         rf"{_NEW} (?:has |have )?replace[sd] (?!by |with )(?:the |a |an |our )?{_OLD}",
-        rf"\b{_NEAREST},? (?:instead of|rather than|in place of) (?:per |through |via |over |with |to |in |on )?(?:the |a |an )?{_OLD}",
+        rf"\b{_NEAREST},? (?:instead of|rather than|in place of) (?:per |through |via |over |with |to |in |on |for |at |after |every |of |by |from |as )?(?:the |a |an )?{_OLD}",
         rf"\b{_NEAREST} for [^.;,]{{1,60}}? (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
         r"\bgo(?:es)? from (?P<old>\d[\w.]*(?: \w+)?) to (?P<new>\d[\w.]*(?: \w+)?)",
         rf"\binstead of (?:the |a |an )?{_OLD},? [^.;]*?\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
@@ -58,7 +58,7 @@ _PATTERNS = tuple(
         rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b[^.;]*? de {_OLD} (?:à|vers|sur) {_NEW}",
         rf"\bremplac(?:er|é|ée|és|ées|ons|ez) {_OLD} par {_NEW}",
         rf"{_OLD} (?:est|a été|sont|ont été) (?:désormais )?remplacé(?:e|s|es)? par {_NEW}",
-        rf"\b(?:utilis\w+|par|via|avec|sur) {_NEW}[^.;]*? (?:au lieu de|à la place de|plutôt que) {_OLD}",
+        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}[^.;]*? (?:au lieu de|à la place de|plutôt que) {_OLD}",
         rf"\b(?:n['’]|ne )(?:\w+ )?(?:utilis\w+|pass\w+) plus (?:par |via |avec )?{_OLD}",
         # Spanish
         rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b[^.;]*? de {_OLD} a {_NEW}",

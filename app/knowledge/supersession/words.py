@@ -35,7 +35,7 @@ _DOUBTED = re.compile(
     r"peut-être|pourrait|pourrions|serait|quand|jusqu\w*|temporairement|provisoirement|seulement|uniquement|sauf|aussi|envisag\w+|essa\w+|chaque|pour l['’]instant|"
     r"quizás?|tal vez|podría\w*|sería|cuando|hasta|temporalmente|provisionalmente|sólo|solo|salvo|excepto|también|considera\w+|prob(?:ar|amos)|cada|por ahora|"
     r"talvez|poderia\w*|seria|quando|até|temporariamente|provisoriamente|apenas|somente|exceto|também|considera\w+|testa\w+|por enquanto)\b"
-    r"|可能|也许|考虑|建议|计划|如果|暂时|临时|目前先|只在|只有|仅|除了|除非|试|每天|每周|也(?=用|要)|是否",
+    r"|可能|也许|考虑|建议|计划|如果|暂时|临时|目前先|只在|只有|仅|除了|除非|尝试|试用|试试|试着|每天|每周|也(?=用|要)|是否",
     re.IGNORECASE,
 )
 _SCOPE = re.compile(
@@ -58,13 +58,13 @@ _STOP_WORDS = """
     vom mit für über durch in im an am und oder als nicht mehr jetzt nun ab seit statt anstelle nutzen nutzt nutze verwenden verwendet benutzen
     umgestellt umstellen gewechselt wechseln migriert umgezogen umziehen geändert ändern ersetzt ersetzen erhöht erhöhen gesenkt verschoben laufen läuft liegen liegt beträgt
     le la les l un une des du de d à au aux en et ou que qui nous notre nos est sont était a avons ont été sur dans par pour avec plus ne pas
-    maintenant désormais vers passent passe passée passés passées migrée migrés migrées déplacée déplacés déplacées utiliser utilisons utilise utilisez passer passé passons migrer migré migrons basculer basculé déplacer déplacé changer changé
+    maintenant désormais vers utilisent passent passe passée passés passées migrée migrés migrées déplacée déplacés déplacées utiliser utilisons utilise utilisez passer passé passons migrer migré migrons basculer basculé déplacer déplacé changer changé
     remplacer remplacé remplacée remplacés lieu plutôt se fait
     el los las lo un una unos unas del al y o es son era fue han ha hemos nuestro nuestra en por para con sin ya no más ahora usar usamos usa usan
     guardan guarda mover movimos movido migrar migramos migrado cambiar cambiamos cambiado pasar pasamos reemplazar reemplazado reemplazamos sustituir sustituido
     sustituimos lugar vez se
     o os as um uma do da dos das no na nos nas ao aos e ou é são foi foram por para com sem já não mais agora usar usamos usa usam mover movemos movido
-    pelo pela ficam fica mudar mudamos mudado trocar trocamos trocado passar passamos substituir substituído substituímos substituído invés nosso nossa
+    em pelo pela ficam fica mudar mudamos mudado trocar trocamos trocado passar passamos substituir substituído substituímos substituído invés nosso nossa
 """
 STOP = frozenset(_STOP_WORDS.split())
 _CJK_STOP = re.compile(
@@ -143,11 +143,18 @@ _BEFORE_VERBS = frozenset(
     "we you i they to is are was were be been being gets get must should can always all now"
     " wir man ist sind wird werden wurde wurden zu nous on est sont été à se es son ha han hemos é são foi foram ser".split()
 )
+_FINITE = frozenset(
+    "is are was were use uses run runs go goes live lives come comes has have need needs get gets call calls stop stopped can must should"
+    " ist sind wird werden wurde wurden nutzen nutzt laufen läuft gehen geht liegen est sont passe passent utilise utilisent"
+    " es son usa usan pasa pasan é são usam ficam passam".split()
+)
 _PARTICIPLE = re.compile(r"ge\w+(?:t|en)|\w+iert|(?:er|be|ver|ent)\w+(?:t|en)")
 
 
 def _is_verb(tokens: Sequence[str], place: int) -> bool:
-    if place == 0 or tokens[place - 1] in _BEFORE_VERBS:
+    if place == 0:  # an imperative, unless a finite verb follows: `Transactional mails use …`
+        return _FINITE.isdisjoint(tokens[1:])
+    if tokens[place - 1] in _BEFORE_VERBS:
         return True
     return place == len(tokens) - 1 and bool(_PARTICIPLE.fullmatch(tokens[place])) and not {"wird", "werden", "wurde", "ist", "sind"}.isdisjoint(tokens)
 
