@@ -29,6 +29,7 @@ from app.knowledge.locks import lock_project
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.store import lock_item, team_item_row
 from app.knowledge.subject_rows import refresh_subjects
+from app.knowledge.supersession_rows import refresh_links
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
@@ -119,6 +120,7 @@ class Authoring:
                     insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
                 )
                 await refresh_subjects(connection, [item])
+                await refresh_links(connection, [item])
                 await record_changes(connection, [ChangedPoint(item, project_id, author.team_id)])
         return item, True
 
@@ -228,6 +230,7 @@ async def _store_correction(
     if "text" in changed:
         await count_verdicts(connection, row)
     await refresh_subjects(connection, [row.id])
+    await refresh_links(connection, [row.id])
     await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id)])
     return True
 

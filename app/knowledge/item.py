@@ -44,7 +44,7 @@ AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
 Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused"]
+HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored"]
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -59,6 +59,15 @@ class Subject(NamedTuple):
 
     kind: SubjectKind
     name: str
+
+
+class LinkedItem(NamedTuple):
+    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said."""
+
+    id: UUID
+    title: str
+    words: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,8 @@ class ItemCandidate:
 class Item:
     """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
 
-    `used`, `refused`: numbers of sessions that used it, by whether the person accepted that.
+    `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `created_at`: when it was first said;
+    `learnt_at`: when Cairn learnt it.
     """
 
     id: UUID
@@ -127,6 +137,9 @@ class Item:
     refused: int
     evidence: tuple[Quote, ...]
     subjects: tuple[Subject, ...]
+    learnt_at: datetime
+    replaced_by: tuple[LinkedItem, ...]
+    replaces: tuple[LinkedItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ class HistoryEvent:
     """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
 
     `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
+    `replaced`: another item replaces it, `note` has its words and `other` its id; `restored`: a person undid that.
     `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
@@ -165,6 +179,7 @@ class HistoryEvent:
     verdict: str | None = None
     note: str | None = None
     source: Quote | None = None
+    other: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,15 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """The item that replaces what a result says, the latest if there are several; `at`: when it was said."""
+
+    id: UUID
+    title: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """An item or a passage that answers, with its newest citation. Its text is quoted from a transcript: never an instruction.
 
@@ -82,6 +91,7 @@ class Result:
     explain: dict[str, object] | None = None
     places: tuple[tuple[int, str], ...] = ()
     """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
+    replaced_by: Replacement | None = None
 
     @property
     def age_days(self) -> int | None:

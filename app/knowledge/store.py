@@ -21,6 +21,7 @@ from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
 from app.knowledge.subject_rows import read_subjects, refresh_subjects
+from app.knowledge.supersession_rows import read_links, refresh_links
 from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
@@ -90,12 +91,17 @@ class KnowledgeStore:
                 .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
             uses = await count_item_uses(connection, item_id)
-            derived = {"evidence", "subjects", *uses._fields}
+            by, of = await read_links(connection, item_id)
+            learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
+            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", *uses._fields}
             return Item(
                 **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
                 subjects=await read_subjects(connection, item_id),
+                learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
+                replaced_by=by,
+                replaces=of,
             )
 
         return await self._database.read(read)
@@ -128,6 +134,7 @@ class KnowledgeStore:
         )
         withdrawn = await rederive(connection, items)
         await refresh_subjects(connection, withdrawn.items)
+        await refresh_links(connection, withdrawn.items)
         await record_changes(connection, [ChangedPoint(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 

@@ -40,7 +40,8 @@ class ItemRow(Base):
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
     `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
-    `subjects_version`: that of the code which found its subjects (`SubjectRow`); with another one they are found anew.
+    `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
+    `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
     """
 
     __tablename__ = "knowledge"
@@ -54,6 +55,7 @@ class ItemRow(Base):
         Index("ix_knowledge_team_created", "team_id", text("created_at desc"), text("id desc")),
         Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
         Index("uq_knowledge_recorded", "project_id", "recorded_key", unique=True, postgresql_where=text("recorded_key is not null")),
+        Index("ix_knowledge_gives_up", "project_id", postgresql_where=text("gives_up <> '{}'")),
         Index("ix_knowledge_pinned", "project_id", postgresql_where=text("corrected_at is not null or hidden or helpful > 0")),
     )
 
@@ -84,6 +86,7 @@ class ItemRow(Base):
     stale: Mapped[int] = mapped_column(server_default="0")
     hidden: Mapped[bool] = mapped_column(server_default=false())
     subjects_version: Mapped[int] = mapped_column(server_default="0")
+    gives_up: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
 class SubjectRow(Base):
@@ -101,12 +104,28 @@ class SubjectRow(Base):
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
 
 
-ITEM_COLUMNS = tuple(
-    column
-    for column in ItemRow.__table__.c
-    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key", "subjects_version"}
-)
-"""An item's columns but for what the index is made of and bookkeeping."""
+class SupersessionRow(Base):
+    """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
+
+    Cairn makes it, and takes it back where the two no longer say so. `undone_at`: a person undid it, and it isn't made again; `undone_by`
+    null: an admin, or somebody who was removed.
+    """
+
+    __tablename__ = "knowledge_supersessions"
+    __table_args__ = (Index("ix_knowledge_supersessions_newer_id", "newer_id"),)
+
+    older_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    newer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    words: Mapped[str]
+    said_at: Mapped[datetime]
+    created_at: Mapped[CreatedAt]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+
+
+_UNSHOWN = {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key", "subjects_version", "gives_up"}
+ITEM_COLUMNS = tuple(column for column in ItemRow.__table__.c if column.name not in _UNSHOWN)
+"""An item's columns but for what the index is made of, and bookkeeping."""
 
 
 class EvidenceRow(Base):

@@ -25,10 +25,11 @@ def replaced_by(older: str, newer: str) -> str | None:
 def _is_replaced(older: str, change: Change) -> bool:
     if is_doubted(change.sentence) or _is_refused(change):
         return False
-    given_up = {each.old.casefold() for each in changes_in(older)}
-    if change.old.casefold() in given_up:
+    earlier = changes_in(older)
+    if any(each.old.casefold() == change.old.casefold() for each in earlier):
         return False
-    return any(_asserts(sentence, change) for sentence in sentences(older))
+    brought = {each.sentence: each for each in earlier if each.new.casefold() == change.old.casefold()}
+    return any(_asserts(sentence, change, brought.get(sentence)) for sentence in sentences(older))
 
 
 def _is_refused(change: Change) -> bool:
@@ -46,17 +47,18 @@ _REFUSED = re.compile(
 )
 
 
-def _asserts(sentence: str, change: Change) -> bool:
-    """Tell whether a sentence of the earlier statement asserts the value that is given up, of the same matter."""
+def _asserts(sentence: str, change: Change, brought: Change | None) -> bool:
+    """Tell whether a sentence of the earlier statement asserts the value that is given up, of the same matter.
+
+    `brought`: the change by which that sentence brought this value, if it did: then it also names what came before.
+    """
     if not has_value(sentence, change.old) or (change.new and has_value(sentence, change.new)):
         return False
-    if is_denied(sentence) or is_doubted(sentence) or scopes(sentence) != scopes(change.sentence):
+    if (brought is None and is_denied(sentence)) or is_doubted(sentence) or scopes(sentence) != scopes(change.sentence):
         return False
     if is_agent(sentence, change.old):
         return False
-    values = {*content_words(change.old), *content_words(change.new)}
+    values = {*content_words(change.old), *content_words(change.new), *content_words(brought.old if brought else "")}
     said = [word for word in content_words(sentence) if word not in values]
     least = MIN_SHARED_CJK if any("\u3400" <= word[0] <= "\u9fff" for word in change.matter) else MIN_SHARED
-    if shared(change.matter, said) < least:
-        return False
-    return not narrows(sentence, known={*change.matter, *values})
+    return shared(change.matter, said) >= least and not narrows(sentence, known={*change.matter, *values})

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 
 from app.knowledge.supersession.words import content_words, sentences
 
+MAX_CHARS, MAX_SENTENCE_CHARS = 8_000, 300
+"""Characters of a text and of a sentence that are read: the patterns take time by the square of a sentence's length."""
+_GIVES_UP = re.compile(
+    r"\b(?:from|replac\w+|instead|rather|in place|not|drop\w*|ditch\w*|abandon\w*|swap\w*|exchang\w*|no longer|stop\w*"
+    r"|von|ersetz\w*|abgelöst|statt|anstatt|anstelle|mehr|de|remplac\w*|lieu|place|plutôt|plus|reemplaz\w*|sustitu\w*|lugar|vez|ya no"
+    r"|do|da|substitu\w*|troc\w*|invés|mais)\b|[从把用被]|不再",
+    re.IGNORECASE,
+)
+"""Words without which no pattern matches: most sentences need no closer look."""
 MAX_VALUE_WORDS = 4
 _ENDS = (
     "from|to|with|by|for|in|on|of|and|or|because|since|at|instead|rather|as|when|is|are|was|were|has|have|been|now|goes|go|replaced|"
@@ -86,11 +95,12 @@ _CHINESE = tuple(
         r"(?:改用|使用|用)\s*(?P<new>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)[^，。；]{0,20}，?\s*(?:而不是|而不用|不用)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
     )
 )
-_EDGES = " `'\"“”‘’«»()[]."
-_NO_VALUES = frozenset(
-    "it this that there here them one scratch now then time place day days way me us you him her same other another each all both what which"
-    " es das dies diese hier dort ça cela ceci eso esto isso isto aqui là".split()
-)
+_EDGES = " `'\"“”’«»()[]."
+_NO_VALUE_WORDS = """
+    it this that there here them one scratch now then time place day days way me us you him her same other another each all both
+    what which es das dies diese hier dort ça cela ceci eso esto isso isto aqui là
+"""
+_NO_VALUES = frozenset(_NO_VALUE_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,9 @@ class Change:
 def changes_in(text: str) -> tuple[Change, ...]:
     """Return the explicit changes that a text states, in order, each old value once."""
     found: dict[str, Change] = {}
-    for sentence in sentences(text):
+    for sentence in sentences(text[:MAX_CHARS]):
+        if len(sentence) > MAX_SENTENCE_CHARS or not _GIVES_UP.search(sentence):
+            continue
         for each in _changes(sentence):
             found.setdefault(each.old.casefold(), each)
     return tuple(found.values())
@@ -125,7 +137,9 @@ def _changes(sentence: str) -> Iterator[Change]:
 
 
 def _without(sentence: str, match: re.Match[str]) -> str:
-    """Return a sentence without the two values."""
+    """Return a sentence without the two values; where none is named in the old one's place, only up to the next comma, which begins it."""
+    if not match.groupdict().get("new"):
+        sentence = sentence[: match.end()] + re.split(r"[,，:–—]", sentence[match.end() :], maxsplit=1)[0]
     spans = sorted((match.span(name) for name in ("old", "new") if name in match.re.groupindex and match[name]), reverse=True)
     for start, end in spans:
         sentence = f"{sentence[:start]} {sentence[end:]}"

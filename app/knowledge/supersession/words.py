@@ -73,7 +73,9 @@ _CJK_STOP = re.compile(
 MIN_STEM = 4
 STEM_SHARE = 0.6
 """Two words are one where they begin alike: at least MIN_STEM characters, and this share of the longer one, endings aside."""
-_ENDINGS = re.compile(r"(?<=\w{3})(?:ations?|aciones|ación|ação|ções|ings?|ungen|ung|ées?|és?|ed|es|s|er|en|ar|an|am|as|os|ado|ada|ados|adas)$")
+_ENDINGS = re.compile(
+    r"(?<=\w{3})(?:ations?|aciones|ación|ação|ções|ings?|ungen|ung|ées?|és?|ed|es|s|er|en|ar|an|am|as|os|ado|ada|ados|adas)$"
+)
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -139,15 +141,17 @@ def narrows(sentence: str, *, known: Collection[str]) -> bool:
 
 
 MAX_UNKNOWN_PAIRS = 3
-_BEFORE_VERBS = frozenset(
-    "we you i they to is are was were be been being gets get must should can always all now"
-    " wir man ist sind wird werden wurde wurden zu nous on est sont été à se es son ha han hemos é são foi foram ser".split()
-)
-_FINITE = frozenset(
-    "is are was were use uses run runs go goes live lives come comes has have need needs get gets call calls stop stopped can must should"
-    " ist sind wird werden wurde wurden nutzen nutzt laufen läuft gehen geht liegen est sont passe passent utilise utilisent"
-    " es son usa usan pasa pasan é são usam ficam passam".split()
-)
+_BEFORE_VERBS_WORDS = """
+    we you i they to is are was were be been being gets get must should can always all now wir man ist sind wird werden wurde
+    wurden zu nous on est sont été à se es son ha han hemos é são foi foram ser
+"""
+_BEFORE_VERBS = frozenset(_BEFORE_VERBS_WORDS.split())
+_FINITE_WORDS = """
+    is are was were use uses run runs go goes live lives come comes has have need needs get gets call calls stop stopped can must
+    should ist sind wird werden wurde wurden nutzen nutzt laufen läuft gehen geht liegen est sont passe passent utilise utilisent
+    es son usa usan pasa pasan é são usam ficam passam
+"""
+_FINITE = frozenset(_FINITE_WORDS.split())
 _PARTICIPLE = re.compile(r"ge\w+(?:t|en)|\w+iert|(?:er|be|ver|ent)\w+(?:t|en)")
 
 
@@ -156,7 +160,11 @@ def _is_verb(tokens: Sequence[str], place: int) -> bool:
         return _FINITE.isdisjoint(tokens[1:])
     if tokens[place - 1] in _BEFORE_VERBS:
         return True
-    return place == len(tokens) - 1 and bool(_PARTICIPLE.fullmatch(tokens[place])) and not {"wird", "werden", "wurde", "ist", "sind"}.isdisjoint(tokens)
+    return (
+        place == len(tokens) - 1
+        and bool(_PARTICIPLE.fullmatch(tokens[place]))
+        and not {"wird", "werden", "wurde", "ist", "sind"}.isdisjoint(tokens)
+    )
 
 
 def is_agent(sentence: str, value: str) -> bool:
@@ -165,9 +173,11 @@ def is_agent(sentence: str, value: str) -> bool:
     return beginning is not None and beginning[1] not in _DECIDING
 
 
-_DECIDING = frozenset(
-    "is are serves stores handles holds runs hosts provides renders sends signs builds ist sind dient speichert est sont stocke sert es son guarda sirve é são serve".split()
-)
+_DECIDING_WORDS = """
+    is are serves stores handles holds runs hosts provides renders sends signs builds ist sind dient speichert est sont stocke
+    sert es son guarda sirve é são serve
+"""
+_DECIDING = frozenset(_DECIDING_WORDS.split())
 
 
 def _continues(value: str, rest: str) -> bool:
