@@ -102,6 +102,9 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
         out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f}{_age(result)}{times}", "dim"))
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
+        if replacement := result.get("replaced_by"):
+            said_at = replacement["at"][:10]
+            out.print(plain(f"   replaced on {said_at} by: {replacement['title']} · {replacement['id']}", "yellow"), soft_wrap=True)
         source = result["source"]
         out.print(plain(f"   ─ {printed_source(source)} · {result['id']}", "cyan"), soft_wrap=True)
         if not said and "session_id" in source:

@@ -27,9 +27,8 @@ from app.knowledge.derivations import digest
 from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields, revision_of, title_of
 from app.knowledge.locks import lock_project
 from app.knowledge.neighbours import item_text, pack
+from app.knowledge.relations import refresh_relations
 from app.knowledge.store import lock_item, team_item_row
-from app.knowledge.subject_rows import refresh_subjects
-from app.knowledge.supersession_rows import refresh_links
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
@@ -119,8 +118,7 @@ class Authoring:
                 await connection.execute(
                     insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
                 )
-                await refresh_subjects(connection, [item])
-                await refresh_links(connection, [item])
+                await refresh_relations(connection, [item])
                 await record_changes(connection, [ChangedPoint(item, project_id, author.team_id)])
         return item, True
 
@@ -229,8 +227,7 @@ async def _store_correction(
     await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:
         await count_verdicts(connection, row)
-    await refresh_subjects(connection, [row.id])
-    await refresh_links(connection, [row.id])
+    await refresh_relations(connection, [row.id])
     await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id)])
     return True
 

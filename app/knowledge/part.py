@@ -32,6 +32,7 @@ from app.knowledge.reader import KnowledgeReader
 from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
+from app.knowledge.restoring import Restoring
 from app.knowledge.results import Searcher
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
@@ -184,7 +185,9 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
-        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
+        writer=KnowledgeWriter(
+            reader, authoring=authoring, judging=judging, restoring=Restoring(database, admission=admission), store=store
+        ),
         unanswered=searching.unanswered,
     )
 

@@ -20,8 +20,7 @@ from app.knowledge.derivations import PastDecisions, pinned_among
 from app.knowledge.item import ItemCandidate
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, pack
-from app.knowledge.subject_rows import refresh_subjects
-from app.knowledge.supersession_rows import refresh_links
+from app.knowledge.relations import refresh_relations
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -137,8 +136,7 @@ async def reconcile(
         known=plan.unchanged,
     )
     items = list(dict.fromkeys([*assigned.created, *rederived.items]))
-    await refresh_subjects(connection, items)
-    await refresh_links(connection, items)
+    await refresh_relations(connection, items)
     return Reconciled(items, counts)
 
 

@@ -20,8 +20,9 @@ from app.knowledge.locks import lock_project
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
-from app.knowledge.subject_rows import read_subjects, refresh_subjects
-from app.knowledge.supersession_rows import read_links, refresh_links
+from app.knowledge.relations import refresh_relations
+from app.knowledge.subject_rows import read_subjects
+from app.knowledge.supersession_rows import read_links
 from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
@@ -133,8 +134,7 @@ class KnowledgeStore:
             delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
         )
         withdrawn = await rederive(connection, items)
-        await refresh_subjects(connection, withdrawn.items)
-        await refresh_links(connection, withdrawn.items)
+        await refresh_relations(connection, withdrawn.items)
         await record_changes(connection, [ChangedPoint(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 

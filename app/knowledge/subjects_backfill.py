@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.locks import lock_project
-from app.knowledge.subject_rows import VERSION, refresh_subjects
-from app.knowledge.supersession_rows import refresh_links
+from app.knowledge.relations import refresh_relations
+from app.knowledge.subject_rows import VERSION
 from app.knowledge.tables import ItemRow
 from app.storage.database import Database
 
@@ -49,8 +49,7 @@ class SubjectsBackfill:
             columns = (ItemRow.id, ItemRow.project_id, ItemRow.team_id)
             wanted = select(*columns).where(ItemRow.project_id == project_id, outdated).order_by(ItemRow.id).limit(BATCH)
             rows = (await connection.execute(wanted)).all()
-            await refresh_subjects(connection, [row.id for row in rows])
-            await refresh_links(connection, [row.id for row in rows])
+            await refresh_relations(connection, [row.id for row in rows])
             # One point is enough: nothing changes in the index, only what was cached of the project.
             await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id) for row in rows[:1]])
         return len(rows)

@@ -9,22 +9,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    CheckConstraint,
-    Computed,
-    ForeignKey,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    Text,
-    false,
-    func,
-    text,
-)
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Integer, LargeBinary, Text, false, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -108,7 +94,7 @@ class SupersessionRow(Base):
     """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
 
     Cairn makes it, and takes it back where the two no longer say so. `undone_at`: a person undid it, and it isn't made again; `undone_by`
-    null: an admin, or somebody who was removed.
+    null: an admin (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_supersessions"
@@ -121,6 +107,7 @@ class SupersessionRow(Base):
     created_at: Mapped[CreatedAt]
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    by_admin: Mapped[bool] = mapped_column(server_default=false())
 
 
 _UNSHOWN = {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key", "subjects_version", "gives_up"}

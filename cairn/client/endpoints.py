@@ -30,6 +30,7 @@ RECORD: Final = Endpoint[Item](
 CORRECT: Final = Endpoint[Item]("PATCH", "/v1/knowledge/{item_id}", Item, headers=("if-match",), body=("type", "title", "text", "paths"))
 DELETE: Final = Endpoint[None]("DELETE", "/v1/knowledge/{item_id}", None)
 JUDGE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/feedback", Item, body=("verdict", "note"), repeatable=True)
+RESTORE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/restore", Item, repeatable=True)
 HISTORY: Final = Endpoint[History]("GET", "/v1/knowledge/{item_id}/history", History, repeatable=True)
 ITEMS: Final = Endpoint[ItemPage](
     "GET",

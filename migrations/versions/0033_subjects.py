@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("undone_by", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
+        sa.Column("by_admin", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("older_id", "newer_id", name="pk_knowledge_supersessions"),
     )
     op.create_index("ix_knowledge_supersessions_newer_id", "knowledge_supersessions", ["newer_id"])

@@ -14,7 +14,7 @@ from app.knowledge.supersession.words import content_words, has_value, is_agent,
 MIN_SHARED = 1.0
 """Share of the matter's words that the earlier sentence holds."""
 MIN_SHARED_CJK = 0.5
-"""Of Chinese pairs of characters, a third of which straddle two words."""
+"""The same for Chinese pairs of characters, a third of which straddle two words."""
 
 
 def replaced_by(older: str, newer: str) -> str | None:

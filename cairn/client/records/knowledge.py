@@ -23,6 +23,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The item that replaces a result. `at`: when it was said."""
+
+    id: str
+    title: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One result of a query: an `item` (distilled) or a `passage` (what was said, verbatim). `score`: 0 to 1. `age_days` None: unknown."""
 
@@ -40,6 +49,7 @@ class Result:
     age_days: int | None = None
     created_at: datetime | None = None
     explain: Mapping[str, object] | None = None
+    replaced_by: Replacement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,16 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedItem:
+    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said."""
+
+    id: str
+    title: str
+    words: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItem:
     """An item in a list. `mine`: this key may correct and delete it. `revision`: pass it to `correct`."""
 
@@ -145,13 +165,19 @@ class ListedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(ListedItem):
-    """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about."""
+    """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about.
+
+    `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
+    """
 
     intent: str | None
     last_seen_at: datetime
     used: Uses
     evidence: tuple[Source, ...]
     subjects: tuple[Subject, ...] = ()
+    learnt_at: datetime | None = None
+    replaced_by: tuple[LinkedItem, ...] = ()
+    replaces: tuple[LinkedItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +196,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """An event of an item's history. `what`: learnt, merged, recorded, corrected, judged, used or refused. `by` None: a session."""
+    """An event of an item's history. `by` None: a session.
+
+    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced or restored. `other`: the item that replaces it.
+    """
 
     what: str
     at: datetime
@@ -182,6 +211,7 @@ class HistoryEntry:
     verdict: str | None = None
     note: str | None = None
     source: Source | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

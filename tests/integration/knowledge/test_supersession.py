@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
+from app.errors import NotFound
+from app.knowledge.authoring import WriteAdmission
+from app.knowledge.edits import Author
+from app.knowledge.history import ItemHistory
 from app.knowledge.item import ItemCandidate
+from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query, Result
+from app.knowledge.subjects_backfill import SubjectsBackfill
 from tests.integration.knowledge.conftest import Bench, lesson
 
 JANUARY, JUNE, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC) for month in (1, 6, 11))
@@ -112,3 +119,38 @@ async def test_a_hidden_item_replaces_nothing(bench: Bench) -> None:
         await connection.execute(text("update knowledge set hidden = true where text = :words"), {"words": REDPANDA})
     (earlier,) = await asked(bench)
     assert (earlier.text, earlier.replaced_by) == (NATS, None)
+
+
+async def test_what_a_person_undid_stays_undone_and_is_in_the_history(bench: Bench) -> None:
+    await teach_both(bench)
+    earlier = await bench.item_id(NATS)
+    developer = (await bench.accounts.create_developer("ada")).id
+    restoring = Restoring(bench.database, admission=WriteAdmission())
+    assert await restoring.restore(Author(bench.team_id, developer), earlier) == 1
+    assert await restoring.restore(Author(bench.team_id, developer), earlier) == 0
+    await bench.teach("december", [said("1", REDPANDA, datetime(2026, 11, 20, tzinfo=UTC))])
+    assert await links(bench) == []
+    assert {each.replaced_by for each in await asked(bench)} == {None}
+    history = await ItemHistory(bench.database, bench.journal).read(bench.team_id, earlier)
+    assert [(each.what, each.developer_id, each.title) for each in history[:2]] == [
+        ("restored", developer, REDPANDA),
+        ("replaced", None, REDPANDA),
+    ]
+    assert history[1].note == REDPANDA
+
+
+async def test_another_teams_item_cannot_be_restored(bench: Bench) -> None:
+    await teach_both(bench)
+    restoring = Restoring(bench.database, admission=WriteAdmission())
+    with pytest.raises(NotFound):
+        await restoring.restore(Author(uuid4(), None), await bench.item_id(NATS))
+    assert len(await links(bench)) == 1
+
+
+async def test_items_from_before_there_were_links_are_linked_once(bench: Bench) -> None:
+    await teach_both(bench)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("delete from knowledge_supersessions"))
+        await connection.execute(text("update knowledge set subjects_version = 0, gives_up = '{}'"))
+    await SubjectsBackfill(bench.database).maintain()
+    assert len(await links(bench)) == 1

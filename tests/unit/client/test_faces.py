@@ -37,6 +37,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "CORRECT": ("knowledge.correct", ("i",), {"type": "gotcha", "title": "t", "text": "x", "paths": [], "if_match": "r"}),
     "DELETE": ("knowledge.delete", ("i",), {}),
     "JUDGE": ("knowledge.feedback", ("i", "wrong", "n"), {}),
+    "RESTORE": ("knowledge.restore", ("i",), {}),
     "HISTORY": ("knowledge.history", ("i",), {}),
     "ITEMS": ("knowledge.page", (), {"project": "p", "type": "gotcha", "since": NOW, "until": NOW, "subject": "s", "session": "s", "hidden": True, "state": "stale", "order": "oldest", "limit": 1, "cursor": "c"}),
     "UPLOAD": ("sessions.upload", (b"x",), {"project": "p", "format": "auto", "name": "n", "modified_at": NOW, "directory": "d"}),
