@@ -110,8 +110,8 @@ class SupersessionRow(Base):
     by_admin: Mapped[bool] = mapped_column(server_default=false())
 
 
-_UNSHOWN = {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key", "subjects_version", "gives_up"}
-ITEM_COLUMNS = tuple(column for column in ItemRow.__table__.c if column.name not in _UNSHOWN)
+_UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up"}
+ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
 """An item's columns but for what the index is made of, and bookkeeping."""
 
 
