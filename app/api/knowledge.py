@@ -18,6 +18,7 @@ from app.api.answers import (
     record_bill,
 )
 from app.api.freshness import CodeMarkReply
+from app.api.item_relations import LinkedItemReply, ReplacementReply, SubjectReply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
@@ -26,6 +27,7 @@ from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
+from app.storage.matching import MAX_WORDS_CHARS
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import unless_disconnected
@@ -76,6 +78,11 @@ class QueryBody(RequestBody):
     files: list[Annotated[Plain, Field(min_length=1, max_length=MAX_FILE_CHARS)]] = Field(
         default_factory=list, max_length=MAX_FILES, description="Files that are open in the IDE: results that mention them rank higher."
     )
+    subject: Plain = Field(
+        "",
+        max_length=MAX_WORDS_CHARS,
+        description="Only items about this file, symbol, setting, tool, service or ticket, or with all these words; no passages.",
+    )
     since: Moment | None = Field(None, description="Only what was said at this time or later. Without a time zone: UTC.")
     until: Moment | None = Field(None, description="Only what was said before this time.")
     limit: int = Field(
@@ -123,6 +130,9 @@ class ResultReply(ResponseBody):
     source: Citation
     evidence_count: int = Field(description="Number of places where it was learnt or said.")
     created_at: datetime | None = Field(None, description="When an item was first learnt, or a passage last said. Absent if unknown.")
+    replaced_by: ReplacementReply | None = Field(
+        None, description="The later item that says that this no longer holds. Absent if none does, or none did before `until`."
+    )
     untrusted: Untrusted = True
     explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")
 
@@ -166,10 +176,16 @@ class ItemReply(ResponseBody):
     age_days: int = Field(description=AGE)
     project: str
     evidence_count: int
-    created_at: datetime
+    created_at: datetime = Field(description="When it was first said, or recorded.")
+    learnt_at: datetime = Field(description="When Cairn learnt it.")
     last_seen_at: datetime
     origin: Origin
     paths: list[str] = Field(description="Files that it is about, as a person named them.")
+    subjects: list[SubjectReply] = Field(description="What it is about, by its words and its sessions. `subject` finds it by these names.")
+    replaced_by: list[LinkedItemReply] = Field(
+        description="Later items that say that this one no longer holds, the latest first. POST …/restore undoes that."
+    )
+    replaces: list[LinkedItemReply] = Field(description="Earlier items that this one says no longer hold, the latest first.")
     revision: str = Field(
         description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
         " somebody else was faster.",
@@ -219,6 +235,7 @@ async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
         types=tuple(body.types),
         kinds=tuple(dict.fromkeys(body.kinds)),
         files=tuple(body.files),
+        subject=body.subject,
         since=body.since,
         until=body.until,
         limit=body.limit,
@@ -275,6 +292,9 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "age_days": shown.age_days,
             "project": shown.project,
             "paths": list(item.paths),
+            "subjects": [SubjectReply(kind=each.kind, name=each.name) for each in item.subjects],
+            "replaced_by": [LinkedItemReply(**each._asdict()) for each in item.replaced_by],
+            "replaces": [LinkedItemReply(**each._asdict()) for each in item.replaces],
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),
@@ -285,7 +305,20 @@ def item_reply(shown: ShownItem) -> ItemReply:
     )
 
 
-ITEM_FIELDS = ("id", "type", "intent", "title", "text", "evidence_count", "created_at", "last_seen_at", "origin", "corrected_at", "hidden")
+ITEM_FIELDS = (
+    "id",
+    "type",
+    "intent",
+    "title",
+    "text",
+    "evidence_count",
+    "created_at",
+    "learnt_at",
+    "last_seen_at",
+    "origin",
+    "corrected_at",
+    "hidden",
+)
 
 
 @router.delete(

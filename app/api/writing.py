@@ -117,7 +117,8 @@ class HistoryEntry(ResponseBody):
 
     what: HistoryAction = Field(
         description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person; `used` by a session that was"
-        " served it, whose person went on with that, or `refused`: took it back."
+        " served it, whose person went on with that, or `refused`: took it back; `replaced` by an item whose words `note` has,"
+        " or `restored` by a person who undid that."
     )
     at: datetime
     by: str | None = Field(description="The developer's name, or `admin`. Null: a session, or a developer who was removed.")
@@ -128,6 +129,7 @@ class HistoryEntry(ResponseBody):
     verdict: Verdict | None = None
     note: str | None = None
     source: Citation | None = None
+    other: UUID | None = Field(None, description="Of `replaced` and `restored`: the item that replaces it, whose title `title` is.")
     untrusted: Untrusted = True
 
 
@@ -165,7 +167,9 @@ async def list_items(
         Moment | None, Query(description="Only items first said or recorded at this time or later. Without a time zone: UTC.")
     ] = None,
     until: Annotated[Moment | None, Query(description="Only items first said or recorded before this time.")] = None,
-    subject: Annotated[Plain, Query(description="Only items with these words in title, text or files.", max_length=MAX_WORDS_CHARS)] = "",
+    subject: Annotated[
+        Plain, Query(description="Only items about this, by name, or with these words in title, text or files.", max_length=MAX_WORDS_CHARS)
+    ] = "",
     session: Annotated[UUID | None, Query(description="Only items that were learnt from this session.")] = None,
     hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
     state: Annotated[
@@ -222,6 +226,19 @@ async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: F
     return item_reply(await services.knowledge.writer.judge(caller, item_id, body.verdict, body.note or ""))
 
 
+@router.post(
+    "/{item_id}/restore",
+    summary="Undo that an item was replaced",
+    description=(
+        "For everybody in the team. Every link to an item that replaces this one is undone and not made again: the item ranks as before."
+        " An item that nothing replaces stays as it is."
+    ),
+    responses=responses(409),
+)
+async def restore(services: TheServices, caller: Reader, item_id: UUID) -> ItemReply:
+    return item_reply(await services.knowledge.writer.restore(caller, item_id))
+
+
 @router.get("/{item_id}/history", summary="Show an item's history: learnt, merged, recorded, corrected, judged", responses=responses(409))
 async def history(services: TheServices, caller: Reader, item_id: UUID) -> HistoryReply:
     return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
@@ -247,5 +264,5 @@ def _listed(shown: ShownItem) -> ListedItem:
 def _entry(shown: ShownEntry) -> HistoryEntry:
     each = shown.entry
     source = None if each.source is None else Citation.of(each.source)
-    said = {name: getattr(each, name) for name in ("what", "at", "type", "title", "text", "verdict", "note")}
+    said = {name: getattr(each, name) for name in ("what", "at", "type", "title", "text", "verdict", "note", "other")}
     return HistoryEntry.model_validate(said | {"by": shown.by, "paths": each.paths and list(each.paths), "source": source})

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "remember": "app.cli.remember:remember",
     "correct": "app.cli.remember:correct",
     "forget": "app.cli.remember:forget",
+    "restore": "app.cli.remember:restore",
     "export": "app.cli.export:export",
     "freshness": "app.cli.freshness:freshness",
     "connect": "app.cli.connect:connect",

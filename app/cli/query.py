@@ -39,6 +39,9 @@ def query(
     kind: Annotated[Kind | None, typer.Option(help="Only items (what was learnt), or only passages (what was said).")] = None,
     since: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said at this time or later (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(formats=DATES, help="Only what was said before this time (UTC).")] = None,
+    subject: Annotated[
+        str, typer.Option(help="Only items about this file, symbol, setting, tool, service or ticket, or with all of these words.")
+    ] = "",
     team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +54,8 @@ def query(
         from app.cli.reach import open_client
 
         async with open_client(team=team) as client:
-            answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, since=since, until=until))
+            body = query_body(question, project, limit, kind=kind, since=since, until=until, subject=subject)
+            answer = await client.post("/v1/knowledge/query", body)
             if as_json:
                 print_json(answer)
             else:
@@ -68,10 +72,12 @@ def query_body(
     kind: Kind | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    subject: str = "",
 ) -> dict[str, object]:
     """Build the body of the query's request."""
     body: dict[str, object] = {"query": question, "limit": limit}
     given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
+    given["subject"] = subject or None
     return body | {name: value for name, value in given.items() if value is not None}
 
 
@@ -98,6 +104,9 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
         out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f}{_age(result)}{times}", "dim"))
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
+        if replacement := result.get("replaced_by"):
+            said_at = replacement["at"][:10]
+            out.print(plain(f"   replaced on {said_at} by: {replacement['title']} · {replacement['id']}", "yellow"), soft_wrap=True)
         source = result["source"]
         out.print(plain(f"   ─ {printed_source(source)} · {result['id']}", "cyan"), soft_wrap=True)
         if not said and "session_id" in source:

@@ -1,4 +1,4 @@
-"""`cairn remember`, `cairn correct`, `cairn forget`: records, corrects and deletes knowledge by hand."""
+"""`cairn remember`, `correct`, `forget` and `restore`: record, correct and delete knowledge by hand, and undo that it was replaced."""
 
 from __future__ import annotations
 
@@ -89,6 +89,15 @@ def forget(
 
     send_request(work)
     print_result({"forgotten": item_id}, as_json, f"Item {item_id} is deleted.")
+
+
+def restore(
+    item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Undo that an item of knowledge was replaced by a later one. It ranks as before, and the two are not linked again."""
+    made = send_request(lambda client: client.post(f"/v1/knowledge/{path_segment(item_id)}/restore", {}))
+    print_result(made, as_json, f"Restored in {made['project']}: {made['title']}")
 
 
 def project_here() -> str:

@@ -137,6 +137,8 @@ async def shown(request: Request, item_id: UUID) -> Response:
         types=KNOWLEDGE_TYPES,
         limits=LIMITS,
         source=lambda quote: source_of(who, quote),
+        item_address=lambda other: address(who, f"{ITEMS}/{other}"),
+        subject_address=lambda name: address(who, ITEMS, subject=name),
     )
 
 
@@ -160,6 +162,15 @@ async def judge(request: Request, item_id: UUID) -> Response:
     who = await visitor(request)
     form = await verified_form(request, who)
     await who.services.knowledge.writer.judge(who.requester, item_id, text_of(form, "verdict"), _lines(form, "note"))
+    return _to(who, f"{ITEMS}/{item_id}")
+
+
+@router.post("/items/{item_id}/restore")
+async def restore(request: Request, item_id: UUID) -> Response:
+    who = await visitor(request)
+    await verified_form(request, who)
+    await who.services.knowledge.writer.restore(who.requester, item_id)
+    log.info("dashboard.item_restored", item=str(item_id))
     return _to(who, f"{ITEMS}/{item_id}")
 
 

@@ -28,6 +28,7 @@ from app.knowledge.edits import Author, ItemCorrection, ItemFields, check_fields
 from app.knowledge.locks import lock_project
 from app.knowledge.marks import forget_marks
 from app.knowledge.neighbours import item_text, pack
+from app.knowledge.relations import refresh_relations
 from app.knowledge.store import lock_item, team_item_row
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
@@ -118,6 +119,7 @@ class Authoring:
                 await connection.execute(
                     insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
                 )
+                await refresh_relations(connection, [item])
                 await record_changes(connection, [ChangedPoint(item, project_id, author.team_id)])
         return item, True
 
@@ -227,6 +229,7 @@ async def _store_correction(
     if "text" in changed:
         await count_verdicts(connection, row)
     await forget_marks(connection, [row.id])
+    await refresh_relations(connection, [row.id])
     await record_changes(connection, [ChangedPoint(row.id, row.project_id, row.team_id)])
     return True
 

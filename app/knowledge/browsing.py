@@ -16,9 +16,9 @@ from app.clock import in_utc
 from app.errors import InvalidInput
 from app.knowledge.item import ItemFilter, LearntItem, LearntItems
 from app.knowledge.passages import terms
+from app.knowledge.subject_rows import about
 from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
 from app.storage.database import Database, rows_of
-from app.storage.matching import holds_words
 from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 
@@ -46,7 +46,7 @@ class ItemBrowsing:
         return EntryPage(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
 
     async def sessions_about(self, team_id: UUID, words: str, *, closed: Collection[UUID] = ()) -> Collection[UUID]:
-        """Return sessions that taught an item with all of these words, or in which a passage with all of them was said; the latest first.
+        """Return sessions that taught an item about these words, or in which a passage with all of them was said; the latest first.
 
         Of items at most MAX_ABOUT, of passages as many: with more, the words say too little. None without words.
         """
@@ -55,7 +55,7 @@ class ItemBrowsing:
         taught = (
             select(EvidenceRow.session_id)
             .join(ItemRow, ItemRow.id == EvidenceRow.knowledge_id)
-            .where(ItemRow.team_id == team_id, ~ItemRow.hidden, holds_words(_words(), words), *_open(ItemRow.project_id, closed))
+            .where(ItemRow.team_id == team_id, ~ItemRow.hidden, about(team_id, words), *_open(ItemRow.project_id, closed))
             .group_by(EvidenceRow.session_id)
             .order_by(func.max(ItemRow.last_seen_at).desc())
             .limit(MAX_ABOUT)
@@ -123,7 +123,7 @@ def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     if wanted.until is not None:
         query = query.where(ItemRow.created_at < in_utc(wanted.until, "until"))
     if wanted.subject:
-        query = query.where(holds_words(_words(), wanted.subject))
+        query = query.where(about(team_id, wanted.subject))
     match wanted.state:
         case "stale":
             query = query.where(ItemRow.stale > ItemRow.helpful)
@@ -140,11 +140,6 @@ def _items(team_id: UUID, wanted: ItemFilter) -> Select[*tuple[object, ...]]:
     if wanted.oldest_first:
         return query.order_by(ItemRow.created_at, ItemRow.id)
     return query.order_by(ItemRow.created_at.desc(), ItemRow.id.desc())
-
-
-def _words() -> ColumnElement[str]:
-    """Build the text of an item that a subject is looked for in."""
-    return func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
 
 
 def _open(project_id: ColumnElement[UUID] | InstrumentedAttribute[UUID], closed: Collection[UUID]) -> list[ColumnElement[bool]]:

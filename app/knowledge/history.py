@@ -1,4 +1,4 @@
-"""An item's history: when it was learnt, merged, recorded, corrected, judged and used, and by whom. Reads only."""
+"""An item's history: when it was learnt, merged, recorded, corrected, judged, used and replaced, and by whom. Reads only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import HistoryAction, HistoryEvent, Quote
 from app.knowledge.store import team_item_row
-from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow, UseRow
+from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow, SupersessionRow, UseRow
 from app.knowledge.use_counts import counting
 from app.sessions.journal import Journal
 from app.storage.database import Database
@@ -36,6 +36,7 @@ class ItemHistory:
                 *await _revisions(connection, item_id),
                 *await _verdicts(connection, item_id),
                 *await _uses(connection, item_id),
+                *await _replacements(connection, item_id),
             ]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
@@ -84,6 +85,24 @@ async def _verdicts(connection: AsyncConnection, item_id: UUID) -> list[HistoryE
         HistoryEvent("judged", row.at, row.developer_id, row.by_admin, verdict=row.verdict, note=row.note or None)
         for row in await connection.execute(query)
     ]
+
+
+async def _replacements(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    query = (
+        select(SupersessionRow.__table__, ItemRow.title)
+        .join(ItemRow, ItemRow.id == SupersessionRow.newer_id)
+        .where(SupersessionRow.older_id == item_id)
+        .order_by(SupersessionRow.created_at.desc())
+        .limit(MAX_ENTRIES)
+    )
+    rows = (await connection.execute(query)).all()
+    made = [HistoryEvent("replaced", row.created_at, title=row.title, note=row.words, other=row.newer_id) for row in rows]
+    undone = [
+        HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.newer_id)
+        for row in rows
+        if row.undone_at is not None
+    ]
+    return [*made, *undone]
 
 
 async def _uses(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from app.freshness.verdicts import CodeVerdict, Reason
@@ -34,6 +34,8 @@ KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
+SubjectKind = Literal["file", "symbol", "setting", "tool", "service", "ticket"]
+
 Freshness = Literal["fresh", "stale", "changed", "gone", "unverifiable"]
 """`stale`: more people say so than find it helpful. Else by the code that it speaks of, where that was checked (`CodeMark`): `changed`
 since, `gone`, or `unverifiable`. `fresh`: neither people nor the code say otherwise. Never by age, which is told in days."""
@@ -45,7 +47,7 @@ AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
 Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused"]
+HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored"]
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -55,6 +57,22 @@ RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
 """Length of the excerpt that cites a recorded item: the beginning of its text."""
+
+
+class Subject(NamedTuple):
+    """A thing that an item is about. `name`: in one spelling, as `subjects.spelling.normalised` returns it."""
+
+    kind: SubjectKind
+    name: str
+
+
+class LinkedItem(NamedTuple):
+    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said."""
+
+    id: UUID
+    title: str
+    words: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +160,7 @@ class Item:
     """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
 
     `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
-    `code_verdict`: of all of them.
+    `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it.
     """
 
     id: UUID
@@ -166,6 +184,10 @@ class Item:
     used: int
     refused: int
     evidence: tuple[Quote, ...]
+    subjects: tuple[Subject, ...]
+    learnt_at: datetime
+    replaced_by: tuple[LinkedItem, ...]
+    replaces: tuple[LinkedItem, ...]
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 
@@ -191,6 +213,7 @@ class HistoryEvent:
     """One event in an item's history, dated when it happened in Cairn (the session itself may be older).
 
     `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
+    `replaced`: another item replaces it, `note` has its words and `other` its id; `restored`: a person undid that.
     `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
@@ -206,6 +229,7 @@ class HistoryEvent:
     verdict: str | None = None
     note: str | None = None
     source: Quote | None = None
+    other: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +257,8 @@ ITEM_STATES: Final[tuple[ItemState, ...]] = get_args(ItemState)
 class ItemFilter:
     """A filter of items. `project_id`: a project of the team. `since`, `until`: when first learnt or recorded, half-open.
 
-    `subject`: words that the title, text or paths must all contain. `session_id`: learnt from this session.
+    `subject`: a name that it is about, or words that its title, text and paths must all contain (`subject_rows.about`). `session_id`:
+    learnt from this session.
     `state`: only those out of date by people's verdicts, whose code changed or is gone, or that a person recorded or corrected.
     `hidden`: only items that people's verdicts hide, instead of only the others. `oldest_first`: the order, else newest first.
     """

@@ -15,8 +15,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from app.errors import Unavailable
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
+from app.knowledge.replaced_order import newer_first
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
+from app.knowledge.subject_rows import about
+from app.knowledge.supersession_rows import replacement
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.knowledge.use_counts import counts_of_items
 from app.knowledge.versions import Scope
@@ -29,6 +32,10 @@ log = structlog.get_logger()
 
 MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 3
 """Candidates to rank if passages are asked for too: items then get few places."""
+MAX_CHAIN = 3
+"""Replacements of replacements that are followed."""
+MAX_ABOUT = 500
+"""Items about a subject that are ranked, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,33 @@ class ItemSearch:
 
     async def find(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> FoundItems:
         """Read the candidates. Appends the parts that were unavailable to `degraded`."""
-        ids = await self._candidates(scope, query, vector, degraded)
-        rows = await self._read(scope, ids, query)
+        if query.subject.strip():
+            ids: list[UUID] | None = await self._about(scope, query)
+        else:
+            ids = await self._candidates(scope, query, vector, degraded)
+        rows = await self._with_replacements(scope, query, await self._read(scope, ids, query))
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
     def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
-        """Rank the candidates, and return the first `limit` relevant ones."""
+        """Rank the candidates, and return the first `limit` relevant ones, what was replaced behind its replacement."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
-        return rank(query, found.rows, vector, found.names, limit=limit, min_score=least, support=support)
+        wanted = {row.replaced_by for row in found.rows if row.replaced_by is not None}
+        more = limit + len(wanted)  # what is replaced makes room
+        ranked = rank(query, found.rows, vector, found.names, limit=more, min_score=least, support=support)
+        missing = [row for row in found.rows if row.id in wanted.difference(each.id for each in ranked)]
+        newer = rank(query, missing, vector, found.names, limit=len(missing), min_score=0.0, support=support) if missing else []
+        return newer_first(ranked, newer, limit=limit)
+
+    async def _about(self, scope: Scope, query: Query) -> list[UUID]:
+        """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""
+        place = ItemRow.team_id == scope.team_id if scope.project_id is None else ItemRow.project_id == scope.project_id
+        found = select(ItemRow.id).where(place, ~ItemRow.hidden, about(scope.team_id, query.subject))
+        if scope.closed:
+            found = found.where(ItemRow.project_id.not_in(scope.closed))
+        if query.types:
+            found = found.where(ItemRow.type.in_(query.types))
+        rows = await self._reads.rows(found.order_by(ItemRow.created_at.desc(), ItemRow.id.desc()).limit(MAX_ABOUT), {})
+        return [row.id for row in rows]
 
     async def _candidates(self, scope: Scope, query: Query, vector: Vector | None, degraded: list[str]) -> list[UUID] | None:
         """Return ids from the vector store's fused search; None: use PostgreSQL's full-text index instead."""
@@ -98,6 +124,17 @@ class ItemSearch:
         found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._candidate_limit(query))
         return await self._reads.rows(found, values)
 
+    async def _with_replacements(self, scope: Scope, query: Query, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+        """Add the items that replace the candidates, whether or not the question finds them, and what replaces these."""
+        known = {row.id for row in rows}
+        for _ in range(MAX_CHAIN):
+            missing = {row.replaced_by for row in rows if row.replaced_by is not None} - known
+            if not missing:
+                break
+            known |= missing
+            rows = [*rows, *await self._read(scope, list(missing), query)]
+        return rows
+
     def _candidate_limit(self, query: Query) -> int:
         """Return how many candidates to rank; few beside passages. More than are shown, since some are too weak."""
         if query.asks_for(PASSAGE):
@@ -119,13 +156,15 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
         .lateral("newest")
     )
     uses = counts_of_items().lateral("uses")
+    latest = replacement(None if within is None else _moment("until", "infinity")).lateral("latest")
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
     items = (
-        select(*columns, *newest.c, *uses.c)
+        select(*columns, *newest.c, *uses.c, *latest.c)
         .select_from(ItemRow)
         .outerjoin(newest, onclause=true())
         .join(uses, onclause=true())
+        .outerjoin(latest, onclause=true())
         .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid))))
     )
     return items.where(or_(newest.c.session_id.is_not(None), recorded))

@@ -56,6 +56,7 @@ class ItemsProjection:
             developer_id=session.developer_id,
             transcript=session.transcript,
             at=session.at,
+            branch=session.branch,
         )
         embedded = await self._embed(session.id, candidates)
         if embedded:

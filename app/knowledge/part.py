@@ -34,10 +34,12 @@ from app.knowledge.reads import Reads
 from app.knowledge.reindexer import Reindexer
 from app.knowledge.reindexing import Reindexing
 from app.knowledge.repository_checks import RepositoryChecks
+from app.knowledge.restoring import Restoring
 from app.knowledge.results import Searcher
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
+from app.knowledge.subjects_backfill import SubjectsBackfill
 from app.knowledge.unanswered import Unanswered
 from app.knowledge.use_records import UseRecords
 from app.knowledge.uses_projection import UsesProjection
@@ -81,6 +83,7 @@ class KnowledgeServices:
     unanswered: Unanswered
     long_form_backfill: LongFormBackfill
     repository_checks: RepositoryChecks
+    subjects_backfill: SubjectsBackfill
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         search=search,
         answering=Answering(embedder, settings.knowledge),
         long_form_backfill=LongFormBackfill(database, long_form),
+        subjects_backfill=SubjectsBackfill(database),
         overview=Overview(database, accounts, searching.unanswered),
         authoring=authoring,
         judging=judging,
@@ -189,7 +193,9 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
-        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, store=store),
+        writer=KnowledgeWriter(
+            reader, authoring=authoring, judging=judging, restoring=Restoring(database, admission=admission), store=store
+        ),
         unanswered=searching.unanswered,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )
@@ -236,6 +242,7 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
         maintenance=[
             Maintenance("outbox", services.index.sweep),
             Maintenance("tails", services.long_form_backfill.maintain, batched=True),
+            Maintenance("subjects", services.subjects_backfill.maintain, batched=True),
         ],
     )
 

@@ -15,7 +15,7 @@ from app.knowledge.age import age_factor
 from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
-from app.knowledge.results import Query, Result
+from app.knowledge.results import Query, Replacement, Result
 from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
@@ -167,6 +167,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         last_at=row.last_seen_at,
         evidence_count=row.evidence_count,
         explain=explain,
+        replaced_by=None if row.replaced_by is None else Replacement(row.replaced_by, row.replaced_by_title, row.replaced_at),
     )
 
 

@@ -20,6 +20,7 @@ from app.knowledge.derivations import PastDecisions, pinned_among
 from app.knowledge.item import ItemCandidate
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, pack
+from app.knowledge.relations import refresh_relations
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -35,6 +36,7 @@ class Source:
     developer_id: UUID | None
     transcript: str
     at: datetime | None
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,9 @@ async def reconcile(
         withdrawn=len(plan.withdrawn),
         known=plan.unchanged,
     )
-    return Reconciled(list(dict.fromkeys([*assigned.created, *rederived.items])), counts)
+    items = list(dict.fromkeys([*assigned.created, *rederived.items]))
+    await refresh_relations(connection, items)
+    return Reconciled(items, counts)
 
 
 async def _plan(
@@ -231,6 +235,7 @@ def _evidence(source: Source, candidate: ItemCandidate, embedded: EmbeddedCandid
         "text": candidate.text,
         "confidence": candidate.confidence,
         "at": candidate.at or source.at,
+        "branch": source.branch,
     }
     if embedded is not None:
         row |= embedded.columns

@@ -24,9 +24,10 @@ Origin = Literal["miss", "memory", "redis", "database"]
 class Query:
     """A question to a team's knowledge. `project` filters; `prefer_project` and `files` (open in the IDE) only influence the ranking.
 
-    `types`: of items; if given, passages are left out. `since`, `until`: when it was said, half-open; a time without a zone is UTC.
-    `max_tokens`: of all results' texts together; None: the server's default. `cache`: how to use cached answers.
-    `asker`: the developer who asks; it doesn't change the answer. `closed`: the projects that are closed to them, which are left out.
+    `types`: of items; `subject`: what items are about (`subject_rows.about`); if either is given, passages are left out. `since`, `until`:
+    when it was said, half-open; a time without a zone is UTC. `max_tokens`: of all results' texts together; None: the server's default.
+    `cache`: how to use cached answers. `asker`: the developer who asks; it doesn't change the answer. `closed`: the projects that are
+    closed to them, which are left out.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Query:
     until: datetime | None = None
     max_tokens: int | None = None
     closed: frozenset[UUID] = frozenset()
+    subject: str = ""
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
@@ -51,7 +53,16 @@ class Query:
                 object.__setattr__(self, name, in_utc(moment, name))
 
     def asks_for(self, kind: Kind) -> bool:
-        return kind in self.kinds and (kind == "item" or not self.types)
+        return kind in self.kinds and (kind == "item" or not (self.types or self.subject.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The item that replaces what a result says, the latest if there are several; `at`: when it was said."""
+
+    id: UUID
+    title: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Result:
     explain: dict[str, object] | None = None
     places: tuple[tuple[int, str], ...] = ()
     """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
+    replaced_by: Replacement | None = None
 
     @property
     def age_days(self) -> int | None:

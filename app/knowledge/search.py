@@ -62,7 +62,7 @@ class Search:
 
     def record_unanswered(self, team_id: UUID, query: Query, project_id: UUID | None) -> None:
         """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found. `project_id`: that it names."""
-        filtered = query.types or query.since or query.until or set(query.kinds) != set(KINDS)
+        filtered = query.types or query.subject or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
             self._unanswered.record(team_id, query.text, project_id)
 
@@ -132,8 +132,9 @@ class Search:
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
         if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
             raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
-        if query.types and "item" not in query.kinds:
-            raise InvalidInput("types apply only to items, but kinds selects only passages: leave one of them out.", param="types")
+        for name, given, verb in (("types", query.types, "apply"), ("subject", query.subject, "applies")):
+            if given and "item" not in query.kinds:
+                raise InvalidInput(f"{name} {verb} only to items, but kinds selects only passages: leave one of them out.", param=name)
         if query.since is not None and query.until is not None and query.since >= query.until:
             sent = f"since ({query.since.isoformat()}) isn't before until ({query.until.isoformat()})"
             raise InvalidInput(f"{sent}: send an earlier `since` or a later `until`.", param="since")

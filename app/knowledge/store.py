@@ -21,6 +21,9 @@ from app.knowledge.marks import mark_of
 from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
+from app.knowledge.relations import refresh_relations
+from app.knowledge.subject_rows import read_subjects
+from app.knowledge.supersession_rows import read_links
 from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
@@ -91,10 +94,17 @@ class KnowledgeStore:
             )
             uses = await count_item_uses(connection, item_id)
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
+            by, of = await read_links(connection, item_id)
+            learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
+            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "code", *uses._fields}
             return Item(
-                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in {"evidence", "code", *uses._fields}},
+                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
+                subjects=await read_subjects(connection, item_id),
+                learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
+                replaced_by=by,
+                replaces=of,
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
 
@@ -127,6 +137,7 @@ class KnowledgeStore:
             delete(EvidenceRow).where(EvidenceRow.session_id == session.id).returning(EvidenceRow.knowledge_id)
         )
         withdrawn = await rederive(connection, items)
+        await refresh_relations(connection, withdrawn.items)
         await record_changes(connection, [ChangedPoint(item, session.project_id, session.team_id) for item in withdrawn.items])
         return withdrawn
 

@@ -9,22 +9,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    CheckConstraint,
-    Computed,
-    ForeignKey,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    Text,
-    false,
-    func,
-    text,
-)
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Integer, LargeBinary, Text, false, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt, Id
@@ -41,6 +27,8 @@ class ItemRow(Base):
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
     `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
     `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
+    `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
+    `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
     """
 
     __tablename__ = "knowledge"
@@ -55,6 +43,7 @@ class ItemRow(Base):
         Index("ix_knowledge_team_created", "team_id", text("created_at desc"), text("id desc")),
         Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
         Index("uq_knowledge_recorded", "project_id", "recorded_key", unique=True, postgresql_where=text("recorded_key is not null")),
+        Index("ix_knowledge_gives_up", "project_id", postgresql_where=text("gives_up <> '{}'")),
         Index("ix_knowledge_pinned", "project_id", postgresql_where=text("corrected_at is not null or hidden or helpful > 0")),
     )
 
@@ -85,18 +74,54 @@ class ItemRow(Base):
     stale: Mapped[int] = mapped_column(server_default="0")
     hidden: Mapped[bool] = mapped_column(server_default=false())
     code_verdict: Mapped[str | None]
+    subjects_version: Mapped[int] = mapped_column(server_default="0")
+    gives_up: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
-ITEM_COLUMNS = tuple(
-    column
-    for column in ItemRow.__table__.c
-    if column.name not in {"embedding", "embedding_model", "long_embedding", "long_embedding_model", "search", "recorded_key"}
-)
-"""An item's columns but for what the index is made of."""
+class SubjectRow(Base):
+    """A subject of an item (`subjects.naming`). `team_id`: the item's, so that one index finds a name without other teams' rows."""
+
+    __tablename__ = "knowledge_subjects"
+    __table_args__ = (
+        CheckConstraint("kind in ('file', 'symbol', 'setting', 'tool', 'service', 'ticket')", name="kind_known"),
+        Index("ix_knowledge_subjects_name", "team_id", "name"),
+    )
+
+    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+
+
+class SupersessionRow(Base):
+    """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
+
+    `undone_at`: a person undid it, so it isn't made again; `undone_by` null: an admin (`by_admin`), or somebody who was removed.
+    """
+
+    __tablename__ = "knowledge_supersessions"
+    __table_args__ = (Index("ix_knowledge_supersessions_newer_id", "newer_id"),)
+
+    older_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    newer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    words: Mapped[str]
+    said_at: Mapped[datetime]
+    created_at: Mapped[CreatedAt]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    by_admin: Mapped[bool] = mapped_column(server_default=false())
+
+
+_UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up"}
+ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
+"""An item's columns but for what the index is made of, and bookkeeping."""
 
 
 class EvidenceRow(Base):
-    """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges."""
+    """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
+
+    `branch`: the session's when it was learnt; null: unknown.
+    """
 
     __tablename__ = "knowledge_evidence"
     __table_args__ = (
@@ -122,6 +147,7 @@ class EvidenceRow(Base):
     long_embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
     long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
+    branch: Mapped[str | None]
     created_at: Mapped[CreatedAt]
 
 

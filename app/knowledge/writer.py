@@ -12,6 +12,7 @@ from app.knowledge.authoring import Authoring
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
+from app.knowledge.restoring import Restoring
 from app.knowledge.store import KnowledgeStore
 
 PASSAGE_IS_FIXED = "This id is a passage, quoted verbatim from its session: only items can be corrected and judged."
@@ -22,15 +23,18 @@ PASSAGE_BELONGS_TO_SESSIONS = (
 
 
 class KnowledgeWriter:
-    """Records, corrects, judges and deletes items. Conflict for a passage.
+    """Records, corrects, judges, restores and deletes items. Conflict for a passage.
 
     Each needs the permission `write`; `Authoring` and the store check who may change which item.
     """
 
-    def __init__(self, reader: KnowledgeReader, *, authoring: Authoring, judging: Judging, store: KnowledgeStore) -> None:
+    def __init__(
+        self, reader: KnowledgeReader, *, authoring: Authoring, judging: Judging, restoring: Restoring, store: KnowledgeStore
+    ) -> None:
         self._reader = reader
         self._authoring = authoring
         self._judging = judging
+        self._restoring = restoring
         self._store = store
 
     async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
@@ -51,6 +55,13 @@ class KnowledgeWriter:
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._judging.judge(_author(requester), item_id, verdict, note)
+        return await self._reader.item(requester, item_id)
+
+    async def restore(self, requester: Requester, item_id: UUID) -> ShownItem:
+        """Undo that other items replace this one: everybody in the team. An item that nothing replaces stays as it is."""
+        requester.check("write")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._restoring.restore(_author(requester), item_id)
         return await self._reader.item(requester, item_id)
 
     async def delete(self, requester: Requester, item_id: UUID) -> None:

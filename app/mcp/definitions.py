@@ -48,6 +48,7 @@ def _tool(name: str, title: str, description: str, given: dict[str, Any], told: 
     }
 
 
+_REPLACED: Final = {"type": "string", "description": "Id of a later item that says that this no longer holds. Absent if none does."}
 _HIT: Final = _object(
     {
         "id": _ID,
@@ -55,6 +56,7 @@ _HIT: Final = _object(
         "title": {"type": "string", "description": "What it says, in a line: quoted."},
         "cited": _CITED,
         "project": {"type": "string", "description": "Only present if it isn't the project that was searched."},
+        "replaced_by": _REPLACED,
     },
     *("id", "type", "title", "cited"),
 )
@@ -74,6 +76,7 @@ _WHOLE: Final = _object(
         },
         "code": {"type": "string", "description": "What became of the code that the item speaks of, if it changed or is gone."},
         "age_days": {"type": "integer", "description": "Days since it was last said, learnt or corrected."},
+        "replaced_by": _REPLACED,
         "cited": {"type": "array", "items": _CITED},
         "cut": {"type": "boolean", "description": "Whether the text was cut to `max_tokens`."},
     },

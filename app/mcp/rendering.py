@@ -68,8 +68,11 @@ def _hit(result: Result, project: str | None) -> tuple[str, dict[str, Any]]:
         entry = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
         if result.project != project:
             entry["project"] = one_line(result.project, name_chars)
+        if result.replaced_by is not None:
+            entry["replaced_by"] = str(result.replaced_by.id)
         elsewhere = f"; project {entry['project']}" if "project" in entry else ""
-        line = f"- [{short_id(result.id)}] {result.type}: {entry['title']} ({entry['cited']}{elsewhere})"
+        outdated = f"; replaced by [{short_id(result.replaced_by.id)}]" if result.replaced_by is not None else ""
+        line = f"- [{short_id(result.id)}] {result.type}: {entry['title']} ({entry['cited']}{elsewhere}{outdated})"
         if tokens_of(f"{line}\n {result.id}") <= MAX_HIT_TOKENS and tokens_of(f"{_json(entry)},") <= MAX_HIT_TOKENS:
             break
     return line, entry
@@ -88,6 +91,7 @@ class WholeItem:
     last_at: datetime | None
     quotes: Sequence[Quote]
     code: str | None = None
+    replaced_by: UUID | None = None
 
     @classmethod
     def of(cls, shown: ShownItem | ShownPassage) -> WholeItem:
@@ -96,7 +100,18 @@ class WholeItem:
             return cls(passage.id, PASSAGE, passage.heading, passage.text, shown.project, None, _newest(passage.quotes), passage.quotes)
         item = shown.item
         quotes = item.evidence or (Quote(None, RECORDED, str(item.id), "", item.created_at),)
-        return cls(item.id, item.type, item.title, item.text, shown.project, shown.freshness, item.last_seen_at, quotes, _code(item.code))
+        return cls(
+            item.id,
+            item.type,
+            item.title,
+            item.text,
+            shown.project,
+            shown.freshness,
+            item.last_seen_at,
+            quotes,
+            code=_code(item.code),
+            replaced_by=item.replaced_by[0].id if item.replaced_by else None,
+        )
 
 
 def _code(marks: Sequence[CodeMark]) -> str | None:
@@ -141,6 +156,8 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
         entry["code"] = item.code
     if item.last_at is not None:
         entry["age_days"] = age_days(item.last_at)
+    if item.replaced_by is not None:
+        entry["replaced_by"] = str(item.replaced_by)
     room = max_tokens - max(tokens_of(_json(entry)), tokens_of(_whole_text(item, entry)))
     text = inert(item.text).strip()
     kept = first_tokens(text, max(0, room))
@@ -153,6 +170,7 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
 def _whole_text(item: WholeItem, entry: dict[str, Any]) -> str:
     age = f" · {age_in_words(entry['age_days'])}" if "age_days" in entry else ""
     stale = " · marked as out of date" if item.freshness == "stale" else ""
+    stale += f" · replaced by {item.replaced_by}: read that one" if item.replaced_by is not None else ""
     code = f" · {item.code}" if item.code else ""
     cut = "\n[cut to the token budget: ask for this id alone, with a larger max_tokens]" if entry["cut"] else ""
     head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}{code}"

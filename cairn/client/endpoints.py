@@ -14,7 +14,8 @@ from cairn.client.records.sessions import Accepted, Appended, Captures, Job, Job
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
 QUERY_FIELDS: Final = (
-    "query", "project", "prefer_project", "types", "kinds", "files", "since", "until", "limit", "max_tokens", "min_score", "mode",
+    "query", "project", "prefer_project", "types", "kinds", "files", "subject",
+    "since", "until", "limit", "max_tokens", "min_score", "mode",
 )  # fmt: skip
 
 QUERY: Final = Endpoint[QueryReply]("POST", "/v1/knowledge/query", QueryReply, body=(*QUERY_FIELDS, "explain"), repeatable=True)
@@ -29,6 +30,7 @@ RECORD: Final = Endpoint[Item](
 CORRECT: Final = Endpoint[Item]("PATCH", "/v1/knowledge/{item_id}", Item, headers=("if-match",), body=("type", "title", "text", "paths"))
 DELETE: Final = Endpoint[None]("DELETE", "/v1/knowledge/{item_id}", None)
 JUDGE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/feedback", Item, body=("verdict", "note"), repeatable=True)
+RESTORE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/restore", Item, repeatable=True)
 HISTORY: Final = Endpoint[History]("GET", "/v1/knowledge/{item_id}/history", History, repeatable=True)
 ITEMS: Final = Endpoint[ItemPage](
     "GET",

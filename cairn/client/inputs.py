@@ -31,8 +31,9 @@ class QueryFilters(TypedDict, total=False):
     """The filters of a query. One that is left out is the server's default.
 
     `project`: only this one; `prefer_project`: ranked higher. `types`: only items of these. `kinds`: items, passages or both.
-    `files`: that are open in the editor: what mentions them ranks higher. `since`, `until`: when it was said. `limit`: of results;
-    `max_tokens`: of their texts together. `min_score`: 0 to 1.
+    `files`: that are open in the editor: what mentions them ranks higher. `subject`: only items about this file, symbol, setting, tool,
+    service or ticket, or with all of these words. `since`, `until`: when it was said. `limit`: of results; `max_tokens`: of their texts
+    together. `min_score`: 0 to 1.
     """
 
     project: str | None
@@ -40,6 +41,7 @@ class QueryFilters(TypedDict, total=False):
     types: Sequence[KnowledgeType]
     kinds: Sequence[Kind]
     files: Sequence[str]
+    subject: str
     since: datetime | None
     until: datetime | None
     limit: int
@@ -48,7 +50,7 @@ class QueryFilters(TypedDict, total=False):
 
 
 class ItemFilters(TypedDict, total=False):
-    """The filters of a list of items. `subject`: words in title, text or files. `hidden`: those judged wrong, and no others.
+    """The filters of a list of items. `subject`: a name, or words in title, text or files. `hidden`: those judged wrong, and no others.
 
     `state`: those out of date, recorded or corrected by a person.
     """

@@ -70,6 +70,12 @@ insert into knowledge_evidence (id, knowledge_id, session_id, candidate_key, eve
 update knowledge set recorded_key = decode(md5(replace(title, 'title ', 'record')), 'hex'), origin = 'recorded'
   where id in (select md5('item' || n * 10)::uuid from generate_series(1, 1000) n);
 update knowledge set corrected_at = now() where id in (select md5('item' || n * 50)::uuid from generate_series(1, 300) n);
+insert into knowledge_subjects (knowledge_id, kind, name, team_id)
+  select md5('item' || n)::uuid, kind, kind || (n % 900), md5('team' || (1 + n % 5))::uuid
+  from generate_series(1, 30000) n, unnest(array['file', 'service']) kind;
+insert into knowledge_supersessions (older_id, newer_id, words, said_at)
+  select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, 'from a to b', now() from generate_series(1, 9000) n;
+update knowledge set gives_up = array['kafka'] where id in (select md5('item' || n * 60)::uuid from generate_series(1, 400) n);
 insert into knowledge_forgotten (session_id, candidate_key, project_id, event_id)
   select md5('session' || (1 + n % 3000))::uuid, 'f' || n, md5('project' || (1 + n % 50))::uuid, 'e' || n from generate_series(1, 3000) n;
 insert into knowledge_revisions (knowledge_id, by_admin, action, text)
@@ -250,6 +256,26 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_search": (
         "Full text: search while the vector store or the embedder is away (GIN).",
         "select id from knowledge where search @@ to_tsquery('simple', '1234 & worker')",
+    ),
+    "pk_knowledge_subjects": (
+        "What an item is about, on its page; the rows that a change of its words replaces.",
+        "select kind, name from knowledge_subjects where knowledge_id = md5('item77')::uuid order by kind, name",
+    ),
+    "ix_knowledge_subjects_name": (
+        "A team's items about a file, a symbol, a setting, a tool, a service or a ticket: the filter `subject` of lists and queries.",
+        f"select knowledge_id from knowledge_subjects where team_id = {TEAM} and name = 'file77'",
+    ),
+    "pk_knowledge_supersessions": (
+        "What replaces an item, with each candidate of a search.",
+        "select newer_id, said_at from knowledge_supersessions where older_id = md5('item77')::uuid and undone_at is null",
+    ),
+    "ix_knowledge_supersessions_newer_id": (
+        "What an item replaces, on its page; the links that are judged anew when it is reworded.",
+        "select older_id from knowledge_supersessions where newer_id = md5('item77')::uuid and undone_at is null",
+    ),
+    "ix_knowledge_gives_up": (
+        "A project's items that say that a value is given up, with which a new item is compared: few.",
+        f"select id, text from knowledge where project_id = {PROJECT} and gives_up <> '{{}}'",
     ),
     "ix_knowledge_evidence_knowledge_id": (
         "An item's citations; the newest one of each result.",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD
+from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
 from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
 from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
 from cairn.client.requests import Given
@@ -56,6 +56,10 @@ class AsyncKnowledge:
     async def feedback(self, item_id: str, verdict: Verdict, note: str | None = None) -> Item:
         """Judge an item. A person's next verdict replaces the one before."""
         return await self._transport.call(JUDGE, Given(path={"item_id": item_id}, body={"verdict": verdict, "note": note}))
+
+    async def restore(self, item_id: str) -> Item:
+        """Undo that other items replace this one. Links that are undone are not made again."""
+        return await self._transport.call(RESTORE, Given(path={"item_id": item_id}))
 
     async def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

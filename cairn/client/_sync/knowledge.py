@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD
+from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
 from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
 from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
 from cairn.client.requests import Given
@@ -57,6 +57,10 @@ class Knowledge:
     def feedback(self, item_id: str, verdict: Verdict, note: str | None = None) -> Item:
         """Judge an item. A person's next verdict replaces the one before."""
         return self._transport.call(JUDGE, Given(path={"item_id": item_id}, body={"verdict": verdict, "note": note}))
+
+    def restore(self, item_id: str) -> Item:
+        """Undo that other items replace this one. Links that are undone are not made again."""
+        return self._transport.call(RESTORE, Given(path={"item_id": item_id}))
 
     def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

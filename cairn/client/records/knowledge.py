@@ -23,6 +23,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The item that replaces a result. `at`: when it was said."""
+
+    id: str
+    title: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One result of a query: an `item` (distilled) or a `passage` (what was said, verbatim). `score`: 0 to 1. `age_days` None: unknown."""
 
@@ -40,6 +49,7 @@ class Result:
     age_days: int | None = None
     created_at: datetime | None = None
     explain: Mapping[str, object] | None = None
+    replaced_by: Replacement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +123,24 @@ class Uses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A thing that an item is about. `kind`: file, symbol, setting, tool, service or ticket."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedItem:
+    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said."""
+
+    id: str
+    title: str
+    words: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItem:
     """An item in a list. `mine`: this key may correct and delete it. `revision`: pass it to `correct`."""
 
@@ -157,12 +185,20 @@ class CodeMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(ListedItem):
-    """An item with its evidence: where it was said. `used`: what sessions made of it. `code`: what became of the code that it speaks of."""
+    """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about.
+
+    `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
+    `code`: what became of the code that it speaks of.
+    """
 
     intent: str | None
     last_seen_at: datetime
     used: Uses
     evidence: tuple[Source, ...]
+    subjects: tuple[Subject, ...] = ()
+    learnt_at: datetime | None = None
+    replaced_by: tuple[LinkedItem, ...] = ()
+    replaces: tuple[LinkedItem, ...] = ()
     code: tuple[CodeMark, ...] = ()
 
 
@@ -182,7 +218,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """An event of an item's history. `what`: learnt, merged, recorded, corrected, judged, used or refused. `by` None: a session."""
+    """An event of an item's history. `by` None: a session.
+
+    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced or restored. `other`: the item that replaces it.
+    """
 
     what: str
     at: datetime
@@ -194,6 +233,7 @@ class HistoryEntry:
     verdict: str | None = None
     note: str | None = None
     source: Source | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

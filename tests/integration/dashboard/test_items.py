@@ -87,6 +87,21 @@ async def test_an_items_page_and_the_list_tell_what_became_of_its_code(api: Api)
         assert item["id"] in listed
 
 
+async def test_a_replaced_item_names_its_replacement_until_somebody_undoes_it(api: Api) -> None:
+    async with signed_in(api, await key_of(api, "amir")) as http:
+        _, older, _ = await send(http, api, ITEMS, fields(project="ash", text="Invoices are rendered with wkhtmltopdf."))
+        _, newer, _ = await send(
+            http, api, ITEMS, fields(project="ash", text="Invoices are rendered with WeasyPrint instead of wkhtmltopdf.")
+        )
+        _, shown = await page(http, api, older)
+        assert f'Replaced by <a href="{newer}">' in shown
+        assert f'Replaces <a href="{older}">' in (await page(http, api, newer))[1]
+        assert (await send(http, api, f"{older}/restore", {}))[:2] == (303, older)
+        _, shown = await page(http, api, older)
+        assert "Replaced by" not in shown
+        assert "replacement undone</b> by amir" in re.sub(r"<span[^>]*>|</span>|<bdi[^>]*>|</bdi>", "", shown)
+
+
 async def test_a_teammate_judges_and_changes_nothing_and_another_team_sees_nothing(api: Api) -> None:
     made = await api.ask(
         "POST", "/v1/knowledge", key=await key_of(api, "amir"), json={"type": "gotcha", "project": "till", "text": f"Mine {uuid4()}"}

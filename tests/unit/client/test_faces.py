@@ -25,7 +25,7 @@ from tests.words_check import modules, problems
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FILTERS: dict[str, Any] = {
-    "project": "p", "prefer_project": "q", "types": ["gotcha"], "kinds": ["item"], "files": ["f"], "since": NOW, "until": NOW, "limit": 1,
+    "project": "p", "prefer_project": "q", "types": ["gotcha"], "kinds": ["item"], "files": ["f"], "subject": "s", "since": NOW, "until": NOW, "limit": 1,
     "max_tokens": 100, "min_score": 0.1,
 }  # fmt: skip
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
@@ -37,6 +37,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "CORRECT": ("knowledge.correct", ("i",), {"type": "gotcha", "title": "t", "text": "x", "paths": [], "if_match": "r"}),
     "DELETE": ("knowledge.delete", ("i",), {}),
     "JUDGE": ("knowledge.feedback", ("i", "wrong", "n"), {}),
+    "RESTORE": ("knowledge.restore", ("i",), {}),
     "HISTORY": ("knowledge.history", ("i",), {}),
     "ITEMS": ("knowledge.page", (), {"project": "p", "type": "gotcha", "since": NOW, "until": NOW, "subject": "s", "session": "s", "hidden": True, "state": "stale", "order": "oldest", "limit": 1, "cursor": "c"}),
     "UPLOAD": ("sessions.upload", (b"x",), {"project": "p", "format": "auto", "name": "n", "modified_at": NOW, "directory": "d"}),

@@ -44,10 +44,12 @@ class Room:
 
     def __init__(self, **gives: object) -> None:
         reading = ("accounts", "search", "store", "passage_store", "browsing", "history", "briefing")
-        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging")}
+        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging", "restoring")}
         part: Any = self.parts
         self.reader = KnowledgeReader(**{name: part[name] for name in reading})
-        self.writer = KnowledgeWriter(self.reader, authoring=part["authoring"], judging=part["judging"], store=part["store"])
+        self.writer = KnowledgeWriter(
+            self.reader, authoring=part["authoring"], judging=part["judging"], restoring=part["restoring"], store=part["store"]
+        )
 
     @property
     def touched(self) -> list[str]:
@@ -58,6 +60,7 @@ WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
     "record": lambda writer, asked: writer.record(asked, "shop", ItemFields("gotcha", "", "text")),
     "correct": lambda writer, asked: writer.correct(asked, ITEM, ItemCorrection(text="text")),
     "judge": lambda writer, asked: writer.judge(asked, ITEM, "wrong"),
+    "restore": lambda writer, asked: writer.restore(asked, ITEM),
     "delete": lambda writer, asked: writer.delete(asked, ITEM),
 }
 
@@ -98,9 +101,9 @@ async def test_a_project_that_is_not_there_has_no_items() -> None:
     assert (list(page.entries), page.next, room.touched) == ([], None, ["accounts"])
 
 
-@pytest.mark.parametrize("name", ["correct", "judge", "delete"])
+@pytest.mark.parametrize("name", ["correct", "judge", "restore", "delete"])
 async def test_a_passage_is_refused_as_one_and_what_is_neither_is_not_found(name: str) -> None:
-    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "store")}
+    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "restoring", "store")}
     with pytest.raises(Conflict, match="passage"):
         await WRITES[name](Room(**gone).writer, ADA)
     with pytest.raises(NotFound, match="No such passage"):

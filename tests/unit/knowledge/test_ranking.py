@@ -53,6 +53,9 @@ class Row:
     used: int = 0
     refused: int = 0
     code_verdict: CodeVerdict | None = None
+    replaced_by: UUID | None = None
+    replaced_by_title: str | None = None
+    replaced_at: datetime | None = None
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 

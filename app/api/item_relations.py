@@ -1,0 +1,35 @@
+"""An item's relations in replies: the things that it is about, and the items that it replaces or that replace it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from app.api.schema import ResponseBody
+from app.knowledge.item import SubjectKind
+
+
+class SubjectReply(ResponseBody):
+    """Something that an item is about."""
+
+    kind: SubjectKind
+    name: str = Field(description="In one spelling: lower case, but a ticket's upper, without quotes, brackets and line numbers.")
+
+
+class ReplacementReply(ResponseBody):
+    """The item that replaces a result."""
+
+    id: UUID
+    title: str
+    at: datetime = Field(description="When it was said.")
+
+
+class LinkedItemReply(ResponseBody):
+    """An item that replaces another, or is replaced by it."""
+
+    id: UUID
+    title: str
+    words: str = Field(description="The later item's words, that say so: quoted.")
+    at: datetime = Field(description="When they were said.")

@@ -1,0 +1,20 @@
+"""Derives an item's relations from its words: the things that it is about, and the items that it replaces or that replace it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.subject_rows import refresh_subjects
+from app.knowledge.supersession_rows import refresh_links
+
+
+async def refresh_relations(connection: AsyncConnection, items: Collection[UUID]) -> None:
+    """Find the subjects and links of these items anew, in the transaction that changed their words or evidence, and holds their projects.
+
+    Those that are gone are ignored.
+    """
+    await refresh_subjects(connection, items)
+    await refresh_links(connection, items)

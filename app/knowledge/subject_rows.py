@@ -1,0 +1,82 @@
+"""Subjects in PostgreSQL: stored with each change of an item's words, and the condition by which a list or a search asks for one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Uuid, any_, delete, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.knowledge.item import Subject
+from app.knowledge.subjects.naming import subjects_of
+from app.knowledge.subjects.spelling import normalised
+from app.knowledge.tables import EvidenceRow, ItemRow, SubjectRow
+from app.storage.matching import holds_words
+from app.storage.tables import AnyRow
+
+VERSION = 1
+"""Raise it when `subjects.naming` finds other names: the backfill then finds every item's anew."""
+MAX_EVIDENCE = 20
+"""Places where an item was learnt that are read for their files and tickets, the newest."""
+
+
+async def refresh_subjects(connection: AsyncConnection, items: Collection[UUID]) -> None:
+    """Find the subjects of these items anew, in the transaction that changed their words or evidence. Those that are gone are ignored."""
+    if not items:
+        return
+    wanted = literal(list(items), ARRAY(Uuid))
+    columns = (ItemRow.id, ItemRow.team_id, ItemRow.title, ItemRow.text, ItemRow.paths)
+    rows = (await connection.execute(select(*columns).where(ItemRow.id == any_(wanted)))).all()
+    evidence = await _evidence(connection, items)
+    found = [
+        {"knowledge_id": row.id, "team_id": row.team_id, "kind": each.kind, "name": each.name}
+        for row in rows
+        for each in _subjects(row, evidence.get(row.id, []))
+    ]
+    await connection.execute(delete(SubjectRow).where(SubjectRow.knowledge_id == any_(wanted)))
+    if found:
+        await connection.execute(insert(SubjectRow), found)
+    await connection.execute(update(ItemRow).where(ItemRow.id == any_(wanted)).values(subjects_version=VERSION))
+
+
+async def read_subjects(connection: AsyncConnection, item_id: UUID) -> tuple[Subject, ...]:
+    """Return an item's subjects, by kind and name."""
+    rows = await connection.execute(
+        select(SubjectRow.kind, SubjectRow.name).where(SubjectRow.knowledge_id == item_id).order_by(SubjectRow.kind, SubjectRow.name)
+    )
+    return tuple(Subject(row.kind, row.name) for row in rows)
+
+
+def about(team_id: UUID, subject: str) -> ColumnElement[bool]:
+    """Build the condition that an item is about a subject: it has that name, or its title, text or paths hold all of its words."""
+    words = func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
+    named = select(SubjectRow.knowledge_id).where(SubjectRow.team_id == team_id, SubjectRow.name == normalised(subject.replace("\x00", "")))
+    return or_(ItemRow.id.in_(named), holds_words(words, subject))
+
+
+async def _evidence(connection: AsyncConnection, items: Collection[UUID]) -> dict[UUID, list[AnyRow]]:
+    """Read the newest evidence of each item."""
+    place = func.row_number().over(partition_by=EvidenceRow.knowledge_id, order_by=(EvidenceRow.at.desc().nulls_last(), EvidenceRow.id))
+    ranked = (
+        select(EvidenceRow.knowledge_id, EvidenceRow.excerpt, EvidenceRow.branch, place.label("place"))
+        .where(EvidenceRow.knowledge_id == any_(literal(list(items), ARRAY(Uuid))))
+        .subquery()
+    )
+    found: dict[UUID, list[AnyRow]] = defaultdict(list)
+    newest = select(ranked).where(ranked.c.place <= MAX_EVIDENCE).order_by(ranked.c.knowledge_id, ranked.c.place)
+    for row in await connection.execute(newest):
+        found[row.knowledge_id].append(row)
+    return found
+
+
+def _subjects(row: AnyRow, evidence: Collection[AnyRow]) -> tuple[Subject, ...]:
+    return subjects_of(
+        row.title,
+        row.text,
+        paths=row.paths,
+        excerpts=[each.excerpt for each in evidence],
+        branches=[each.branch for each in evidence if each.branch],
+    )

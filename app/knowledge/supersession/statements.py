@@ -1,0 +1,151 @@
+"""Reads explicit statements of change: what is given up, what comes in its place, and what both are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.knowledge.supersession.words import content_words, sentences
+
+MAX_CHARS, MAX_SENTENCE_CHARS = 8_000, 300
+"""Characters of a text and of a sentence that are read: the patterns take time by the square of a sentence's length."""
+_GIVES_UP = re.compile(
+    r"\b(?:from|replac\w+|instead|rather|in place|not|drop\w*|ditch\w*|abandon\w*|swap\w*|exchang\w*|no longer|stop\w*"
+    r"|von|ersetz\w*|abgelöst|statt|anstatt|anstelle|mehr|de|remplac\w*|lieu|place|plutôt|plus|reemplaz\w*|sustitu\w*|lugar|vez|ya no"
+    r"|do|da|substitu\w*|troc\w*|invés|mais)\b|[从把用被]|不再",
+    re.IGNORECASE,
+)
+"""Words without which no pattern matches: most sentences need no closer look."""
+MAX_VALUE_WORDS = 4
+_ENDS = (
+    "from|to|with|by|for|in|on|of|and|or|because|since|at|instead|rather|as|when|is|are|was|were|has|have|been|now|goes|go|replaced|"
+    "von|auf|nach|durch|mit|für|statt|wird|werden|wurde|wurden|ist|sind|jetzt|par|pour|au|aux|vers|à|est|sont|a|ont|por|para|con|com|en|em|de|"
+    "fue|ha|foi|pelo|pela|no|na"
+)
+"""Words that no value goes on with: prepositions and auxiliaries."""
+_V = rf"[\w`\"“][^\s,;:()!?，。；、]*(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]*){{0,3}}"
+"""A value: one to four words."""
+_OLD, _NEW = rf"(?P<old>{_V})", rf"(?P<new>{_V})"
+_MOVE = (
+    r"(?:mov(?:e|ed|ing)|switch(?:ed|ing)?|migrat(?:e|ed|ing)|chang(?:e|ed|ing)|convert(?:ed)?|port(?:ed)?|rais(?:e|ed|ing)|increas(?:e|ed)|lower(?:ed)?"
+    r"|reduc(?:e|ed)|decreas(?:e|ed)|bump(?:ed)?|upgrad(?:e|ed)|downgrad(?:e|ed)|renam(?:e|ed)|go|went|gone|shorten(?:ed)?|extend(?:ed)?)"
+)
+_USE = r"(?:use|uses|using|used|run|runs|running|deploy|publish|send|store|write|call|import|go through|goes through|rely on|relies on|depend on|support|need)"
+_BY = r"(?:use|uses|using|used|run|runs|with|on|through|via|to|in|over|per|by|from|into|as|is|are|for|at|after|every|of)"
+_NEAREST = rf"{_BY} (?:the |a |an )?(?P<new>(?!{_BY}\b)[^\s.;,]\S*(?: (?!{_BY}\b)[^\s;,]+){{0,3}}?)"
+"""The value behind the last of these words."""
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # English
+        rf"\b{_MOVE}\b[^.;]*?\bfrom (?:the |a |an )?{_OLD} to (?:the |a |an )?{_NEW}",
+        rf"\b(?:switch|switched|moved?|migrated?|changed?)\b[^.;]*? to (?:the |a |an )?{_NEW} from (?:the |a |an )?{_OLD}",
+        rf"\breplac(?:e|ed|ing) (?:the |a |an |our )?{_OLD} (?:with|by) (?:the |a |an )?{_NEW}",
+        rf"(?:\b(?:the|our|a) )?{_OLD} (?:is|was|were|are|has been|have been|got|gets) (?:now )?replaced (?:by|with) (?:the |a |an )?{_NEW}",
+        rf"{_NEW} (?:has |have )?replace[sd] (?!by |with )(?:the |a |an |our )?{_OLD}",
+        rf"\b{_NEAREST},? (?:instead of|rather than|in place of) (?:per |through |via |over |with |to |in |on |for |at |after |every |of |by |from |as )?(?:the |a |an )?{_OLD}",
+        rf"\b{_NEAREST} for [^.;,]{{1,60}}? (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
+        r"\bgo(?:es)? from (?P<old>\d[\w.]*(?: \w+)?) to (?P<new>\d[\w.]*(?: \w+)?)",
+        rf"\binstead of (?:the |a |an )?{_OLD},? [^.;]*?\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
+        rf"\b{_NEAREST}, not (?:per |through |via |over |with |to |in |on )?(?:the |a |an )?{_OLD}",
+        rf"\b(?:drop|dropped|ditch|ditched|abandon|abandoned|swap|swapped|swap out|swapped out|exchanged?) (?:the |a |an |our )?{_OLD} (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
+        rf"{_OLD} (?:was|were|has been|have been) (?:dropped|abandoned|swapped|exchanged) (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
+        rf"\bno longer (?:\w+ (?:\w+ )??(?:through|via|to|in|on|with|from|into|by|as|over) |{_USE} )(?:the |a |an )?{_OLD}",
+        rf"(?:\bthe |\bour )?{_OLD} (?:is|are|was) no longer (?:used|in use|needed|supported|allowed|our)\b",
+        rf"\bstop(?:ped)? (?:using|running|publishing to|writing to|deploying to) (?:the |a |an )?{_OLD}",
+        # German
+        rf"\bvon {_OLD} (?:auf|nach|zu) {_NEW} (?:umgestellt|umgezogen|migriert|gewechselt|geändert|erhöht|gesenkt|verschoben|umstellen|wechseln|umziehen|migrieren|verlegt|umbenannt)",
+        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b[^.;]*? von {_OLD} (?:auf|nach|zu) {_NEW}",
+        rf"\b{_OLD} (?:wird |wurde |haben wir |ist )?(?:jetzt |nun )?durch {_NEW} (?:ersetzt|ersetzen|abgelöst)",
+        rf"\bersetz(?:en|t|te|e) (?:wir )?(?:jetzt )?{_OLD} durch {_NEW}",
+        rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}[^.;]*? (?:statt|anstatt|anstelle von) {_OLD}",
+        rf"\b(?:statt|anstatt|anstelle von) {_OLD} (?:\w+ ){{0,4}}?(?:nutzen|verwenden|nehmen|über|mit) (?:wir )?(?:jetzt )?{_NEW}",
+        rf"\bnicht mehr (?:über|mit|auf|in|nach|an|durch) {_OLD}",
+        rf"\bkein(?:e|en)? {_OLD} mehr\b",
+        # French
+        rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b[^.;]*? de {_OLD} (?:à|vers|sur) {_NEW}",
+        rf"\bremplac(?:er|é|ée|és|ées|ons|ez) {_OLD} par {_NEW}",
+        rf"{_OLD} (?:est|a été|sont|ont été) (?:désormais )?remplacé(?:e|s|es)? par {_NEW}",
+        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}[^.;]*? (?:au lieu de|à la place de|plutôt que) {_OLD}",
+        rf"\b(?:n['’]|ne )(?:\w+ )?(?:utilis\w+|pass\w+) plus (?:par |via |avec )?{_OLD}",
+        # Spanish
+        rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b[^.;]*? de {_OLD} a {_NEW}",
+        rf"\b(?:reemplaz|sustitu)\w+ {_OLD} (?:por|con) {_NEW}",
+        rf"{_OLD} (?:fue|ha sido|es|se ha) (?:reemplazad[oa]|sustituid[oa]) por {_NEW}",
+        rf"\b(?:us\w+|por|con|mediante|en) {_NEW}[^.;]*? (?:en lugar de|en vez de) {_OLD}",
+        rf"\bya no (?:se )?(?:us\w+|pas\w+|public\w+|van|va) (?:por |con |en |a )?{_OLD}",
+        # Portuguese
+        rf"\b(?:mov|migr|mud|troc|pass|aument|reduz)\w*\b[^.;]*? de {_OLD} para {_NEW}",
+        rf"\b(?:substitu|troc)\w+ (?:o |a )?{_OLD} (?:por|pelo|pela) (?:o |a )?{_NEW}",
+        rf"{_OLD} foi (?:substituíd[oa]|trocad[oa]) (?:por|pelo|pela) {_NEW}",
+        rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}[^.;]*? (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
+        rf"\bnão (?:se )?(?:us\w+|pass\w+|public\w+) mais (?:o |a |por |via |com )?{_OLD}",
+    )
+)
+_HAN = r"[\w.+#/ -]|[\u3400-\u9fff]"
+_CHINESE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"从\s*(?P<old>[^，。；,;到]{1,24}?)\s*(?:迁移到|迁到|迁移至|切换到|切换为|切到|改到|改为|改成|改用|换成|换到|移到|升级到|提高到|降到|调整为|增加到)\s*(?P<new>[^，。；,;了]{1,24})",
+        r"把\s*(?P<matter>[^，。；]{0,20}?)\s*(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:换成|改成|改为|替换为|替换成)\s*(?P<new>[^，。；,;了]{1,24})",
+        r"用\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)了?\s*(?P<old>[^，。；,;]{1,24})",
+        r"(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
+        r"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
+        r"(?:改用|使用|用)\s*(?P<new>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)[^，。；]{0,20}，?\s*(?:而不是|而不用|不用)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
+    )
+)
+_EDGES = " `'\"“”’«»()[]."
+_NO_VALUE_WORDS = """
+    it this that there here them one scratch now then time place day days way me us you him her same other another each all both
+    what which es das dies diese hier dort ça cela ceci eso esto isso isto aqui là
+"""
+_NO_VALUES = frozenset(_NO_VALUE_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about."""
+
+    old: str
+    new: str
+    matter: tuple[str, ...]
+    sentence: str
+
+
+def changes_in(text: str) -> tuple[Change, ...]:
+    """Return the explicit changes that a text states, in order, each old value once."""
+    found: dict[str, Change] = {}
+    for sentence in sentences(text[:MAX_CHARS]):
+        if len(sentence) > MAX_SENTENCE_CHARS or not _GIVES_UP.search(sentence):
+            continue
+        for each in _changes(sentence):
+            found.setdefault(each.old.casefold(), each)
+    return tuple(found.values())
+
+
+def _changes(sentence: str) -> Iterator[Change]:
+    for pattern in (*_PATTERNS, *_CHINESE):
+        for match in pattern.finditer(sentence):
+            named = match.groupdict()
+            old, new = _value(named["old"]), _value(named.get("new") or "")
+            if not old or old.casefold() == new.casefold() or old.casefold() in _NO_VALUES:
+                continue
+            values = {*content_words(old), *content_words(new)}
+            matter = tuple(word for word in content_words(_without(sentence, match)) if word not in values)
+            yield Change(old, new, matter, sentence)
+
+
+def _without(sentence: str, match: re.Match[str]) -> str:
+    """Return a sentence without the two values; where none is named in the old one's place, only up to the next comma, which begins it."""
+    if not match.groupdict().get("new"):
+        sentence = sentence[: match.end()] + re.split(r"[,，:–—]", sentence[match.end() :], maxsplit=1)[0]
+    spans = sorted((match.span(name) for name in ("old", "new") if name in match.re.groupindex and match[name]), reverse=True)
+    for start, end in spans:
+        sentence = f"{sentence[:start]} {sentence[end:]}"
+    return sentence
+
+
+def _value(text: str) -> str:
+    text = text.strip(_EDGES)
+    return text if len(text.split()) <= MAX_VALUE_WORDS else ""

@@ -1,0 +1,57 @@
+"""What each item is about: the names of files, symbols, settings, tools, services and tickets; the branch that a session taught it on.
+
+Which item replaces which, and the values that an item says are given up.
+
+Revision ID: 0033
+Revises: 0032
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0033"
+down_revision = "0032"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Both without rewriting the table: a constant default, and a null.
+    op.add_column("knowledge", sa.Column("subjects_version", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("knowledge_evidence", sa.Column("branch", sa.Text(), nullable=True))
+    op.create_table(
+        "knowledge_subjects",
+        sa.Column("knowledge_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("team_id", sa.Uuid(), sa.ForeignKey("teams.id", ondelete="CASCADE"), nullable=False),
+        sa.PrimaryKeyConstraint("knowledge_id", "kind", "name", name="pk_knowledge_subjects"),
+        sa.CheckConstraint(
+            "kind in ('file', 'symbol', 'setting', 'tool', 'service', 'ticket')", name=op.f("ck_knowledge_subjects_kind_known")
+        ),
+    )
+    op.create_index("ix_knowledge_subjects_name", "knowledge_subjects", ["team_id", "name"])
+    op.add_column("knowledge", sa.Column("gives_up", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False))
+    op.create_index("ix_knowledge_gives_up", "knowledge", ["project_id"], postgresql_where=sa.text("gives_up <> '{}'"))
+    op.create_table(
+        "knowledge_supersessions",
+        sa.Column("older_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("newer_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("undone_by", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
+        sa.Column("by_admin", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.PrimaryKeyConstraint("older_id", "newer_id", name="pk_knowledge_supersessions"),
+    )
+    op.create_index("ix_knowledge_supersessions_newer_id", "knowledge_supersessions", ["newer_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("knowledge_supersessions")
+    op.drop_index("ix_knowledge_gives_up", table_name="knowledge")
+    op.drop_column("knowledge", "gives_up")
+    op.drop_table("knowledge_subjects")
+    op.drop_column("knowledge_evidence", "branch")
+    op.drop_column("knowledge", "subjects_version")

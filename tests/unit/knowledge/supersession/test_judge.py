@@ -1,0 +1,61 @@
+"""A later statement replaces an earlier one only if it says what is given up, and this stands in the earlier one on the same matter."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.knowledge.supersession.judge import replaced_by
+from app.knowledge.supersession.statements import changes_in
+
+OLDER = "Publish order events through nats-jetstream."
+NEWER = "Move order events from nats-jetstream to redpanda."
+
+
+def test_it_returns_the_words_that_say_so() -> None:
+    assert replaced_by(OLDER, f"The lag grew. {NEWER} Everybody agreed.") == NEWER.rstrip(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (NEWER, "nats-jetstream", "redpanda"),
+        ("Use `pnpm` instead of `npm`.", "npm", "pnpm"),
+        ("wkhtmltopdf has been replaced by WeasyPrint.", "wkhtmltopdf", "WeasyPrint"),
+        ("Raise the timeout from 30 seconds to 60 seconds.", "30 seconds", "60 seconds"),
+        ("Orders no longer go through Kafka.", "Kafka", ""),
+        ("Wir nutzen pnpm statt npm.", "npm", "pnpm"),
+        ("On a remplacé Mocha par Vitest.", "Mocha", "Vitest"),
+        ("Movimos los pedidos de RabbitMQ a Kafka.", "RabbitMQ", "Kafka"),
+        ("Migramos os pedidos de RabbitMQ para Kafka.", "RabbitMQ", "Kafka"),
+        ("日志从 Graylog 切换到 Loki。", "Graylog", "Loki"),
+    ],
+)
+def test_a_change_names_what_is_given_up_and_what_comes(text: str, old: str, new: str) -> None:
+    assert (old, new) in [(each.old, each.new) for each in changes_in(text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["Publish order events through nats-jetstream.", "The parcel came from Berlin.", "Move it from there to here.", ""]
+)
+def test_a_statement_without_a_change_has_none(text: str) -> None:
+    assert changes_in(text) == ()
+
+
+def test_a_value_within_a_longer_name_is_another_one() -> None:
+    assert replaced_by("Sessions are stored in redis-cluster.", "Sessions moved from redis to Postgres.") is None
+
+
+def test_a_chain_is_followed_link_by_link() -> None:
+    assert replaced_by(NEWER, "Order events no longer go through redpanda, they go through pulsar.") is not None
+    assert replaced_by(OLDER, "Order events no longer go through redpanda, they go through pulsar.") is None
+
+
+def test_nothing_replaces_itself() -> None:
+    assert replaced_by(NEWER, NEWER) is None
+
+
+@given(older=st.text(max_size=200), newer=st.text(max_size=200))
+def test_any_two_texts_can_be_judged(older: str, newer: str) -> None:
+    replaced_by(older, newer)
