@@ -15,8 +15,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from app.api.listing import TimedListing
 from app.api.schema import RequestBody, ResponseBody
-from app.queue.messages.exchange import MessageExchange
-from app.queue.messages.message import CHANNEL, NAME, DeadLetter, Message
+from app.queue.messages import CHANNEL, NAME, DeadLetter, Message, MessageExchange
 from app.services import operations
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import unless_disconnected

@@ -15,9 +15,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.clock import in_utc
 from app.errors import InvalidInput
 from app.knowledge.item import ItemFilter, LearntItem, LearntItems
+from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
 from app.knowledge.passages import terms
 from app.knowledge.subject_rows import about
-from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow, PassagePlaceRow, PassageRow
+from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow

@@ -16,8 +16,9 @@ from app.accounts.requester import Requester
 from app.clock import now
 from app.knowledge.age import band_column
 from app.knowledge.item import KNOWLEDGE_TYPES, AgeBand, Quote
+from app.knowledge.passage_tables import PassageRow
 from app.knowledge.results import UnansweredQuestion
-from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow, PassageRow
+from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.unanswered import Unanswered
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow

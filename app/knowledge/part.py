@@ -162,7 +162,8 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     store = KnowledgeStore(database, below.storage.vectors, journal, merge_threshold=settings.knowledge.merge_threshold)
     passage_store, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
-    judging, browsing, history = Judging(database, admission=admission), ItemBrowsing(database), ItemHistory(database, journal)
+    judging, restoring = Judging(database, admission=admission), Restoring(database, admission=admission)
+    browsing, history = ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
     reader = KnowledgeReader(
@@ -193,9 +194,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
-        writer=KnowledgeWriter(
-            reader, authoring=authoring, judging=judging, restoring=Restoring(database, admission=admission), store=store
-        ),
+        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, restoring=restoring, store=store),
         unanswered=searching.unanswered,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )

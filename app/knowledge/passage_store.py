@@ -19,9 +19,10 @@ from app.errors import NotFound
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.item import Quote
 from app.knowledge.locks import lock_project
+from app.knowledge.passage_tables import PassageCutRow, PassagePlaceRow, PassageRow
 from app.knowledge.passages.cut import CutState
 from app.knowledge.passages.passage import Passage
-from app.knowledge.tables import OutboxRow, PassageCutRow, PassagePlaceRow, PassageRow
+from app.knowledge.tables import OutboxRow
 from app.knowledge.use_counts import UseCounts, count_passage_uses
 from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import item_text, unpack, unpack_half
+from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
 from app.knowledge.passages import terms as passage_terms
 from app.knowledge.passages.passage import indexed
-from app.knowledge.tables import ItemRow, PassagePlaceRow, PassageRow
+from app.knowledge.tables import ItemRow
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical

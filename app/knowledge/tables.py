@@ -1,4 +1,4 @@
-"""Tables of knowledge: items with their evidence, passages with their places, and the outbox that feeds the vector store.
+"""Tables of knowledge: items with their evidence and what is known of them, and the outbox that feeds the vector store.
 
 Read and written only in this room. docs/database/ names every index with the query it serves.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Integer, LargeBinary, Text, false, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, LargeBinary, Text, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -257,74 +256,6 @@ class UseRow(Base):
     locator: Mapped[str]
     at: Mapped[datetime | None]
     noticed_at: Mapped[CreatedAt]
-
-
-class PassageRow(Base):
-    """A passage: a piece of a project's dialogue, stored once however often it was said; `PassagePlaceRow` tells where.
-
-    `key`: SHA-256 of its words (`passages.passage.Passage.key`), 32 bytes. `tokens`: of `text` with its heading. `terms`: ids of its
-    lexical terms as signed 32-bit integers, ascending: searched while the vector store is away. `embedding`: see `neighbours.pack_half`.
-    `late`: packed token vectors (`embeddings.late_interaction`). `made_by`: the model and the version of the projection that computed these
-    columns; with another one they are computed anew.
-    """
-
-    __tablename__ = "passages"
-    __table_args__ = (
-        Index("uq_passages_key", "project_id", "key", unique=True),
-        Index("ix_passages_terms", "terms", postgresql_using="gin"),
-    )
-
-    id: Mapped[Id]
-    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
-    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    key: Mapped[bytes] = mapped_column(LargeBinary)
-    text: Mapped[str]
-    heading: Mapped[str]
-    tokens: Mapped[int]
-    terms: Mapped[list[int]] = mapped_column(ARRAY(Integer))
-    embedding: Mapped[bytes] = mapped_column(LargeBinary)
-    made_by: Mapped[str]
-    late: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[CreatedAt]
-
-
-class PassagePlaceRow(Base):
-    """One place where a passage was said: piece `number` (from 0) of the session's event `seq`.
-
-    `ordinal`: index among the session's passages, from 0; `exchange`: the number of its prompt. `kind`: see `passages.passage.SourceKind`.
-    `prompt`: the beginning of the prompt it replies to; empty for a prompt itself. `locator`, `at`: those of its event; an event without a
-    time has the session's beginning as `at`.
-    """
-
-    __tablename__ = "passage_places"
-    __table_args__ = (
-        Index("ix_passage_places_ordinal", "session_id", "ordinal"),
-        Index("ix_passage_places_newest", "passage_id", text("at desc nulls last")),
-    )
-
-    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
-    ordinal: Mapped[int]
-    passage_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"))
-    exchange: Mapped[int]
-    locator: Mapped[str]
-    at: Mapped[datetime | None]
-    role: Mapped[str]
-    kind: Mapped[str]
-    sidechain: Mapped[bool]
-    prompt: Mapped[str]
-    files: Mapped[list[str]] = mapped_column(ARRAY(Text))
-
-
-class PassageCutRow(Base):
-    """A saved state of the cutting (`passages.cut.CutState`) after the event `seq`: cutting resumes from there."""
-
-    __tablename__ = "passage_cuts"
-
-    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True)
-    state: Mapped[dict[str, Any]]
 
 
 class OutboxRow(Base):

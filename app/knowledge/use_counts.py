@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.tables import EvidenceRow, ItemRow, PassagePlaceRow, UseRow
+from app.knowledge.passage_tables import PassagePlaceRow
+from app.knowledge.tables import EvidenceRow, ItemRow, UseRow
 
 
 class UseCounts(NamedTuple):

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.neighbours import item_text
-from app.knowledge.tables import EvidenceRow, ItemRow, PassagePlaceRow, PassageRow, UseRow
+from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
+from app.knowledge.tables import EvidenceRow, ItemRow, UseRow
 from app.knowledge.use_counts import UseCounts
 from app.knowledge.uses.noticing import NoticedUse, ServedText
 from app.sessions.journal import Journal

@@ -13,8 +13,7 @@ from app.errors import NotFound
 from app.inference.breaker import CircuitBreaker
 from app.inference.catalog import ProviderStatus
 from app.queue.jobs import Job, no_job
-from app.queue.messages.exchange import Published
-from app.queue.messages.message import DeadLetter, Message
+from app.queue.messages import DeadLetter, Message, Published
 from app.redaction import Redacted, redact
 from app.services.services import Services
 from app.sessions.job_sessions import sessions_of

@@ -21,7 +21,7 @@ from app.knowledge.part import KnowledgeServices
 from app.openid.sign_in import OpenIdSignIn
 from app.part import Cache, Part, Role
 from app.queue.jobs import Queue
-from app.queue.messages.exchange import MessageExchange
+from app.queue.messages import MessageExchange
 from app.queue.outbox import Outbox
 from app.queue.part import QueueServices
 from app.rate_limits.limits import RateLimits
