@@ -166,15 +166,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     browsing, history = ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
-    reader = KnowledgeReader(
-        accounts=accounts,
-        search=search,
-        store=store,
-        passage_store=passage_store,
-        browsing=browsing,
-        history=history,
-        briefing=ProjectBriefing(database),
-    )
+    reader = _make_reader(accounts, searching, store=store, passages=passage_store, browsing=browsing, history=history)
     return KnowledgeServices(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=passage_store, index=index),
         passage_store=passage_store,
@@ -197,6 +189,27 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, restoring=restoring, store=store),
         unanswered=searching.unanswered,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
+    )
+
+
+def _make_reader(
+    accounts: Accounts,
+    searching: _Searching,
+    *,
+    store: KnowledgeStore,
+    passages: PassageStore,
+    browsing: ItemBrowsing,
+    history: ItemHistory,
+) -> KnowledgeReader:
+    briefing = ProjectBriefing(store.database)
+    return KnowledgeReader(
+        accounts=accounts,
+        search=searching.cached,
+        store=store,
+        passage_store=passages,
+        browsing=browsing,
+        history=history,
+        briefing=briefing,
     )
 
 
