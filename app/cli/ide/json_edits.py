@@ -11,7 +11,7 @@ from app.cli.ide.json_tree import InvalidJson, JsonMember, JsonPart, parse_json,
 
 Steps = Sequence[str | int]
 DEFAULT_INDENT = "  "
-_LINE_COMMENT = re.compile(r"[ \t]*(?:,[ \t]*)?(?://[^\n]*|/\*[^\n]*?\*/)[ \t]*(?=\r?\n)")
+_LINE_COMMENT = re.compile(r"[ \t]*(?:,[ \t]*)?(?://[^\n]*|/\*(?:(?!\*/)[^\n])*\*/)[ \t]*(?=\r?\n)")
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//.*|/\*.*?\*/')
 _LINE_ENDS = re.compile(r"[ \t]*\r?\n")

@@ -88,6 +88,10 @@ def test_a_name_that_stands_twice_is_not_removed_by_half(text: str) -> None:
         remove_at(text, ["a"])
 
 
+def test_a_comment_ends_where_it_ends() -> None:
+    assert set_member('{\n  "a": 0 /* one */}/* two */\n', ["b"], 7) == '{\n  "a": 0,\n  "b": 7 /* one */}/* two */\n'
+
+
 blanks = st.lists(st.sampled_from(["", " ", "\n", "// x, y\n", "/* { */", "\r\n  ", '// "z\n']), max_size=3).map("".join)
 
 
