@@ -166,7 +166,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     browsing, history = ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
-    reader = _make_reader(accounts, searching, store=store, passages=passage_store, browsing=browsing, history=history)
+    reader = _make_reader(below, searching, store=store, passages=passage_store, browsing=browsing, history=history)
     return KnowledgeServices(
         passages=PassagesProjection(journal=journal, embedder=embedder, store=passage_store, index=index),
         passage_store=passage_store,
@@ -193,7 +193,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
 
 
 def _make_reader(
-    accounts: Accounts,
+    below: _LowerRooms,
     searching: _Searching,
     *,
     store: KnowledgeStore,
@@ -201,15 +201,14 @@ def _make_reader(
     browsing: ItemBrowsing,
     history: ItemHistory,
 ) -> KnowledgeReader:
-    briefing = ProjectBriefing(store.database)
     return KnowledgeReader(
-        accounts=accounts,
+        accounts=below.accounts,
         search=searching.cached,
         store=store,
         passage_store=passages,
         browsing=browsing,
         history=history,
-        briefing=briefing,
+        briefing=ProjectBriefing(below.storage.database),
     )
 
 
