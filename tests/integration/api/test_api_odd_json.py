@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from fastapi.routing import APIRoute
 
+from app.api.webhooks import GIT_PATH
 from app.main import MODEL_CALLS, create_app
 from app.settings import Settings
 from app.web.error_shapes import MESSAGES_PATH
@@ -24,10 +25,10 @@ BODIES = [
     for method, operation in operations.items()
     if "requestBody" in operation
 ]
+OTHERS = {"/mcp", GIT_PATH}
+"""Routes whose errors are JSON-RPC's (test_mcp.py), and of which only the body's signature counts (test_api_freshness.py)."""
 JSON_ROUTES = [
-    (method, path)
-    for method, path, operation in BODIES
-    if "application/json" in operation["requestBody"]["content"] and path != "/mcp"  # whose errors are JSON-RPC's: test_mcp.py
+    (method, path) for method, path, operation in BODIES if "application/json" in operation["requestBody"]["content"] and path not in OTHERS
 ]
 LINES_ROUTES = [(method, path) for method, path, operation in BODIES if "application/x-ndjson" in operation["requestBody"]["content"]]
 DEPTH = 600

@@ -196,5 +196,5 @@ async def test_the_list_shows_those_whose_code_changed_or_is_gone(bench: Bench, 
     await mark(checking, shop, CHANGED)
     await mark(checking, shop, replace(CHANGED, verdict="gone"), of=TILL)
     for state, words in (("changed", POOL), ("gone", TILL)):
-        rows = (await ItemBrowsing(bench.database).page(bench.team_id, ItemFilter(state=state), limit=9)).items  # type: ignore[arg-type]
+        rows = (await ItemBrowsing(bench.database).page(bench.team_id, ItemFilter(state=state), limit=9)).entries  # type: ignore[arg-type]
         assert [row.text for row in rows] == [words]
