@@ -29,7 +29,7 @@ async def about(bench: Bench, body: str) -> list[str]:
 
 async def listed(bench: Bench, subject: str) -> Sequence[str]:
     page = await ItemBrowsing(bench.database).page(bench.team_id, ItemFilter(subject=subject), limit=10)
-    return [row.text for row in page.items]
+    return [row.text for row in page.entries]
 
 
 async def test_what_a_session_teaches_is_stored_with_its_subjects(bench: Bench) -> None:
