@@ -14,15 +14,21 @@ MAX_CHARS = 2_000
 """Characters of a text that are read; cues stand at its beginning."""
 MIN_COMMON = 2
 """Function words of a language that a text in Latin letters needs, or one cue and no English word: a name may be one by chance."""
-_WORD = re.compile(r"[^\W\d_]+(?:['’](?=\w))?")
+_WORD = re.compile(r"[^\W\d_]{2,}(?:['’](?=\w))?")
 _ENGLISH = frozenset(
     _WORD.findall(
-        "the a an is are was were be been it its this that these those to of and or in on at by for from with as we you i they he she not no but if when "
-        "which so than then because can will would should must has have had does do did into only also there their our your"
+        "the a an is are was were be been it its this that these those to of and or in on at by for from with as we you i they he she not but if when "
+        "which so than then because can will would should must has have had does do did into only also there their our your all any one more most "
+        "before after never always each every other some use using"
     )
 )
-_ALSO_ENGLISH = frozenset(_WORD.findall("attention important solo want bare use mal super standard perfect"))
-"""Cues of other languages that are words of English, too: they tell nothing about a text's language."""
+_ALSO_ENGLISH = frozenset(
+    _WORD.findall(
+        "no attention important solo want bare mal super standard perfect per serve car convention non nic sans vain usa sin die den son van vi op men man "
+        "sea come fin dare pose case note simple source mine"
+    )
+)
+"""Words of other languages that English technical text has, too: they tell nothing about a text's language."""
 _MARKS = "\u0300-\u036f\u064b-\u065f\u0900-\u0903\u093a-\u094f"
 """Marks that belong to the letter before them, though no pattern counts them as letters."""
 _SCRIPTS: Mapping[str, re.Pattern[str]] = {
@@ -44,14 +50,13 @@ _MIN_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's function words and one-word cues, and the pattern that finds every cue; `english`: of each of its groups."""
+    """A language's function words, its one-word cues, and all forms of its cues with the English word of each, the longest form first."""
 
     code: str
     script: str
     common: frozenset[str]
     cues: frozenset[str]
-    cue: re.Pattern[str]
-    english: tuple[str, ...]
+    forms: tuple[tuple[str, str], ...]
 
 
 @lru_cache(maxsize=4096)
@@ -62,7 +67,7 @@ def gloss(text: str) -> str:
     if language is None:
         return text
     for place in range(0, len(parts), 2):
-        parts[place] = language.cue.sub(lambda found: _replacement(language, found), parts[place])
+        parts[place] = _pattern(language).sub(lambda found: _replacement(language, found), parts[place])
     return "`".join(parts).strip()
 
 
@@ -72,7 +77,7 @@ def is_foreign(text: str) -> bool:
 
 
 def _replacement(language: Language, found: re.Match[str]) -> str:
-    word = language.english[(found.lastindex or 1) - 1]
+    _, word = language.forms[(found.lastindex or 1) - 1]
     return f" {word} " if language.script in _UNSPACED else word
 
 
@@ -112,10 +117,14 @@ def _language(code: str, table: Mapping[str, str]) -> Language:
     forms = [(form, english) for english, of in table.items() if english not in {"script", "common"} for form in of.split("|")]
     # The longest form wins where one begins another: alternatives are tried in order.
     ordered = sorted(forms, key=lambda each: (-len(each[0]), each))
-    pattern = "|".join(f"({_form(form, spaced=script not in _UNSPACED)})" for form, _ in ordered)
     cues = frozenset(form for form, _ in ordered if form.isalpha()) - _ENGLISH - _ALSO_ENGLISH
-    common = frozenset(table["common"].split("|"))
-    return Language(code, script, common, cues, re.compile(pattern, re.IGNORECASE), tuple(english for _, english in ordered))
+    return Language(code, script, frozenset(table["common"].split("|")) - _ALSO_ENGLISH, cues, tuple(ordered))
+
+
+@cache
+def _pattern(language: Language) -> re.Pattern[str]:
+    """Compile the pattern of a language's cues, one group for each of its forms, when a text of it is first met."""
+    return re.compile("|".join(f"({_form(form, spaced=language.script not in _UNSPACED)})" for form, _ in language.forms), re.IGNORECASE)
 
 
 def _form(form: str, *, spaced: bool) -> str:

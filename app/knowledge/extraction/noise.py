@@ -17,20 +17,23 @@ _TALK = re.compile(
 )
 _TRANSIENT = re.compile(
     r"\b(?:i(?:'m|’m| am) \w+ing|right now|at the moment|is running|still running|in progress|so far|for now i|waiting for|just (?:ran|pushed|committed|created)|will be (?:added|done)|let me know|"
-    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?|clean(?:ly)?|green|pushed)|not run|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
+    r"pushed to|has been pushed|committed as|commit [0-9a-f]{7,}|pr #?\d+|todo list|failed as expected|(?:tests?|lint(?:er|ing)?|build|checks|everything|all)\b.{0,24}\b(?:pass(?:es|ing)?(?! (?:through|to|by)\b)|clean(?:ly)?|green|pushed)|not run|re-?indexed|the error message (?:\w+ )?(?:suggests|indicates|says|shows)|i didn't (?:see|check)|as requested|as you (?:asked|requested)|"
     r"\d+ (?:tests?|files?) (?:passed|passing|changed)|diff --git|index [0-9a-f]{7,}|as (?:item|point) \d)\b",
     re.IGNORECASE,
 )
 _PASSING = re.compile(
     r"\b(?:today|tonight|this (?:morning|afternoon|evening|week)|right now|for the moment)\b(?!['’])"
-    r"|\b(?:wait|hold off)\b[^.;]{0,60}\b(?:run|job|build|pipeline|deployment) #?\d"
-    r"|^\W*(?:i|we)(?:'ve|’ve| have)? (?:decided|chose|opted)\b(?:[^.;]|\.(?=\w)){0,80}\b(?:first\b|before (?:anything|i\b|changing|editing|touching)|because (?:\w+ )?i (?:need|want|must|have to)\b|because i don)"
-    r"|\b(?:is|are|was|were|stays?|remains?)\b[^.;]{0,60}\b(?:because|since|as) (?:nothing|no \w+|i (?:made|changed|did) no\w*)\b[^.;]{0,40}?"
-    r"\b(?:chang|modif|commit|edit|touch|compil|built|pushed|staged|done)"
-    r"|\bbecause\s+nothing\s+(?:was |has been |is |\w+ )?(?:chang|modif|edit|touch)",
+    r"|\b(?:wait|hold off)\b[^.;]{0,60}\b(?:run|job|build|pipeline|deployment) #?\d{2}"
+    r"|^\W*i(?:'ve|’ve| have)? (?:decided|chose|chosen|opted) to (?:read|look|open|check|inspect|review|examine|start|begin)\b(?:[^.;]|\.(?=\w)){0,80}"
+    r"\b(?:first\b|before (?:anything|i\b|changing|editing|touching)|because i\b)"
+    r"|^\W*(?:i|we)(?:'ve|’ve| have)? (?:decided|chose|opted)\b(?:[^.;]|\.(?=\w)){0,80}\bbecause (?:\w+ )?i (?:need|want|must|have to)\b"
+    r"|\b(?:because|since|as)\s+(?:nothing|no \w+|i (?:made|changed|did) no\w*)\s+(?:(?!is\b)\w+ )?(?:was |were |has been |have been )?"
+    r"(?:changed|modified|committed|edited|touched|compiled|built|pushed|staged|done|commits?|changes?)\b",
     re.IGNORECASE,
 )
 """Statements that hold for today or for this piece of work only: a wait for one run, an agent's own next step, a state because nothing was done yet."""
+_LASTING = re.compile(r"(?<!\bi )\b(?:must|never|always)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"|“[^”]*”")
 _DANGLING = re.compile(
     r"(?:this|that|it|its|it's|these|those|they|them|he|she|here|there|both|same|which|so|but|and|or|then|also|however|otherwise|instead|because|since|while|which|"
     r"the (?:above|former|latter|same|other|first|second|third|last|changes?|new (?:code|version)|updated|following)|in (?:this|that) case|for (?:this|that)|as a result|likewise|similarly|meanwhile)\b",
@@ -47,7 +50,6 @@ _OUTPUT = re.compile(
     re.IGNORECASE,
 )
 """Lines of a linter, a stack trace or a commit log; file names; imports."""
-_CODE_SPAN = re.compile(r"`[^`]*`")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 CODE = re.compile(r"`[^`]+`|\b\w+(?:[._/:-]\w+)+\b|\b[a-z]+[A-Z]\w+|\b[A-Z]{2,}[A-Z0-9_]*\b|--?[a-z][\w-]+|\b\w+\(\)|\b\d+(?:\.\d+)+\b")
 
@@ -58,9 +60,9 @@ def is_talk(text: str) -> bool:
 
 
 def is_transient(text: str) -> bool:
-    """Tell whether it describes a passing state, stale by tomorrow."""
-    read = gloss(text)
-    return bool(_TRANSIENT.search(read) or _PASSING.search(_CODE_SPAN.sub("`…`", read)))
+    """Tell whether it describes a passing state, stale by tomorrow; a rule (`never … while it is running`) doesn't."""
+    read = _QUOTED.sub("`…`", gloss(text))
+    return bool(_TRANSIENT.search(read) or _PASSING.search(read)) and not _LASTING.search(read)
 
 
 def is_injection(text: str) -> bool:

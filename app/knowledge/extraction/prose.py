@@ -14,9 +14,11 @@ _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)|\s*(?:\*\*[^*]{3,80}\*\*:?\s*)+$")
 """Also lines that are bold throughout: section headings, or headings of an agent's thinking."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?")
-_SKIPPED = re.compile(r"\s*(?:\||>|<[a-zA-Z/!]|!\[|(?:\+|-|@@|diff |index )\s*\S*\s*$|\s*[-=_*─━]{3,}\s*$|\s{4,}\S|\t)")
+_SKIPPED = re.compile(r"\s*(?:\||>|<[a-zA-Z/!]|!\[|(?:\+|-|@@|diff |index )\s*+\S*+\s*+$|\s*+[-=_*─━]{3,}+\s*+$|\s{4,}\S|\t)")
 _END = re.compile(r"(?<=[.!?؟])[\"')\]*_`]*\s+(?=[\"'(\[*_¿¡]*([\w`/]))|(?<=[。！？；।])")
 """A sentence's end; the group is what the next one begins with, which no lower-case letter does in a script that has them."""
+MAX_ABBREVIATION = 12
+"""Characters at a sentence's end that are looked at for an abbreviation."""
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|al|Mr|Dr|St)|\b[A-Z])\.$", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]]{1,200})\]\((?:[^()\s]{1,500})\)")
 _MARK = re.compile(r"\*\*|__|(?<![\w`])[*_](?=\S)|(?<=\S)[*_](?![\w`])")
@@ -96,12 +98,14 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _sentences(part: str) -> Iterator[str]:
-    start = 0
+    start = counted = backticks = 0
     for found in _END.finditer(part):
-        piece = part[start : found.end()]
-        if _ABBREVIATION.search(piece.rstrip()) or piece.count("`") % 2 or (found[1] or "").islower():
+        backticks += part.count("`", counted, found.end())
+        counted = found.end()
+        ends_before = part[max(start, found.start() - MAX_ABBREVIATION) : found.start()]
+        if (found[1] or "").islower() or backticks % 2 or _ABBREVIATION.search(ends_before):
             continue
-        yield piece
-        start = found.end()
+        yield part[start : found.end()]
+        start, backticks = found.end(), 0
     if part[start:].strip():
         yield part[start:]

@@ -7,6 +7,8 @@ import pytest
 from app.knowledge.extraction.exchanges import ending
 from app.knowledge.extraction.gloss import Language, gloss, is_foreign, languages
 from app.knowledge.extraction.noise import is_transient
+from app.knowledge.extraction.prose import statements
+from app.sessions.event import Event
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,13 @@ from app.knowledge.extraction.noise import is_transient
         "Adds support for solo mode",
         "Important: super admins bare minimum",
         "`nunca` `siempre` `porque`",
+        "Rate limits count per tenant, e.g. 100 requests",
+        "No breaking changes, e.g. renamed columns",
+        "Serve static files behind nginx",
+        "Reset NIC offload before benchmarks",
+        "Car rental API returns cents",
+        "Naming convention: snake case everywhere",
+        "Non root user required",
         "",
         "12345 --- 678",
     ],
@@ -50,6 +59,12 @@ def test_code_keeps_its_words_in_a_foreign_text() -> None:
     assert "`weil.py`" in gloss("Bitte nie `weil.py` ändern, weil der Build sonst bricht")
 
 
+def test_hostile_text_takes_linear_work() -> None:
+    """Text that ends no sentence is read once, not again from its beginning at each possible end."""
+    for text in ("a. " * 10_000, "ab. " * 10_000, "@@" + " " * 30_000 + "a b"):
+        assert len(statements(Event("e", "user", "prompt", text, "L1"))) <= 1
+
+
 def test_of_two_languages_in_one_script_the_likelier_is_read() -> None:
     assert "never" in gloss("Ніколи не змінюйте файл, бо це наше правило")
     assert "never" in gloss("Никогда не меняйте файл, это наше правило")
@@ -57,7 +72,7 @@ def test_of_two_languages_in_one_script_the_likelier_is_read() -> None:
 
 @pytest.mark.parametrize("language", languages(), ids=lambda each: each.code)
 def test_each_language_says_yes_and_no(language: Language) -> None:
-    words = set(language.english)
+    words = {english for _, english in language.forms}
     assert {"thanks", "wrong", "never", "always", "because", "we decided", "the root cause is", "the fix is"} <= words
 
 
@@ -103,6 +118,16 @@ def test_what_holds_for_this_moment_only_is_passing(text: str) -> None:
         "The worker must wait for the lock before it claims a job.",
         "The cache is empty because no TTL was set, so Redis drops each key.",
         "We chose to check signatures at the gateway, because services are many.",
+        "We decided to write the row first and publish afterwards, because a lost event can be repaired.",
+        "We chose an API-first design because clients are generated from the schema.",
+        "The index is stale because no trigger runs when a row is changed.",
+        "Workers must wait for job 0 before they claim rows, because it creates the schema.",
+        "The Today tab must query the replica, never the primary.",
+        'The "this week" filter uses ISO weeks.',
+        "We decided to validate tokens before touching the database, because that is slow.",
+        "Uploads are idempotent since no file is committed twice.",
+        "All requests pass through the gateway before any service sees them.",
+        "Never migrate while the worker is running.",
         "Wir haben beschlossen, die Einstellungen aus der Umgebung zu lesen, weil Container keine Dateien haben.",
     ],
 )
