@@ -77,10 +77,11 @@ async def test_an_item_is_told_as_its_route_tells_it(team: Exporters) -> None:
         assert not set(shown) - set(record) - {"age_days", "mine", "untrusted", "used"}
 
 
-async def test_an_export_of_a_project_has_its_items_and_of_an_unknown_one_none(team: Exporters) -> None:
+async def test_an_export_of_a_project_has_its_items_and_one_that_is_not_there_is_an_error(team: Exporters) -> None:
     records = await team.export("ada", "/v1/knowledge/export?project=till")
     assert [each.get("id") for each in records] == [None, team.items["recorded"], None]
-    assert (await team.export("ada", "/v1/knowledge/export?project=nowhere"))[-1]["items"] == 0
+    refused = await team.ask("ada", "GET", "/v1/knowledge/export?project=nowhere")
+    assert (refused.status, "no project 'nowhere'" in refused.error["message"]) == (404, True)
 
 
 async def test_items_that_people_judged_wrong_are_left_out_and_are_in_the_whole_export(team: Exporters) -> None:
