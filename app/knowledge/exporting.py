@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from app.accounts.accounts import Accounts, LastingRequester
 from app.knowledge.edits import revision_of
 from app.knowledge.item import Quote
-from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
+from app.knowledge.tables import ITEM_COLUMNS, NEWEST_EVIDENCE, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
 from app.knowledge.weighing import freshness
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -82,8 +82,7 @@ class ItemExport:
 
     async def _newest_quotes(self, items: Sequence[UUID]) -> Mapping[UUID, Sequence[Quote]]:
         columns = (EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
-        newest = (EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
-        place = func.row_number().over(partition_by=EvidenceRow.knowledge_id, order_by=newest).label("place")
+        place = func.row_number().over(partition_by=EvidenceRow.knowledge_id, order_by=NEWEST_EVIDENCE).label("place")
         ranked = select(EvidenceRow.knowledge_id, *columns, place).where(EvidenceRow.knowledge_id.in_(items)).subquery()
         query = select(ranked).where(ranked.c.place <= MAX_SOURCES).order_by(ranked.c.knowledge_id, ranked.c.place)
         found: dict[UUID, list[Quote]] = {}
