@@ -7,7 +7,6 @@ was written, wherever it has been meanwhile; any other was edited by hand.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ READ_KEYS: Final = frozenset({"id", "project", "type", "title", "paths", "revisi
 MAX_BYTES: Final = 1_048_576
 MAX_SOURCES: Final = 10
 """Citations in a file, the newest."""
-TRAILING: Final = re.compile(r"[ \t\r]+$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def digest(content: bytes) -> bytes:
 
 def same_text(text: str) -> str:
     """Return a text without what editors change unasked: ends of lines, white space before them and around it all."""
-    return TRAILING.sub("", text).strip()
+    return "\n".join(line.rstrip(" \t\r") for line in text.split("\n")).strip()
 
 
 def _sources(item: Json) -> list[str]:

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.knowledge.documents import MAX_SOURCES, read, same_text, write
+from app.cli.knowledge.documents import MAX_BYTES, MAX_SOURCES, read, same_text, write
 from app.cli.knowledge.front_matter import BadFrontMatter
 from tests.unit.cli.knowledge.items import SESSION, item
 
@@ -70,6 +70,12 @@ def test_a_text_with_ends_of_lines_of_its_own_is_unedited_too() -> None:
 
 def test_what_editors_change_unasked_is_the_same_text() -> None:
     assert same_text("one  \r\n\ntwo\t\n\n") == same_text("\none\n\ntwo") == "one\n\ntwo"
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r", " \t\r"])
+def test_a_megabyte_of_blanks_within_a_line_is_kept_and_soon_read(blank: str) -> None:
+    blanks = blank * (MAX_BYTES // len(blank))
+    assert same_text(f"one{blanks}two{blanks}") == f"one{blanks}two"
 
 
 @pytest.mark.parametrize(
