@@ -90,6 +90,7 @@ def write(item: Json) -> bytes:
         f"last_seen: {_moment(item['last_seen_at'])}",
         *([f"corrected: {_moment(item['corrected_at'])}"] if item["corrected_at"] else []),
         f"evidence_count: {item['evidence_count']}",
+        *_subjects(item),
         *_sources(item),
         FENCE,
         "",
@@ -107,6 +108,12 @@ def digest(content: bytes) -> bytes:
 def same_text(text: str) -> str:
     """Return a text without what editors change unasked: ends of lines, white space before them and around it all."""
     return "\n".join(line.rstrip(" \t\r") for line in text.split("\n")).strip()
+
+
+def _subjects(item: Json) -> list[str]:
+    """Write what the item is about, by the names that `cairn query --subject` finds it by."""
+    names = dict.fromkeys(each["name"] for each in item["subjects"])
+    return ["subjects:", *(f"  - {quoted(name)}" for name in names)] if names else []
 
 
 def _sources(item: Json) -> list[str]:
