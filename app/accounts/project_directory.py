@@ -18,6 +18,7 @@ from app.accounts.projects import find_project, hold_projects, merge, no_project
 from app.accounts.prompts import restart_period, switch_prompts
 from app.accounts.tables import ProjectRow
 from app.accounts.views import OpennessChange, ProjectView, PromptSwitch
+from app.errors import NotFound
 from app.storage.database import Database, rows_of
 from app.storage.pages import EntryPage, PageWanted, page_of, paged
 
@@ -144,6 +145,13 @@ class ProjectDirectory:
         if found is None and (projects := await self.find_projects(team_id, name)):
             found = self._named[team_id, name] = projects[0].id
         return None if found in closed else found
+
+    async def open_project(self, team_id: UUID, name: str, *, closed: Collection[UUID] = ()) -> UUID:
+        """Return the id of the project of this name. NotFound if there is none that isn't `closed` to who asks."""
+        found = await self.project_named(team_id, name, closed=closed)
+        if found is None:
+            raise NotFound(f"There is no project {name!r} that is open to you. List them: `cairn projects list` or GET /v1/projects.")
+        return found
 
     async def project_names(self, team_id: UUID, projects: Collection[UUID]) -> dict[UUID, str]:
         """Return the names of these projects. Cached: a rename in another process is seen within half a minute."""

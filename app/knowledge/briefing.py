@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, func, or_, select, true
 
 from app.knowledge.item import RECORDED, BriefedItem, Quote
-from app.knowledge.tables import EvidenceRow, ItemRow
+from app.knowledge.tables import NEWEST_EVIDENCE, EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
 
@@ -47,7 +47,7 @@ def _items(team_id: UUID, project_id: UUID, limit: int) -> Select[*tuple[Any, ..
     newest = (
         select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at.label("said_at"))
         .where(EvidenceRow.knowledge_id == ItemRow.id)
-        .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
+        .order_by(*NEWEST_EVIDENCE)
         .limit(1)
         .correlate(ItemRow)
         .lateral("newest")

@@ -21,7 +21,6 @@ from app.accounts.accounts import Accounts
 from app.accounts.identity import of_repository
 from app.accounts.requester import Requester
 from app.clock import now
-from app.errors import NotFound
 from app.knowledge.changes import invalidate_projects
 from app.knowledge.edits import revision_of
 from app.knowledge.item import CheckableItem, CodeMark, GivenMark
@@ -67,9 +66,7 @@ class CodeChecking:
     async def project(self, requester: Requester, name: str) -> CheckedProject:
         """Return the named project for its items to be checked. NotFound if there is none that is open to the requester."""
         requester.check("write")
-        project_id = await self._accounts.project_named(requester.team_id, name, closed=requester.closed)
-        if project_id is None:
-            raise NotFound(f"There is no project {name!r} that is open to you. List them: `cairn projects list` or GET /v1/projects.")
+        project_id = await self._accounts.open_project(requester.team_id, name, closed=requester.closed)
         return CheckedProject(requester.team_id, project_id, requester.developer_id)
 
     async def page(self, project: CheckedProject, repository: str, wanted: PageWanted) -> EntryPage[CheckableItem]:

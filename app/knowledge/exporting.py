@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from app.accounts.accounts import Accounts, LastingRequester
 from app.knowledge.edits import revision_of
 from app.knowledge.item import Quote
-from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
+from app.knowledge.marks import mark_of
+from app.knowledge.tables import (
+    ITEM_COLUMNS,
+    NEWEST_EVIDENCE,
+    CodeMarkRow,
+    EvidenceRow,
+    FeedbackRow,
+    ItemRow,
+    RevisionRow,
+    SubjectRow,
+    SupersessionRow,
+)
 from app.knowledge.weighing import freshness
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -23,15 +38,49 @@ MAX_SOURCES: Final = 10
 """Citations of an item, the newest: an item that hundreds of sessions taught stays a short record."""
 Record: TypeAlias = Mapping[str, Any]
 
+
+@dataclass(frozen=True, slots=True)
+class RelatedRecords:
+    """A kind of records that belong to an item: the columns that say to which item, and which of its records each is, and those exported.
+
+    `developer`: the column of who did it; None: nobody.
+    """
+
+    item: Any
+    place: Any
+    names: Sequence[str]
+    developer: Any = None
+
+
 _EVIDENCE: Final = (
-    "session_id", "event_id", "transcript", "locator", "excerpt", "type", "intent", "title", "text", "confidence", "at", "created_at",
+    "session_id", "event_id", "transcript", "locator", "branch", "excerpt", "type", "intent", "title", "text", "confidence", "at",
+    "created_at",
 )  # fmt: skip
-_RELATED: Final[Mapping[str, tuple[type[EvidenceRow] | type[RevisionRow] | type[FeedbackRow], Sequence[str]]]] = {
-    "evidence": (EvidenceRow, _EVIDENCE),
-    "revision": (RevisionRow, ("action", "developer_id", "by_admin", "type", "title", "text", "paths", "at")),
-    "verdict": (FeedbackRow, ("developer_id", "by_admin", "verdict", "note", "at")),
+_RELATED: Final[Mapping[str, RelatedRecords]] = {
+    "evidence": RelatedRecords(EvidenceRow.knowledge_id, EvidenceRow.id, _EVIDENCE),
+    "revision": RelatedRecords(
+        RevisionRow.knowledge_id, RevisionRow.id, ("action", "by_admin", "type", "title", "text", "paths", "at"), RevisionRow.developer_id
+    ),
+    "verdict": RelatedRecords(FeedbackRow.knowledge_id, FeedbackRow.id, ("by_admin", "verdict", "note", "at"), FeedbackRow.developer_id),
+    "replacement": RelatedRecords(
+        SupersessionRow.older_id,
+        SupersessionRow.newer_id,
+        ("newer_id", "words", "said_at", "created_at", "undone_at", "by_admin"),
+        SupersessionRow.undone_by,
+    ),
 }
-"""The kinds of records that belong to an item: their table, and its columns that are exported."""
+"""The kinds of records that belong to an item. A replacement's is the item that was replaced; those that were undone are exported too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDetails:
+    """The fields of a page's items that stand in other tables, by the items' ids, as `GET /v1/knowledge/{id}` tells them."""
+
+    subjects: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    code: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    replaced_by: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    replaces: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    learnt_at: dict[UUID, datetime] = field(default_factory=dict)
 
 
 class ItemExport:
@@ -55,7 +104,7 @@ class ItemExport:
                 yield {**record, "evidence": [asdict(quote) for quote in quotes.get(record["id"], ())]}
 
     async def whole_records(self, reader: LastingRequester) -> AsyncGenerator[Record]:
-        """Yield every item, also those that are hidden; after each page of them their evidence, revisions and verdicts."""
+        """Yield every item, also those that are hidden; after each page of them the records that belong to them."""
         async for page in self._pages(reader, None, hidden=True):
             for record in await self._items(page):
                 yield record
@@ -78,12 +127,12 @@ class ItemExport:
     async def _items(self, page: Sequence[AnyRow]) -> list[Record]:
         projects = await self._accounts.project_names(page[0].team_id, {row.project_id for row in page})
         authors = await self._accounts.names({row.developer_id for row in page if row.developer_id is not None})
-        return [_item(row, projects.get(row.project_id), authors.get(row.developer_id)) for row in page]
+        details = await self._database.read(lambda connection: _details(connection, [row.id for row in page]))
+        return [_item(row, details, projects.get(row.project_id), authors.get(row.developer_id)) for row in page]
 
     async def _newest_quotes(self, items: Sequence[UUID]) -> Mapping[UUID, Sequence[Quote]]:
         columns = (EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
-        newest = (EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
-        place = func.row_number().over(partition_by=EvidenceRow.knowledge_id, order_by=newest).label("place")
+        place = func.row_number().over(partition_by=EvidenceRow.knowledge_id, order_by=NEWEST_EVIDENCE).label("place")
         ranked = select(EvidenceRow.knowledge_id, *columns, place).where(EvidenceRow.knowledge_id.in_(items)).subquery()
         query = select(ranked).where(ranked.c.place <= MAX_SOURCES).order_by(ranked.c.knowledge_id, ranked.c.place)
         found: dict[UUID, list[Quote]] = {}
@@ -92,19 +141,19 @@ class ItemExport:
         return found
 
     async def _related(self, kind: str, items: Sequence[UUID]) -> AsyncIterator[Record]:
-        table, names = _RELATED[kind]
-        place = tuple_(table.knowledge_id, table.id)
-        columns = [getattr(table, name) for name in names]
-        query = select(table.knowledge_id, table.id, *columns).where(table.knowledge_id.in_(items)).order_by(place).limit(RELATED_PAGE)
+        wanted = _RELATED[kind]
+        place, people = tuple_(wanted.item, wanted.place), [] if wanted.developer is None else [wanted.developer.label("person")]
+        columns = [getattr(wanted.item.class_, name) for name in wanted.names]
+        query = select(wanted.item.label("item_id"), wanted.place.label("place"), *columns, *people)
+        query = query.where(wanted.item.in_(items)).order_by(place).limit(RELATED_PAGE)
         after = query
         while rows := await self._database.read(rows_of(after)):
-            people = {row.developer_id for row in rows if row.developer_id is not None} if "developer_id" in names else set()
-            known = await self._accounts.names(people) if people else {}
+            named = {row.person for row in rows if row.person is not None} if people else set()
+            known = await self._accounts.names(named) if named else {}
             for row in rows:
-                fields = {name: getattr(row, name) for name in names if name != "developer_id"}
-                by = {"developer": known.get(row.developer_id)} if "developer_id" in names else {}
-                yield {"kind": kind, "item_id": row.knowledge_id, **fields, **by}
-            after = query.where(place > tuple_(rows[-1].knowledge_id, rows[-1].id))
+                by = {"developer": known.get(row.person)} if people else {}
+                yield {"kind": kind, "item_id": row.item_id, **{name: getattr(row, name) for name in wanted.names}, **by}
+            after = query.where(place > tuple_(rows[-1].item_id, rows[-1].place))
 
 
 def _shown(team_id: UUID, closed: Collection[UUID], project_id: UUID | None, *, hidden: bool = False) -> Sequence[ColumnElement[bool]]:
@@ -116,7 +165,41 @@ def _shown(team_id: UUID, closed: Collection[UUID], project_id: UUID | None, *, 
     ]
 
 
-def _item(row: AnyRow, project: str | None, author: str | None) -> dict[str, Any]:
+async def _details(connection: AsyncConnection, items: Sequence[UUID]) -> ItemDetails:
+    found = ItemDetails()
+    subjects = select(SubjectRow.__table__).where(SubjectRow.knowledge_id.in_(items)).order_by(SubjectRow.kind, SubjectRow.name)
+    for row in await connection.execute(subjects):
+        found.subjects[row.knowledge_id].append({"kind": row.kind, "name": row.name})
+    marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id.in_(items)).order_by(CodeMarkRow.repository)
+    for row in await connection.execute(marks):
+        found.code[row.knowledge_id].append(asdict(mark_of(row)))
+    learnt = select(EvidenceRow.knowledge_id, func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id.in_(items))
+    for item, moment in await connection.execute(learnt.group_by(EvidenceRow.knowledge_id)):
+        found.learnt_at[item] = moment
+    for row in await connection.execute(_links(items)):
+        said = {"words": row.words, "at": row.said_at}
+        if not row.newer_hidden:
+            found.replaced_by[row.older_id].append({"id": row.newer_id, "title": row.newer_title, **said})
+        if not row.older_hidden:
+            found.replaces[row.newer_id].append({"id": row.older_id, "title": row.older_title, **said})
+    return found
+
+
+def _links(items: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    """Select the links of these items to others, in either direction, in the order in which an item's are told."""
+    older, newer = aliased(ItemRow), aliased(ItemRow)
+    link = (SupersessionRow.older_id, SupersessionRow.newer_id, SupersessionRow.words, SupersessionRow.said_at)
+    titles = (older.title.label("older_title"), newer.title.label("newer_title"))
+    return (
+        select(*link, *titles, older.hidden.label("older_hidden"), newer.hidden.label("newer_hidden"))
+        .join(older, older.id == SupersessionRow.older_id)
+        .join(newer, newer.id == SupersessionRow.newer_id)
+        .where(or_(SupersessionRow.older_id.in_(items), SupersessionRow.newer_id.in_(items)), SupersessionRow.undone_at.is_(None))
+        .order_by(SupersessionRow.said_at.desc(), SupersessionRow.newer_id, SupersessionRow.older_id)
+    )
+
+
+def _item(row: AnyRow, details: ItemDetails, project: str | None, author: str | None) -> dict[str, Any]:
     """Write an item as a record; its fields are those of `GET /v1/knowledge/{id}`."""
     plain = ("id", "type", "intent", "title", "text", "origin", "evidence_count", "created_at", "last_seen_at", "corrected_at", "hidden")
     return {
@@ -124,7 +207,12 @@ def _item(row: AnyRow, project: str | None, author: str | None) -> dict[str, Any
         **{name: getattr(row, name) for name in plain},
         "project": project,
         "author": author,
+        "learnt_at": row.created_at if row.origin == "recorded" else details.learnt_at.get(row.id, row.created_at),
         "paths": list(row.paths),
+        "subjects": details.subjects[row.id],
+        "replaced_by": details.replaced_by[row.id],
+        "replaces": details.replaces[row.id],
+        "code": details.code[row.id],
         "confidence": round(row.confidence, 3),
         "freshness": freshness(row),
         "revision": revision_of(row),

@@ -20,7 +20,7 @@ from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.subject_rows import about
 from app.knowledge.supersession_rows import replacement
-from app.knowledge.tables import EvidenceRow, ItemRow
+from app.knowledge.tables import NEWEST_EVIDENCE, EvidenceRow, ItemRow
 from app.knowledge.use_counts import counts_of_items
 from app.knowledge.versions import Scope
 from app.storage.tables import AnyRow
@@ -151,7 +151,7 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
         select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
         .where(EvidenceRow.knowledge_id == ItemRow.id, or_(EvidenceRow.text == ItemRow.text, ItemRow.corrected_at.is_not(None)))
         .where(*([] if within is None else [within(EvidenceRow.at)]))
-        .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
+        .order_by(*NEWEST_EVIDENCE)
         .limit(1)
         .lateral("newest")
     )

@@ -18,7 +18,7 @@ from app.knowledge.age import band_column
 from app.knowledge.item import KNOWLEDGE_TYPES, AgeBand, Quote
 from app.knowledge.passage_tables import PassageRow
 from app.knowledge.results import UnansweredQuestion
-from app.knowledge.tables import EvidenceRow, ItemRow, OutboxRow
+from app.knowledge.tables import OLDEST_EVIDENCE, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.unanswered import Unanswered
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -131,7 +131,7 @@ def _recent(team_id: UUID, moment: datetime, closed: Collection[UUID], limit: in
     first = (
         select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
         .where(EvidenceRow.knowledge_id == ItemRow.id)
-        .order_by(EvidenceRow.at.nulls_last(), EvidenceRow.candidate_key)
+        .order_by(*OLDEST_EVIDENCE)
         .limit(1)
         .correlate(ItemRow)
         .lateral("first_said")

@@ -24,7 +24,7 @@ from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Sou
 from app.knowledge.relations import refresh_relations
 from app.knowledge.subject_rows import read_subjects
 from app.knowledge.supersession_rows import read_links
-from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
+from app.knowledge.tables import NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
 from app.sessions.journal import Journal
 from app.sessions.session import Session
@@ -90,7 +90,7 @@ class KnowledgeStore:
             quotes = await connection.execute(
                 select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
                 .where(EvidenceRow.knowledge_id == item_id)
-                .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
+                .order_by(*NEWEST_EVIDENCE)
             )
             uses = await count_item_uses(connection, item_id)
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)

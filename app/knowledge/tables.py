@@ -150,6 +150,12 @@ class EvidenceRow(Base):
     created_at: Mapped[CreatedAt]
 
 
+_PLACE = (EvidenceRow.candidate_key, EvidenceRow.session_id, EvidenceRow.locator)
+NEWEST_EVIDENCE = (EvidenceRow.at.desc().nulls_last(), *_PLACE)
+OLDEST_EVIDENCE = (EvidenceRow.at.nulls_last(), *_PLACE)
+"""The orders of an item's evidence. Total, because two sessions may have the same key and time: each reading must have the same order."""
+
+
 class ForgottenRow(Base):
     """A tombstone: a candidate whose item a person deleted. Extracting its session again, with any version, must not bring it back.
 

@@ -17,13 +17,12 @@ Record: TypeAlias = Mapping[str, Any]
 async def export_knowledge(services: Services, requester: Requester, *, project: str | None) -> AsyncGenerator[Record]:
     """Yield what the export holds, then the items by id, and at last the end with their number, without which it is cut off.
 
-    `project`: only that one's items; one that isn't there, or is closed to the requester, has none. Errors are raised before the first.
+    `project`: only that one's items; NotFound if there is none that is open to the requester. Errors are raised before the first.
     """
     requester.check("read")
     reader = await services.accounts.lasting(requester)
-    project_id = None if project is None else await services.accounts.project_named(requester.team_id, project, closed=requester.closed)
-    none = project is not None and project_id is None
-    expected = 0 if none else await services.knowledge.export.count(reader, project_id)
+    project_id = None if project is None else await services.accounts.open_project(requester.team_id, project, closed=requester.closed)
+    expected = await services.knowledge.export.count(reader, project_id)
 
     async def records() -> AsyncGenerator[Record]:
         yield {
@@ -35,10 +34,9 @@ async def export_knowledge(services: Services, requester: Requester, *, project:
             "items": expected,
         }
         items = 0
-        if not none:
-            async for record in services.knowledge.export.records(reader, project_id):
-                items += 1
-                yield record
+        async for record in services.knowledge.export.records(reader, project_id):
+            items += 1
+            yield record
         yield {"kind": "end", "items": items}
 
     return records()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -17,13 +17,13 @@ import structlog
 from app import clock
 from app.accounts.accounts import LastingRequester
 from app.accounts.requester import Permission, Requester
-from app.accounts.views import DeveloperView
-from app.budget.requests import CallFilter
+from app.accounts.views import DeveloperView, KeyView
+from app.budget.requests import CallFilter, CallView
 from app.budget.views import Budget, ReportDays
 from app.services.administration import list_members, list_projects
 from app.services.item_export import Record
 from app.services.services import Services
-from app.storage.pages import PageWanted
+from app.storage.pages import EntryPage, PageWanted, every_entry
 
 log = structlog.get_logger()
 
@@ -89,16 +89,17 @@ async def _people(services: Services, members: Sequence[DeveloperView], *, whole
         yield {"kind": "developer", **fields}
         if not whole:
             continue
-        wanted = PageWanted(KEYS_PAGE)
-        while True:
-            page = await services.accounts.keys.list_page(wanted, developer_id=member.id, ended=True)
-            for key in page.entries:
-                details = asdict(key)
-                del details["lookup"]  # the half of the key that isn't secret: nobody needs it here
-                yield {"kind": "key", **details}
-            if page.next is None:
-                break
-            wanted = replace(wanted, after=page.next)
+        async for key in await _keys(services, member.id):
+            details = asdict(key)
+            del details["lookup"]  # the half of the key that isn't secret: nobody needs it here
+            yield {"kind": "key", **details}
+
+
+async def _keys(services: Services, developer_id: UUID) -> AsyncGenerator[KeyView]:
+    async def read(after: str | None) -> EntryPage[KeyView]:
+        return await services.accounts.keys.list_page(PageWanted(KEYS_PAGE, after=after), developer_id=developer_id, ended=True)
+
+    return every_entry(await read(None), read)
 
 
 async def _projects(services: Services, reader: LastingRequester) -> AsyncGenerator[Record]:
@@ -131,12 +132,12 @@ def _amounts(budget: Budget) -> dict[str, object]:
 async def _calls(services: Services, reader: LastingRequester) -> AsyncGenerator[Record]:
     """Yield the calls, the latest first, without prompts, which aren't kept."""
     calls = services.budget.calls
-    wanted, before = CallFilter(ReportDays(FIRST_DAY, calls.days(None, None).last)), None
-    while True:
+    wanted = CallFilter(ReportDays(FIRST_DAY, calls.days(None, None).last))
+
+    async def read(before: str | None) -> EntryPage[CallView]:
         page = await calls.list_calls(await reader.now(), wanted, before=before, limit=CALLS_PAGE)
-        for call in page.calls:
-            details = {name: value for name, value in asdict(call).items() if name != "spending"}
-            yield {"kind": "call", **asdict(call.spending), **details}
-        if page.next is None:
-            return
-        before = page.next
+        return EntryPage(page.calls, page.next)
+
+    async for call in every_entry(await read(None), read):
+        details = {name: value for name, value in asdict(call).items() if name != "spending"}
+        yield {"kind": "call", **asdict(call.spending), **details}

@@ -36,11 +36,11 @@ def export_folder(
     from app.cli.knowledge.exporting import FolderExport, export_items
     from app.cli.knowledge.folder import open_folder
 
-    export = FolderExport(open_folder(folder, create=True), shown_as=str(folder))
+    export = FolderExport(open_folder(folder, create=True), shown_as=str(folder), project=project)
 
     async def work(client: ServerClient) -> Json:
         with steps("Items exported", quiet=quiet) as progress:
-            await export_items(client, export, project=project, told=progress.update)
+            await export_items(client, export, told=progress.update)
         return {}
 
     send_request(work)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,6 +27,7 @@ NO_REVISION = (
 )
 OTHER_PROJECT = "it names the project {!r}, but the item belongs to {!r}, and an import doesn't move items. Export again"
 IS_PASSAGE = "its id is a passage's, which is quoted verbatim and can't be corrected: remove the line `id` to record a new item"
+_REDACTED: Final = re.compile(r"\[REDACTED:[a-z0-9-]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,37 @@ def compare(document: ItemDocument, present: PresentItem) -> FileState:
     kind, title, text = (str(changes.get(name, kept)) for name, kept in (("type", NEW_TYPE), ("title", ""), ("text", "unchanged")))
     check_fields(ItemFields(kind, title, text, tuple(changes.get("paths", ()))))
     return "edited"
+
+
+def differences(document: ItemDocument, stored: Json) -> Sequence[str]:
+    """Return the fields in which an item, as it was stored, differs from a new file that names them, but for redacted secrets.
+
+    They differ where the text was recorded before: the server then keeps the item as it is.
+    """
+    title, paths = " ".join((document.title or "").split()), list(dict.fromkeys(each.strip() for each in document.paths or ()))
+    same = {
+        "type": document.type in {None, stored["type"]},
+        "title": not title or _is_redacted(stored["title"], title),
+        "text": _is_redacted(same_text(stored["text"]), same_text(document.text)),
+        "paths": document.paths is None or (len(paths) == len(stored["paths"]) and all(map(_is_redacted, stored["paths"], paths))),
+    }
+    return [name for name, is_same in same.items() if not is_same]
+
+
+def _is_redacted(stored: str, given: str) -> bool:
+    """Tell whether a stored text is the given one, but for what stands in place of secrets."""
+    first, *between = _REDACTED.split(stored)
+    if not between:
+        return stored == given
+    last = between.pop()
+    place, end = len(first), len(given) - len(last)
+    if not given.startswith(first) or not given.endswith(last):
+        return False
+    for part in between:
+        if (found := given.find(part, place, end)) < 0:
+            return False
+        place = found + len(part)
+    return place <= end
 
 
 def check_new(document: ItemDocument) -> None:

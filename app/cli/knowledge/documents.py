@@ -7,7 +7,6 @@ was written, wherever it has been meanwhile; any other was edited by hand.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ READ_KEYS: Final = frozenset({"id", "project", "type", "title", "paths", "revisi
 MAX_BYTES: Final = 1_048_576
 MAX_SOURCES: Final = 10
 """Citations in a file, the newest."""
-TRAILING: Final = re.compile(r"[ \t\r]+$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,7 @@ def write(item: Json) -> bytes:
         f"last_seen: {_moment(item['last_seen_at'])}",
         *([f"corrected: {_moment(item['corrected_at'])}"] if item["corrected_at"] else []),
         f"evidence_count: {item['evidence_count']}",
+        *_subjects(item),
         *_sources(item),
         FENCE,
         "",
@@ -108,7 +107,13 @@ def digest(content: bytes) -> bytes:
 
 def same_text(text: str) -> str:
     """Return a text without what editors change unasked: ends of lines, white space before them and around it all."""
-    return TRAILING.sub("", text).strip()
+    return "\n".join(line.rstrip(" \t\r") for line in text.split("\n")).strip()
+
+
+def _subjects(item: Json) -> list[str]:
+    """Write what the item is about, by the names that `cairn query --subject` finds it by."""
+    names = dict.fromkeys(each["name"] for each in item["subjects"])
+    return ["subjects:", *(f"  - {quoted(name)}" for name in names)] if names else []
 
 
 def _sources(item: Json) -> list[str]:

@@ -41,25 +41,25 @@ class ExportedFile:
     path: Path
     name: str
     digest: bytes
-    project: str | None
     edited: ItemDocument | None
 
 
 class FolderExport:
-    """Brings a folder up to date with the items that come."""
+    """Brings a folder up to date with the items that come. `project`: only its items come, and only files that name it may be removed.
 
-    def __init__(self, folder: Path, *, shown_as: str) -> None:
+    Where none of these files' items comes, they are another team's or server's: then none is removed, and no new one put between them.
+    """
+
+    def __init__(self, folder: Path, *, shown_as: str, project: str | None = None) -> None:
         self._folder = folder
         self._shown_as = shown_as
+        self.project = project
         self.outcome = ExportOutcome()
         self._known: dict[str, ExportedFile] = {}
         self._doubled: set[str] = set()
+        self._removable: set[str] = set()
         self._came: set[str] = set()
-
-    @property
-    def files(self) -> int:
-        """Return the number of items that have a file in the folder."""
-        return len(self._known) + len(self._doubled)
+        self._held: list[Json] | None = []
 
     def read(self) -> None:
         """Learn which items have a file in the folder already."""
@@ -70,6 +70,8 @@ class FolderExport:
                 self._learn(each, each.document, each.document.id)
 
     def _learn(self, found: MarkdownFile, document: ItemDocument, item_id: str) -> None:
+        if self.project in {None, document.project}:
+            self._removable.add(item_id)
         first = self._known.pop(item_id, None)
         if first is not None or item_id in self._doubled:
             self._doubled.add(item_id)
@@ -77,18 +79,19 @@ class FolderExport:
                 self.outcome.problems[name] = f"another file has the same id {item_id}: delete one of them, and export again"
             return
         edited = None if document.is_as_written else document
-        self._known[item_id] = ExportedFile(found.path, found.name, found.digest, document.project, edited)
+        self._known[item_id] = ExportedFile(found.path, found.name, found.digest, edited)
 
     def put(self, item: Json) -> None:
         """Write an item's file, where it is not as it should be."""
         item_id = str(item["id"])
         self._came.add(item_id)
+        if item_id in self._removable:
+            self._add_held()
         if item_id in self._doubled:
             return
         known, content = self._known.get(item_id), write(item)
         if known is None:
-            replace_file(new_path(self._folder, item["title"], item_id), content)
-            self.outcome.new += 1
+            self._add(item)
         elif digest(content) == known.digest:
             self.outcome.unchanged += 1
         elif (known.edited is not None and PresentItem.of(item).changes(known.edited)) or not is_unchanged(known.path, known.digest):
@@ -97,18 +100,30 @@ class FolderExport:
             replace_file(known.path, content)
             self.outcome.changed += 1
 
-    def remove_gone(self, project: str | None) -> None:
-        """Remove the files whose items didn't come, if nobody has edited them; with a project, only files that name it.
+    def _add(self, item: Json) -> None:
+        """Write a new file, or hold its item back until it is known whose folder this is."""
+        if self._held is not None and self._removable:
+            self._held.append(item)
+            return
+        replace_file(new_path(self._folder, item["title"], str(item["id"])), write(item))
+        self.outcome.new += 1
 
-        None at all came, though there are files: that is another team's folder, or another server, and nothing is removed.
-        """
-        gone = {key: each for key, each in self._known.items() if key not in self._came and project in {None, each.project}}
-        if gone and len(gone) == self.files:
+    def _add_held(self) -> None:
+        held, self._held = self._held, None
+        for item in held or ():
+            self._add(item)
+
+    def finish(self) -> None:
+        """Remove the files whose items didn't come, if nobody has edited them. Conflict if they are another team's or server's."""
+        gone = [each for key, each in self._known.items() if key in self._removable - self._came]
+        if gone and not self._removable & self._came:
+            of = "" if self.project is None else f" of the project {self.project!r}"
             raise Conflict(
-                f"None of the {self.files:,} items in {self._shown_as} came from this server: is it the folder of another team or server?"
-                " Nothing was removed. Export into a new folder, or delete these files."
+                f"None of the {len(self._removable):,} items{of} in {self._shown_as} came from this server: is it the folder of another"
+                " team or server? Nothing was removed, and no file added. Export into a new folder, or delete these files."
             )
-        for each in gone.values():
+        self._add_held()
+        for each in gone:
             if each.edited is not None or not is_unchanged(each.path, each.digest):
                 self.outcome.problems[each.name] = GONE_EDITED
                 continue
@@ -117,11 +132,11 @@ class FolderExport:
             self.outcome.removed += 1
 
 
-async def export_items(client: ServerClient, export: FolderExport, *, project: str | None, told: Callable[[int, int], None]) -> None:
-    """Write all items, as they come, then remove what is gone. `told`: called with how many of how many came. Conflict if it is cut off."""
+async def export_items(client: ServerClient, export: FolderExport, *, told: Callable[[int, int], None]) -> None:
+    """Write the items, as they come, then remove what is gone. `told`: called with how many of how many came. Conflict if it is cut off."""
     export.read()
     expected, came, ended = 0, 0, False
-    async for record in client.lines("/v1/knowledge/export", method="GET", project=project):
+    async for record in client.lines("/v1/knowledge/export", method="GET", project=export.project):
         match record["kind"]:
             case "export":
                 expected = int(record["items"])
@@ -134,5 +149,5 @@ async def export_items(client: ServerClient, export: FolderExport, *, project: s
             case _:  # of a newer server
                 pass
     if not ended:
-        raise Conflict("The export was cut off: the server ended it early. The files that came are written, none was removed; try again.")
-    export.remove_gone(project)
+        raise Conflict("The export was cut off: the server ended it early. No file was removed; try again.")
+    export.finish()

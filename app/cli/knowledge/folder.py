@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +21,8 @@ from app.errors import InvalidInput
 
 SUFFIX: Final = ".md"
 SLUG_CHARS: Final = 60
+NO_FOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+"""Windows has no such flag, and none is needed beside O_EXCL; it says what is meant."""
 ID_CHARS: Final = (8, 13, 36)
 """Characters of the id in a name: as few as make it unique in the folder."""
 _NOT_IN_NAMES: Final = re.compile(r"[\W_]+")
@@ -99,9 +102,10 @@ def slug(title: str) -> str:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. InvalidInput where it can't be written."""
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")  # no name that others could have put a link at
     try:
-        part.write_bytes(content)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666), "wb") as file:
+            file.write(content)
         part.replace(path)
     except OSError as error:
         raise InvalidInput(f"{path} can't be written ({error.strerror}): make room, or choose another folder.", param="folder") from error

@@ -18,7 +18,6 @@ _KEY: Final = re.compile(r"([A-Za-z_][\w-]*):(?:\s+(.*))?")
 _ITEM: Final = re.compile(r"\s*-(?:\s+(.*))?")
 _SINGLE: Final = re.compile(r"'((?:[^']|'')*)'\s*(?:#.*)?")
 _DOUBLE: Final = re.compile(r'("(?:[^"\\]|\\.)*")\s*(?:#.*)?')
-_PLAIN_COMMENT: Final = re.compile(r"\s+#.*")
 _PLAIN_IN_LIST: Final = re.compile(r"\s*('(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\"|[^,\"'\s][^,]*)\s*(?:,|$)")
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _RESERVED: Final = frozenset("&*!%@`[]{}")
@@ -58,7 +57,9 @@ def parse(lines: Sequence[str], keys: frozenset[str]) -> Mapping[str, Value]:
             if key is None:
                 raise BadFrontMatter(f"line {number} belongs to no key: write it as `key: value`")
             if key in keys:
-                found[key] = [*_items_so_far(found[key], number), _list_item(line, number)]
+                items = _items_so_far(found[key], number)
+                items.append(_list_item(line, number))
+                found[key] = items
             continue
         matched = _KEY.fullmatch(line.rstrip())
         if matched is None:
@@ -72,7 +73,7 @@ def parse(lines: Sequence[str], keys: frozenset[str]) -> Mapping[str, Value]:
     return found
 
 
-def _items_so_far(value: Value, number: int) -> Sequence[str]:
+def _items_so_far(value: Value, number: int) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
@@ -100,9 +101,10 @@ def _flow_list(text: str, number: int) -> list[str]:
     inner, end, rest = text[1:].rpartition("]")
     if not end or (rest.strip() and not rest.lstrip().startswith("#")):
         raise BadFrontMatter(f"line {number} has a list without its end: close it with ] on the same line")
+    inner = inner.rstrip()
     items: list[str] = []
     place = 0
-    while inner[place:].strip():
+    while place < len(inner):
         matched = _PLAIN_IN_LIST.match(inner, place)
         if matched is None:
             raise BadFrontMatter(f"line {number} has a list that can't be read: write each item in double quotes, with commas between them")
@@ -120,10 +122,18 @@ def _scalar(text: str, number: int) -> Scalar:
         if matched is None:
             raise BadFrontMatter(f"line {number} has a single quote without its other one: write '' for a quote within")
         return matched[1].replace("''", "'")
-    plain = "" if text.startswith("#") else _PLAIN_COMMENT.sub("", text)
+    plain = _without_comment(text)
     if plain[:1] in _RESERVED:
         raise BadFrontMatter(f"line {number} begins with {plain[0]!r}, which means something else in YAML: put it into double quotes")
     return None if plain in _NULLS else plain
+
+
+def _without_comment(text: str) -> str:
+    """Leave out a comment: it begins with the first # that stands at the beginning or behind white space."""
+    place = text.find("#")
+    while place > 0 and not text[place - 1].isspace():
+        place = text.find("#", place + 1)
+    return text if place < 0 else text[:place].rstrip()
 
 
 def _double(text: str, number: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app.cli.exits import ServerRefused
-from app.cli.knowledge.comparing import NEW_TYPE, PresentItem, check_new, compare
+from app.cli.knowledge.comparing import NEW_TYPE, PresentItem, check_new, compare, differences
 from app.cli.knowledge.documents import ItemDocument, write
 from app.cli.knowledge.folder import MarkdownFile, find_files, is_unchanged, replace_file
 from app.cli.wording import without_routes
@@ -33,6 +33,10 @@ NO_ITEM = (
     " record it as a new item, or delete the file"
 )
 MEANWHILE = "others changed the item at this moment, and the file stays as it is: import again, to see how"
+RECORDED_BEFORE = (
+    "its text is recorded already, as item {id}, which differs in: {fields}. Nothing was changed, and the file stays. To correct that item,"
+    " write `id: {id}` and `revision: {revision}` into the front matter and import again; else write another text, or delete the file"
+)
 TWICE = "another file has the same id {}: delete one of them, and import again"
 
 
@@ -175,9 +179,14 @@ class FolderImport:
             given = {"type": document.type or NEW_TYPE, "title": document.title or None, "text": document.text.strip(), "project": project}
             body = {name: value for name, value in given.items() if value is not None} | {"paths": list(document.paths or ())}
             item = await _patiently(lambda: self._client.post("/v1/knowledge", body))
-            if (other := self._items.setdefault(str(item["id"]), task.file)) is not task.file:
+            if (other := self._items.get(str(item["id"]))) is not None:
                 self.outcome.problems[task.file.name] = f"its text is recorded already, as the item of {other.name}: delete one of them"
                 return
+            if fields := differences(document, item):
+                said = RECORDED_BEFORE.format(id=item["id"], revision=item["revision"], fields=", ".join(fields))
+                self.outcome.problems[task.file.name] = said
+                return
+            self._items[str(item["id"])] = task.file
             self._written(task, item)
         self.outcome.recorded.append(task.file.name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -71,16 +72,21 @@ async def test_an_item_is_told_as_its_route_tells_it(team: Exporters) -> None:
     assert found[team.items["recorded"]]["author"] == team.who("bo")
     for item_id, record in found.items():
         shown = (await team.ask("bo", "GET", f"/v1/knowledge/{item_id}")).json
-        same = set(record) & set(shown) - {"evidence", "created_at", "last_seen_at"}
+        moments = {"created_at", "last_seen_at", "learnt_at"}
+        same = set(record) & set(shown) - {"evidence", *moments}
         assert {name: record[name] for name in same} == {name: shown[name] for name in same}
+        assert {name: datetime.fromisoformat(record[name]) for name in moments} == {
+            name: datetime.fromisoformat(shown[name]) for name in moments
+        }
         assert [each["locator"] for each in record["evidence"]] == [each["locator"] for each in shown["evidence"] if each["session_id"]]
         assert not set(shown) - set(record) - {"age_days", "mine", "untrusted", "used"}
 
 
-async def test_an_export_of_a_project_has_its_items_and_of_an_unknown_one_none(team: Exporters) -> None:
+async def test_an_export_of_a_project_has_its_items_and_one_that_is_not_there_is_an_error(team: Exporters) -> None:
     records = await team.export("ada", "/v1/knowledge/export?project=till")
     assert [each.get("id") for each in records] == [None, team.items["recorded"], None]
-    assert (await team.export("ada", "/v1/knowledge/export?project=nowhere"))[-1]["items"] == 0
+    refused = await team.ask("ada", "GET", "/v1/knowledge/export?project=nowhere")
+    assert (refused.status, "no project 'nowhere'" in refused.error["message"]) == (404, True)
 
 
 async def test_items_that_people_judged_wrong_are_left_out_and_are_in_the_whole_export(team: Exporters) -> None:
@@ -96,6 +102,41 @@ async def test_items_that_people_judged_wrong_are_left_out_and_are_in_the_whole_
         "note": "not so",
         "developer": team.who("bo"),
     }
+
+
+async def test_replacements_are_in_it_also_those_that_were_undone_and_by_whom(team: Exporters) -> None:
+    older, newer = [
+        (await team.ask("bo", "POST", "/v1/knowledge", json={"type": "gotcha", "text": words, "project": "events"})).json["id"]
+        for words in ("Publish order events through nats-jetstream.", "Move order events from nats-jetstream to redpanda.")
+    ]
+    items = {each["id"]: each for each in await team.export("ada", "/v1/knowledge/export?project=events") if each["kind"] == "item"}
+    for item_id, link in ((older, "replaced_by"), (newer, "replaces")):
+        (said,), (shown,) = items[item_id][link], (await team.ask("ada", "GET", f"/v1/knowledge/{item_id}")).json[link]
+        assert {name: said[name] for name in ("id", "title", "words")} == {name: shown[name] for name in ("id", "title", "words")}
+    assert {"kind": "service", "name": "nats-jetstream"} in items[older]["subjects"]
+
+    assert (await team.ask("ada", "POST", f"/v1/knowledge/{older}/restore")).status == 200
+    (found,) = (each for each in await team.export("bo") if each["kind"] == "replacement")
+    assert (found["item_id"], found["newer_id"], found["developer"], found["by_admin"]) == (older, newer, team.who("ada"), False)
+    assert found["undone_at"] is not None
+    items = {each["id"]: each for each in await team.export("bo") if each["kind"] == "item"}
+    assert (items[older]["replaced_by"], items[newer]["replaces"]) == ([], [])
+
+
+async def test_where_it_was_learnt_has_its_branch_and_what_was_checked_its_code(team: Exporters) -> None:
+    item = (await team.ask("bo", "GET", f"/v1/knowledge/{team.items['recorded']}")).json
+    mark = {"id": item["id"], "revision": item["revision"], "verdict": "changed", "path": "till/drawer.py", "commit": "b" * 40}
+    body = {"project": "till", "repository": "till", "head": "a" * 40, "marks": [mark]}
+    assert (await team.ask("bo", "PUT", "/v1/knowledge/freshness", json=body)).status == 200
+    for path in ("/v1/export", "/v1/knowledge/export"):
+        records = await team.export("bo", path)
+        ((code,),) = (each["code"] for each in records if each.get("id") == item["id"])
+        assert (code["repository"], code["verdict"], code["path"], code["head"]) == ("till", "changed", "till/drawer.py", "a" * 40)
+    taught = generic((uuid4().hex, "user", "hi")).replace('{"id"', '{"branch": "rotterdam-12", "id"')
+    await team.api.ingest(taught + lesson(f"svc{uuid4().hex[:8]}"), team=team.team, project="branched")
+    found = await team.export("bo")
+    (taught_id,) = {each["id"] for each in found if each["kind"] == "item" and each["project"] == "branched"}
+    assert [each["branch"] for each in found if each["kind"] == "evidence" and each["item_id"] == taught_id] == ["rotterdam-12"]
 
 
 async def test_pages_follow_one_another_without_a_gap(team: Exporters, monkeypatch: pytest.MonkeyPatch) -> None:

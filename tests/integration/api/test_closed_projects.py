@@ -129,7 +129,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     "GET /v1": [NO_PROJECT],
     "GET /v1/developers/{name}/export": [{"path": "/v1/developers/{member}/export", **REFUSED}],
     "GET /v1/export": [{}],
-    "GET /v1/knowledge/export": [{}, {"path": "/v1/knowledge/export?project={project}"}],
+    "GET /v1/knowledge/export": [{}, {"path": "/v1/knowledge/export?project={project}", **GONE}],
     "GET /v1/budget/sessions": [{}, {"path": "/v1/budget/sessions?project={project}"}],
     "GET /v1/budget/sessions/{session}": [{"path": "/v1/budget/sessions/{external}", **GONE}],
 }

@@ -40,6 +40,8 @@ def test_before_anything_is_known_the_commands_say_where_items_come_from(server:
     assert (exported.returncode, "Items come from sessions" in exported.stderr) == (0, True), exported.stderr
     imported = cairn(server.folder, "knowledge", "import", str(tmp_path / "new"))
     assert (imported.returncode, "no Markdown files with items" in imported.stderr) == (0, True), imported.stderr
+    unknown = cairn(server.folder, "knowledge", "export", str(tmp_path / "new"), "--project", "nowhere")
+    assert (unknown.returncode, "no project 'nowhere'" in unknown.stderr, "/v1/" in unknown.stderr) == (1, True, False), unknown.stderr
     missing = cairn(server.folder, "knowledge", "import", str(tmp_path / "missing"))
     assert (missing.returncode, "is not a folder" in missing.stderr) == (1, True), missing.stderr
 

@@ -40,6 +40,14 @@ async def test_a_lesson_learnt_in_two_sessions_is_one_item_with_two_citations(be
     assert sorted(quote.transcript for quote in item.evidence) == ["a.jsonl", "b.jsonl"]
 
 
+async def test_citations_of_the_same_key_and_time_have_one_order_whichever_was_learnt_first(bench: Bench) -> None:
+    for name in "abcdef":
+        await bench.teach(name, [lesson("1", NATS)])
+    item = await bench.store.get(bench.team_id, await bench.item_id(NATS))
+    sessions = [quote.session_id for quote in item.evidence]
+    assert (len(sessions), sessions) == (6, sorted(sessions, key=str))
+
+
 async def test_what_the_index_has_not_heard_of_yet_is_still_a_neighbour(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", NATS)], drain=False)
     learnt = await bench.teach("b", [lesson("1", NATS)], drain=False)

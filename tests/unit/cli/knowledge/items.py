@@ -26,6 +26,7 @@ def item(**fields: Any) -> dict[str, Any]:
         "last_seen_at": "2026-11-12T10:02:11Z",
         "corrected_at": None,
         "evidence_count": 1,
+        "subjects": [{"kind": "file", "name": "deploy/staging.yaml"}, {"kind": "service", "name": "staging"}],
         "evidence": [
             {"session_id": SESSION, "transcript": "a: b.jsonl", "locator": "L3", "excerpt": "said so", "at": "2026-11-10T12:02:11+02:00"},
         ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.knowledge.comparing import PresentItem, check_new, compare
+from app.cli.knowledge.comparing import PresentItem, check_new, compare, differences
 from app.cli.knowledge.documents import ItemDocument, read, write
 from app.errors import InvalidInput
 from app.knowledge.edits import MAX_TEXT_CHARS
@@ -97,6 +97,24 @@ def test_a_long_text_that_a_session_taught_does_not_bind_the_edit_of_a_title() -
 def test_a_passage_is_no_item() -> None:
     with pytest.raises(InvalidInput, match="passage"):
         PresentItem.of({"kind": "passage", "id": "x"})
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "same"),
+    [
+        ("Use [REDACTED:password] here.", "Use hunter2 here.", True),
+        ("Use [REDACTED:password] here.", "Use [REDACTED:password] here.", True),
+        ("[REDACTED:api-key]", "sk_live_1", True),
+        ("a [REDACTED:api-key] b [REDACTED:password] c", "a one b two c", True),
+        ("a [REDACTED:api-key] b [REDACTED:password] c", "a one two c", False),
+        ("Use [REDACTED:password] here.", "Use hunter2 there.", False),
+        ("ab[REDACTED:password]bc", "abc", False),
+        ("Use hunter2 here.", "Use hunter3 here.", False),
+        ("Use it here.", "use it here.", False),
+    ],
+)
+def test_a_new_file_says_what_was_stored_but_for_redacted_secrets(stored: str, given: str, *, same: bool) -> None:
+    assert differences(ItemDocument(None, None, None, None, None, None, given), item(text=stored)) == ([] if same else ["text"])
 
 
 def test_a_new_item_needs_a_text_and_may_leave_out_the_rest() -> None:

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.knowledge.documents import MAX_SOURCES, read, same_text, write
+from app.cli.knowledge.documents import MAX_BYTES, MAX_SOURCES, read, same_text, write
 from app.cli.knowledge.front_matter import BadFrontMatter
 from tests.unit.cli.knowledge.items import SESSION, item
 
@@ -30,6 +30,7 @@ def test_other_tools_read_the_front_matter_as_yaml() -> None:
     assert found["title"] == '"Quotes": and #'
     assert found["paths"] == ["deploy/staging.yaml"]
     assert found["created"].isoformat() == "2026-11-10T10:02:11+00:00"
+    assert found["subjects"] == ["deploy/staging.yaml", "staging"]
     assert [str(each["session"]) for each in found["sources"]] == [SESSION]
     assert found["sources"][0]["transcript"] == "a: b.jsonl"
     assert "said so" not in content, "what was said stays on the server"
@@ -39,6 +40,18 @@ def test_the_bytes_depend_on_the_item_alone() -> None:
     made = item()
     as_a_route_tells_it = made | {"age_days": 3, "mine": True, "created_at": "2026-11-10T11:02:11.000000+01:00"}
     assert write(made) == write(as_a_route_tells_it)
+
+
+def test_a_name_of_two_kinds_is_one_subject_and_without_any_there_is_no_line() -> None:
+    found = write(item(subjects=[{"kind": "service", "name": "redis"}, {"kind": "tool", "name": "redis"}])).decode()
+    assert yaml.safe_load(found.split("---\n")[1])["subjects"] == ["redis"]
+    assert "subjects" not in write(item(subjects=[])).decode()
+
+
+def test_an_edited_subject_is_no_edit_since_it_is_found_in_the_words() -> None:
+    found = read(write(item()).replace(b'- "staging"', b'- "production"'))
+    assert found is not None
+    assert found.is_as_written
 
 
 def test_only_the_newest_citations_are_written() -> None:
@@ -70,6 +83,12 @@ def test_a_text_with_ends_of_lines_of_its_own_is_unedited_too() -> None:
 
 def test_what_editors_change_unasked_is_the_same_text() -> None:
     assert same_text("one  \r\n\ntwo\t\n\n") == same_text("\none\n\ntwo") == "one\n\ntwo"
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r", " \t\r"])
+def test_a_megabyte_of_blanks_within_a_line_is_kept_and_soon_read(blank: str) -> None:
+    blanks = blank * (MAX_BYTES // len(blank))
+    assert same_text(f"one{blanks}two{blanks}") == f"one{blanks}two"
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ class Lines:
 
 
 async def exported(folder: Path, *items: dict[str, Any], project: str | None = None, ended: bool = True) -> ExportOutcome:
-    export = FolderExport(folder, shown_as="the folder")
-    await export_items(Lines(items, ended=ended), export, project=project, told=lambda done, of: None)  # type: ignore[arg-type]
+    export = FolderExport(folder, shown_as="the folder", project=project)
+    await export_items(Lines(items, ended=ended), export, told=lambda done, of: None)  # type: ignore[arg-type]
     return export.outcome
 
 
@@ -110,9 +110,47 @@ async def test_an_export_of_one_project_leaves_the_files_of_others(tmp_path: Pat
 async def test_the_folder_of_another_team_is_not_emptied(tmp_path: Path) -> None:
     await exported(tmp_path, item(), item())
     before = contents(tmp_path)
-    with pytest.raises(Conflict, match=r"None of the 2 items in the folder came from this server.*Nothing was removed"):
-        await exported(tmp_path)
+    theirs = [item(title=f"Theirs {number}") for number in range(3)]
+    for _ in range(2):
+        with pytest.raises(Conflict, match=r"None of the 2 items in the folder came from this server.*Nothing was removed, and no file"):
+            await exported(tmp_path, *theirs)
+        assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("theirs", [[], [item(title="theirs")]])
+async def test_files_of_a_project_of_which_none_came_are_not_removed(tmp_path: Path, theirs: list[dict[str, Any]]) -> None:
+    await exported(tmp_path, item(), item(), item(project="till"))
+    before = contents(tmp_path)
+    for _ in range(2):
+        with pytest.raises(Conflict, match="None of the 2 items of the project 'shop'"):
+            await exported(tmp_path, *theirs, project="shop")
+        assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("project", [None, "shop"])
+async def test_two_files_of_one_item_do_not_make_another_teams_folder_ours(tmp_path: Path, project: str | None) -> None:
+    await exported(tmp_path, item(title="one"), item(title="other"))
+    (path,) = tmp_path.glob("one-*.md")
+    (tmp_path / "copy.md").write_bytes(path.read_bytes())
+    before = contents(tmp_path)
+    with pytest.raises(Conflict, match="None of the 2 items"):
+        await exported(tmp_path, project=project)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("project", [None, "shop"])
+async def test_one_item_that_came_makes_the_folder_ours_be_it_of_two_files_and_after_new_ones(tmp_path: Path, project: str | None) -> None:
+    one, gone, new = item(title="one"), item(title="gone"), item(title="new")
+    await exported(tmp_path, one, gone)
+    (path,) = tmp_path.glob("one-*.md")
+    (tmp_path / "copy.md").write_bytes(path.read_bytes())
+    assert counts(await exported(tmp_path, new, one, project=project)) == (1, 0, 0, 1)
+    assert {each.name.partition("-")[0] for each in tmp_path.iterdir()} == {"one", "new", "copy.md"}
+
+
+async def test_new_items_of_a_project_that_has_no_file_yet_are_added(tmp_path: Path) -> None:
+    await exported(tmp_path, item(project="till"))
+    assert counts(await exported(tmp_path, item(), project="shop")) == (1, 0, 0, 0)
 
 
 async def test_an_export_that_is_cut_off_removes_nothing(tmp_path: Path) -> None:

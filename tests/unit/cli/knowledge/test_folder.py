@@ -92,6 +92,20 @@ def test_a_folder_that_is_none_is_named_and_one_is_made_where_it_may(tmp_path: P
     assert open_folder(tmp_path / "new" / "er", create=True).is_dir()
 
 
+def test_a_link_in_the_place_of_the_file_that_is_being_written_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside, path = tmp_path / "outside.txt", tmp_path / "a.md"
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    for target, before in ((outside, b"theirs"), (tmp_path / "missing.txt", None)):
+        if before is not None:
+            target.write_bytes(before)
+        (tmp_path / f".a.md.{'0' * 16}.part").symlink_to(target)
+        with pytest.raises(InvalidInput, match="can't be written"):
+            replace_file(path, b"ours")
+        assert (target.read_bytes() if target.exists() else None, path.exists()) == (before, False)
+    replace_file(path, b"ours")
+    assert path.read_bytes() == b"ours"
+
+
 def test_a_file_is_replaced_whole_and_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     outside, path = tmp_path / "outside.txt", tmp_path / "a.md"
     outside.write_bytes(b"theirs")

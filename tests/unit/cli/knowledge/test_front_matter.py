@@ -52,6 +52,29 @@ def test_what_people_and_editors_write_is_read(lines: list[str], wanted: dict[st
     assert parse(lines, KEYS) == wanted
 
 
+MANY = 300_000
+"""So many that work which grows with their square wouldn't end."""
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (f"title: a{' ' * MANY}b", {"title": f"a{' ' * MANY}b"}),
+        (f"title: a{' ' * MANY}# b", {"title": "a"}),
+        (f"title: {'a#' * MANY}", {"title": "a#" * MANY}),
+        (f"paths: [{'a, ' * MANY}]", {"paths": ["a"] * MANY}),
+        (f"paths: [a{' ' * MANY}]", {"paths": ["a"]}),
+    ],
+    ids=["blanks", "comment", "hashes", "items", "blanks in a list"],
+)
+def test_a_line_of_a_megabyte_is_read_in_one_pass(line: str, wanted: dict[str, Value]) -> None:
+    assert parse([line], KEYS) == wanted
+
+
+def test_a_list_of_very_many_lines_is_read_in_one_pass() -> None:
+    assert parse(["paths:", *["- a"] * MANY], KEYS) == {"paths": ["a"] * MANY}
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [

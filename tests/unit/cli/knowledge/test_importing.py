@@ -137,6 +137,43 @@ async def test_a_new_file_with_the_words_of_an_item_that_has_a_file_is_named(tmp
     assert "recorded already, as the item of one.md" in outcome.problems["twin.md"]
 
 
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("title: My own title", "title"),
+        ("type: tool_usage", "type"),
+        ("paths: []", "paths"),
+        ("title: My own title\npaths: [a.py, b.py]", "title, paths"),
+    ],
+)
+async def test_a_new_file_whose_text_was_recorded_with_other_words_beside_it_is_left_and_named(
+    tmp_path: Path, line: str, fields: str
+) -> None:
+    one, path = item(), tmp_path / "mine.md"
+    path.write_text(f"---\n{line}\n---\n{one['text']}\n")
+    before, server = path.read_bytes(), Server(one)
+    outcome = await imported(server, tmp_path)
+    assert (outcome.recorded, path.read_bytes()) == ([], before)
+    assert f"recorded already, as item {one['id']}, which differs in: {fields}." in outcome.problems["mine.md"]
+    path.write_text(f"---\n{line}\nid: {one['id']}\nrevision: {one['revision']}\n---\n{one['text']}\n")
+    assert (await imported(server, tmp_path)).corrected == ["mine.md"], "as the message says"
+
+
+async def test_a_new_file_whose_item_is_recorded_already_as_it_says_is_its_file(tmp_path: Path) -> None:
+    one, path = item(), tmp_path / "mine.md"
+    path.write_text(f"---\ntitle: '{one['title']} '\n---\n\n{one['text']}  \n")
+    assert (await imported(Server(one), tmp_path)).recorded == ["mine.md"]
+    assert path.read_bytes() == write(one)
+
+
+async def test_a_secret_in_a_new_file_is_gone_from_it_however_often_it_is_imported(tmp_path: Path) -> None:
+    one = item(title="Log in with [REDACTED:password] first", paths=["a.py"])
+    path = tmp_path / "mine.md"
+    path.write_text(f"---\ntitle: Log in with hunter2 first\npaths: [a.py, ' a.py']\n---\n{one['text']}\n")
+    assert (await imported(Server(one), tmp_path)).recorded == ["mine.md"]
+    assert b"hunter2" not in path.read_bytes()
+
+
 async def test_a_dry_run_says_the_same_and_sends_and_writes_nothing(tmp_path: Path) -> None:
     one = item()
     put(tmp_path, "one.md", one, (b"at three", b"at four"))
