@@ -13,7 +13,7 @@ from app.errors import DeadlineExceeded, NotFound, TooLarge, Unavailable
 
 GIT_SECONDS = 120
 MAX_OUTPUT_BYTES = 128 * 2**20
-"""What a command prints at most: the history of some hundred thousand changed files."""
+"""The most that a command prints: the history of some hundred thousand changed files."""
 _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",

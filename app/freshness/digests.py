@@ -20,7 +20,7 @@ from app.freshness.symbols import FileDigest, digest_file
 from app.freshness.verdicts import UNKNOWN
 
 UNREAD = FileDigest(UNKNOWN, None)
-"""Of a content that the repository lacks."""
+"""The digest of a content that the repository lacks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ class Repository:
             return self._git("config", "--get", "remote.origin.url").strip() or None
         return None
 
+    def root(self) -> Path | None:
+        """Return the folder of the work tree; None: the repository is bare."""
+        with suppress(NotFound):
+            return Path(self._git("rev-parse", "--show-toplevel").removesuffix("\n"))
+        return None
+
     def boundary(self) -> str:
         """Return what tells where the history of a shallow clone is cut off, which a fetch moves; empty: it is whole."""
         with suppress(FileNotFoundError):
@@ -104,6 +110,13 @@ class Repository:
     def git_folder(self) -> Path:
         """Return the folder that all work trees of the repository share."""
         return (self.path / self._git("rev-parse", "--git-common-dir").strip()).resolve()
+
+    def has(self, commit: str) -> bool:
+        """Tell whether the repository has a commit."""
+        with suppress(NotFound):
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            return True
+        return False
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether a commit is in another one's history; False for one that the repository doesn't have."""
@@ -158,7 +171,7 @@ class Repository:
 
 
 class Unread(Enum):
-    """Why a content isn't read: the repository lacks it (a partial clone), or it is longer than MAX_BLOB_BYTES."""
+    """A reason why a content isn't read: the repository lacks it (a partial clone), or it is longer than MAX_BLOB_BYTES."""
 
     MISSING = "missing"
     TOO_LONG = "too long"
