@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from app.freshness.digests import Digests, open_digests
-from app.freshness.git import Repository
+from app.freshness.git import Commit, Repository
 from app.freshness.grammars import grammar_of
 from app.freshness.history import DatedChange, History
 from app.freshness.paths import PathIndex
@@ -44,17 +44,28 @@ class CheckResult:
     findings: Sequence[tuple[UUID, CodeFinding]]
 
 
-def check_items(repository: Repository, items: Sequence[CheckedItem], *, ref: str = "HEAD", kept: Path | None = None) -> CheckResult:
+def check_items(
+    repository: Repository, items: Sequence[CheckedItem], *, ref: str = "HEAD", kept: Path | None = None, private: Container[str] = ()
+) -> CheckResult:
     """Check items against the commit that `ref` names. `kept`: the file that keeps digests between runs.
 
+    `private`: paths, present and former ones, that are as if they weren't in the repository.
     InvalidInput where there is no such commit; ModuleNotFoundError without the grammars' packages.
     """
     commit = repository.commit_id(ref)
     with open_digests(repository, kept) as digests:
         since = min((each.said_at for each in items), default=datetime.now(UTC))
         history = digests.read_history(repository, commit, since=since)
-        code = CodeAt(History(repository.files(commit), history.commits), digests)
+        code = CodeAt(_public(repository.files(commit), history.commits, private), digests)
         return CheckResult(commit, [(each.id, _check(code, each, history.floor)) for each in items])
+
+
+def _public(files: Mapping[str, str], commits: Sequence[Commit], private: Container[str]) -> History:
+    changed = [
+        replace(commit, changes=[each for each in commit.changes if each.before not in private and each.after not in private])
+        for commit in commits
+    ]
+    return History({path: blob for path, blob in files.items() if path not in private}, changed)
 
 
 def _check(code: CodeAt, item: CheckedItem, floor: int) -> CodeFinding:
