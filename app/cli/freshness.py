@@ -71,7 +71,7 @@ def freshness(
 def _open(repo: Path, project: str | None, ref: str) -> CheckedRepository:
     """Open the repository. NotPermitted for a private folder: the names of its files and symbols would go to the server."""
     from app.cli.installation import FRESHNESS_INSTALLATION
-    from app.cli.place import read_place_or_private
+    from app.cli.place import FOLDER_FILE, read_place_or_private
     from app.cli.private_files import find_private_files
     from app.cli.remember import project_of
     from app.freshness.git import Repository
@@ -83,6 +83,8 @@ def _open(repo: Path, project: str | None, ref: str) -> CheckedRepository:
     if place.private is not None:
         raise NotPermitted(f"Nothing of this repository may leave the machine: {place.private}.")
     private = find_private_files(repository, ref, settings)
+    if private.whole:
+        raise NotPermitted(f"Nothing of this repository may leave the machine: its {FOLDER_FILE} at {ref} says private = true.")
     return CheckedRepository(repository, ref, private, place.repository or place.name, project or project_of(repo))
 
 

@@ -13,13 +13,14 @@ from app.freshness.git import Repository, Unread
 class PrivateFiles:
     """The files below a private folder: by its `.cairn.toml`, in the work tree or in the commit, or by the user's list.
 
-    A `.cairn.toml` that can't be read makes its folder private. The repository's own folder is its caller's to look at.
+    A `.cairn.toml` that can't be read makes its folder private. `whole`: by the commit, the repository's own folder is.
     """
 
     def __init__(self, root: Path | None, committed: Collection[str], settings: ClientSettings) -> None:
         """`root`: of the work tree; `committed`: the folders that are private by the commit."""
         self._root = root
         self._listed = {Path(each).expanduser().resolve() for each in settings.private_folders}
+        self.whole = "" in committed
         self._known: dict[str, bool] = {"": False, **dict.fromkeys(committed, True)}
 
     def __contains__(self, path: object) -> bool:
@@ -55,10 +56,11 @@ def _committed(repository: Repository, files: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     with repository.open_blobs() as blobs:
         for path, blob in files.items():
-            if path.endswith(f"/{FOLDER_FILE}"):
+            folder, _, name = path.rpartition("/")
+            if name == FOLDER_FILE:
                 content = blobs.read(blob)
                 if isinstance(content, Unread) or _says_private(content):
-                    found.append(path.rpartition("/")[0])
+                    found.append(folder)
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 from typing import IO, Literal
 
@@ -141,7 +142,7 @@ class Repository:
         shown = ("--format=%H %at %ct", "-z", "--raw", "--no-abbrev", "-M", "--no-ext-diff", "--no-textconv", "--no-merges", "--date-order")
         reached = [] if known is None else [f"^{known}"]
         log = self._git("log", *shown, f"--max-count={MAX_COMMITS}", f"--since=@{begin}", head, *reached, "--")
-        return parse_log(log, now=int(datetime.now(UTC).timestamp()))
+        return parse_log(log, now=ceil(datetime.now(UTC).timestamp()))
 
     def cut_off_at(self, head: str) -> int:
         """Return when the commit was made at which a shallow clone's history is cut off; seconds since 1970."""

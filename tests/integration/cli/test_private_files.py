@@ -58,6 +58,14 @@ def test_what_only_the_commit_marks_is_private_in_a_bare_repository_and_on_anoth
     assert below(private(repo)) == []
     repo.git("clone", "--quiet", "--bare", "--branch", "next", str(repo.folder), str(repo.folder.parent / "bare"))
     assert below(private(Repo(repo.folder.parent / "bare"))) == ["lab/deep/c.py"]
+    assert not private(repo, "next").whole
+
+
+def test_a_repository_whose_commit_says_so_is_private_as_a_whole(repo: Repo) -> None:
+    repo.commit({".cairn.toml": "private = true\n"})
+    found = private(repo)
+    assert found.whole
+    assert "top.py" in found
 
 
 def test_a_folder_of_the_users_list_is_private(repo: Repo) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
 
 from app.freshness.checking import CheckResult
@@ -51,9 +51,7 @@ def test_a_mark_of_a_descendant_stays_and_one_of_an_ancestor_or_of_another_branc
     assert [chosen(repo, each, ref="main") for each in marks] == [STORED, STORED, STORED]
 
 
-def test_a_mark_of_a_commit_that_the_clone_lacks_stays_until_there_is_a_commit_after_its_check(
-    repo: Repo, make_repo: Callable[[str], Repo]
-) -> None:
+def test_a_mark_of_a_commit_that_the_clone_lacks_stays_until_there_is_a_commit_after_its_check(repo: Repo) -> None:
     repo.commit({"a.py": "x = 1\n"})
     unknown = "e" * 40
     after = BEGIN + timedelta(days=repo.day, hours=1)
@@ -85,5 +83,5 @@ def test_the_default_branch_is_told_by_its_whole_name(repo: Repo) -> None:
 
 def test_a_mark_that_was_checked_by_another_clocks_zone_is_compared_by_its_moment(repo: Repo) -> None:
     repo.commit({"a.py": "x = 1\n"})
-    east = (BEGIN + timedelta(days=repo.day, hours=1)).astimezone()
+    east = (BEGIN + timedelta(days=repo.day, hours=1)).astimezone(timezone(timedelta(hours=9)))
     assert chosen(repo, KnownMark(told_by(CHANGED), "e" * 40, east), at=datetime.now(UTC)) == OLDER

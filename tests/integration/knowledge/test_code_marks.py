@@ -177,7 +177,8 @@ async def test_a_mark_that_nobody_confirms_expires(bench: Bench, checking: CodeC
     await set_checked_at(bench, datetime.now(UTC) - EXPIRY + timedelta(minutes=1))
     assert await checking.expire() == 0
     await set_checked_at(bench, datetime.now(UTC) - EXPIRY - timedelta(minutes=1))
-    await mark(checking, shop, CHANGED, of=TILL)
+    (till,) = [each for each in await page(checking, shop) if each.text == TILL]
+    assert (await checking.store(shop, SHOP, [GivenMark(till.id, till.revision, CHANGED)])).stored == 0  # it is confirmed
     version = await project_version(bench)
     assert [await checking.expire() for _ in range(2)] == [1, 0]
     assert await project_version(bench) != version
