@@ -7,11 +7,12 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from app.api.schema import Plain, ProjectName, RequestBody, ResponseBody, Untrusted
+from app.freshness.marking import MAX_MARKS
 from app.freshness.verdicts import CodeVerdict, Reason
-from app.knowledge.item import MAX_MARKS, CheckableItem, CodeMark, GivenMark
+from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.storage.pages import PageWanted
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
@@ -23,6 +24,8 @@ router = APIRouter(prefix="/v1/knowledge/freshness", tags=["knowledge"], route_c
 REPOSITORY = "URL of the repository's remote, in any spelling, else the name of its folder. Each repository has its own mark of an item."
 CommitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$", examples=["3f9c1d2e4b5a69788796a5b4c3d2e1f001234567"])]
 Repository = Annotated[Plain, Field(min_length=1, max_length=500)]
+ProjectWanted = Annotated[Plain, Query(min_length=1, max_length=200, description="Name of the project.")]
+RepositoryWanted = Annotated[Plain, Query(min_length=1, max_length=500, description=REPOSITORY)]
 
 
 class MarkBody(RequestBody):
@@ -42,6 +45,9 @@ class MarkBody(RequestBody):
 class ItemMark(MarkBody):
     id: UUID = Field(description="The item.")
     revision: Annotated[Plain, Field(max_length=100)] = Field(description="Of the words that were checked.")
+    said_at: AwareDatetime | None = Field(
+        None, description="The item's, as it was read. With it, what was taught again meanwhile is outdated."
+    )
 
 
 class MarksBody(RequestBody):
@@ -113,16 +119,22 @@ class CheckableList(ResponseBody):
 
 
 class StoredMarksReply(ResponseBody):
-    stored: int
-    outdated: int = Field(description="Marks of items that are gone or were corrected since they were read, which weren't stored.")
+    stored: int = Field(description="Marks that say something new. The others' time and commit are stored.")
+    outdated: int = Field(
+        description="Marks of items that are gone, or were corrected or taught again since they were read, which weren't stored."
+    )
+
+
+class RemovedMarksReply(ResponseBody):
+    removed: int
 
 
 @router.get("", summary="List a project's items to check against the code", responses=responses())
 async def checkable(
     services: TheServices,
     caller: Reader,
-    project: Annotated[Plain, Query(min_length=1, max_length=200, description="Name of the project.")],
-    repository: Annotated[Plain, Query(min_length=1, max_length=500, description=REPOSITORY)],
+    project: ProjectWanted,
+    repository: RepositoryWanted,
     *,
     limit: Annotated[int, Query(ge=1, le=MAX_MARKS)] = MAX_MARKS,
     paging: Page,
@@ -148,9 +160,25 @@ async def store(services: TheServices, caller: Reader, body: MarksBody) -> Store
     return StoredMarksReply(stored=stored.stored, outdated=stored.outdated)
 
 
+@router.delete(
+    "",
+    summary="Remove a repository's marks from a project's items",
+    description="For everybody who may judge items: of a repository that is gone, or that was checked by mistake.",
+    responses=responses(),
+)
+async def remove(
+    services: TheServices,
+    caller: Reader,
+    project: ProjectWanted,
+    repository: RepositoryWanted,
+) -> RemovedMarksReply:
+    checking = services.knowledge.code_checking
+    return RemovedMarksReply(removed=await checking.remove(await checking.project(caller, project), repository))
+
+
 def _given(mark: ItemMark, body: MarksBody) -> GivenMark:
-    found = mark.model_dump(exclude={"id", "revision"})
-    return GivenMark(mark.id, mark.revision, CodeMark(repository=body.repository, head=body.head, **found))
+    found = mark.model_dump(exclude={"id", "revision", "said_at"})
+    return GivenMark(mark.id, mark.revision, CodeMark(repository=body.repository, head=body.head, **found), mark.said_at)
 
 
 def _checkable(item: CheckableItem) -> CheckableReply:

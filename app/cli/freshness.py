@@ -6,8 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import sha256
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,24 +19,24 @@ from app.errors import ConfigurationError, NotPermitted
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
+    from app.cli.private_files import PrivateFiles
     from app.freshness.checking import CheckResult
     from app.freshness.git import Repository
+    from app.freshness.marking import ChosenFindings
     from app.freshness.verdicts import CodeFinding
 
 ROUTE = "/v1/knowledge/freshness"
-BATCH = 1_000
-"""Marks of one request: the most that the server takes."""
 SHOWN = 50
 """Items that are printed; `--json` has all of them."""
-FIELDS = ("verdict", "path", "symbol", "former_path", "commit", "reason")
-"""The fields in which a mark differs from the one that the server has."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRepository:
-    """The repository to check, its name that tells it from others, and the project whose items speak of it."""
+    """The commit of a repository to check, its name that tells it from others, and the project whose items speak of it."""
 
     repository: Repository
+    ref: str
+    private: PrivateFiles
     name: str
     project: str
 
@@ -58,9 +57,9 @@ def freshness(
     """Check knowledge against the code: what changed or is gone since it was said. Such items are marked, and rank a little lower."""
     from app.cli.requests import send_request
 
-    checked = _open(repo, project)
+    checked = _open(repo, project, ref)
     stores = _is_default(checked.repository, ref) if send is None else send
-    report = send_request(lambda client: _run(client, checked, ref, stores=stores))
+    report = send_request(lambda client: _run(client, checked, stores=stores))
     if as_json:
         from app.cli.output import print_json
 
@@ -69,72 +68,85 @@ def freshness(
         _print(report, asked_not_to=send is False)
 
 
-def _open(repo: Path, project: str | None) -> CheckedRepository:
+def _open(repo: Path, project: str | None, ref: str) -> CheckedRepository:
     """Open the repository. NotPermitted for a private folder: the names of its files and symbols would go to the server."""
     from app.cli.installation import FRESHNESS_INSTALLATION
-    from app.cli.place import read_place_or_private
+    from app.cli.place import FOLDER_FILE, read_place_or_private
+    from app.cli.private_files import find_private_files
     from app.cli.remember import project_of
     from app.freshness.git import Repository
 
     if find_spec("tree_sitter") is None:
         raise ConfigurationError(f"This command reads code with tree-sitter, which is not installed: {FRESHNESS_INSTALLATION}.")
     repository = Repository.open(repo)
-    place, _ = read_place_or_private(repo)
+    place, settings = read_place_or_private(repo)
     if place.private is not None:
         raise NotPermitted(f"Nothing of this repository may leave the machine: {place.private}.")
-    return CheckedRepository(repository, place.repository or place.name, project or project_of(repo))
+    private = find_private_files(repository, ref, settings)
+    if private.whole:
+        raise NotPermitted(f"Nothing of this repository may leave the machine: its {FOLDER_FILE} at {ref} says private = true.")
+    return CheckedRepository(repository, ref, private, place.repository or place.name, project or project_of(repo))
 
 
 def _is_default(repository: Repository, ref: str) -> bool:
-    """Tell whether the verdicts are for everybody: of the remote's default branch, or where the clone knows none."""
+    """Tell whether the verdicts are for everybody: of the remote's default branch, as far as that is known; or there is no remote."""
     default = repository.default_branch()
-    branch = repository.branch() if ref == "HEAD" else ref
-    return default is None or branch in {default, f"origin/{default}"}
+    if default is None:
+        return repository.remote() is None
+    branch = repository.branch() if ref == "HEAD" else ref.removeprefix("refs/heads/").removeprefix("refs/remotes/")
+    return branch in {default, f"origin/{default}"}
 
 
-async def _run(client: ServerClient, checked: CheckedRepository, ref: str, *, stores: bool) -> Json:
+async def _run(client: ServerClient, checked: CheckedRepository, *, stores: bool) -> Json:
     """Fetch the items, check them, and store the marks that differ from those that the server has."""
     from app.cli.pages import every_page
+    from app.freshness.marking import MAX_MARKS
 
     items = (await every_page(client, ROUTE, "items", project=checked.project, repository=checked.name))["items"]
-    result = await asyncio.to_thread(_check, checked.repository, items, ref)
+    result, chosen = await asyncio.to_thread(_check, checked, items)
     found = [_entry(item, finding) for item, (_, finding) in zip(items, result.findings, strict=True)]
-    differing = [mark for item, mark in zip(items, found, strict=True) if _differs(item["mark"], mark)]
+    new = [{**mark, "said_at": item["said_at"]} for item, mark in zip(items, found, strict=True) if UUID(item["id"]) in chosen.items]
     stored = outdated = 0
-    for start in range(0, len(differing) if stores else 0, BATCH):
+    for start in range(0, len(new) if stores else 0, MAX_MARKS):
         marks = [
-            {name: value for name, value in each.items() if name not in {"title", "because"}} for each in differing[start : start + BATCH]
+            {name: value for name, value in each.items() if name not in {"title", "because"}} for each in new[start : start + MAX_MARKS]
         ]
         body = {"project": checked.project, "repository": checked.name, "head": result.commit, "marks": marks}
         answer = await client.put(ROUTE, body)
         stored, outdated = stored + answer["stored"], outdated + answer["outdated"]
     counts = dict(Counter(each["verdict"] for each in found))
-    head = {"project": checked.project, "repository": checked.name, "commit": result.commit, "ref": ref}
-    return {**head, "items": found, "counts": counts, "stores": stores, "stored": stored, "outdated": outdated}
+    head = {"project": checked.project, "repository": checked.name, "commit": result.commit, "ref": checked.ref}
+    sent = {"stores": stores, "stored": stored, "outdated": outdated, "older": chosen.older}
+    return {**head, "items": found, "counts": counts, **sent}
 
 
-def _check(repository: Repository, items: Sequence[Json], ref: str) -> CheckResult:
+def _check(checked: CheckedRepository, items: Sequence[Json]) -> tuple[CheckResult, ChosenFindings]:
+    """Check the items, and choose which findings are to be stored."""
     from app.cli.machine import state_folder
     from app.freshness.checking import CheckedItem, check_items
+    from app.freshness.marking import FIELDS, KnownMark, choose_findings, kept_file
 
     given = [
         CheckedItem(UUID(each["id"]), f"{each['title']}\n{each['text']}", each["paths"], datetime.fromisoformat(each["said_at"]))
         for each in items
     ]
-    name = sha256(str(repository.git_folder()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return check_items(repository, given, ref=ref, kept=state_folder() / "freshness" / f"{name}.json")
+    known = {
+        UUID(each["id"]): KnownMark(tuple(mark[name] for name in FIELDS), mark["head"], datetime.fromisoformat(mark["checked_at"]))
+        for each in items
+        if (mark := each["mark"]) is not None
+    }
+    kept = kept_file(state_folder() / "freshness", checked.repository)
+    result = check_items(checked.repository, given, ref=checked.ref, kept=kept, private=checked.private)
+    return result, choose_findings(checked.repository, result, known, at=datetime.now(UTC))
 
 
 def _entry(item: Json, finding: CodeFinding) -> Json:
+    from app.freshness.marking import FIELDS
     from app.freshness.wording import describe
 
     at = finding.committed_at
     values = {name: getattr(finding, name) for name in FIELDS} | {"committed_at": at and at.isoformat()}
     return {"id": item["id"], "revision": item["revision"], "title": item["title"], **values, "because": describe(finding)}
-
-
-def _differs(mark: Json | None, entry: Json) -> bool:
-    return mark is None or any(mark[name] != entry[name] for name in FIELDS)
 
 
 def _print(report: Json, *, asked_not_to: bool) -> None:
@@ -153,7 +165,10 @@ def _print(report: Json, *, asked_not_to: bool) -> None:
     if len(worth) > SHOWN:
         out.print(plain(f"\n… and {len(worth) - SHOWN:,} more: --json prints all of them."))
     if report["stores"]:
-        again = f" {report['outdated']:,} were corrected meanwhile: run this again." if report["outdated"] else ""
-        out.print(plain(f"\nStored: {report['stored']:,} verdicts that are new.{again}"))
+        again = f" {report['outdated']:,} were corrected or taught again meanwhile: run this again." if report["outdated"] else ""
+        newer = "were not, since the server's are of a newer commit: pull, then run this again."
+        older = f" {report['older']:,} {newer}" if report["older"] else ""
+        out.print(plain(f"\nStored: {report['stored']:,} verdicts that are new.{again}{older}"))
     elif not asked_not_to:
-        out.print(plain("\nNot stored, since this is not the remote's default branch, of which the team's marks are. Store them: --send"))
+        why = "Not stored, since this is not known to be the remote's default branch, of which the team's marks are"
+        out.print(plain(f"\n{why}. Store them: --send"))

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
+from hashlib import sha256
+from math import ceil
 from pathlib import Path
 from typing import IO, Literal
 
-from app.errors import InvalidInput, NotFound, Unavailable
+from app.errors import InvalidInput, NotFound
+from app.freshness.command import run_git, start_git
 
 MAX_COMMITS = 20_000
 """Commits whose changes are read, the newest: more are told as history that is missing."""
 MAX_BLOB_BYTES = 4 * 2**20
 """Longer contents aren't read: their id alone tells that they changed."""
-GIT_SECONDS = 120
+MAX_PATH_CHARS = 1_000
+"""Files whose path is longer, or no UTF-8, are left out: no item can name them, and no mark can."""
 SINCE_MIN = 100_000_000
 """The earliest time that `git log --since` takes as one (1973)."""
 REGULAR = frozenset({"100644", "100755"})
 """Modes of regular files. Symbolic links and submodules are no files of the repository."""
-ABSENT = "0" * 40
-"""The id that git gives to the content of a file that isn't there (as many digits more with SHA-256)."""
-_ENVIRONMENT = {
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "LC_ALL": "C",
-}
-_QUIET = ("-c", "core.quotepath=false", "-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "-c", "diff.external=")
 ChangeStatus = Literal["added", "modified", "deleted", "renamed"]
+_HEAD = re.compile(r"(?P<id>[0-9a-f]{40,64}) (\d*) (\d*)")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _STATUSES: Mapping[str, ChangeStatus] = {"A": "added", "M": "modified", "T": "modified", "D": "deleted", "R": "renamed"}
 
 
@@ -49,7 +45,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that isn't a merge. `at`: when its author wrote it, which a rebase keeps; seconds since 1970."""
+    """A commit that isn't a merge. `at`: when its author wrote it, which a rebase keeps; seconds since 1970, 0: it has no date."""
 
     id: str
     at: int
@@ -84,13 +80,13 @@ class Repository:
     def branch(self) -> str | None:
         """Return the branch that is checked out; None: a commit is."""
         with suppress(NotFound):
-            return self._git("symbolic-ref", "--quiet", "--short", "HEAD").strip() or None
+            return self._git("symbolic-ref", "--quiet", "HEAD").strip().removeprefix("refs/heads/") or None
         return None
 
     def default_branch(self) -> str | None:
         """Return the name of the remote's default branch, as far as this clone knows it."""
         with suppress(NotFound):
-            return self._git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").strip().partition("/")[2] or None
+            return self._git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD").strip().removeprefix("refs/remotes/origin/") or None
         return None
 
     def remote(self) -> str | None:
@@ -99,12 +95,29 @@ class Repository:
             return self._git("config", "--get", "remote.origin.url").strip() or None
         return None
 
-    def is_shallow(self) -> bool:
-        return self._git("rev-parse", "--is-shallow-repository").strip() == "true"
+    def root(self) -> Path | None:
+        """Return the folder of the work tree; None: the repository is bare."""
+        with suppress(NotFound):
+            return Path(self._git("rev-parse", "--show-toplevel").removesuffix("\n"))
+        return None
+
+    def boundary(self) -> str:
+        """Return what tells where the history of a shallow clone is cut off, which a fetch moves; empty: it is whole."""
+        with suppress(FileNotFoundError):
+            cut = (self.git_folder() / "shallow").read_bytes()
+            return sha256(cut).hexdigest() if cut else ""
+        return ""
 
     def git_folder(self) -> Path:
         """Return the folder that all work trees of the repository share."""
         return (self.path / self._git("rev-parse", "--git-common-dir").strip()).resolve()
+
+    def has(self, commit: str) -> bool:
+        """Tell whether the repository has a commit."""
+        with suppress(NotFound):
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            return True
+        return False
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether a commit is in another one's history; False for one that the repository doesn't have."""
@@ -119,29 +132,34 @@ class Repository:
         for entry in self._git("ls-tree", "-r", "-z", "--full-tree", commit).split("\0"):
             described, _, path = entry.partition("\t")
             mode, _, blob = described.partition(" blob ")
-            if mode in REGULAR:
+            if mode in REGULAR and _is_readable(path):
                 found[path] = blob
         return found
 
     def commits(self, head: str, *, since: datetime, known: str | None = None) -> list[Commit]:
         """Return the commits of a history since a time, the newest first, MAX_COMMITS at most; only those that `known` doesn't reach."""
         begin = max(SINCE_MIN, int(since.timestamp()))
-        shown = ("--format=%x01%H %at", "-z", "--raw", "--no-abbrev", "-M", "--no-ext-diff", "--no-textconv", "--no-merges", "--topo-order")
+        shown = ("--format=%H %at %ct", "-z", "--raw", "--no-abbrev", "-M", "--no-ext-diff", "--no-textconv", "--no-merges", "--date-order")
         reached = [] if known is None else [f"^{known}"]
-        return parse_log(self._git("log", *shown, f"--max-count={MAX_COMMITS}", f"--since=@{begin}", head, *reached, "--"))
+        log = self._git("log", *shown, f"--max-count={MAX_COMMITS}", f"--since=@{begin}", head, *reached, "--")
+        return parse_log(log, now=ceil(datetime.now(UTC).timestamp()))
 
-    def oldest_known(self, head: str) -> datetime:
-        """Return when the oldest commit that a history reaches was made: in a shallow clone, where it is cut off."""
-        times = self._git("rev-list", "--max-parents=0", "--format=%at", head).splitlines()[1::2]
-        return datetime.fromtimestamp(max(map(int, times), default=0), UTC)
+    def cut_off_at(self, head: str) -> int:
+        """Return when the commit was made at which a shallow clone's history is cut off; seconds since 1970."""
+        return self._committed_at("--max-parents=0", head)
+
+    def committed_at(self, commit: str) -> int:
+        """Return when a commit was made, which is never before its author wrote it; seconds since 1970."""
+        return self._committed_at("--max-count=1", commit)
+
+    def _committed_at(self, *which: str) -> int:
+        times = self._git("rev-list", "--format=%ct", *which, "--").splitlines()[1::2]
+        return max((int(each) for each in times if each.isdecimal()), default=int(datetime.now(UTC).timestamp()))
 
     @contextmanager
     def open_blobs(self) -> Iterator[BlobReader]:
         """Yield a reader of contents; its process ends with the block."""
-        command = self._command("cat-file", "--batch")
-        with subprocess.Popen(  # noqa: S603 - as `_git`
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
-        ) as process:
+        with start_git(self.path, "cat-file", "--batch") as process:
             try:
                 assert process.stdin is not None
                 assert process.stdout is not None
@@ -149,30 +167,15 @@ class Repository:
             finally:
                 process.kill()
 
-    def _command(self, *arguments: str) -> list[str]:
-        return ["git", *_QUIET, "-C", str(self.path), *arguments]
-
     def _git(self, *arguments: str, otherwise: str | None = None) -> str:
-        """Run a command of git and return what it prints. NotFound where it fails: `otherwise` says what that means."""
-        try:
-            done = subprocess.run(  # noqa: S603 - no shell, and nothing that knowledge says gets here
-                self._command(*arguments),
-                capture_output=True,
-                env=_environment(),
-                timeout=GIT_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise Unavailable(
-                "The git command isn't installed, and the repository is read with it. Install git, then try again."
-            ) from error
-        except subprocess.TimeoutExpired as error:
-            words = f"git {arguments[0]} in {self.path} took longer than {GIT_SECONDS} seconds. Try again, or run `git gc` there"
-            raise Unavailable(f"{words}.") from error
-        if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-            raise NotFound(f"{otherwise or f'git {arguments[0]} failed in {self.path}'}{f': {said}' if said else '.'}")
-        return done.stdout.decode("utf-8", "surrogateescape")
+        return run_git(self.path, *arguments, otherwise=otherwise)
+
+
+class Unread(Enum):
+    """A reason why a content isn't read: the repository lacks it (a partial clone), or it is longer than MAX_BLOB_BYTES."""
+
+    MISSING = "missing"
+    TOO_LONG = "too long"
 
 
 class BlobReader:
@@ -182,45 +185,61 @@ class BlobReader:
         self._asked = asked
         self._answers = answers
 
-    def read(self, blob: str) -> bytes | None:
-        """Return a content; None where the repository lacks it (a partial clone), or it is longer than MAX_BLOB_BYTES."""
-        self._asked.write(f"{blob}\n".encode())
-        self._asked.flush()
-        head = self._answers.readline().split()
-        if len(head) != 3 or not head[2].isdigit():
-            return None
-        size = int(head[2])
-        if size <= MAX_BLOB_BYTES:
-            return self._answers.read(size + 1)[:size]
-        left = size + 1
+    def read(self, blob: str) -> bytes | Unread:
+        """Return a content. NotFound where git ends instead of answering."""
+        with suppress(BrokenPipeError):  # its answers end then
+            self._asked.write(f"{blob}\n".encode())
+            self._asked.flush()
+        head = self._answers.readline()
+        described = head.split()
+        if head.endswith(b" missing\n"):
+            return Unread.MISSING
+        if not head.endswith(b"\n") or len(described) != 3:
+            raise _ended()
+        left = int(described[2]) + 1
+        if left <= MAX_BLOB_BYTES + 1:
+            return self._take(left)[:-1]
         while left:
-            left -= len(self._answers.read(min(left, 2**20)))
-        return None
+            left -= len(self._take(min(left, 2**20)))
+        return Unread.TOO_LONG
+
+    def _take(self, count: int) -> bytes:
+        taken = self._answers.read(count)
+        if len(taken) < count:
+            raise _ended()
+        return taken
 
 
-def parse_log(log: str) -> list[Commit]:
-    """Parse `git log -z --raw`, whose commits are headed by `\\x01id time`."""
+def _ended() -> NotFound:
+    return NotFound("git cat-file ended before it had given all contents. Run `git fsck` in the repository, then check again.")
+
+
+def parse_log(log: str, *, now: int) -> list[Commit]:
+    """Parse `git log -z --raw`, whose commits are headed by `id author's-time committer's-time`. No time counts that is after `now`."""
     commits: list[Commit] = []
-    for part in log.split("\x01")[1:]:
-        head, *fields = part.split("\0")
-        commit, _, at = head.partition(" ")
-        commits.append(Commit(commit, int(at), list(_changes(iter(fields)))))
+    changes: list[FileChange] = []
+    fields = iter(log.split("\0"))
+    for field in fields:
+        if (head := _HEAD.fullmatch(field)) is not None:
+            changes = []
+            times = [int(each) for each in head.groups()[1:] if each]
+            commits.append(Commit(head["id"], min([*times, now]) if times else 0, changes))
+        elif field.lstrip("\n").startswith(":") and (change := _change(field.lstrip("\n"), fields)) is not None:
+            changes.append(change)
     return commits
 
 
-def _changes(fields: Iterator[str]) -> Iterator[FileChange]:
-    for field in fields:
-        if not field.lstrip("\n").startswith(":"):
-            continue
-        old_mode, new_mode, old_blob, new_blob, letter = field.lstrip("\n")[1:].split(" ")
-        before = next(fields)
-        after = next(fields) if letter[0] in "RC" else before
-        if (status := _STATUSES.get(letter[0])) is not None and {old_mode, new_mode} & REGULAR:
-            old, new = (blob if mode in REGULAR else None for mode, blob in ((old_mode, old_blob), (new_mode, new_blob)))
-            yield FileChange(status, before, after, old, new)
+def _change(described: str, fields: Iterator[str]) -> FileChange | None:
+    """Return a change with its paths, which are the next fields; None: of no regular file, or of one that is left out."""
+    old_mode, new_mode, old_blob, new_blob, letter = described[1:].split(" ")
+    before = next(fields)
+    after = next(fields) if letter[0] in "RC" else before
+    status = _STATUSES.get(letter[0])
+    if status is None or not {old_mode, new_mode} & REGULAR or not (_is_readable(before) and _is_readable(after)):
+        return None
+    old, new = (blob if mode in REGULAR else None for mode, blob in ((old_mode, old_blob), (new_mode, new_blob)))
+    return FileChange(status, before, after, old, new)
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment without what would point git at another repository, as in a hook of git's."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name == "GIT_EXEC_PATH"}
-    return {**inherited, **_ENVIRONMENT}
+def _is_readable(path: str) -> bool:
+    return len(path) <= MAX_PATH_CHARS and (path.isascii() or not _SURROGATE.search(path))

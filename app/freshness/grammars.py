@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Query
 
-VERSION = 1
-"""Raise it when a query or the way to hash tokens changes: cached digests are then computed anew."""
+VERSION = 2
+"""Raise it when a query, the way to hash tokens or the file of kept digests changes: those are then computed anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,20 @@ def ending(path: str) -> str:
     name = path.rpartition("/")[2]
     dot = name.rfind(".")
     return name[dot:].casefold() if dot > 0 else ""
+
+
+@cache
+def versions() -> str:
+    """Return the version of this module and of each grammar's package, on which digests depend. A package that isn't installed has none."""
+    packages = ["tree_sitter", *dict.fromkeys(each.module for each in BY_ENDING.values())]
+    return " ".join([str(VERSION), *map(_installed, packages)])
+
+
+def _installed(package: str) -> str:
+    try:
+        return f"{package}={version(package)}"
+    except PackageNotFoundError:
+        return f"{package}=none"
 
 
 @cache

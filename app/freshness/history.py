@@ -41,17 +41,6 @@ class History:
         """Yield the paths that are no file any more."""
         return (path for path in self._away if path not in self.files)
 
-    def path_now(self, path: str) -> str | None:
-        """Return a file's path at the commit, through renames; None: it is deleted, or was never there."""
-        for _ in range(MAX_RENAMES):
-            if path in self.files:
-                return path
-            moved = self._away.get(path)
-            if moved is None or moved.change.status == "deleted":
-                return None
-            path = moved.change.after
-        return None
-
     def last_path(self, path: str) -> str:
         """Return the last path that a file had, through renames."""
         for _ in range(MAX_RENAMES):

@@ -13,7 +13,7 @@ from app.freshness.symbols import qualified_parts
 
 MAX_FILES, MAX_SYMBOLS = 20, 40
 """References of one item; later ones are left out."""
-MIN_NAME_CHARS = 3
+MIN_NAME_CHARS, MAX_NAME_CHARS = 3, 300
 _URL = re.compile(r"\b\w{2,10}://\S+")
 _QUOTED = re.compile(r"`([^`\n]{2,160})`")
 _ENDINGS = (
@@ -24,11 +24,12 @@ _ENDINGS = (
 """Endings that make a name without a folder a file: else `Pool.acquire` would be one."""
 _WORD = re.compile(r"[^\s`'\"<>|,;=*{}]+")
 MAX_PATH_CHARS = 500
+"""Longer names of files and symbols are left out: nobody wrote them by hand, and no mark holds them."""
 _NAMED = re.compile(rf"[\w.@+\-\[\]]*[\w\]]\.(?:{_ENDINGS})|Dockerfile|Makefile|Gemfile|Rakefile|Jenkinsfile|Procfile|CODEOWNERS")
 _IN_FOLDER = re.compile(r"[\w.@+\-\[\]]*[\w\]]\.[A-Za-z][A-Za-z0-9]{0,9}")
 _LINE = re.compile(r"(?::\d+){1,2}(?:-\d+)?$|#L\d+(?:-L?\d+)?$")
 _NAME = r"[A-Za-z_$][\w$]*"
-_WHOLE = re.compile(rf"(?P<name>{_NAME}(?:(?:\.|::|#|->){_NAME})*)[!?]?(?P<call>\s*\(.*\))?;?")
+_WHOLE = re.compile(rf"(?P<name>{_NAME}(?:(?:\.|::|#|->){_NAME})*[!?]?)(?P<call>\s*\(.*\))?;?")
 _IN_PROSE = re.compile(
     rf"(?<![\w./$@-])(?:(?P<called>{_NAME}(?:(?:\.|::){_NAME})*)\(\)"
     rf"|(?P<qualified>[A-Z]\w*(?:(?:\.|::){_NAME})+)"
@@ -65,7 +66,7 @@ def find_references(words: str, paths: Sequence[str]) -> References:
     symbols: dict[tuple[str, ...], SymbolReference] = {}
     for reference in _symbols(plain, rest):
         symbols.setdefault(reference.parts, reference)
-    return References(tuple(each for each in files if each)[:MAX_FILES], tuple(symbols.values())[:MAX_SYMBOLS])
+    return References(tuple(each for each in files if 0 < len(each) <= MAX_PATH_CHARS)[:MAX_FILES], tuple(symbols.values())[:MAX_SYMBOLS])
 
 
 def _symbols(plain: str, rest: str) -> Iterable[SymbolReference]:
@@ -78,7 +79,7 @@ def _symbols(plain: str, rest: str) -> Iterable[SymbolReference]:
 
 def _reference(name: str, *, quoted: bool = False) -> Iterable[SymbolReference]:
     parts = qualified_parts(name.replace("->", "."))
-    if parts and len(parts[-1]) >= MIN_NAME_CHARS:
+    if parts and len(parts[-1].rstrip("!?")) >= MIN_NAME_CHARS and len(name) <= MAX_NAME_CHARS:
         specific = len(parts) > 1 or is_specific(name) or (quoted and _CLASS.fullmatch(name) is not None)
         yield SymbolReference(name, parts, specific)
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_PARSED_BYTES = 512 * 1024
-"""Longer files are generated or minified: their symbols aren't looked at."""
+"""Longer files are generated or minified: their symbols aren't looked at, so they aren't known."""
 MAX_SYMBOLS = 5_000
-"""Symbols of one file."""
+"""Symbols of one file. With more, none of them counts as known, since those beyond would seem to be gone."""
 BINARY_BYTES = 8_000
 """A NUL within so many bytes means binary, as git has it."""
 _TOKEN = re.compile(rb"\w+|[^\w\s]")
@@ -34,10 +34,10 @@ _SEPARATORS = re.compile(r"::|\.|#")
 
 @dataclass(frozen=True, slots=True)
 class FileDigest:
-    """`whole`: of all tokens of a file. `symbols`: of each definition, by its qualified name (`Class.method`)."""
+    """`whole`: of all tokens of a file. `symbols`: of each definition, by its qualified name (`Class.method`); None: they aren't known."""
 
     whole: str
-    symbols: Mapping[str, str] = field(default_factory=dict)
+    symbols: Mapping[str, str] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,11 @@ class _Cut:
 def digest_file(path: str, content: bytes, *, blob: str) -> FileDigest:
     """Digest a file. `blob`: its id in git, which stands for a binary file's content. ModuleNotFoundError without its grammar's package."""
     if b"\0" in content[:BINARY_BYTES]:
-        return FileDigest(blob)
+        return FileDigest(blob, None)
+    content = content.replace(b"\r\n", b"\n")  # the ends of lines within strings are layout, too
     grammar = grammar_of(path)
     if grammar is None or len(content) > MAX_PARSED_BYTES:
-        return FileDigest(_hash(b"\0".join(_TOKEN.findall(content))))
+        return FileDigest(_hash(b"\0".join(_TOKEN.findall(content))), None)
     return _digest_source(content, load(grammar))
 
 
@@ -79,12 +80,12 @@ def _digest_source(source: bytes, grammar: LoadedGrammar) -> FileDigest:
 
     digests: dict[str, list[str]] = {}
     for name, start, end in _definitions(QueryCursor(grammar.definitions).matches(root)):
-        if len(digests) == MAX_SYMBOLS:
+        if len(digests) > MAX_SYMBOLS:
             break
         digests.setdefault(name, []).append(digest(start, end))
     # Overloads and redefinitions of one name are one symbol, which changes when one of them does.
     symbols = {name: each[0] if len(each) == 1 else _hash("\0".join(each).encode()) for name, each in digests.items()}
-    return FileDigest(digest(0, len(source)), symbols)
+    return FileDigest(digest(0, len(source)), symbols if len(symbols) <= MAX_SYMBOLS else None)
 
 
 def _cuts(captured: Mapping[str, Sequence[Node]], source: bytes) -> list[_Cut]:

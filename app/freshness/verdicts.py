@@ -11,10 +11,11 @@ from app.freshness.history import DatedChange
 
 CodeVerdict = Literal["fresh", "changed", "gone", "unverifiable"]
 CODE_VERDICTS: tuple[CodeVerdict, ...] = get_args(CodeVerdict)
-Reason = Literal["names_nothing", "not_found", "ambiguous", "history_missing"]
+Reason = Literal["names_nothing", "not_found", "ambiguous", "history_missing", "unreadable"]
 """The reasons for `unverifiable`: it names no code, or none that this repository has, or what several files define; or the clone lacks the
-history since."""
-REASONS: tuple[Reason, ...] = get_args(Reason)
+history since; or files that have it, or may have it, aren't read."""
+UNKNOWN = "unknown"
+"""The state of what can't be read. No digest is equal to it, and it isn't known to be there or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class CodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """A commit that changed a state (a digest; None: it isn't there)."""
+    """A commit that changed a state (a digest, or UNKNOWN; None: it isn't there), or may have changed it."""
 
     commit: str
     at: int
@@ -49,7 +50,7 @@ class Alteration:
 
 
 State = Callable[[str, str | None], str | None]
-"""(path, blob id) → the digest of what is judged in that content; None where it isn't there."""
+"""(path, blob id) → the digest of what is judged in that content, or UNKNOWN; None where it isn't there."""
 
 
 def alterations(changes: Sequence[DatedChange], state: State) -> list[Alteration]:
@@ -57,7 +58,7 @@ def alterations(changes: Sequence[DatedChange], state: State) -> list[Alteration
     found: list[Alteration] = []
     for each in changes:
         before, after = state(each.change.before, each.change.old_blob), state(each.change.after, each.change.new_blob)
-        if before != after:
+        if before != after or before == UNKNOWN:
             found.append(Alteration(each.commit, each.at, before, after))
     return found
 
@@ -68,6 +69,8 @@ def judge(now: str | None, altered: Sequence[Alteration]) -> CodeFinding:
     Where the first one introduced it, that commit is what the item spoke of: it was said before it was committed. What was changed back is
     fresh.
     """
+    if now == UNKNOWN or any(UNKNOWN in (each.before, each.after) for each in altered):
+        return CodeFinding("unverifiable", reason="unreadable")
     since = list(altered)
     if since and since[-1].before is None:
         since.pop()
@@ -87,7 +90,7 @@ def combine(findings: Sequence[CodeFinding]) -> CodeFinding:
     """Judge an item by the findings of all that it speaks of: gone if all of it is gone, changed if any of it is gone or changed."""
     known = [each for each in findings if each.verdict != "unverifiable"]
     if not known:
-        told = [each for each in findings if each.reason == "ambiguous"] or findings
+        told = [each for each in findings if each.reason in {"ambiguous", "unreadable"}] or findings
         return told[0] if told else CodeFinding("unverifiable", reason="names_nothing")
     gone = [each for each in known if each.verdict == "gone"]
     if len(gone) == len(known):

@@ -14,6 +14,7 @@ _REASONS: Mapping[Reason, str] = {
     "names_nothing": "It names no file or symbol",
     "not_found": "What it names is not in the repository",
     "ambiguous": "What it names is in several files: name the file",
+    "unreadable": "What it names may be in files that are not read: too long, binary, missing from the clone, or too many",
     "history_missing": "The clone lacks the history since it was said: run git fetch --unshallow",
 }
 

@@ -6,6 +6,7 @@ Marks are of the words that were checked (their revision): those of words that c
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,11 +22,20 @@ from app.accounts.accounts import Accounts
 from app.accounts.identity import of_repository
 from app.accounts.requester import Requester
 from app.clock import now
+from app.freshness.marking import MAX_MARKS, told_by
 from app.knowledge.changes import invalidate_projects
 from app.knowledge.edits import revision_of
 from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.knowledge.locks import lock_project
-from app.knowledge.marks import mark_of, set_code_verdicts
+from app.knowledge.marks import (
+    EXPIRY,
+    expired_project,
+    forget_expired,
+    forget_oldest_marks,
+    forget_repository,
+    mark_of,
+    set_code_verdicts,
+)
 from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow
 from app.redaction.labels import free_text
 from app.sessions.journal import Journal
@@ -34,13 +44,14 @@ from app.storage.database import Database
 from app.storage.pages import EntryPage, PageWanted, page_of, paged
 from app.storage.tables import AnyRow
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 COMMIT_MARGIN = timedelta(hours=1)
 """Commits until so long after a session's end hold the code that it speaks of, so they are no change since."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMarks:
-    """`outdated`: marks of items that are gone, or that were corrected since they were read: check those again."""
+    """`stored`: marks that say something new. `outdated`: of items that are gone, corrected or taught again since: check those again."""
 
     stored: int
     outdated: int
@@ -76,31 +87,76 @@ class CodeChecking:
         async def read(connection: AsyncConnection) -> tuple[Sequence[AnyRow], Mapping[UUID, CodeMark], Mapping[UUID, list[AnyRow]]]:
             rows = (await connection.execute(paged(query, ItemRow, wanted))).all()
             ids = [row.id for row in rows]
-            return rows, await _marks(connection, ids, repository_name(repository)), await _evidence(connection, ids)
+            return rows, await _marks(connection, ids, name), await _evidence(connection, ids)
 
+        name = await asyncio.to_thread(repository_name, repository)
         rows, marks, evidence = await self._database.read(read)
-        sessions = await self._journal.cited(project.team_id, {each.session_id for some in evidence.values() for each in some})
+        sessions = await self._sessions(project, evidence)
         return page_of([_checkable(row, marks.get(row.id), evidence.get(row.id, ()), sessions) for row in rows], wanted)
 
     async def store(self, project: CheckedProject, repository: str, marks: Sequence[GivenMark]) -> StoredMarks:
-        """Store marks, at most MAX_MARKS, in place of those of the same items and repository."""
-        name = repository_name(repository)
+        """Store marks, at most MAX_MARKS, in place of those of the same items and repository.
+
+        Of a mark that says what was known, only when and of which commit it is: no cached result is of less use for it.
+        """
+        name = await asyncio.to_thread(repository_name, repository)
         given = {each.id: each for each in await asyncio.to_thread(_redacted, marks)}
+        # Not within the transaction, which holds a lock: it is over another connection.
+        sessions = await self._sessions(project, await self._database.read(lambda connection: _evidence(connection, list(given))))
         async with self._database.begin() as connection:
             await lock_project(connection, project.project_id)
+            evidence = await _evidence(connection, list(given))
             found = select(*_COLUMNS).where(ItemRow.id.in_(given), ItemRow.project_id == project.project_id)
-            current = {row.id for row in await connection.execute(found) if revision_of(row) == given[row.id].revision}
+            rows = await connection.execute(found)
+            current = sorted(row.id for row in rows if _is_current(given[row.id], row, _last_said(row, evidence.get(row.id, ()), sessions)))
+            known = await _marks(connection, current, name)
+            new = [item for item in current if item not in known or told_by(known[item]) != told_by(given[item].mark)]
             if current:
-                await _replace(connection, [_row(given[item], name, project.developer_id) for item in sorted(current)])
-                await set_code_verdicts(connection, current)
-                await invalidate_projects(connection, [(project.project_id, project.team_id)])
-        return StoredMarks(len(current), len(given) - len(current))
+                await _replace(connection, [_row(given[item], name, project.developer_id) for item in current])
+            if new:
+                await forget_oldest_marks(connection, new)
+                await self._derive(connection, project.project_id, project.team_id, new)
+        return StoredMarks(len(new), len(given) - len(current))
+
+    async def remove(self, project: CheckedProject, repository: str) -> int:
+        """Remove the marks of a repository from a project's items. Returns their number."""
+        name = await asyncio.to_thread(repository_name, repository)
+        async with self._database.begin() as connection:
+            await lock_project(connection, project.project_id)
+            items = await forget_repository(connection, project.project_id, name)
+            if items:
+                await self._derive(connection, project.project_id, project.team_id, items)
+        return len(items)
+
+    async def expire(self) -> int:
+        """Remove a batch of the marks that no check has confirmed for EXPIRY, of one project. Returns their number."""
+        before = now() - EXPIRY
+        async with self._database.begin() as connection:
+            if (scope := await expired_project(connection, before)) is None:
+                return 0
+            project_id, team_id = scope
+            await lock_project(connection, project_id)
+            items = await forget_expired(connection, project_id, before)
+            if items:
+                await self._derive(connection, project_id, team_id, set(items))
+        return len(items)
+
+    async def _sessions(self, project: CheckedProject, evidence: Mapping[UUID, Sequence[AnyRow]]) -> Mapping[UUID, CitedSession]:
+        return await self._journal.cited(project.team_id, {each.session_id for some in evidence.values() for each in some})
+
+    @staticmethod
+    async def _derive(connection: AsyncConnection, project_id: UUID, team_id: UUID, items: Collection[UUID]) -> None:
+        ordered = sorted(items)
+        for start in range(0, len(ordered), MAX_MARKS):
+            await set_code_verdicts(connection, ordered[start : start + MAX_MARKS])
+        await invalidate_projects(connection, [(project_id, team_id)])
 
 
 def repository_name(repository: str) -> str:
-    """Return the one name of a repository for all its clones: its remote's identity, else what was given."""
+    """Return the one name of a repository for all its clones: its remote's identity, else what was given. No secret is left in it."""
     identity = of_repository(repository)
-    return repository.strip()[:500] if identity is None else identity.key.removeprefix("repository:")
+    name = _CREDENTIALS.sub("", repository.strip())[:500] if identity is None else identity.key.removeprefix("repository:")
+    return free_text(name)
 
 
 async def _marks(connection: AsyncConnection, ids: Sequence[UUID], repository: str) -> dict[UUID, CodeMark]:
@@ -119,17 +175,26 @@ async def _evidence(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UU
 
 
 def _checkable(row: AnyRow, mark: CodeMark | None, evidence: Collection[AnyRow], sessions: Mapping[UUID, CitedSession]) -> CheckableItem:
-    said_at = _said_at(row, evidence, sessions)
+    said_at = min(_last_said(row, evidence, sessions), now())
     return CheckableItem(row.id, row.created_at, revision_of(row), row.title, row.text, row.paths, said_at, mark)
 
 
-def _said_at(item: AnyRow, evidence: Collection[AnyRow], sessions: Mapping[UUID, CitedSession]) -> datetime:
+def _is_current(given: GivenMark, row: AnyRow, last_said: datetime) -> bool:
+    """Tell whether a mark is of what an item says now.
+
+    What was said less than the margin ago was handed out as said at that moment: that far, a time before its last one isn't outdated.
+    """
+    said_at = last_said if given.said_at is None else given.said_at
+    return revision_of(row) == given.revision and said_at >= min(last_said, now() - COMMIT_MARGIN)
+
+
+def _last_said(item: AnyRow, evidence: Collection[AnyRow], sessions: Mapping[UUID, CitedSession]) -> datetime:
     """Return the time from which changes count: a person's last word, or the margin after the last session's end, whichever is later."""
     written = [at for at in (item.corrected_at, item.created_at if item.origin == "recorded" else None) if at is not None]
     ends = [sessions[each.session_id].ended_at if each.session_id in sessions else None for each in evidence]
     taught = [at + COMMIT_MARGIN for at in (*ends, *(each.at for each in evidence)) if at is not None]
     latest: datetime = max([*written, *taught], default=item.created_at + COMMIT_MARGIN)
-    return min(latest, now())
+    return latest
 
 
 def _redacted(marks: Sequence[GivenMark]) -> list[GivenMark]:

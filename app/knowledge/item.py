@@ -51,8 +51,6 @@ HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "
 
 MAX_PAGE = 200
 """Items of a page."""
-MAX_MARKS = 1_000
-"""Marks that are stored at once."""
 RECORDED = "recorded by a person"
 """The `transcript` of a citation whose source is a person."""
 EXCERPT_CHARS = 400
@@ -128,11 +126,12 @@ class CheckableItem:
 
 @dataclass(frozen=True, slots=True)
 class GivenMark:
-    """A mark for the item `id`, of its words at `revision`."""
+    """A mark for the item `id`, of its words at `revision`, as last said at `said_at`; None: the sender doesn't tell."""
 
     id: UUID
     revision: str
     mark: CodeMark
+    said_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,7 @@ def _part(below: _LowerRooms, services: KnowledgeServices, queries: TieredCache)
             Maintenance("outbox", services.index.sweep),
             Maintenance("tails", services.long_form_backfill.maintain, batched=True),
             Maintenance("subjects", services.subjects_backfill.maintain, batched=True),
+            Maintenance("code_marks", services.code_checking.expire, batched=True),
         ],
     )
 

@@ -6,8 +6,7 @@ One job a repository, and never two of one at once. What a run found out stands 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -18,9 +17,10 @@ from app.accounts.accounts import Accounts
 from app.errors import NotFound
 from app.freshness.checking import CheckedItem, check_items
 from app.freshness.git import Repository
+from app.freshness.marking import FIELDS, MAX_MARKS, KnownMark, choose_findings, kept_file, told_by
 from app.freshness.verdicts import CodeFinding
 from app.knowledge.code_checking import CheckedProject, CodeChecking
-from app.knowledge.item import MAX_MARKS, CheckableItem, CodeMark, GivenMark
+from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.part import JobHandler, Loop
 from app.queue.jobs import LOW, Done, Job, KeyedJob, Progress, Queue
 from app.settings import FreshnessSettings
@@ -54,17 +54,24 @@ class RepositoryChecks:
         return (Loop(name="knowledge.freshness", step=self.plan, pause=self._settings.minutes * 60, meanwhile=meanwhile),)
 
     async def plan(self) -> None:
-        """Enqueue a check of every repository, where none waits."""
-        await self._enqueue(self._settings.repositories)
+        """Enqueue a check of every repository, where none waits. One whose team isn't there keeps no other from it."""
+        for project in self._settings.repositories:
+            try:
+                await self._enqueue(project)
+            except NotFound as error:
+                log.warning("freshness.not_planned", project=project, reason=error.message)
 
     async def request(self, project: str) -> None:
         """Enqueue a check of one repository. NotFound if none is configured for the project."""
         if project not in self._settings.repositories:
             raise NotFound(f"No repository of the project {project!r} is configured: add it to freshness.repositories.")
-        await self._enqueue([project])
+        await self._enqueue(project)
 
     async def job(self, job: Job, progress: Progress) -> Done:
-        """Check a repository, and store the marks that differ. NotFound where its folder, team or project isn't there."""
+        """Check a repository, and store the marks that differ, but not over those of newer code.
+
+        NotFound where its folder, team or project isn't there.
+        """
         name = str(job.payload["project"])
         path = self._settings.repositories.get(name)
         if path is None:
@@ -74,8 +81,7 @@ class RepositoryChecks:
         project = await self._project(name)
         items = await self._items(project, remote)
         commit, findings = await asyncio.to_thread(self._check, repository, items)
-        marks = [_given(item, remote, commit, finding) for item, finding in zip(items, findings, strict=True)]
-        new = [given for item, given in zip(items, marks, strict=True) if not _same(item.mark, given.mark)]
+        new = [_given(item, remote, commit, findings[item.id]) for item in items if item.id in findings]
         stored = 0
         for start in range(0, len(new), MAX_MARKS):
             stored += (await self._checking.store(project, remote, new[start : start + MAX_MARKS])).stored
@@ -83,10 +89,10 @@ class RepositoryChecks:
         log.info("freshness.checked", items=len(items), stored=stored, commit=commit)
         return Done({"items": len(items), "stored": stored, "commit": commit})
 
-    async def _enqueue(self, projects: Collection[str]) -> None:
-        wanted = [KeyedJob(project, {"project": project}, await self._team(project), None) for project in projects]
+    async def _enqueue(self, project: str) -> None:
+        wanted = KeyedJob(project, {"project": project}, await self._team(project), None)
         async with self._queue.begin() as connection:
-            await self._queue.enqueue_once(connection, kind=FRESHNESS, wanted=wanted, run_at=clock.now(), priority=LOW)
+            await self._queue.enqueue_once(connection, kind=FRESHNESS, wanted=[wanted], run_at=clock.now(), priority=LOW)
 
     async def _team(self, name: str) -> UUID:
         return await self._accounts.team_id(_parts(name)[0])
@@ -107,13 +113,14 @@ class RepositoryChecks:
             if (after := page.next) is None:
                 return found
 
-    def _check(self, repository: Repository, items: Sequence[CheckableItem]) -> tuple[str, list[CodeFinding]]:
-        """Check in a thread: against the remote's default branch, as a clone that is only fetched has it, else against HEAD."""
+    def _check(self, repository: Repository, items: Sequence[CheckableItem]) -> tuple[str, Mapping[UUID, CodeFinding]]:
+        """Check in a thread: the remote's default branch, as a clone that is only fetched has it, else HEAD. Return what to store."""
         default = repository.default_branch()
         given = [CheckedItem(each.id, f"{each.title}\n{each.text}", each.paths, each.said_at) for each in items]
-        kept = self._folder / f"{sha256(str(repository.git_folder()).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
-        result = check_items(repository, given, ref="HEAD" if default is None else f"origin/{default}", kept=kept)
-        return result.commit, [finding for _, finding in result.findings]
+        ref = "HEAD" if default is None else f"refs/remotes/origin/{default}"
+        result = check_items(repository, given, ref=ref, kept=kept_file(self._folder, repository))
+        chosen = choose_findings(repository, result, _known(items), at=clock.now())
+        return result.commit, {item: finding for item, finding in result.findings if item in chosen.items}
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -122,25 +129,12 @@ def _parts(name: str) -> tuple[str, str]:
     return (team, project) if colon else (DEFAULT_TEAM, name)
 
 
+def _known(items: Sequence[CheckableItem]) -> Mapping[UUID, KnownMark]:
+    marks = {each.id: each.mark for each in items if each.mark is not None}
+    return {item: KnownMark(told_by(mark), mark.head, mark.checked_at) for item, mark in marks.items() if mark.checked_at is not None}
+
+
 def _given(item: CheckableItem, repository: str, commit: str, finding: CodeFinding) -> GivenMark:
-    mark = CodeMark(
-        repository=repository,
-        verdict=finding.verdict,
-        head=commit,
-        path=finding.path,
-        symbol=finding.symbol,
-        former_path=finding.former_path,
-        commit=finding.commit,
-        committed_at=finding.committed_at,
-        reason=finding.reason,
-    )
-    return GivenMark(item.id, item.revision, mark)
-
-
-def _same(known: CodeMark | None, found: CodeMark) -> bool:
-    """Tell whether a stored mark says what a new one does, whatever commit was checked."""
-    return known is not None and _told(known) == _told(found)
-
-
-def _told(mark: CodeMark) -> tuple[object, ...]:
-    return (mark.verdict, mark.path, mark.symbol, mark.former_path, mark.commit, mark.reason)
+    found = {name: getattr(finding, name) for name in FIELDS}
+    mark = CodeMark(repository=repository, head=commit, committed_at=finding.committed_at, **found)
+    return GivenMark(item.id, item.revision, mark, item.said_at)

@@ -67,6 +67,25 @@ async def test_items_are_handed_out_and_their_marks_told_everywhere(api: Api) ->
     assert again.json["items"][0]["mark"] == told
 
 
+async def test_marks_are_removed_by_repository_and_those_of_what_was_said_since_are_outdated(api: Api) -> None:
+    key = await api.developer()
+    item = await recorded(api, "alder")
+    params = {"project": "alder", "repository": "till"}
+    (given,) = (await api.ask("GET", ROUTE, key=key, params=params)).json["items"]
+    mark = {"id": given["id"], "revision": given["revision"], "verdict": "gone", "said_at": given["said_at"]}
+    older = await api.ask("PUT", ROUTE, key=key, json=marks("alder", mark | {"said_at": "2026-01-01T00:00:00Z"}))
+    assert older.json == {"stored": 0, "outdated": 1}
+    for stored in (1, 0):
+        assert (await api.ask("PUT", ROUTE, key=key, json=marks("alder", mark))).json == {"stored": stored, "outdated": 0}
+    assert (await api.ask("GET", f"/v1/knowledge/{item['id']}", key=key)).json["freshness"] == "gone"
+    for removed in (1, 0):
+        done = await api.ask("DELETE", ROUTE, key=key, params=params)
+        assert (done.status, done.json) == (200, {"removed": removed})
+    shown = (await api.ask("GET", f"/v1/knowledge/{item['id']}", key=key)).json
+    assert (shown["freshness"], shown["code"]) == ("fresh", [])
+    assert (await api.ask("DELETE", ROUTE, key=key, params=params | {"project": "no such"})).status == 404
+
+
 async def test_pages_follow_each_other(api: Api) -> None:
     made = {(await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "text": f"Rule {n} of `step_{n}`", "project": "rowan"})).json["id"] for n in range(3)}  # fmt: skip
     seen: list[str] = []
@@ -91,6 +110,7 @@ async def test_pages_follow_each_other(api: Api) -> None:
         ({"marks": [{"id": str(uuid4()), "revision": "x", "verdict": "gone", "commit": "../x"}]}, "marks"),
         ({"marks": [{"id": str(uuid4()), "revision": "x", "verdict": "gone", "path": "a\0b"}]}, "marks"),
         ({"marks": [{"id": str(uuid4()), "revision": "x", "verdict": "gone"}] * 1_001}, "marks"),
+        ({"marks": [{"id": str(uuid4()), "revision": "x", "verdict": "gone", "said_at": "2026-01-01T00:00:00"}]}, "marks"),
     ],
 )
 async def test_a_bad_field_is_named(api: Api, change: dict[str, object], param: str) -> None:

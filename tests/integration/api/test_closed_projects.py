@@ -100,6 +100,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
         {"path": "/v1/knowledge/{open_item}/history"},
     ],
     "GET /v1/knowledge/freshness": [{"path": "/v1/knowledge/freshness?project={project}&repository=x", **GONE}],
+    "DELETE /v1/knowledge/freshness": [{"path": "/v1/knowledge/freshness?project={project}&repository=x", **GONE}],
     "PUT /v1/knowledge/freshness": [{"json": {"project": "{project}", "repository": "x", "head": "a" * 40, "marks": []}, **GONE}],
     "GET /v1/context/session": [{"path": "/v1/context/session?project={project}"}],
     "POST /mcp": [NO_PROJECT],  # see test_no_mcp_tool_…

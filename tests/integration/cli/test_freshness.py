@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -115,6 +116,49 @@ def test_verdicts_of_another_branch_are_not_stored_unless_asked_for(server: Runn
     assert "Store them: --send" in " ".join(said.split())
     assert checked(server, clone, "--project", "branched", "--ref", "main")["stored"] == 1
     assert checked(server, clone, "--project", "branched", "--send")["stored"] == 1
+
+
+def test_where_the_remotes_default_branch_is_unknown_nothing_is_stored_unless_asked_for(
+    server: Running, repo: Path, tmp_path: Path
+) -> None:
+    item = remember(server, "built", "`cartTotal` counts the items of the cart")
+    clone = tmp_path / "build"
+    clone.mkdir()
+    git(clone, "init", "--quiet", "--initial-branch", "main")
+    git(clone, "remote", "add", "origin", str(repo))
+    git(clone, "fetch", "--quiet", "origin", "main")
+    git(clone, "checkout", "--quiet", "FETCH_HEAD")
+    report = checked(server, clone, "--project", "built")
+    assert (report["counts"], report["stores"]) == ({"fresh": 1}, False)
+    assert server.get(f"/v1/knowledge/{item}")["code"] == []
+    assert checked(server, clone, "--project", "built", "--send")["stored"] == 1
+
+
+def test_an_old_clone_does_not_replace_the_marks_of_newer_code(server: Running, repo: Path, tmp_path: Path) -> None:
+    item = remember(server, "aged", "`cartTotal` in src/cart.ts counts the items")
+    git(tmp_path, "clone", "--quiet", str(repo), "old")
+    sleep(1.1)  # git's times are whole seconds: what is removed in the second in which it was said isn't a change since
+    gone = commit(repo, "src/cart.ts", None)
+    for folder in (repo, tmp_path / "old"):
+        git(folder, "config", "remote.origin.url", "https://git.example.org/acme/aged.git")
+    assert checked(server, repo, "--project", "aged", "--send")["counts"] == {"gone": 1}
+    report = checked(server, tmp_path / "old", "--project", "aged", "--send")
+    assert (report["counts"], report["stored"], report["older"]) == ({"fresh": 1}, 0, 1)
+    (mark,) = server.get(f"/v1/knowledge/{item}")["code"]
+    assert (mark["verdict"], mark["commit"]) == ("gone", gone)
+    said = cairn(server.folder, "freshness", "--repo", str(tmp_path / "old"), "--project", "aged", "--send").stdout
+    assert "1 were not, since the server's are of a newer commit: pull" in " ".join(said.split())
+
+
+def test_files_below_a_private_folder_are_as_if_they_were_not_there(server: Running, repo: Path) -> None:
+    commit(repo, "secret/key.ts", "export function keyOfTheVault(a) {\n  return a;\n}\n")
+    item = remember(server, "vault", "`keyOfTheVault` in secret/key.ts opens it")
+    assert checked(server, repo, "--project", "vault", "--no-send")["counts"] == {"fresh": 1}
+    (repo / "secret" / ".cairn.toml").write_text("private = true\n")
+    report = checked(server, repo, "--project", "vault")
+    assert report["counts"] == {"unverifiable": 1}
+    (mark,) = server.get(f"/v1/knowledge/{item}")["code"]
+    assert (mark["path"], mark["commit"]) == (None, None)
 
 
 @pytest.mark.parametrize(

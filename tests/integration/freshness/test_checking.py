@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidInput, NotFound
-from app.freshness import checking, digests
+from app.freshness import checking, digests, git
 from app.freshness.git import Repository
+from app.freshness.symbols import MAX_PARSED_BYTES, MAX_SYMBOLS
 from tests.integration.freshness.conftest import Repo
 
 POOL = "class Pool:\n    def acquire(self, n):\n        return n + 1\n\n    def release(self):\n        return 0\n"
@@ -174,6 +175,50 @@ def test_a_shallow_clone_says_that_it_lacks_the_history(repo: Repo) -> None:
     assert known.verdict == "fresh"
 
 
+def test_a_shallow_clone_that_got_its_history_meanwhile_is_read_anew(repo: Repo, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    repo.commit({"src/pool.py": POOL})
+    item = repo.said("`Pool.acquire` gives one more")
+    changed = repo.commit({"src/pool.py": CHANGED})
+    repo.commit({"readme.md": "x"})
+    repo.git("clone", "--quiet", "--depth", "1", f"file://{repo.folder}", str(repo.folder.parent / "shallow"))
+    clone = Repo(repo.folder.parent / "shallow", repo.day)
+    assert clone.check(item, kept=kept)[0].reason == "history_missing"
+    clone.git("fetch", "--quiet", "--unshallow")
+    for _ in range(2):
+        found = clone.check(item, kept=kept)[0]
+        assert (found.verdict, found.commit) == ("changed", changed)
+
+
+@pytest.mark.parametrize("deepened", [1, 2, 9])
+def test_a_shallow_clone_that_got_more_of_its_history_tells_what_it_can(repo: Repo, tmp_path: Path, deepened: int) -> None:
+    kept = tmp_path / "kept.json"
+    repo.commit({"src/pool.py": POOL})
+    item = repo.said("`Pool.acquire` gives one more")
+    repo.commit({"src/pool.py": CHANGED})
+    repo.commit({"readme.md": "x"})
+    repo.git("clone", "--quiet", "--depth", "1", f"file://{repo.folder}", str(repo.folder.parent / "shallow"))
+    clone = Repo(repo.folder.parent / "shallow", repo.day)
+    clone.check(item, kept=kept)
+    clone.git("fetch", "--quiet", f"--deepen={deepened}")
+    assert clone.check(item, kept=kept) == clone.check(item)
+    assert clone.check(item, kept=kept)[0].verdict == ("unverifiable" if deepened == 1 else "changed")
+
+
+def test_with_more_commits_than_are_read_the_older_ones_are_missing(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (git, digests):
+        monkeypatch.setattr(module, "MAX_COMMITS", 2)
+    kept = tmp_path / "kept.json"
+    repo.commit({"src/pool.py": POOL})
+    items = [repo.said("`Pool.acquire` gives one more")]
+    for n in range(4):
+        repo.commit({"readme.md": f"{n}"})
+        items.append(repo.said("`Pool.acquire` gives one more"))
+        found = repo.check(*items, kept=kept)
+        assert found == repo.check(*items)
+        assert [each.verdict for each in found] == ["unverifiable"] * n + ["fresh"] * 2
+
+
 def test_submodules_links_and_binary_files_are_no_source(repo: Repo, make_repo: Callable[[str], Repo]) -> None:
     inner = make_repo("inner")
     inner.commit({"lib.py": "def inner_thing():\n    pass\n"})
@@ -188,7 +233,68 @@ def test_submodules_links_and_binary_files_are_no_source(repo: Repo, make_repo: 
     assert found[0].commit == commit
 
 
-@pytest.mark.parametrize("name", ["naïve ü.py", "a b/c d.py", "tab\tname.py", "new\nline.py"])
+UNREAD = [CHANGED + "#" * MAX_PARSED_BYTES, POOL.encode("utf-16"), POOL + "".join(f"A{n} = 1\n" for n in range(MAX_SYMBOLS))]
+
+
+@pytest.mark.parametrize("content", UNREAD, ids=["long", "UTF-16", "many symbols"])
+def test_what_is_no_more_read_is_not_gone(repo: Repo, content: str | bytes) -> None:
+    repo.commit({"src/pool.py": POOL})
+    named, alone = repo.said("`Pool.acquire` in src/pool.py"), repo.said("`Pool.acquire` gives one more")
+    repo.commit({"src/pool.py": content})
+    assert [each.verdict for each in repo.check(named, alone)] == ["changed", "unverifiable"]
+    repo.commit({"src/pool.py": POOL})
+    assert [each.verdict for each in repo.check(named, alone)] == ["fresh", "unverifiable"]
+
+
+@pytest.mark.parametrize("content", UNREAD, ids=["long", "UTF-16", "many symbols"])
+def test_what_may_have_moved_to_a_file_that_is_not_read_is_not_gone(repo: Repo, content: str | bytes) -> None:
+    repo.commit({"src/a.py": POOL, "src/b.py": "x = 1\n", "src/old.py": content})
+    named, alone = repo.said("`Pool.acquire` in src/a.py"), repo.said("`Pool.acquire` gives one more")
+    repo.commit({"src/a.py": "x = 1\n"})
+    assert [each.verdict for each in repo.check(named, alone)] == ["gone", "gone"]
+    repo.commit({"src/c.py": content})
+    found = repo.check(named, alone)
+    assert [each.verdict for each in found] == ["changed", "unverifiable"]
+    assert found[1].reason == "unreadable"
+
+
+def test_what_could_not_be_read_once_is_read_the_next_time(repo: Repo, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    repo.commit({"src/pool.py": POOL})
+    named, alone = repo.said("`Pool.acquire` in src/pool.py"), repo.said("`Pool.acquire` gives one more")
+    repo.commit({"src/pool.py": FORMATTED})
+    blob = repo.git("rev-parse", "HEAD:src/pool.py")
+    content = repo.folder / ".git" / "objects" / blob[:2] / blob[2:]
+    content.rename(tmp_path / "away")
+    first = repo.check(named, alone, kept=kept)
+    assert [each.verdict for each in first] == ["unverifiable", "unverifiable"]
+    assert first[0].reason == "unreadable"
+    (tmp_path / "away").rename(content)
+    assert [each.verdict for each in repo.check(named, alone, kept=kept)] == ["fresh", "fresh"]
+
+
+def test_a_method_with_a_mark_is_told_from_the_one_without(repo: Repo) -> None:
+    repo.commit(
+        {"order.rb": "class Order\n def save!\n  1\n end\n def save\n  1\n end\nend\n", "lib.rs": "macro_rules! log_all { () => {} }\n"}
+    )
+    marked, plain, macro = repo.said("`Order.save!` raises"), repo.said("`Order.save` does not"), repo.said("`log_all!` logs")
+    repo.commit({"order.rb": "class Order\n def save!\n  2\n end\n def save\n  1\n end\nend\n"})
+    assert [each.verdict for each in repo.check(marked, plain, macro)] == ["changed", "fresh", "fresh"]
+
+
+def test_a_file_whose_name_is_no_utf_8_is_left_out(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"src/\udcff.py": "def odd_name():\n    pass\n", "src/pool.py": POOL})
+    items = repo.said("`odd_name` gives one"), repo.said("`Pool.acquire` gives one more"), repo.said("see src/pool.py")
+    repo.git("mv", "src/pool.py", "src/\udcfe.py")
+    repo.commit({})
+    repo.commit({"src/pool.py": CHANGED})
+    for _ in range(2):
+        found = repo.check(*items, kept=tmp_path / "kept.json")
+        assert [each.verdict for each in found] == ["unverifiable", "fresh", "fresh"]
+        assert repr(found).encode()
+
+
+@pytest.mark.parametrize("name", ["naïve ü.py", "a b/c d.py", "tab\tname.py", "new\nline.py", "\x01a.py", "a\x01.py", ":100644 a.py"])
 def test_names_with_odd_characters_are_read(repo: Repo, name: str) -> None:
     repo.commit({name: "def odd_name():\n    return 1\n"})
     item = repo.said("`odd_name` gives one")
@@ -238,6 +344,15 @@ def test_a_huge_repository_is_not_searched_for_names_without_a_file(repo: Repo, 
     repo.commit({"src/pool.py": POOL, "src/b.py": "x = 1\n"})
     alone, named = repo.check(repo.said("`Pool.acquire` gives"), repo.said("`Pool.acquire` in src/pool.py gives"))
     assert [each.verdict for each in (alone, named)] == ["unverifiable", "fresh"]
+
+
+def test_what_left_its_file_in_a_huge_repository_is_not_called_gone(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.commit({"src/pool.py": POOL + "\ndef free_all():\n    pass\n", "src/b.py": "x = 1\n"})
+    alone, named = repo.said("`free_all` frees them"), repo.said("`free_all` in src/pool.py frees them")
+    repo.commit({"src/pool.py": POOL})
+    assert [each.verdict for each in repo.check(alone, named)] == ["gone", "gone"]
+    monkeypatch.setattr(checking, "MAX_INDEXED_FILES", 1)
+    assert [each.verdict for each in repo.check(alone, named)] == ["unverifiable", "changed"]
 
 
 def test_nothing_to_check_is_no_error(repo: Repo) -> None:

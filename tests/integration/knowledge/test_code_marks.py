@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select, update
 
 from app.errors import NotFound, NotPermitted
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
-from app.knowledge.code_checking import COMMIT_MARGIN, CheckedProject, CodeChecking, StoredMarks
+from app.knowledge.code_checking import COMMIT_MARGIN, CheckedProject, CodeChecking, StoredMarks, repository_name
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.item import CheckableItem, CodeMark, GivenMark, ItemFilter
 from app.knowledge.judging import Judging
+from app.knowledge.marks import EXPIRY, MAX_REPOSITORIES
 from app.knowledge.results import Query, Result
+from app.knowledge.tables import CodeMarkRow, VersionRow
 from app.storage.pages import PageWanted
 from tests.integration.knowledge.conftest import AT, Bench, lesson
 
@@ -49,6 +52,17 @@ async def mark(checking: CodeChecking, shop: CheckedProject, mark: CodeMark, *, 
     """Check as a client does: read the items, store a mark of one."""
     (item,) = [each for each in await page(checking, shop) if each.text == of]
     assert (await checking.store(shop, mark.repository, [GivenMark(item.id, item.revision, mark)])).stored == 1
+
+
+async def set_checked_at(bench: Bench, at: datetime) -> None:
+    async with bench.database.begin() as connection:
+        await connection.execute(update(CodeMarkRow).values(checked_at=at))
+
+
+async def project_version(bench: Bench) -> UUID | None:
+    """The version of the project's knowledge, which is drawn anew when cached results no longer hold."""
+    async with bench.database.begin() as connection:
+        return await connection.scalar(select(VersionRow.version).where(VersionRow.project_id == bench.project_id))
 
 
 async def found(bench: Bench, words: str = POOL) -> Result:
@@ -103,6 +117,110 @@ async def test_a_mark_of_words_that_changed_meanwhile_is_not_stored(
     given = [GivenMark(item.id, item.revision, CHANGED), GivenMark(uuid4(), "x", CHANGED)]
     assert await checking.store(shop, SHOP, given) == StoredMarks(stored=0, outdated=2)
     assert (await page(checking, shop))[0].mark is None
+
+
+async def test_a_mark_of_what_was_taught_again_meanwhile_is_not_stored(bench: Bench, checking: CodeChecking, shop: CheckedProject) -> None:
+    await bench.teach("a", [lesson("1", POOL)])
+    (item,) = await page(checking, shop)
+    given = [GivenMark(item.id, item.revision, CHANGED, item.said_at)]
+    await bench.teach("b", [lesson("1", POOL, at=AT + timedelta(days=2))])
+    assert await checking.store(shop, SHOP, given) == StoredMarks(stored=0, outdated=1)
+    (again,) = await page(checking, shop)
+    assert again.said_at > item.said_at
+    given = [GivenMark(again.id, again.revision, CHANGED, again.said_at)]
+    assert await checking.store(shop, SHOP, given) == StoredMarks(stored=1, outdated=0)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=30), timedelta(days=300)])
+async def test_what_was_said_only_now_is_marked(bench: Bench, checking: CodeChecking, shop: CheckedProject, ahead: timedelta) -> None:
+    await bench.teach("a", [lesson("1", POOL, at=datetime.now(UTC) + ahead)])
+    (item,) = await page(checking, shop)
+    given = [GivenMark(item.id, item.revision, CHANGED, item.said_at)]
+    assert await checking.store(shop, SHOP, given) == StoredMarks(stored=1, outdated=0)
+
+
+async def test_a_mark_that_says_what_was_known_is_only_confirmed(bench: Bench, checking: CodeChecking, shop: CheckedProject) -> None:
+    await bench.teach("a", [lesson("1", POOL)])
+    secret = replace(CHANGED, path="src/sk_live_4eC39HqLyjWDarjtT1zdp7dc")
+    await mark(checking, shop, secret)
+    await set_checked_at(bench, datetime(2026, 9, 1, tzinfo=UTC))
+    (item,) = await page(checking, shop)
+    version = await project_version(bench)
+    given = [GivenMark(item.id, item.revision, replace(secret, head="d" * 40), item.said_at)]
+    assert await checking.store(shop, SHOP, given) == StoredMarks(stored=0, outdated=0)
+    (told,) = (await bench.store.get(bench.team_id, item.id)).code
+    assert told.checked_at is not None
+    assert (told.head, told.checked_at > datetime(2026, 9, 2, tzinfo=UTC)) == ("d" * 40, True)
+    assert await project_version(bench) == version
+    assert (await checking.store(shop, SHOP, [replace(given[0], mark=CHANGED)])).stored == 1
+    assert await project_version(bench) != version
+
+
+async def test_an_item_has_the_marks_of_the_repositories_that_were_checked_last(
+    bench: Bench, checking: CodeChecking, shop: CheckedProject
+) -> None:
+    await bench.teach("a", [lesson("1", POOL), lesson("2", TILL)])
+    await mark(checking, shop, replace(CHANGED, repository="first", verdict="gone"), of=TILL)
+    await mark(checking, shop, replace(CHANGED, repository="first", verdict="gone"))
+    for number in range(MAX_REPOSITORIES):
+        await mark(checking, shop, replace(CHANGED, repository=f"later-{number}", verdict="fresh"))
+    known = await bench.store.get(bench.team_id, await bench.item_id(POOL))
+    assert [each.repository for each in known.code] == [f"later-{number}" for number in range(MAX_REPOSITORIES)]
+    assert known.code_verdict == "fresh"
+    assert (await bench.store.get(bench.team_id, await bench.item_id(TILL))).code_verdict == "gone"
+
+
+async def test_a_mark_that_nobody_confirms_expires(bench: Bench, checking: CodeChecking, shop: CheckedProject) -> None:
+    await bench.teach("a", [lesson("1", POOL), lesson("2", TILL)])
+    await mark(checking, shop, replace(CHANGED, verdict="gone"))
+    await mark(checking, shop, CHANGED, of=TILL)
+    await set_checked_at(bench, datetime.now(UTC) - EXPIRY + timedelta(minutes=1))
+    assert await checking.expire() == 0
+    await set_checked_at(bench, datetime.now(UTC) - EXPIRY - timedelta(minutes=1))
+    (till,) = [each for each in await page(checking, shop) if each.text == TILL]
+    assert (await checking.store(shop, SHOP, [GivenMark(till.id, till.revision, CHANGED)])).stored == 0  # it is confirmed
+    version = await project_version(bench)
+    assert [await checking.expire() for _ in range(2)] == [1, 0]
+    assert await project_version(bench) != version
+    known = [await bench.store.get(bench.team_id, await bench.item_id(words)) for words in (POOL, TILL)]
+    assert [each.code_verdict for each in known] == [None, "changed"]
+
+
+async def test_the_marks_of_a_repository_are_removed_by_any_of_its_names(
+    bench: Bench, checking: CodeChecking, shop: CheckedProject
+) -> None:
+    await bench.teach("a", [lesson("1", POOL), lesson("2", TILL)])
+    await bench.teach("b", [lesson("1", POOL)], project="till")
+    for name in (SHOP, "till"):
+        for words in (POOL, TILL):
+            await mark(checking, shop, replace(CHANGED, repository=name, verdict="gone" if name == SHOP else "fresh"), of=words)
+    assert await checking.remove(shop, "no such repository") == 0
+    assert await checking.remove(CheckedProject(bench.team_id, uuid4()), SHOP) == 0
+    assert [await checking.remove(shop, "github.com/acme/shop") for _ in range(2)] == [2, 0]
+    assert {(await bench.store.get(bench.team_id, each.id)).code_verdict for each in await page(checking, shop)} == {"fresh"}
+    assert await checking.remove(shop, "till") == 2
+    assert {(await bench.store.get(bench.team_id, each.id)).code_verdict for each in await page(checking, shop)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("repository", "name"),
+    [
+        ("https://eve:sk_live_4eC39HqLyjWDarjtT1zdp7dc@git.example.org", "https://git.example.org"),
+        ("https://sk_live_4eC39HqLyjWDarjtT1zdp7dc@git.example.org/", "https://git.example.org/"),
+        ("file://eve:hunter2@host/srv/git", "file://host/srv/git"),
+        (" till ", "till"),
+        ("github.com/acme/shop", "github.com/acme/shop"),
+        ("https://hunter2@github.com/acme/shop.git", "github.com/acme/shop"),
+    ],
+)
+def test_a_repositorys_name_holds_no_credentials_and_names_itself(repository: str, name: str) -> None:
+    assert repository_name(repository) == repository_name(name) == name
+
+
+def test_a_secret_in_a_repositorys_name_is_redacted() -> None:
+    name = repository_name("till-sk_live_4eC39HqLyjWDarjtT1zdp7dc")
+    assert "4eC39" not in name
+    assert repository_name(name) == name
 
 
 async def test_a_correction_takes_the_marks_away(bench: Bench, checking: CodeChecking, shop: CheckedProject, authoring: Authoring) -> None:

@@ -97,6 +97,43 @@ async def test_a_clone_that_is_only_fetched_is_checked_at_the_remotes_default_br
     assert (await bench.store.get(bench.team_id, await bench.item_id(WORDS))).code_verdict == "changed"
 
 
+async def test_a_branch_that_is_named_as_the_remotes_is_not_taken_for_it(bench: Bench, queue: Queue, repo: Repo, tmp_path: Path) -> None:
+    await record(bench)
+    repo.git("clone", "--quiet", str(repo.folder), str(tmp_path / "clone"))
+    clone = Repo(tmp_path / "clone", day=400)
+    pushed = clone.git("rev-parse", "HEAD")
+    clone.commit({"src/pool.py": POOL.replace("+ 1", "+ 2")})
+    clone.git("branch", "origin/main")
+    each = checks(bench, queue, tmp_path, shop=clone.folder)
+    await each.plan()
+    assert (await run(each, queue))["commit"] == pushed
+
+
+async def test_an_entry_whose_team_is_not_there_keeps_no_other_from_its_check(
+    bench: Bench, queue: Queue, repo: Repo, tmp_path: Path
+) -> None:
+    await record(bench)
+    each = checks(bench, queue, tmp_path, nobody__shop=repo.folder, shop=repo.folder)
+    await each.plan()
+    assert (await run(each, queue))["stored"] == 1
+    assert await queue.claim("worker", [FRESHNESS]) is None
+    with pytest.raises(NotFound):
+        await each.request("nobody:shop")
+
+
+async def test_an_older_commit_replaces_no_marks_of_a_newer_one(bench: Bench, queue: Queue, repo: Repo, tmp_path: Path) -> None:
+    await record(bench)
+    repo.git("clone", "--quiet", str(repo.folder), str(tmp_path / "clone"))
+    repo.day = 400
+    repo.commit({"src/pool.py": POOL.replace("+ 1", "+ 2")})
+    for folder in (repo.folder, tmp_path / "clone"):
+        Repo(folder).git("config", "remote.origin.url", "https://git.example.org/acme/shop.git")
+        each = checks(bench, queue, tmp_path, shop=folder)
+        await each.request("shop")
+        await run(each, queue)
+    assert (await bench.store.get(bench.team_id, await bench.item_id(WORDS))).code_verdict == "changed"
+
+
 async def test_another_team_is_named_before_its_project(bench: Bench, queue: Queue, repo: Repo, tmp_path: Path) -> None:
     await record(bench)
     each = checks(bench, queue, tmp_path, default__shop=repo.folder)

@@ -48,6 +48,7 @@ LEFT_OUT = {
     "DELETE /v1/caches/{name}": ADMIN,
     "GET /v1/knowledge/freshness": CHECKED,
     "PUT /v1/knowledge/freshness": CHECKED,
+    "DELETE /v1/knowledge/freshness": "for once a repository is gone: docs/how-to/check-against-the-code.md",
     "POST /v1/webhooks/git": "a git host posts pushes to it",
     "POST /v1/index/rebuild": ADMIN,
     "POST /v1/sessions/transcript-lines": "cairn watch: it knows how transcripts of each agent grow",

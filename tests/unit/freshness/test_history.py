@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.freshness.git import Commit, FileChange, parse_log
 from app.freshness.history import History
 from app.freshness.paths import PathIndex
@@ -29,10 +31,10 @@ HISTORY = History(
 
 
 def test_a_renamed_file_is_found_under_its_old_name() -> None:
-    assert HISTORY.path_now("old.py") == "src/new.py"
-    assert HISTORY.path_now("other.py") == "other.py"
-    assert HISTORY.path_now("dead.py") is None
-    assert HISTORY.path_now("never.py") is None
+    assert HISTORY.last_path("old.py") == "src/new.py"
+    assert HISTORY.last_path("other.py") == "other.py"
+    assert HISTORY.last_path("dead.py") == "dead.py"
+    assert HISTORY.last_path("never.py") == "never.py"
     assert sorted(HISTORY.former_paths) == ["dead.py", "old.py"]
 
 
@@ -43,21 +45,47 @@ def test_changes_are_followed_through_renames_down_to_a_time() -> None:
 
 def test_two_files_that_swap_their_names_end() -> None:
     history = History({"a.py": A, "b.py": B}, [Commit("c1", 10, [renamed("a.py", "b.py"), renamed("b.py", "a.py")])])
-    assert history.path_now("a.py") == "a.py"
+    assert history.last_path("a.py") == "a.py"
     assert history.changes("a.py", after=0)
 
 
 def test_the_log_is_parsed_with_renames_submodules_and_links_aside() -> None:
     zero = "0" * 40
     log = (
-        f"\x01{C} 30\0\n:100644 100644 {A} {B} M\0src/a b.py\0:100644 100644 {A} {A} R100\0old.py\0new.py\0\x01{B} 20\0"
-        f"\x01{A} 10\0\n:000000 100755 {zero} {A} A\0run.sh\0:000000 160000 {zero} {B} A\0vendor/lib\0:000000 120000 {zero} {B} A\0link\0"
+        f"{C} 30 30\0\n:100644 100644 {A} {B} M\0src/a b.py\0:100644 100644 {A} {A} R100\0old.py\0new.py\0{B} 20 25\0"
+        f"{A} 10 10\0\n:000000 100755 {zero} {A} A\0run.sh\0:000000 160000 {zero} {B} A\0vendor/lib\0:000000 120000 {zero} {B} A\0link\0"
     )
-    assert parse_log(log) == [
+    assert parse_log(log, now=99) == [
         Commit(C, 30, [modified("src/a b.py"), FileChange("renamed", "old.py", "new.py", A, A)]),
         Commit(B, 20, []),
         Commit(A, 10, [FileChange("added", "run.sh", "run.sh", None, A)]),
     ]
+
+
+def raw(path: str, letter: str = "M") -> str:
+    return f":100644 100644 {A} {B} {letter}\0{path}\0"
+
+
+@pytest.mark.parametrize("name", ["\x01a.py", f"{C} 1 1", ":100644 100644 x y M", "\n", " ", "R100"])
+def test_no_name_of_a_file_is_taken_for_a_commit(name: str) -> None:
+    log = f"{C} 30 30\0\n{raw(name)}{raw('b.py')}{B} 20 20\0\n{raw('c.py')}"
+    assert parse_log(log, now=99) == [Commit(C, 30, [modified(name), modified("b.py")]), Commit(B, 20, [modified("c.py")])]
+
+
+@pytest.mark.parametrize(
+    ("times", "at"),
+    [("30 40", 30), ("50 40", 40), ("99999999999999 30", 30), ("88 99", 77), (" 30", 30), ("30 ", 30), (" ", 0)],
+    ids=["rebased", "author's clock ahead", "past the year 9999", "in the future", "no author's", "no committer's", "none"],
+)
+def test_a_commit_counts_from_its_earliest_time_and_one_without_a_time_never(times: str, at: int) -> None:
+    (commit,) = parse_log(f"{C} {times}\0\n{raw('a.py')}", now=77)
+    assert (commit.at, len(commit.changes)) == (at, 1)
+
+
+@pytest.mark.parametrize("name", ["src/\udcff.py", "a/" * 600 + "b.py"])
+def test_a_file_whose_name_no_mark_can_hold_is_left_out(name: str) -> None:
+    log = f"{C} 30 30\0\n{raw(name)}:100644 100644 {A} {A} R100\0{name}\0new.py\0{raw('b.py')}"
+    assert parse_log(log, now=99) == [Commit(C, 30, [modified("b.py")])]
 
 
 def test_a_path_is_found_by_its_end_or_as_an_absolute_one() -> None:

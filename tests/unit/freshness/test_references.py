@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.freshness.references import MAX_FILES, MAX_SYMBOLS, find_references
+from app.freshness.references import MAX_FILES, MAX_NAME_CHARS, MAX_PATH_CHARS, MAX_SYMBOLS, find_references
 
 
 def specific(words: str) -> set[str]:
@@ -42,6 +42,7 @@ def test_the_files_that_a_person_named_come_first_and_once() -> None:
         ("`Pool` keeps five", {"Pool"}),
         ("`ledger::settle` or `Ledger#settle` once", {"ledger::settle", "Ledger#settle"}),
         ("OrderRepository holds them", {"OrderRepository"}),
+        ("`save!` and `Order.valid?(x)` raise", {"Order.valid?"}),
         ("the pool and its limit; We use Redis", set()),
         ("`get` and `main` are words", set()),
         ("run `npm install --save x` first", set()),
@@ -54,6 +55,24 @@ def test_names_that_are_code_by_their_form_are_specific(words: str, names: set[s
 def test_a_plain_word_in_backticks_counts_only_within_a_named_file() -> None:
     (found,) = find_references("`settle` in src/ledger.py", ()).symbols
     assert (found.parts, found.specific) == (("settle",), False)
+
+
+def test_a_name_with_a_mark_is_found_as_it_is_written() -> None:
+    assert [each.parts for each in find_references("`save!` in a.rb, `Order.valid?`, `ab!`", ()).symbols] == [
+        ("save!",),
+        ("Order", "valid?"),
+    ]
+
+
+@pytest.mark.parametrize("length", [MAX_NAME_CHARS - 1, MAX_NAME_CHARS + 1])
+def test_a_name_that_no_mark_can_hold_is_left_out(length: int) -> None:
+    name = "a_" + "b" * (length - 2)
+    for words in (name, f"{name}()", f"Pool.{name}"[:length]):
+        assert [each.written for each in find_references(f"{words} is generated", ()).symbols] == (
+            [words.removesuffix("()")] if length < MAX_NAME_CHARS else []
+        )
+    path = "a/" * length + "b.py"
+    assert find_references("It is long", [path, "c.py"]).files == (("c.py",) if len(path) > MAX_PATH_CHARS else (path, "c.py"))
 
 
 def test_references_are_bounded() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.freshness.symbols import MAX_PARSED_BYTES, digest_file
+from app.freshness.symbols import MAX_PARSED_BYTES, MAX_SYMBOLS, digest_file
 
 SOURCES = {
     "a.py": (
@@ -76,7 +76,9 @@ OTHER = {
 
 
 def symbols(path: str, source: str) -> dict[str, str]:
-    return dict(digest_file(path, source.encode(), blob="0" * 40).symbols)
+    found = digest_file(path, source.encode(), blob="0" * 40).symbols
+    assert found is not None
+    return dict(found)
 
 
 @pytest.mark.parametrize("path", SOURCES)
@@ -87,8 +89,21 @@ def test_definitions_are_found_with_what_they_stand_in(path: str) -> None:
 
 @pytest.mark.parametrize("path", SAME)
 def test_layout_and_comments_change_no_digest(path: str) -> None:
-    before, after = (digest_file(path, each.encode(), blob="") for each in SAME[path])
-    assert before.symbols["total"] == after.symbols["total"]
+    before, after = (symbols(path, each)["total"] for each in SAME[path])
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("a.py", 'def total():\n    return """a\nb"""\n'),
+        ("a.go", "package a\nfunc total() string { return `a\nb` }\n"),
+        ("a.rb", 'def total\n "a\nb"\nend\n'),
+    ],
+)
+def test_the_ends_of_lines_change_no_digest(path: str, source: str) -> None:
+    before, after = (digest_file(path, each.encode(), blob="") for each in (source, source.replace("\n", "\r\n")))
+    assert before == after
 
 
 @pytest.mark.parametrize("path", OTHER)
@@ -98,13 +113,10 @@ def test_another_token_or_another_block_changes_the_digest(path: str) -> None:
 
 
 def test_a_change_beside_a_symbol_leaves_its_digest() -> None:
-    before, after = (
-        digest_file("a.py", b"def a(): return 1\ndef b(): return 1\n", blob=""),
-        digest_file("a.py", b"def a(): return 1\ndef b(): return 2\n", blob=""),
-    )
-    assert before.symbols["a"] == after.symbols["a"]
-    assert before.symbols["b"] != after.symbols["b"]
-    assert before.whole != after.whole
+    before, after = "def a(): return 1\ndef b(): return 1\n", "def a(): return 1\ndef b(): return 2\n"
+    assert symbols("a.py", before)["a"] == symbols("a.py", after)["a"]
+    assert symbols("a.py", before)["b"] != symbols("a.py", after)["b"]
+    assert digest_file("a.py", before.encode(), blob="").whole != digest_file("a.py", after.encode(), blob="").whole
 
 
 def test_overloads_are_one_symbol_that_changes_with_each_of_them() -> None:
@@ -119,7 +131,7 @@ def test_overloads_are_one_symbol_that_changes_with_each_of_them() -> None:
 @pytest.mark.parametrize("path", ["logo.png", "a.py"])
 def test_a_binary_file_is_known_by_its_id(path: str) -> None:
     found = digest_file(path, b"\x89PNG\0\x01" * 10, blob="f" * 40)
-    assert (found.whole, found.symbols) == ("f" * 40, {})
+    assert (found.whole, found.symbols) == ("f" * 40, None)
 
 
 def test_a_file_of_no_known_language_has_tokens_alone() -> None:
@@ -128,8 +140,22 @@ def test_a_file_of_no_known_language_has_tokens_alone() -> None:
     assert before != other
 
 
-def test_a_very_long_file_is_not_parsed() -> None:
-    assert digest_file("a.js", b"function f() {}\n" + b"x;" * MAX_PARSED_BYTES, blob="").symbols == {}
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("a.js", b"function f() {}\n" + b"x;" * MAX_PARSED_BYTES),
+        ("a.py", b"def f(): pass\n" * (MAX_PARSED_BYTES // 10)),
+        ("a.py", "def f():\n    pass\n".encode("utf-16")),
+        ("a.py", b"".join(b"A%d = 1\n" % n for n in range(MAX_SYMBOLS + 1))),
+    ],
+    ids=["long", "long, with symbols", "UTF-16", "many symbols"],
+)
+def test_the_symbols_of_what_is_not_parsed_whole_are_unknown_rather_than_none(path: str, source: bytes) -> None:
+    assert digest_file(path, source, blob="").symbols is None
+
+
+def test_as_many_symbols_as_are_looked_at_are_known() -> None:
+    assert len(symbols("a.py", "".join(f"A{n} = 1\n" for n in range(MAX_SYMBOLS)))) == MAX_SYMBOLS
 
 
 @pytest.mark.parametrize("source", [b"", b"\xff\xfe\xfa", b"def (:\n  class", b"}}}}", b"(" * 5_000])

@@ -6,7 +6,7 @@ import pytest
 
 from app.freshness.git import FileChange
 from app.freshness.history import DatedChange
-from app.freshness.verdicts import Alteration, CodeFinding, CodeVerdict, alterations, combine, judge
+from app.freshness.verdicts import UNKNOWN, Alteration, CodeFinding, CodeVerdict, alterations, combine, judge
 from app.freshness.wording import describe
 
 
@@ -37,6 +37,27 @@ def test_a_state_is_judged_by_its_changes(
 ) -> None:
     found = judge(now, altered(*since))
     assert (found.verdict, found.commit) == (verdict, commit)
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        (UNKNOWN, []),
+        (UNKNOWN, [("a", UNKNOWN)]),
+        (None, [(UNKNOWN, None)]),
+        ("a", [(UNKNOWN, "a"), ("a", UNKNOWN)]),
+        ("a", [(UNKNOWN, UNKNOWN)]),
+    ],
+)
+def test_a_state_that_was_unknown_meanwhile_is_unverifiable(now: str | None, since: list[tuple[str | None, str | None]]) -> None:
+    found = judge(now, altered(*since))
+    assert (found.verdict, found.reason) == ("unverifiable", "unreadable")
+
+
+def test_a_change_between_two_unknown_states_may_be_one() -> None:
+    change = DatedChange("c", 1, 0, FileChange("modified", "a.py", "a.py", "old", "new"))
+    assert len(alterations([change], lambda _, __: UNKNOWN)) == 1
+    assert alterations([change], lambda _, __: None) == []
 
 
 def test_each_commit_is_compared_with_its_own_parent() -> None:
