@@ -52,6 +52,7 @@ def _reasons(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Word
     yield from _exchanged("url", (one.urls, one), (other.urls, other), lambda url, claims: url in claims.urls)
     yield from _exchanged("identifier", (one.identifiers, one), (other.identifiers, other), _holds_identifier)
     yield from _exchanged("quoted", (one.quotations, one), (other.quotations, other), lambda words, claims: words in claims.text)
+    yield from _codes(one, other)
     yield from _proper_nouns(one, other)
     yield from _opposites(one, other)
 
@@ -125,6 +126,13 @@ def _holds_identifier(token: str, claims: ExactClaims) -> bool:
         return True
     # A brand such as GitHub is often written in lower case; userId and userid are different names.
     return token[0].isupper() and token.isalpha() and token.lower() in claims.original_words
+
+
+def _codes(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
+    """Compare what both texts write in backticks with the same words: `user_id` isn't `user-id`, `a*` isn't `a+`."""
+    for words in sorted(one.codes.keys() & other.codes.keys()):
+        if not one.codes[words] & other.codes[words]:
+            yield from _unequal("code", one.codes[words], other.codes[words])
 
 
 def _proper_nouns(one: ExactClaims, other: ExactClaims) -> Iterator[str]:

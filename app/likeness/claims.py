@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +26,7 @@ _URL = re.compile(  # `https://acme.dev/a?b=1`
 )
 _PATH = re.compile(  # `src/app.py`, `~/notes`, `.env`, `config.toml`, `C:\logs\a.txt`
     r"(?<![\w@.-])(?:(?:~|\.{1,2}|[A-Za-z]:)?[/\\])?(?:[\w.@+-]{1,120}[/\\]){1,30}+[\w.@+*-]{0,120}"
-    r"|(?<![\w@./\\])[/~][\w.@+-]{2,120}"
+    r"|(?<![\w@./\\])(?:/|~(?!\d))[\w.@+-]{2,120}"
     rf"|(?<![\w@.-])\.?[\w-]{{1,120}}(?:\.[\w-]{{1,40}}){{0,4}}\.(?:{_EXTENSIONS})(?![\w-])"
     r"|(?<![\w.@/])\.[a-z][\w.-]{2,60}",
     re.IGNORECASE | re.ASCII,
@@ -47,6 +47,9 @@ _IDENTIFIER = re.compile(  # `user_id`, `userId`, `GitHub`, `os.path`, `std::mov
 _IN_BACKTICKS = re.compile(  # a word in backticks
     r"`([A-Za-z_]\w{1,60})`"
 )
+_CODE = re.compile(  # `a*b`
+    r"`([^`\n]{1,300})`"
+)
 _QUOTED = re.compile(  # "not found", “so”, 'yes'
     r"\"([^\"\n]{2,300})\"|“([^”\n]{2,300})”|「([^」\n]{2,300})」|(?<!\w)'([^'\n]{2,300})'(?!\w)"
 )
@@ -56,6 +59,7 @@ _WORD = re.compile(  # `port`, `8080`, one ideograph
 _ORIGINAL_WORD = re.compile(  # `utf-8`, `v1.2`, `user_id`
     r"\w+(?:[.-]\w+)*", re.ASCII
 )
+_ALPHANUMERIC = re.compile(r"[^\W_]+")
 _PROPER_NOUN = re.compile(  # `Redis` in `we use Redis`
     r"(?<=[a-z,;)] )[A-Z][a-z]{2,}(?![\w-])"
 )
@@ -70,12 +74,15 @@ UNITS = {
     form: line.split()[0]
     for line in (
         "ms millisecond milliseconds millis", "s sec secs second seconds", "min mins minute minutes", "h hr hrs hour hours", "d day days",
-        "% percent", "kb kib kilobyte kilobytes", "mb mib megabyte megabytes", "gb gib gigabyte gigabytes", "tb tib terabyte terabytes",
+        "% percent", "kb kilobyte kilobytes", "mb megabyte megabytes", "gb gigabyte gigabytes", "tb terabyte terabytes",
+        "kib", "mib", "gib", "tib",
         "b byte bytes", "px pixel pixels", "k", "m", "us µs", "ns", "week weeks", "month months", "year years",
     )
     for form in line.split()
 } | dict.fromkeys(("x", "times", "st", "nd", "rd", "th"), NO_UNIT)  # fmt: skip
 """Form of a unit → unit. After `x`, `times` and the endings of ordinals a number counts as one without unit."""
+_CASED_UNITS = frozenset({"Kb", "Mb", "Gb", "Tb", "M"})
+"""Bits and millions, which in small letters are taken for bytes and metres or minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,8 @@ class ExactClaims:
     quantities: frozenset[Quantity]
     identifiers: frozenset[str]
     quotations: frozenset[str]
+    codes: Mapping[str, frozenset[str]]
+    """The words of what stands in backticks → what stands there, without spaces: {"user id": {"user_id"}}."""
     proper_nouns: frozenset[str]
     """Capitalized words within a sentence."""
     opposites: dict[int, dict[str, frozenset[str]]]
@@ -133,6 +142,7 @@ def extract_claims(text: str) -> ExactClaims:
         quantities=frozenset(quantities),
         identifiers=frozenset(_normalized_identifier(found) for found in identifiers),
         quotations=frozenset(_normalized_quotation(next(filter(None, found))) for found in _QUOTED.findall(without_ticks)),
+        codes=_codes(without_lists),
         proper_nouns=frozenset(_PROPER_NOUN.findall(remaining)),
         opposites=_opposites(lowered),
     )
@@ -152,9 +162,11 @@ def _take(pattern: re.Pattern[str], text: str) -> tuple[str, set[str]]:
 
 
 def _is_prose_pair(path: str) -> bool:
-    """Tell whether a path is two words of prose: `and/or`, `read/write`, `CI/CD`."""
+    """Tell whether a path is two words of prose or two numbers: `and/or`, `read/write`, `CI/CD`, `1/2`."""
     parts = path.split("/")
-    return len(parts) == 2 and all(part.isupper() or part.lower() in _PROSE_WORDS or part.lower() in GROUPS_BY_WORD for part in parts)
+    return len(parts) == 2 and all(
+        part.isupper() or part.isdecimal() or part.lower() in _PROSE_WORDS or part.lower() in GROUPS_BY_WORD for part in parts
+    )
 
 
 def _normalized_path(path: str) -> str:
@@ -175,7 +187,8 @@ def _quantities(text: str) -> tuple[str, set[Quantity]]:
     found: set[Quantity] = set()
 
     def take(match: re.Match[str]) -> str:
-        unit = (match["unit"] or "").strip().lower()
+        written = (match["unit"] or "").strip()
+        unit = written.lower()
         attached = bool(match["unit"]) and not match["unit"][0].isspace()
         if attached and unit not in UNITS:
             return match[0]  # `8b`, `2xlarge`: an identifier
@@ -183,10 +196,18 @@ def _quantities(text: str) -> tuple[str, set[Quantity]]:
         if digits.isdigit():
             digits = digits.lstrip("0") or "0"
         version = bool(match["v"]) or digits.count(".") > 1 or ("." in digits and bool(match["before"]) and match["before"][0].isupper())
-        found.add(Quantity((match["sign"] or "") + digits, UNITS.get(unit, NO_UNIT), version))
+        found.add(Quantity((match["sign"] or "") + digits, written if written in _CASED_UNITS else UNITS.get(unit, NO_UNIT), version))
         return match["before"] + " " + (match["unit"] if unit not in UNITS and match["unit"] else "")
 
     return _NUMBER.sub(take, text), found
+
+
+def _codes(text: str) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for code in _CODE.findall(text):
+        words = " ".join(_ALPHANUMERIC.findall(code.casefold()))
+        found[words] = found.get(words, frozenset()) | {"".join(code.casefold().split()).replace("()", "")}
+    return found
 
 
 def _following_stem(text: str, place: int) -> str:

@@ -1,4 +1,4 @@
-"""Split a text into words, numbers, ideographs and signs, and recognise the language of texts that are compared.
+"""Split a text into words, numbers, ideographs and signs that say something, and recognise the language of texts that are compared.
 
 Knows the words of the languages' lists, not what they mean.
 """
@@ -12,13 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from app.likeness.signs import LIST_MARKS, SIGN
 from app.likeness.vocabulary import LANGUAGES, LANGUAGES_BY_WORD
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _TOKEN = re.compile(
-    rf"(?P<number>\d+(?:[.,:]\d+)*)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)|(?P<break>[,;!?\n()\[\]…—–。，；：！？、\"“”]+|[.:]+(?!\w))"
-    r"|(?P<arrow>[-=]>)|(?P<currency>\$(?=[ ]?\d)|(?<=\d)\$|(?<=\d[ ])\$)|(?P<sign>[^\w\s])"
+    rf"(?P<number>\d+(?:[.,:]\d+)*|(?<![\w.])\.\d+)|(?P<ideograph>[{_CJK}])|(?P<word>[^\W\d_{_CJK}]+)"
+    rf"|(?P<arrow>[-=]{{1,2}}>(?!=))|(?P<currency>\$(?=[ ]?\d)|(?<=\d)\$|(?<=\d[ ])\$)|(?P<operator>{SIGN})"
+    r"|(?P<break>[,;!?\n()\[\]…—–。，；：！？、]+|[\"“”]|[.:]+(?!\w))|(?P<sign>[^\w\s])"
 )
+_RULE = re.compile(  # a line below a heading or between paragraphs
+    r"(?m)^[ \t]*([-=*_#~+])\1{2,}[ \t]*$"
+)
+_ENDS = frozenset(".;!?。")
+"""End a sentence. Full-width marks are narrow when they are read."""
+_BREAKS = frozenset(",;:!?.")
 _CANNOT, _WONT, _NOT = (re.compile(each, re.IGNORECASE) for each in (r"\bcan(?:not|'t)\b", r"\bwon't\b", r"n't\b"))
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _KANA, _IDEOGRAPH = re.compile("[\u3040-\u30ff]"), re.compile("[\u3400-\u9fff]")
@@ -43,31 +51,37 @@ class TextToken:
     is_number: bool = False
     line: int = 0
     opens_line: bool = False
+    sentence: int = 0
 
 
 @lru_cache(maxsize=512)  # one text is compared with many
 def tokens(text: str) -> tuple[TextToken, ...]:
     """Split a text into words, numbers, ideographs and signs."""
-    folded = unicodedata.normalize("NFKC", text).replace("’", "'")
+    folded = _RULE.sub("", unicodedata.normalize("NFKC", text).replace("’", "'"))
     folded = _NOT.sub(" not", _WONT.sub("will not", _CANNOT.sub("can not", folded)))
     return tuple(_tokens(folded))
 
 
 def _tokens(text: str) -> Iterator[TextToken]:
-    clause, line, starts, opens_line = 0, 0, True, True
+    clause, line, sentence, starts, opens_line = 0, 0, 0, True, True
     for found in _TOKEN.finditer(text):
         kind, written = found.lastgroup, found[0]
         if kind == "break":
-            clause, starts = clause + 1, True
+            clause, starts, sentence = clause + 1, True, sentence + (not _ENDS.isdisjoint(written))
             if "\n" in written:
                 line, opens_line = line + 1, True
-        elif kind != "sign" or _is_word(written):
-            yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", line, opens_line)
+        elif kind == "operator" and _BREAKS.issuperset(written):  # a sign, or in French the end of a clause
+            clause, starts = clause + 1, True
+            yield TextToken(written, clause, line=line, sentence=sentence)
+        elif _is_word(kind, written, opens_line=opens_line):
+            yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", line, opens_line, sentence)
             starts = opens_line = False
 
 
-def _is_word(sign: str) -> bool:
-    return sign in _MARKS or (sign not in _NO_WORDS and unicodedata.category(sign) in _SYMBOLS)
+def _is_word(kind: str | None, written: str, *, opens_line: bool) -> bool:
+    if kind == "operator":
+        return not (opens_line and LIST_MARKS.issuperset(written))
+    return kind != "sign" or written in _MARKS or (written not in _NO_WORDS and unicodedata.category(written) in _SYMBOLS)
 
 
 def _written(found: str, kind: str | None, *, starts: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 from app.likeness import differing, restates
 from app.likeness.contrast import MAX_CHARS
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
+from tests.minimal_pairs import minimal_pairs
 from tests.paraphrases import HELD_OUT, KNOWN, LATEST, UNSEEN
 
 MADE, WRITTEN = list(contrast_pairs()), list(held_out_pairs())
@@ -19,7 +20,7 @@ def test_there_are_hundreds_of_contrast_pairs_and_of_paraphrases() -> None:
     assert len({*KNOWN, *HELD_OUT, *UNSEEN, *LATEST}) >= 150
 
 
-@pytest.mark.parametrize(("kind", "one", "other"), [*MADE, *WRITTEN])
+@pytest.mark.parametrize(("kind", "one", "other"), [*MADE, *WRITTEN, *minimal_pairs()])
 def test_one_thing_that_changes_what_is_said_keeps_two_apart(kind: str, one: str, other: str) -> None:
     assert differing(one, other), kind
     assert differing(other, one), kind

@@ -1,0 +1,99 @@
+"""Pairs that differ in a sign, a place, a modality, a tense, a sense or a preposition, a kind each: none of them may be merged.
+
+They were written after a review found such pairs merged. `tests/contrast_pairs.py` has those that differ in a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+PAIRS: dict[str, str] = {
+    "sign": """
+Retry if status != 200. ≠ Retry if status == 200.
+Install numpy!=2.4.0. ≠ Install numpy==2.4.0.
+Retry while attempts < 3. ≠ Retry while attempts <= 3.
+Pin left-pad to ~1.2.0. ≠ Pin left-pad to ^1.2.0.
+The key is user * tenant. ≠ The key is user / tenant.
+An empty query returns {}. ≠ An empty query returns [].
+Separate with ; ≠ Separate with ,
+Separate the fields with `;`. ≠ Separate the fields with `,`.
+Separate the fields with ";". ≠ Separate the fields with ",".
+Join the flags with a && b. ≠ Join the flags with a || b.
+Wait until x >= 3. ≠ Wait until x > 3.
+Pin it to ~1.2.0. ≠ Pin it to 1.2.0.
+The pattern is `\\d+`. ≠ The pattern is `\\d*`.
+The pattern is `^a{2,3}$`. ≠ The pattern is `^a{2,}$`.
+The pattern is `colou?r`. ≠ The pattern is `colou+r`.
+The binding is written in C#. ≠ The binding is written in C.
+The delay is .5 s. ≠ The delay is 5 s.
+Sample 1/2 of it. ≠ Sample 1-2 of it.
+The range is 1..5. ≠ The range is 1.5.
+The type is string[]. ≠ The type is string.
+Use a ** b. ≠ Use a * b.
+Enable it when !ready. ≠ Enable it when ready.
+The separator is `user-id`. ≠ The separator is `user_id`.
+Comments begin with # here. ≠ Comments begin with % here.
+The tag is app@3. ≠ The tag is app 3.
+Assign with x += y. ≠ Assign with x = y.
+Compare with a === b. ≠ Compare with a == b.
+Trenne die Felder mit `;`. ≠ Trenne die Felder mit `,`.
+Séparez les champs avec `;`. ≠ Séparez les champs avec `,`.
+用 `;` 分隔字段。 ≠ 用 `,` 分隔字段。
+""",
+    "of other kinds": """
+The disk holds 5 GB. ≠ The disk holds 5 Gb.
+The disk holds 5 GiB. ≠ The disk holds 5 GB.
+The lease costs 5 USD. ≠ The lease costs 5 CAD.
+Clear it before the deploy. ≠ Clear it after the deploy.
+Keep it since Monday. ≠ Keep it until Monday.
+The first row is a header. ≠ The last row is a header.
+Include hidden files. ≠ Exclude hidden files.
+The cap is 10 per worker. ≠ The cap is 10 in total.
+The client closes the socket. ≠ The server closes the socket.
+Copy it from source to target. ≠ Copy it from target to source.
+The handler is sync. ≠ The handler is async.
+Put the host on the allow list. ≠ Put the host on the deny list.
+One worker drains the queue. ≠ Two workers drain the queue.
+Coverage is 80 %. ≠ Coverage is 80.
+The job runs at 09:00 UTC. ≠ The job runs at 09:00 CET.
+The job runs at 09:00. ≠ The job runs at 21:00.
+Listen on IPv4. ≠ Listen on IPv6.
+Set `APP_TOKEN`. ≠ Set `API_TOKEN`.
+Set APP_ENV to test. ≠ Set APP_ENV to dev.
+Round the price up. ≠ Round the price down.
+Sort by name. ≠ Sort by date.
+Index from zero. ≠ Index from one.
+The id is a UUIDv4. ≠ The id is a UUIDv7.
+The lock is held for reads. ≠ The lock is held for writes.
+The hash is SHA-1. ≠ The hash is SHA-256.
+Use port 80 inside. ≠ Use port 80 outside.
+Write big-endian floats. ≠ Write little-endian floats.
+The ratio is 1:2. ≠ The ratio is 2:1.
+Cache the GET responses. ≠ Cache the POST responses.
+Answer with a 301. ≠ Answer with a 302.
+The cron line is 0 3 * * *. ≠ The cron line is 0 * * * 3.
+The interval is [0, 1). ≠ The interval is [0, 1].
+Merge it on the main branch. ≠ Merge it on the dev branch.
+Names are case sensitive. ≠ Names are case insensitive.
+The pool grows by 5. ≠ The pool grows to 5.
+Wait for any reply. ≠ Wait for all replies.
+Backups are kept for 7 days. ≠ Backups are kept for 7 nights.
+Retry on timeout. ≠ Retry on refusal.
+Read through the cache. ≠ Read around the cache.
+Log to stdout. ≠ Log to stderr.
+The mask is /24. ≠ The mask is /16.
+The column is nullable. ≠ The column is not nullable.
+The offset is +2. ≠ The offset is -2.
+The date is 03/04. ≠ The date is 04/03.
+Escape it twice. ≠ Escape it once.
+Tag v1.2 is signed. ≠ Tag v1.2-rc1 is signed.
+""",
+}
+
+
+def minimal_pairs() -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, one text, the other). A `\\n` in them stands for the end of a line."""
+    for kind, lines in PAIRS.items():
+        for line in lines.strip().splitlines():
+            one, other = line.replace("\\n", "\n").split(" ≠ ")
+            yield kind, one, other
