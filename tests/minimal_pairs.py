@@ -40,6 +40,32 @@ Trenne die Felder mit `;`. ≠ Trenne die Felder mit `,`.
 Séparez les champs avec `;`. ≠ Séparez les champs avec `,`.
 用 `;` 分隔字段。 ≠ 用 `,` 分隔字段。
 """,
+    "place of a short clause": """
+ledger (port 3000), importer (port 5000) ≠ ledger (port 5000), importer (port 3000)
+Retries: ledger: 3, importer: 5. ≠ Retries: ledger: 5, importer: 3.
+ledger: 30\\nimporter: 60 ≠ ledger: 60\\nimporter: 30
+Keep: the cache. Delete: the index. ≠ Keep: the index. Delete: the cache.
+Do: mock the clock. Don't: mock the database. ≠ Do: mock the database. Don't: mock the clock.
+端口：账本（3000），导入（5000）。 ≠ 端口：账本（5000），导入（3000）。
+Owners: billing (Maria), search (Tom). ≠ Owners: billing (Tom), search (Maria).
+If idle, restart the worker process. If busy, ping the admin team. ≠ If idle, ping the admin team. If busy, restart the worker process.
+Ports: Kasse: 3000; Lager: 5000. ≠ Ports: Kasse: 5000; Lager: 3000.
+staging = 2; production = 4 ≠ staging = 4; production = 2
+Alice: review. Bob: deploy. ≠ Alice: deploy. Bob: review.
+- Red: stop\\n- Amber: wait ≠ - Red: wait\\n- Amber: stop
+""",
+    "order of a list": """
+Deploy order: database, api, worker. ≠ Deploy order: worker, api, database.
+Deploy order: database, api, worker. ≠ Deploy order: api, database, worker.
+Run the linter, build the image, push the tag. ≠ Build the image, run the linter, push the tag.
+Reihenfolge: Datenbank, Server, Arbeiter. ≠ Reihenfolge: Arbeiter, Server, Datenbank.
+Ordre : base, serveur, ouvrier. ≠ Ordre : serveur, base, ouvrier.
+顺序：数据库、接口、进程。 ≠ 顺序：进程、接口、数据库。
+Layers: web, core, storage. ≠ Layers: storage, core, web.
+- lint\\n- build\\n- push ≠ - build\\n- lint\\n- push
+First drain the node, then cordon it, finally reboot. ≠ First cordon the node, then drain it, finally reboot.
+Stop the importer; then migrate. ≠ Then migrate; stop the importer.
+""",
     "of other kinds": """
 The disk holds 5 GB. ≠ The disk holds 5 Gb.
 The disk holds 5 GiB. ≠ The disk holds 5 GB.

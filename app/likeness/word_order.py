@@ -1,20 +1,24 @@
 """Compare the order of the words that two texts share: who acts on whom, which word modifies which.
 
-Free word order is no difference: whole clauses, phrases with a preposition of their own and a passive may change places.
+Free word order is no difference: phrases with a preposition of their own and a passive may change places, and some clauses
+(`clause_order`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from app.likeness.clause_order import are_rearranged
 from app.likeness.wording import Word, Wording
 
 FIXED_ORDER = frozenset({"", "en", "zh"})
 """Languages with a fixed order of words: two neighbours that change places say something else, as `test user` and `user test` do."""
+SEQUENCE = "then"
+"""The class of the links that tell the order of steps: what follows one may not move."""
 MIN_CROSSED = 2
 """Words that a modifier passes when it goes to another one: `idle workers restart importers`, `workers restart idle importers`."""
 
@@ -64,33 +68,32 @@ def _acts_elsewhere(shared: Sequence[SharedWord]) -> bool:
 
 
 def _is_reversed(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
-    """Tell whether the order is reversed: `A calls B`, `B calls A`. Whole clauses may change places, and a change of voice reverses one."""
+    """Tell whether the order is reversed: `A calls B`, `B calls A`. Some clauses may change places, and a change of voice reverses one."""
     bound = _bound(one, other, shared)
-    same_voice = one.passive == other.passive
-    if len({each.word.clause for each in bound}) != len({each.other.clause for each in bound}):
-        return same_voice and _descends_twice([each.place for each in bound])
-    clauses: dict[tuple[int, int], list[int]] = {}
+    if are_rearranged(one, other, [(each.word, each.other) for each in bound]):
+        return True
+    parts: dict[object, list[int]] = {}
     for each in bound:
-        clauses.setdefault((each.word.clause, each.other.clause), []).append(each.place)
-    return _are_mixed(clauses) or (same_voice and any(map(_descends_twice, clauses.values())))
+        parts.setdefault((_part(each.word), _part(each.other)), []).append(each.place)
+    if len({_part(each.word) for each in bound}) != len({_part(each.other) for each in bound}):
+        parts = {None: [each.place for each in bound]}
+    return one.passive == other.passive and any(map(_descends_twice, parts.values()))
+
+
+def _part(word: Word) -> tuple[int, bool]:
+    """Return a word's sentence, and whether it stands in a subordinate clause of it: parts that may move."""
+    return word.sentence, word.subordinate
 
 
 def _bound(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> list[SharedWord]:
     """Return the words whose place matters: those of a phrase whose preposition stands once in both texts may stand anywhere."""
     counts = Counter(word.link for word in one.words), Counter(word.link for word in other.words)
-    free = {link for link, count in counts[0].items() if link and count == counts[1][link] == 1}
+    free = {link for link, count in counts[0].items() if link not in {"", SEQUENCE} and count == counts[1][link] == 1}
     return [
         each
         for each in shared
         if not (each.word.is_free and each.other.is_free) and (each.word.phrase != each.other.phrase or each.word.phrase not in free)
     ]
-
-
-def _are_mixed(clauses: Iterable[tuple[int, int]]) -> bool:
-    """Tell whether a clause has parts of two clauses of the other text, each of which stands in two: `A uses 3, B 5`, `A uses 5, B 3`."""
-    pairs = set(clauses)
-    mine, theirs = Counter(clause for clause, _ in pairs), Counter(clause for _, clause in pairs)
-    return any(mine[clause] > 1 and theirs[there] > 1 for clause, there in pairs)
 
 
 def _descends_twice(places: Sequence[int]) -> bool:

@@ -30,6 +30,9 @@ class Word:
 
     key: str
     clause: int
+    sentence: int
+    subordinate: bool
+    """A conjunction opened its clause."""
     link: str
     attached: bool
     is_adverb: bool
@@ -105,6 +108,7 @@ class _Reading:
         self._pending: set[tuple[str, str]] = set()
         self._link = ""
         self._opened = 0
+        self._subordinate = -1
         self._previous = _WORD
 
     def read(self) -> tuple[list[Word], dict[str, frozenset[str]]]:
@@ -187,13 +191,17 @@ class _Reading:
         if key in lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
             self._kinds.discard(("modality", self._previous.value))
             self._pending.discard(("modality", self._previous.value))
-        self._opened += key in lists.conjunctions
-        clause, last = token.clause + self._opened, self._words[-1] if self._words else None
+        clause = token.clause + self._opened
+        if key in lists.conjunctions:
+            self._opened, self._subordinate, clause = self._opened + 1, clause + 1, clause + 1
+        last = self._words[-1] if self._words else None
         attached = last is not None and last.clause == clause and not self._link and self._previous.role == "same"
         is_adverb = key in lists.adverbs or (lists.language == "en" and token.text.endswith("ly"))
         word = Word(
             key=key,
             clause=clause,
+            sentence=token.sentence,
+            subordinate=clause == self._subordinate,
             link=self._link,
             attached=attached,
             is_adverb=is_adverb,

@@ -84,3 +84,16 @@ def test_a_very_long_text_must_be_equal() -> None:
     assert not differing(text, text.replace("  ", " ") + "\n")
     assert differing(text, text + "Except in spring.")
     assert not restates(text, text + "Except in spring.")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The worker retries each upload twice. The gateway drops idle clients.", "The gateway drops idle clients. The worker retries each upload twice."),
+        ("The gateway answers 503 if the pool is empty.", "If the pool is empty, the gateway answers 503."),
+        ("Because the lexer is lazy, the linter starts late.", "The linter starts late because the lexer is lazy."),
+    ],
+)  # fmt: skip
+def test_long_sentences_and_a_subordinate_clause_may_change_places(one: str, other: str) -> None:
+    assert restates(one, other)
+    assert not differing(one, other)
