@@ -66,6 +66,26 @@ Layers: web, core, storage. ≠ Layers: storage, core, web.
 First drain the node, then cordon it, finally reboot. ≠ First cordon the node, then drain it, finally reboot.
 Stop the importer; then migrate. ≠ Then migrate; stop the importer.
 """,
+    "negated modality": """
+Der Dienst muss nicht neu starten. ≠ Der Dienst darf nicht neu starten.
+Guests can't write. ≠ Guests must not write.
+The worker doesn't retry. ≠ The worker must not retry.
+Workers do not retry. ≠ Workers must not retry.
+Guests should not delete drafts. ≠ Guests cannot delete drafts.
+Guests should not delete drafts. ≠ Guests must not delete drafts.
+L'ouvrier ne doit pas redémarrer. ≠ L'ouvrier ne peut pas redémarrer.
+O operário não precisa reiniciar. ≠ O operário não deve reiniciar.
+El obrero no tiene que reiniciar. ≠ El obrero no debe reiniciar.
+El obrero no puede reiniciar. ≠ El obrero no debe reiniciar.
+进程不需要重启。 ≠ 进程不要重启。
+进程不会重启。 ≠ 进程不能重启。
+The service is not restarted. ≠ The service must not be restarted.
+Der Dienst wird nicht neu gestartet. ≠ Der Dienst darf nicht neu gestartet werden.
+Le service n'est pas redémarré. ≠ Le service ne doit pas être redémarré.
+Tokens will not expire. ≠ Tokens must not expire.
+Guests may not comment. ≠ Guests could not comment.
+The worker never retries. ≠ The worker must never retry.
+""",
     "of other kinds": """
 The disk holds 5 GB. ≠ The disk holds 5 Gb.
 The disk holds 5 GiB. ≠ The disk holds 5 GB.

@@ -6,8 +6,8 @@ other, in any language: the lists of `vocabulary` make merges possible, they pre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from app.likeness.tokenization import language_of
@@ -76,15 +76,15 @@ def _exclusive(one: Wording, other: Wording) -> Iterator[str]:
         yield from _excluded(mine[key], theirs[key])
 
 
-def _kinds_by_word(wording: Wording) -> dict[str, dict[str, set[str]]]:
-    found: dict[str, dict[str, set[str]]] = {}
+def _kinds_by_word(wording: Wording) -> dict[str, dict[str, Counter[str]]]:
+    found: dict[str, dict[str, Counter[str]]] = {}
     for word in wording.words:
         for kind, value in word.kinds:
-            found.setdefault(word.key, {}).setdefault(kind, set()).add(value)
+            found.setdefault(word.key, {}).setdefault(kind, Counter())[value] += 1
     return found
 
 
-def _excluded(one: Mapping[str, AbstractSet[str]], other: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+def _excluded(one: Mapping[str, Counter[str]], other: Mapping[str, Counter[str]]) -> Iterator[str]:
     for kind in one.keys() & other.keys():
         left, right = one[kind] - other[kind], other[kind] - one[kind]
         if left and right:

@@ -37,6 +37,18 @@ Phrases = dict[str, tuple[tuple[tuple[str, ...], Entry], ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Negations:
+    """What a negation denies, by the words beside it. `anywhere`: a modal verb may stand anywhere in the clause, as in German."""
+
+    values: Mapping[tuple[str, ...], str]
+    imperative: frozenset[str] = frozenset()
+    """Words that begin a clause that forbids: `do not`, `never`."""
+    elliptical: frozenset[str] = frozenset()
+    """Words that without a verb deny a word: `and not`."""
+    anywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """A language's lists. `written` is looked up by a token as it is written, `inflected` by its base."""
 
@@ -61,6 +73,7 @@ class Vocabulary:
     conjunctions: frozenset[str] = frozenset()
     """Words that open a clause."""
     negation: frozenset[str] = frozenset()
+    negations: Negations = field(default_factory=lambda: Negations({}))
     negated: int = 0
     """Words behind a negation that it may concern."""
     universal: frozenset[str] = frozenset()
@@ -94,6 +107,7 @@ def _read(language: str) -> Vocabulary:
         numbers=_numbers(lists["numbers"]),
         ordinals={word: place for place, word in enumerate(lists["numbers"]["ordinal"].split()) if word != "-"},
         alike_links=frozenset(frozenset(pair.split()) for pair in lists["links"].get("alike", ())),
+        negations=_negations(lists["negations"], tokens),
         negated=lists["negated"],
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
@@ -133,6 +147,11 @@ def _phrases(listed: Iterable[tuple[str, Entry]], tokens: Callable[[str], list[s
         if words := [base(word) for word in tokens(phrase.strip())]:
             found.setdefault(words[0], {}).setdefault(tuple(words[1:]), entry)
     return {first: tuple(sorted(rests.items(), key=lambda each: -len(each[0]))) for first, rests in found.items()}
+
+
+def _negations(lists: Mapping[str, Any], tokens: Callable[[str], list[str]]) -> Negations:
+    values = {tuple(tokens(phrase.strip())): name for name, phrases in lists["values"].items() for phrase in phrases.split("|")}
+    return Negations(values, frozenset(lists["imperative"].split()), frozenset(lists["elliptical"].split()), lists["anywhere"])
 
 
 def _key(phrase: str, base: Callable[[str], str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from app.likeness.claims import UNITS
+from app.likeness.negation import negation_at
 from app.likeness.numerals import number_at
 from app.likeness.tokenization import TextToken, tokens
 from app.likeness.vocabulary import Entry, Phrases, Vocabulary, vocabulary
@@ -53,8 +54,8 @@ class Wording:
 
     vocabulary: Vocabulary
     words: Sequence[Word]
-    kinds: Mapping[str, frozenset[str]]
-    """Kind of light words → the values of it in the text: {"modality": {"must"}}."""
+    kinds: Mapping[str, Counter[str]]
+    """Kind of light words → how often the text has each value of it: {"modality": {"must": 1}}."""
     passive: bool
     keys: tuple[str, ...] = field(init=False)
     counts: Counter[str] = field(init=False)
@@ -104,18 +105,25 @@ class _Reading:
         self._texts = [token.text for token in written]
         self._bases = [lists.base(text) for text in self._texts]
         self._words: list[Word] = []
-        self._kinds: set[tuple[str, str]] = set()
+        self._kinds: dict[int, tuple[str, str]] = {}
+        self._modals: set[int] = set()
+        self._opening = 0
         self._pending: set[tuple[str, str]] = set()
         self._link = ""
         self._opened = 0
         self._subordinate = -1
         self._previous = _WORD
 
-    def read(self) -> tuple[list[Word], dict[str, frozenset[str]]]:
+    def read(self) -> tuple[list[Word], dict[str, Counter[str]]]:
         place = 0
         while place < len(self._tokens):
+            if self._tokens[place].starts:
+                self._opening = place
             place += self._phrase(place) or self._number(place) or self._plain(place)
-        return self._words, {kind: frozenset(value for each, value in self._kinds if each == kind) for kind, _ in self._kinds}
+        kinds: dict[str, Counter[str]] = {}
+        for kind, value in self._kinds.values():
+            kinds.setdefault(kind, Counter())[value] += 1
+        return self._words, kinds
 
     def is_passive(self) -> bool:
         """Tell whether an auxiliary stands shortly before a participle."""
@@ -138,16 +146,30 @@ class _Reading:
             return 0
         match entry.role:
             case "kind":
-                self._kinds.add((entry.kind, entry.value))
-                self._pending.add((entry.kind, entry.value))
+                if place not in self._modals:
+                    self._note(place, entry.kind, entry.value)
             case "link":
                 self._link = self._link or entry.value  # `from inside the house`
             case "same":
                 self._add(entry.value, place, length)
-            case "light" | "framing" | "opener":
+            case "framing" | "opener":
+                self._opening = place + length
+            case "light":
                 pass
         self._previous = entry
         return length
+
+    def _note(self, place: int, kind: str, value: str) -> None:
+        self._kinds[place] = (kind, value)
+        self._pending.add((kind, value))
+
+    def _negate(self, place: int, length: int) -> None:
+        """Read what a negation denies; its modal verb says nothing else."""
+        found = negation_at(self._lists.negations, self._tokens, place, length, min(self._opening, place))
+        self._modals.add(found.modal)
+        self._pending.discard(self._kinds.pop(found.modal, ("", "")))
+        if found.value:
+            self._note(place, "negation", found.value)
 
     def _frames(self, entry: Entry, place: int, length: int) -> bool:
         """Tell whether a phrase stands before what is said: a single word alone in its clause (`Note: …`), an opener first (`No, …`)."""
@@ -188,9 +210,8 @@ class _Reading:
         lists, token = self._lists, self._tokens[place]
         if key in lists.universal and self._link in lists.prepositions:
             return
-        if key in lists.negation and self._previous.kind == "modality":  # `must not`, `may not` and `do not` forbid alike
-            self._kinds.discard(("modality", self._previous.value))
-            self._pending.discard(("modality", self._previous.value))
+        if key in lists.negation:
+            self._negate(place, length)
         clause = token.clause + self._opened
         if key in lists.conjunctions:
             self._opened, self._subordinate, clause = self._opened + 1, clause + 1, clause + 1
