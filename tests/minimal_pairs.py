@@ -86,6 +86,28 @@ Tokens will not expire. ≠ Tokens must not expire.
 Guests may not comment. ≠ Guests could not comment.
 The worker never retries. ≠ The worker must never retry.
 """,
+    "sense": """
+Fix the seed. ≠ Correct the seed.
+Store the present value. ≠ Store the current value.
+Show the latest build. ≠ Show the recent build.
+Kill the worker. ≠ Stop the worker.
+Deploy to the staging cluster. ≠ Deploy to the step cluster.
+The largely cached pages are slow. ≠ The large cached pages are slow.
+The commonly used key is short. ≠ The widespread used key is short.
+It is shortly cached. ≠ It is short cached.
+A small cache is left. ≠ A little cache is left.
+Fire the alarm. ≠ Trigger the alarm.
+Compile the docs. ≠ Build the docs.
+Spot errors. ≠ Notice errors.
+Show the recent builds. ≠ Show the newest builds.
+Idle workers are stopped. ≠ Unused workers are stopped.
+Refresh the token. ≠ Update the token.
+Deployments freeze in May. ≠ Deployments hang in May.
+La valeur par défaut est zéro. ≠ La valeur par erreur est zéro.
+Las pruebas pasan en Linux. ≠ Las pruebas ocurren en Linux.
+发布草稿。 ≠ 部署草稿。
+Mehrere Tests sind rot. ≠ Einige Tests sind rot.
+""",
     "of other kinds": """
 The disk holds 5 GB. ≠ The disk holds 5 Gb.
 The disk holds 5 GiB. ≠ The disk holds 5 GB.

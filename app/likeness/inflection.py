@@ -14,6 +14,8 @@ _SHORT = re.compile(  # `nam`, `stor`, `cod`: what `naming`, `stored`, `coded` l
     r"[^aeiouy]*[aeiouy][^aeiouywx]"
 )
 _NO_PLURALS = frozenset({"always", "lens", "means", "news"})
+_OTHER_ADVERBS = frozenset({"largely", "presently", "roughly", "scarcely", "shortly", "simply", "surely", "virtually"})
+"""Adverbs that say something else than their adjectives do."""
 MIN_STEM = 3
 MIN_LY = 5
 """Letters before `ly`: `directly` is `direct`, but `hardly` isn't `hard`."""
@@ -27,7 +29,7 @@ def english_base(word: str) -> str:
     word = _without_ending(_singular(word))
     if word.endswith("ically"):
         return word[:-4]
-    if word.endswith("ly") and len(word) - 2 >= MIN_LY:
+    if word.endswith("ly") and len(word) - 2 >= MIN_LY and word not in _OTHER_ADVERBS:
         word = word[:-2]
     if word.endswith("ie"):
         return word[:-2] + "y"

@@ -122,10 +122,17 @@ def _base_of(lists: Mapping[str, str]) -> Callable[[str], str]:
 
     prefix = lists.get("prefix", "")
 
+    def regular_base(word: str) -> str:
+        return english_base(word) if endings is None else without_ending(without_prefix(word, prefix), endings)
+
+    listed = {form.strip() for group in lists["same"].splitlines() for form in group.split("|")} if endings is None else set()
+    adjectives = {regular_base(form) for form in listed if not form.endswith("ly")}
+
     @lru_cache(maxsize=8192)
     def base(word: str) -> str:
-        regular = irregular.get(word, word)
-        return english_base(regular) if endings is None else without_ending(without_prefix(regular, prefix), endings)
+        found = regular_base(irregular.get(word, word))
+        # `commonly` isn't what `common` stands for, unless the list says so.
+        return word if word.endswith("ly") and word not in listed and found in adjectives else found
 
     return base
 
