@@ -108,6 +108,24 @@ Las pruebas pasan en Linux. ≠ Las pruebas ocurren en Linux.
 发布草稿。 ≠ 部署草稿。
 Mehrere Tests sind rot. ≠ Einige Tests sind rot.
 """,
+    "preposition, numeral": """
+Answer within 30 seconds. ≠ Answer in 30 seconds.
+The backup to the replica is slow. ≠ The backup of the replica is slow.
+Run it as root. ≠ Run it to root.
+Store the id in the cookie. ≠ Store the id with the cookie.
+Keep two dozen backups. ≠ Keep fourteen backups.
+The job starts at two thirty. ≠ The job starts at twelve twenty.
+The door code is one five. ≠ The door code is six.
+The code is zero seven. ≠ The code is seven.
+Order three dozen. ≠ Order fifteen.
+Version one two is out. ≠ Version three is out.
+Answer at 30 seconds. ≠ Answer in 30 seconds.
+Antworte innerhalb von 30 Sekunden. ≠ Antworte in 30 Sekunden.
+Keep half a dozen backups. ≠ Keep six dozen backups.
+The year was twenty twelve. ≠ The year was thirty two.
+Ship it for the vendor. ≠ Ship it to the vendor.
+等两三天。 ≠ 等二十三天。
+""",
     "of other kinds": """
 The disk holds 5 GB. ≠ The disk holds 5 Gb.
 The disk holds 5 GiB. ≠ The disk holds 5 GB.
