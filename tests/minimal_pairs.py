@@ -86,6 +86,39 @@ Tokens will not expire. ≠ Tokens must not expire.
 Guests may not comment. ≠ Guests could not comment.
 The worker never retries. ≠ The worker must never retry.
 """,
+    "tense, modality, voice": """
+The pool was limited to ten. ≠ The pool is limited to ten.
+The gateway will support cursors. ≠ The gateway supports cursors.
+The janitor may delete drafts. ≠ The janitor deletes drafts.
+We had to restart the broker. ≠ We have to restart the broker.
+The writer is blocked. ≠ The writer is blocking.
+The client is authenticated before the call. ≠ The client authenticates before the call.
+The worker retried the upload. ≠ The worker retries the upload.
+The worker sent two mails. ≠ The worker sends two mails.
+The linter must pass. ≠ The linter passes.
+Guests can read drafts. ≠ Guests read drafts.
+The queue was empty and the disk is full. ≠ The queue is empty and the disk was full.
+Der Speicher war voll. ≠ Der Speicher ist voll.
+Le cache était vide. ≠ Le cache est vide.
+O cache era vazio. ≠ O cache é vazio.
+El índice fue lento. ≠ El índice es lento.
+网关将支持游标。 ≠ 网关支持游标。
+The server is monitored. ≠ The server is monitoring.
+The build is cached after the release. ≠ The build caches after the release.
+The gateway would drop cursors. ≠ The gateway drops cursors.
+It'll rotate the keys. ≠ It rotates the keys.
+Guests could read drafts. ≠ Guests can read drafts.
+The janitor wrote a report. ≠ The janitor writes a report.
+Tenants must encrypt backups. ≠ Tenants encrypt backups.
+The team should sign the form. ≠ The team signs the form.
+The shards are rebalancing. ≠ The shards are rebalanced.
+The mirror is updated on Fridays. ≠ The mirror updates on Fridays.
+Der Dienst musste warten. ≠ Der Dienst muss warten.
+Le service sera lent. ≠ Le service est lent.
+El servicio debe reiniciar. ≠ El servicio reinicia.
+Der Dienst kann Entwürfe löschen. ≠ Der Dienst löscht Entwürfe.
+Le service peut supprimer les brouillons. ≠ Le service supprime les brouillons.
+""",
     "sense": """
 Fix the seed. ≠ Correct the seed.
 Store the present value. ≠ Store the current value.

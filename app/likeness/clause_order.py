@@ -10,13 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 
-from app.likeness.wording import Word, Wording
+from app.likeness.wording import Pair, Word, Wording
 
 MIN_MOVING = 3
 """Words of a sentence that may move: shorter ones are labels and values, as in `Keep: the cache. Delete: the index.`"""
-
-Pair = tuple[Word, Word]
-"""A word of one text with the same word of the other."""
 
 
 def are_rearranged(one: Wording, other: Wording, bound: Sequence[Pair]) -> bool:

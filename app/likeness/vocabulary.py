@@ -78,6 +78,12 @@ class Vocabulary:
     """Words behind a negation that it may concern."""
     universal: frozenset[str] = frozenset()
     """The word for `every`, which may be left out behind such as `before`: `before every release`, `before a release`."""
+    obligations: frozenset[str] = frozenset()
+    """Values of modality that a command has too: `errors must be logged`, `log errors`."""
+    present: str = ""
+    """The value of time of a text that tells none."""
+    past: frozenset[str] = frozenset()
+    """Past forms that no ending tells; empty: the language's past isn't told from its participles."""
     auxiliaries: frozenset[str] = frozenset()
     """Words that make a passive with a participle."""
     participles: tuple[str, ...] = ()
@@ -109,6 +115,9 @@ def _read(language: str) -> Vocabulary:
         alike_links=frozenset(frozenset(pair.split()) for pair in lists["links"].get("alike", ())),
         negations=_negations(lists["negations"], tokens),
         negated=lists["negated"],
+        obligations=frozenset(value.split("|")[0].strip() for value in lists["kinds"]["modality"][:2]),
+        present=lists["present"],
+        past=frozenset(lists.get("past", "").split()),
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
         **keys,

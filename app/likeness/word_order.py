@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from app.likeness.clause_order import are_rearranged
+from app.likeness.verb_forms import form_differences
 from app.likeness.wording import Word, Wording
 
 FIXED_ORDER = frozenset({"", "en", "zh"})
@@ -35,6 +36,7 @@ class SharedWord:
 def order_differences(one: Wording, other: Wording) -> Iterator[str]:
     """Yield `role` or `order of words` if the words that two texts share don't say the same."""
     forwards, backwards = _shared(one, other), _shared(other, one)
+    yield from form_differences(one, other, [(each.word, each.other) for each in forwards])
     if _is_exchanged(one, forwards) or (one.passive != other.passive and _acts_elsewhere(forwards)):
         yield "role"
     elif one.keys != other.keys and (

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 from app.likeness.claims import UNITS
 from app.likeness.negation import negation_at
@@ -46,6 +47,15 @@ class Word:
     kinds: frozenset[tuple[str, str]]
     """(kind, value) of the light words right before it, such as ("possession", "my")."""
     first_line: bool
+    place: int
+    opens: bool
+    """It is the first word of what is said: a command, if it is a verb."""
+    form: Literal["", "past", "participle"]
+    """`participle`: behind an auxiliary."""
+
+
+Pair = tuple[Word, Word]
+"""A word of one text with the same word of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +133,18 @@ class _Reading:
         kinds: dict[str, Counter[str]] = {}
         for kind, value in self._kinds.values():
             kinds.setdefault(kind, Counter())[value] += 1
+        kinds.setdefault("time", Counter({self._lists.present: 1}))
         return self._words, kinds
 
     def is_passive(self) -> bool:
-        """Tell whether an auxiliary stands shortly before a participle."""
-        lists = self._lists
+        """Tell whether an auxiliary stands shortly before a participle that says something: `is logged`, not `is allowed to`."""
+        lists, said = self._lists, {word.place for word in self._words}
         return any(
-            not lists.participles or any(after.endswith(lists.participles) for after in self._texts[place : place + PARTICIPLE_WITHIN])
+            not lists.participles
+            or any(
+                self._texts[after].endswith(lists.participles) and after in said
+                for after in range(place, min(len(self._texts), place + PARTICIPLE_WITHIN))
+            )
             for place, text in enumerate(self._texts, start=1)
             if text in lists.auxiliaries
         )
@@ -231,10 +246,20 @@ class _Reading:
             phrase=key if key in lists.prepositions else last.phrase if last is not None and attached else self._link,
             kinds=frozenset(self._pending) if self._pending else _NOTHING,
             first_line=token.line == 0,
+            place=place,
+            opens=place == self._opening,
+            form=self._form(place),
         )
         self._pending.clear()
         self._words.append(word)
         self._link, self._previous = key if key in lists.prepositions else "", _WORD
+
+    def _form(self, place: int) -> Literal["", "past", "participle"]:
+        lists, text = self._lists, self._texts[place]
+        if not lists.past or not (text in lists.past or (text.endswith("ed") and not text.endswith("eed"))):
+            return ""
+        before = self._texts[max(0, place - PARTICIPLE_WITHIN) : place]
+        return "past" if lists.auxiliaries.isdisjoint(before) else "participle"
 
 
 def _longest(phrases: Phrases, texts: Sequence[str], place: int) -> tuple[int, Entry | None]:
