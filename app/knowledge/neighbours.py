@@ -98,14 +98,15 @@ class Neighbourhood:
         self._wordings.append(wording)
         self._long_forms.append(long_form)
 
-    def duplicate_of(self, wording: str, vector: Vector, long_form: Vector | None = None) -> UUID | None:
-        """Return the nearest item that says the same, also in its later windows, or None."""
+    async def duplicate_of(self, wording: str, vector: Vector, long_form: Vector | None = None) -> UUID | None:
+        """Return the nearest item that says the same, also in its later windows, or None. Lets other tasks run between two neighbours."""
         if not self._items:
             return None
         cosines = self._vectors[: len(self._items)] @ vector
         for place in map(int, np.argsort(-cosines, kind="stable")[:NEAREST]):
             if cosines[place] < self.threshold - RESTATED:
                 return None
+            await asyncio.sleep(0)
             known = self._wordings[place]
             least = self.threshold - RESTATED if restates(known, wording) else self.threshold
             if cosines[place] >= least and _agree(self._long_forms[place], long_form, least) and not differing(known, wording):

@@ -171,7 +171,7 @@ async def _assign_items(
         await asyncio.sleep(0)  # comparing is slow CPU work: let the job's heartbeat run
         words = item_text(each.candidate.title, each.candidate.text)
         item = decisions.item_of(source.session_id, each.candidate, each.vector)
-        item = item or neighbourhood.duplicate_of(words, each.vector, each.long_form)
+        item = item or await neighbourhood.duplicate_of(words, each.vector, each.long_form)
         if item is None:
             item = uuid4()
             created.append(item)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from app.likeness.claims import ExactClaims, Quantity, extract_claims
+from app.likeness.claims import ExactClaims, Quantity, extract_claims, tails
 from app.likeness.contrast import are_long, are_spaced_alike, own_words, reordered, wordings
 from app.likeness.wording import Wording, wording_of
 
@@ -114,15 +114,19 @@ def _holds_quantity(quantity: Quantity, claims: ExactClaims, wording: Wording) -
 
 def _holds_path(path: str, claims: ExactClaims) -> bool:
     """Tell whether a text has this path, also as a longer or shorter suffix, or its parts as words."""
-    return any(
-        path == held or path.endswith("/" + held.lstrip("/")) or held.endswith("/" + path.lstrip("/")) for held in claims.paths
-    ) or all(part in claims.words for part in path.casefold().split("/"))
+    bare = path.lstrip("/")
+    return (
+        path in claims.paths
+        or bare in claims.path_tails
+        or any(tail in claims.paths or "/" + tail in claims.paths for tail in tails(bare, "/"))
+        or all(part in claims.words for part in path.casefold().split("/"))
+    )
 
 
 def _holds_identifier(token: str, claims: ExactClaims) -> bool:
     if token in claims.identifiers or token in claims.original_words:
         return True
-    if any(token.endswith("." + held) or held.endswith("." + token) for held in claims.identifiers):
+    if token in claims.identifier_tails or any(tail in claims.identifiers for tail in tails(token, ".")):
         return True
     # A brand such as GitHub is often written in lower case; userId and userid are different names.
     return token[0].isupper() and token.isalpha() and token.lower() in claims.original_words

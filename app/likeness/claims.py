@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from app.likeness.opposites import GROUPS_BY_WORD, IDEOGRAPHIC
+from app.likeness.remembering import remembered
 
 _EXTENSIONS = (
     "py|pyi|ipynb|jsx?|mjs|cjs|tsx?|vue|svelte|s?css|less|html?|jsonl?|json5|ya?ml|toml|ini|cfg|conf|env|lock|mdx?|rst|txt|csv|tsv|sql"
@@ -35,12 +35,12 @@ _FLAG = re.compile(  # `--dry-run`, `-v`
     r"(?<![\w/.)\]-])-{1,2}[A-Za-z][\w-]{0,60}", re.ASCII
 )
 _NUMBER = re.compile(  # `8080`, `-3`, `1,024`, `v1.2.3-rc1`, `30 s`, `99.9%`, `0xff`
-    r"(?P<before>(?:[A-Za-z]+[ \t])?)(?<![A-Za-z0-9_.])(?P<sign>(?<![\w)\]])-)?(?P<v>[vV])?"
+    r"(?P<before>(?:(?<![A-Za-z])[A-Za-z]++[ \t])?)(?<![A-Za-z0-9_.])(?P<sign>(?<![\w)\]])-)?(?P<v>[vV])?"
     r"(?P<digits>0x[0-9a-fA-F]+|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.:]\d+)*(?:-?(?:rc|alpha|beta)\.?\d+)?)"
     r"(?P<unit>[ \t]?(?:%|[a-zA-Zµ]{1,12}(?![A-Za-z0-9_])))?(?![A-Za-z0-9_]|\.\d)"
 )
 _IDENTIFIER = re.compile(  # `user_id`, `userId`, `GitHub`, `os.path`, `std::move`, `utf8`, `UTF-8`
-    r"(?<![\w.])(?:[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+|_*[A-Za-z][A-Za-z0-9]*_\w*|_+[A-Za-z]\w*|[a-z]+[A-Z]\w*"
+    r"(?<![\w.$])(?:[A-Za-z_$][\w$]*+(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+|_*[A-Za-z][A-Za-z0-9]*_\w*|_+[A-Za-z]\w*|[a-z]+[A-Z]\w*"
     r"|[A-Z]\w*[a-z]\w*[A-Z]\w*|[A-Za-z]+-?\d\w*|\d+[A-Za-z]\w*)(?!\w)",
     re.ASCII,
 )
@@ -69,6 +69,7 @@ _STOP_WORDS = frozenset(
     " ever need needs there here their our your my".split()
 )
 _PROSE_WORDS = frozenset({"and", "or", "either", "he", "she", "his", "her", "yes", "no", "on", "off", "w", "o", "n"})
+MAX_PARTS = 32
 NO_UNIT = ""
 UNITS = {
     form: line.split()[0]
@@ -108,9 +109,12 @@ class ExactClaims:
     """Every word in its original case, to find an identifier that the other text writes without its punctuation."""
     urls: frozenset[str]
     paths: frozenset[str]
+    path_tails: frozenset[str]
+    """The paths, each without none, one, two … of its first folders: `a/b`, `b`."""
     flags: frozenset[str]
     quantities: frozenset[Quantity]
     identifiers: frozenset[str]
+    identifier_tails: frozenset[str]
     quotations: frozenset[str]
     codes: Mapping[str, frozenset[str]]
     """The words of what stands in backticks → what stands there, without spaces: {"user id": {"user_id"}}."""
@@ -120,7 +124,7 @@ class ExactClaims:
     """Group of opposites → the words of it in the text → the stems of the words that follow each: {7: {"enable": {"cach"}}}."""
 
 
-@lru_cache(maxsize=256)  # one text is compared with many, and extraction takes 80 % of the time
+@remembered
 def extract_claims(text: str) -> ExactClaims:
     without_lists = _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
     without_ticks = without_lists.replace("`", "")
@@ -130,17 +134,20 @@ def extract_claims(text: str) -> ExactClaims:
     remaining, flags = _take(_FLAG, remaining)
     remaining, quantities = _quantities(remaining)
     words = Counter(_WORD.findall(lowered))
-    identifiers = {found[0] for found in _IDENTIFIER.finditer(remaining)} | set(_IN_BACKTICKS.findall(without_lists))
-    prose_pairs = {path for path in paths if _is_prose_pair(path)}
+    found = {each[0] for each in _IDENTIFIER.finditer(remaining)} | set(_IN_BACKTICKS.findall(without_lists))
+    identifiers = frozenset(map(_normalized_identifier, found))
+    places = frozenset(_normalized_path(path) for path in paths if not _is_prose_pair(path))
     return ExactClaims(
         text=" ".join(lowered.split()),
         words=words,
         original_words=frozenset(_ORIGINAL_WORD.findall(without_ticks)) | frozenset(_WORD.findall(without_ticks)),
         urls=frozenset(url.rstrip(".,;:!?/") for url in urls),
-        paths=frozenset(_normalized_path(path) for path in paths - prose_pairs),
+        paths=places,
+        path_tails=frozenset(tail for path in places for tail in tails(path.lstrip("/"), "/")),
         flags=frozenset(flags),
         quantities=frozenset(quantities),
-        identifiers=frozenset(_normalized_identifier(found) for found in identifiers),
+        identifiers=identifiers,
+        identifier_tails=frozenset(tail for token in identifiers for tail in tails(token, ".")),
         quotations=frozenset(_normalized_quotation(next(filter(None, found))) for found in _QUOTED.findall(without_ticks)),
         codes=_codes(without_lists),
         proper_nouns=frozenset(_PROPER_NOUN.findall(remaining)),
@@ -154,6 +161,13 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word
+
+
+def tails(name: str, separator: str) -> Iterator[str]:
+    """Yield a name, and it without its first parts; of very many parts only the last ones."""
+    yield name
+    parts = name.split(separator)[-MAX_PARTS:]
+    yield from (separator.join(parts[start:]) for start in range(1, len(parts)))
 
 
 def _take(pattern: re.Pattern[str], text: str) -> tuple[str, set[str]]:

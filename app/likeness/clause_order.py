@@ -68,12 +68,17 @@ def _repeated(one: Wording, other: Wording) -> Iterator[Pair]:
     """Yield words that stand equally often in both texts, but not once: the first with the first, the second with the second."""
     if any(word.subordinate for word in (*one.words, *other.words)):
         return
-    places: dict[str, list[Word]] = defaultdict(list)
-    for word in other.words:
-        places[word.key].append(word)
-    for key, theirs in places.items():
-        if len(theirs) == one.counts[key] > 1:
-            yield from zip((word for word in one.words if word.key == key), theirs, strict=True)
+    mine, theirs = _by_key(one), _by_key(other)
+    for key, words in mine.items():
+        if len(words) == len(theirs.get(key, ())) > 1:
+            yield from zip(words, theirs[key], strict=True)
+
+
+def _by_key(wording: Wording) -> dict[str, list[Word]]:
+    found: dict[str, list[Word]] = defaultdict(list)
+    for word in wording.words:
+        found[word.key].append(word)
+    return found
 
 
 def _reorders_list(one: Wording, other: Wording, pairs: Iterable[Pair]) -> bool:

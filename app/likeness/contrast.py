@@ -93,10 +93,11 @@ def _excluded(one: Mapping[str, Counter[str]], other: Mapping[str, Counter[str]]
 
 def _other_scopes(one: Wording, other: Wording) -> Iterator[str]:
     """Yield words such as `only` that concern something else in the other text."""
-    theirs = [(key, concerned) for key, concerned in other.scopes() if concerned]
+    theirs: dict[str, frozenset[str]] = {}
+    for key, concerned in other.scopes():
+        theirs[key] = theirs.get(key, frozenset()) | concerned
     for key, mine in one.scopes():
-        found = [concerned for name, concerned in theirs if name == key]
-        if mine and found and not any(mine & concerned for concerned in found):
+        if mine and theirs.get(key) and not mine & theirs[key]:
             yield key
 
 

@@ -10,8 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from app.likeness.remembering import remembered
 from app.likeness.signs import LIST_MARKS, SIGN
 from app.likeness.vocabulary import LANGUAGES, LANGUAGES_BY_WORD
 
@@ -54,7 +54,7 @@ class TextToken:
     sentence: int = 0
 
 
-@lru_cache(maxsize=512)  # one text is compared with many
+@remembered
 def tokens(text: str) -> tuple[TextToken, ...]:
     """Split a text into words, numbers, ideographs and signs."""
     folded = _RULE.sub("", unicodedata.normalize("NFKC", text).replace("’", "'"))
@@ -117,7 +117,7 @@ class LanguageTally:
     known: tuple[int, ...]
 
 
-@lru_cache(maxsize=512)
+@remembered
 def _tally(text: str) -> LanguageTally:
     written = [token.text for token in tokens(text)]
     known = Counter(language for each in written for language in LANGUAGES_BY_WORD.get(each, ()))

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from app.likeness.clause_order import are_rearranged
 from app.likeness.verb_forms import form_differences
@@ -63,9 +63,12 @@ def _is_exchanged(one: Wording, shared: Sequence[SharedWord]) -> bool:
 
 def _acts_elsewhere(shared: Sequence[SharedWord]) -> bool:
     """Tell whether a change of voice leaves whoever acts where it stood: `A calls B`, `A is called by B`."""
-    agents = ((place, each) for place, each in enumerate(shared) if (each.word.link == "by") != (each.other.link == "by"))
+    places = [each.place for each in shared]
+    before = accumulate(places[:-1], max, initial=-1)
+    after = reversed(list(accumulate(reversed(places[1:]), min, initial=len(places) + max(places, default=0))))
     return any(
-        all((each.place > agent.place) == (index > place) for index, each in enumerate(shared) if index != place) for place, agent in agents
+        (each.word.link == "by") != (each.other.link == "by") and highest < each.place < lowest
+        for each, highest, lowest in zip(shared, before, after, strict=bool(shared))
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 
 from app.likeness.claims import UNITS
 from app.likeness.negation import negation_at
 from app.likeness.numerals import number_at
+from app.likeness.remembering import remembered
 from app.likeness.tokenization import TextToken, tokens
 from app.likeness.vocabulary import Entry, Phrases, Vocabulary, vocabulary
 
@@ -81,7 +81,7 @@ class Wording:
                 yield word.key, self._concerned(place, word)
 
     def _concerned(self, place: int, word: Word) -> frozenset[str]:
-        following = [each.key for each in self.words[place + 1 :][:12] if each.clause == word.clause]
+        following = [each.key for each in self.words[place + 1 : place + 13] if each.clause == word.clause]
         if following:
             return frozenset(
                 following if word.wide else following[: self.vocabulary.negated if word.key in self.vocabulary.negation else 1]
@@ -90,7 +90,7 @@ class Wording:
         return frozenset(each.key for each in before if each.clause == word.clause)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def wording_of(text: str, language: str) -> Wording:
     """Read a text in a language. A first line that the rest repeats, as a title does, is left out."""
     reading = _Reading(vocabulary(language), tokens(text))

@@ -36,7 +36,7 @@ async def merged(embedder: Embedder, pairs: Pairs, threshold: float) -> list[tup
     for place, (one, other) in enumerate(pairs):
         neighbourhood = Neighbourhood(threshold)
         neighbourhood.add(uuid4(), item_text("Lesson", one), vectors[0][place])
-        if neighbourhood.duplicate_of(item_text("Lesson", other), vectors[1][place]) is not None:
+        if await neighbourhood.duplicate_of(item_text("Lesson", other), vectors[1][place]) is not None:
             found.append((one, other))
     return found
 

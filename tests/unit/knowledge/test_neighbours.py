@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.knowledge import neighbours
 from app.knowledge.neighbours import NEAREST, Neighbourhood, pack, pack_half, unpack_half
 
 
-def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
 
     def noted(a: str, b: str) -> tuple[str, ...]:
@@ -24,10 +25,10 @@ def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_fir
     for place, item in enumerate(ids):
         found.add(item, f"port {place}", np.array([1.0, place / 1000], dtype=np.float32) / np.hypot(1.0, place / 1000))
     towards = np.array([1.0, 0.15], dtype=np.float32) / np.hypot(1.0, 0.15)
-    assert found.duplicate_of("port 1000", towards) is None
+    assert await found.duplicate_of("port 1000", towards) is None
     assert len(compared) == NEAREST
     assert all(abs(int(words.split()[1]) - 150) <= NEAREST for words in compared)
-    assert found.duplicate_of("port 150", towards) == ids[150]
+    assert await found.duplicate_of("port 150", towards) == ids[150]
 
 
 def test_a_passages_vector_keeps_its_direction_in_half_of_the_room_and_one_of_before_is_read_too() -> None:
@@ -37,3 +38,27 @@ def test_a_passages_vector_keeps_its_direction_in_half_of_the_room_and_one_of_be
     assert len(pack_half(vectors[0])) == 2 * 384
     assert np.abs(halves @ halves.T - vectors @ vectors.T).max() < 1e-4
     assert np.array_equal(unpack_half(pack(vectors[0])), vectors[0])
+
+
+async def test_other_tasks_run_between_two_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    def noted(a: str, b: str) -> tuple[str, ...]:
+        events.append("compared")
+        return ("number",)
+
+    monkeypatch.setattr(neighbours, "differing", noted)
+    found = Neighbourhood(threshold=0.95)
+    vector = np.array([1.0, 0.0], dtype=np.float32)
+    for place in range(3):
+        found.add(uuid4(), f"port {place}", vector)
+
+    async def beat() -> None:
+        for _ in range(3):
+            events.append("beat")
+            await asyncio.sleep(0)
+
+    heart = asyncio.create_task(beat())
+    await found.duplicate_of("port 9", vector)
+    await heart
+    assert events == ["beat", "compared"] * 3
