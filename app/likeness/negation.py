@@ -1,4 +1,4 @@
-"""What a negation denies: that something must be (`optional`), may be (`forbid`), can be (`unable`), ought to be (`discourage`) or is.
+"""Tell what a negation denies: that something must be (`optional`), may be (`forbid`), can be (`unable`), ought to be (`discourage`) or is.
 
 Knows a language's list of modal verbs, and the words around a negation.
 """
@@ -16,7 +16,7 @@ PLAIN, FORBID = "plain", "forbid"
 
 @dataclass(frozen=True, slots=True)
 class Negation:
-    """What a negation denies. `modal`: the place of its modal verb, which says nothing else; -1 without."""
+    """A negation by what it denies. `modal`: the place of its modal verb, which says nothing else; -1 without."""
 
     value: str
     modal: int = -1

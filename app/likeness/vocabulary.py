@@ -38,7 +38,7 @@ Phrases = dict[str, tuple[tuple[tuple[str, ...], Entry], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Negations:
-    """What a negation denies, by the words beside it. `anywhere`: a modal verb may stand anywhere in the clause, as in German."""
+    """A list of what a negation denies, by the words beside it. `anywhere`: a modal verb may stand anywhere in the clause, as in German."""
 
     values: Mapping[tuple[str, ...], str]
     imperative: frozenset[str] = frozenset()
