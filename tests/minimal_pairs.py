@@ -36,6 +36,14 @@ Comments begin with # here. ≠ Comments begin with % here.
 The tag is app@3. ≠ The tag is app 3.
 Assign with x += y. ≠ Assign with x = y.
 Compare with a === b. ≠ Compare with a == b.
+x << 2 ≠ x >> 2
+Pin to >=3.1,<4. ≠ Pin to >3.1,<=4.
+Count with i++ here. ≠ Count with i-- here.
+Glob *.py files. ≠ Glob **.py files.
+Read user?.name first. ≠ Read user!.name first.
+Names with _ are private. ≠ Names with - are private.
+Use ' for strings. ≠ Use " for strings.
+The link has 5 Mbps. ≠ The link has 5 MBps.
 Trenne die Felder mit `;`. ≠ Trenne die Felder mit `,`.
 Séparez les champs avec `;`. ≠ Séparez les champs avec `,`.
 用 `;` 分隔字段。 ≠ 用 `,` 分隔字段。
@@ -52,6 +60,10 @@ If idle, restart the worker process. If busy, ping the admin team. ≠ If idle, 
 Ports: Kasse: 3000; Lager: 5000. ≠ Ports: Kasse: 5000; Lager: 3000.
 staging = 2; production = 4 ≠ staging = 4; production = 2
 Alice: review. Bob: deploy. ≠ Alice: deploy. Bob: review.
+Alice 3, Bob 5, Carol 3, Dan 5 ≠ Alice 3, Bob 3, Carol 5, Dan 5
+Alice: 3. Bob: 5. Carol: 3. Dan: 5. ≠ Alice: 3. Bob: 3. Carol: 5. Dan: 5.
+port=3000 pool=50 ≠ port=50 pool=3000
+| port | 3000 |\\n| pool | 50 | ≠ | port | 50 |\\n| pool | 3000 |
 - Red: stop\\n- Amber: wait ≠ - Red: wait\\n- Amber: stop
 """,
     "order of a list": """
@@ -61,6 +73,9 @@ Run the linter, build the image, push the tag. ≠ Build the image, run the lint
 Reihenfolge: Datenbank, Server, Arbeiter. ≠ Reihenfolge: Arbeiter, Server, Datenbank.
 Ordre : base, serveur, ouvrier. ≠ Ordre : serveur, base, ouvrier.
 顺序：数据库、接口、进程。 ≠ 顺序：进程、接口、数据库。
+lint -> build -> push ≠ build -> lint -> push
+cold < warm < hot ≠ cold < hot < warm
+min(width, height) ≠ min(height, width)
 Layers: web, core, storage. ≠ Layers: storage, core, web.
 - lint\\n- build\\n- push ≠ - build\\n- lint\\n- push
 First drain the node, then cordon it, finally reboot. ≠ First cordon the node, then drain it, finally reboot.
@@ -83,6 +98,13 @@ The service is not restarted. ≠ The service must not be restarted.
 Der Dienst wird nicht neu gestartet. ≠ Der Dienst darf nicht neu gestartet werden.
 Le service n'est pas redémarré. ≠ Le service ne doit pas être redémarré.
 Tokens will not expire. ≠ Tokens must not expire.
+Der Job soll nicht laufen. ≠ Der Job darf nicht laufen.
+Gäste können nicht lesen. ≠ Gäste dürfen nicht lesen.
+Les invités ne devraient pas lire. ≠ Les invités ne doivent pas lire.
+Invitados no deberían leer. ≠ Invitados no deben leer.
+Convidados não podem ler. ≠ Convidados não leem.
+访客不应该读。 ≠ 访客不能读。
+Rows are never deleted. ≠ Rows can never be deleted.
 Guests may not comment. ≠ Guests could not comment.
 The worker never retries. ≠ The worker must never retry.
 """,
@@ -116,6 +138,17 @@ The mirror is updated on Fridays. ≠ The mirror updates on Fridays.
 Der Dienst musste warten. ≠ Der Dienst muss warten.
 Le service sera lent. ≠ Le service est lent.
 El servicio debe reiniciar. ≠ El servicio reinicia.
+Keys have been rotated. ≠ Keys are rotated.
+Keys are to be rotated. ≠ Keys are rotated.
+The bot used to delete it. ≠ The bot deletes it.
+The key has expired. ≠ The key expires.
+Der Bot hat es gelöscht. ≠ Der Bot löscht es.
+Der Bot löschte es. ≠ Der Bot löscht es.
+Le bot a supprimé la ligne. ≠ Le bot supprime la ligne.
+Le bot supprimait la ligne. ≠ Le bot supprime la ligne.
+El bot borró la fila. ≠ El bot borra la fila.
+O bot apagou a linha. ≠ O bot apaga a linha.
+机器人删除了文件。 ≠ 机器人删除文件。
 Der Dienst kann Entwürfe löschen. ≠ Der Dienst löscht Entwürfe.
 Le service peut supprimer les brouillons. ≠ Le service supprime les brouillons.
 """,
@@ -152,6 +185,9 @@ The door code is one five. ≠ The door code is six.
 The code is zero seven. ≠ The code is seven.
 Order three dozen. ≠ Order fifteen.
 Version one two is out. ≠ Version three is out.
+It is written by Tom. ≠ It is written with Tom.
+Keep the rows of a tenant. ≠ Keep the rows for a tenant.
+Reply by Friday. ≠ Reply on Friday.
 Answer at 30 seconds. ≠ Answer in 30 seconds.
 Antworte innerhalb von 30 Sekunden. ≠ Antworte in 30 Sekunden.
 Keep half a dozen backups. ≠ Keep six dozen backups.

@@ -33,8 +33,8 @@ _KANA, _IDEOGRAPH = re.compile("[\u3040-\u30ff]"), re.compile("[\u3400-\u9fff]")
 _MARKS = frozenset("%&")
 """Signs that are words, as symbols are (`€`, `→`, `≥`), but for those of _NO_WORDS."""
 _SYMBOLS, _NO_WORDS = frozenset({"Sm", "So", "Sc"}), frozenset("$=~")
-_IN_CAPITALS = frozenset({"IT", "US"})
-"""Names that in small letters are words without a meaning."""
+_IN_CAPITALS = frozenset({"IT", "US", "Kb", "Mb", "Gb", "Tb", "Kbps", "Mbps", "Gbps"})
+"""Names that in small letters are words without a meaning, and units of bits."""
 MIN_SHARE = 0.05
 """Share of the words that a language's lists have among a text's, from which on the text is in that language."""
 MIN_IDEOGRAPHS = 0.3
@@ -74,8 +74,14 @@ def _tokens(text: str) -> Iterator[TextToken]:
             clause, starts = clause + 1, True
             yield TextToken(written, clause, line=line, sentence=sentence)
         elif _is_word(kind, written, opens_line=opens_line):
+            clause += _parts(kind, text[max(0, found.start() - 1) : found.start()], written)
             yield TextToken(_written(written, kind, starts=starts), clause, starts, kind == "number", line, opens_line, sentence)
             starts = opens_line = False
+
+
+def _parts(kind: str | None, before: str, written: str) -> bool:
+    """Tell whether what stands on the two sides of a sign has an order: `a < b < c`, `lint -> build`, but not `5 %`."""
+    return kind == "arrow" or (kind in {"operator", "sign"} and written not in _MARKS and before.isspace())
 
 
 def _is_word(kind: str | None, written: str, *, opens_line: bool) -> bool:

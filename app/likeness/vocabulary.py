@@ -83,7 +83,8 @@ class Vocabulary:
     present: str = ""
     """The value of time of a text that tells none."""
     past: frozenset[str] = frozenset()
-    """Past forms that no ending tells; empty: the language's past isn't told from its participles."""
+    """Past forms that no ending tells."""
+    past_endings: tuple[str, ...] = ()
     auxiliaries: frozenset[str] = frozenset()
     """Words that make a passive with a participle."""
     participles: tuple[str, ...] = ()
@@ -118,6 +119,7 @@ def _read(language: str) -> Vocabulary:
         obligations=frozenset(value.split("|")[0].strip() for value in lists["kinds"]["modality"][:2]),
         present=lists["present"],
         past=frozenset(lists.get("past", "").split()),
+        past_endings=tuple(lists.get("past_endings", "").split()),
         auxiliaries=frozenset(lists["auxiliaries"].split()),
         participles=tuple(lists["participles"].split()),
         **keys,

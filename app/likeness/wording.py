@@ -256,7 +256,7 @@ class _Reading:
 
     def _form(self, place: int) -> Literal["", "past", "participle"]:
         lists, text = self._lists, self._texts[place]
-        if not lists.past or not (text in lists.past or (text.endswith("ed") and not text.endswith("eed"))):
+        if text not in lists.past and (not text.endswith(lists.past_endings) or text.endswith("eed")):
             return ""
         before = self._texts[max(0, place - PARTICIPLE_WITHIN) : place]
         return "past" if lists.auxiliaries.isdisjoint(before) else "participle"
