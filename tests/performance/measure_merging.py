@@ -2,7 +2,7 @@
 
 python tests/performance/measure_merging.py
 
-The pairs are ours (`tests/contrast_pairs.py`, `tests/paraphrases.py`); KNOWN paraphrases were looked at while the lists of words were made.
+The pairs are ours (`tests/contrast_pairs.py`, `tests/minimal_pairs.py`, `tests/paraphrases.py`); KNOWN paraphrases were looked at while the lists of words were made.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from app.likeness import differing, restates
 from app.settings import EmbeddingsSettings, Settings
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
 from tests.fakes.models import models_folder
+from tests.minimal_pairs import minimal_pairs
 from tests.paraphrases import HARDER, HELD_OUT, KNOWN, LATEST, UNSEEN
 
 Pairs = Sequence[tuple[str, str]]
@@ -53,6 +54,7 @@ def milliseconds(pairs: Pairs) -> float:
 async def main() -> None:
     threshold = Settings().knowledge.merge_threshold
     contrast = {"made": [pair[1:] for pair in contrast_pairs()], "held out": [pair[1:] for pair in held_out_pairs()]}
+    contrast["minimal"] = [pair[1:] for pair in minimal_pairs()]
     spent = milliseconds(contrast["made"])
     embedder = load(await ensure_exported(models_folder()), EmbeddingsSettings(), models_folder() / "compiled")
     for name, pairs in contrast.items():
