@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Uuid, any_, delete, func, insert, literal, or_, select, update
@@ -31,11 +32,8 @@ async def refresh_subjects(connection: AsyncConnection, items: Collection[UUID])
     columns = (ItemRow.id, ItemRow.team_id, ItemRow.title, ItemRow.text, ItemRow.paths)
     rows = (await connection.execute(select(*columns).where(ItemRow.id == any_(wanted)))).all()
     evidence = await _evidence(connection, items)
-    found = [
-        {"knowledge_id": row.id, "team_id": row.team_id, "kind": each.kind, "name": each.name}
-        for row in rows
-        for each in _subjects(row, evidence.get(row.id, []))
-    ]
+    # In a thread: it is CPU work of milliseconds, and a server's requests and a job's heartbeat go on meanwhile.
+    found = await asyncio.to_thread(_found, rows, evidence)
     await connection.execute(delete(SubjectRow).where(SubjectRow.knowledge_id == any_(wanted)))
     if found:
         await connection.execute(insert(SubjectRow), found)
@@ -70,6 +68,14 @@ async def _evidence(connection: AsyncConnection, items: Collection[UUID]) -> dic
     for row in await connection.execute(newest):
         found[row.knowledge_id].append(row)
     return found
+
+
+def _found(rows: Collection[AnyRow], evidence: Mapping[UUID, Collection[AnyRow]]) -> list[dict[str, object]]:
+    return [
+        {"knowledge_id": row.id, "team_id": row.team_id, "kind": each.kind, "name": each.name}
+        for row in rows
+        for each in _subjects(row, evidence.get(row.id, []))
+    ]
 
 
 def _subjects(row: AnyRow, evidence: Collection[AnyRow]) -> tuple[Subject, ...]:

@@ -47,10 +47,8 @@ async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) ->
     if not items:
         return
     rows = (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
-    given_up: dict[UUID, list[str]] = {}
+    given_up = await asyncio.to_thread(_given_up, rows)  # CPU work: a server's requests and a job's heartbeat go on meanwhile
     for row in rows:
-        await asyncio.sleep(0)  # reading is CPU work: let the job's heartbeat run
-        given_up[row.id] = [each.old.casefold() for each in changes_in(_words(row))]
         if given_up[row.id] != list(row.gives_up):
             await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(gives_up=given_up[row.id]))
     by_project: dict[UUID, list[AnyRow]] = defaultdict(list)
@@ -136,6 +134,10 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
         await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
+
+
+def _given_up(rows: Sequence[AnyRow]) -> dict[UUID, list[str]]:
+    return {row.id: [each.old.casefold() for each in changes_in(_words(row))] for row in rows}
 
 
 def _words(row: AnyRow) -> str:

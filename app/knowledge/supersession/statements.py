@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from app.knowledge.supersession.words import content_words, sentences
 
-MAX_CHARS, MAX_SENTENCE_CHARS = 8_000, 300
-"""Characters of a text and of a sentence that are read: the patterns take time by the square of a sentence's length."""
 _GIVES_UP = re.compile(
     r"\b(?:from|replac\w+|instead|rather|in place|not|drop\w*|ditch\w*|abandon\w*|swap\w*|exchang\w*|no longer|stop\w*"
     r"|von|ersetz\w*|abgelöst|statt|anstatt|anstelle|mehr|de|remplac\w*|lieu|place|plutôt|plus|reemplaz\w*|sustitu\w*|lugar|vez|ya no"
@@ -24,8 +22,8 @@ _ENDS = (
     "fue|ha|foi|pelo|pela|no|na"
 )
 """Words that no value goes on with: prepositions and auxiliaries."""
-_V = rf"[\w`\"“][^\s,;:()!?，。；、]*(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]*){{0,3}}"
-"""A value: one to four words."""
+_V = rf"(?<![\w`\"“])[\w`\"“][^\s,;:()!?，。；、]{{0,60}}(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]{{0,60}}){{0,3}}"
+"""A value: one to four words, from the beginning of the first. Words are bounded, since each place where one may begin is tried."""
 _OLD, _NEW = rf"(?P<old>{_V})", rf"(?P<new>{_V})"
 _MOVE = (
     r"(?:mov(?:e|ed|ing)|switch(?:ed|ing)?|migrat(?:e|ed|ing)|chang(?:e|ed|ing)|convert(?:ed)?|port(?:ed)?|rais(?:e|ed|ing)|increas(?:e|ed)|lower(?:ed)?"
@@ -83,16 +81,17 @@ _PATTERNS = tuple(
         rf"\bnão (?:se )?(?:us\w+|pass\w+|public\w+) mais (?:o |a |por |via |com )?{_OLD}",
     )
 )
-_HAN = r"[\w.+#/ -]|[\u3400-\u9fff]"
+_LATIN = r"[A-Za-z0-9][A-Za-z0-9_.+#/-]{0,40}(?: [A-Z][A-Za-z0-9_.+#/-]{0,40}){0,3}"
+"""A name in Latin letters within Chinese words."""
 _CHINESE = tuple(
     re.compile(pattern)
     for pattern in (
         r"从\s*(?P<old>[^，。；,;到]{1,24}?)\s*(?:迁移到|迁到|迁移至|切换到|切换为|切到|改到|改为|改成|改用|换成|换到|移到|升级到|提高到|降到|调整为|增加到)\s*(?P<new>[^，。；,;了]{1,24})",
-        r"把\s*(?P<matter>[^，。；]{0,20}?)\s*(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:换成|改成|改为|替换为|替换成)\s*(?P<new>[^，。；,;了]{1,24})",
+        r"把\s*(?P<matter>[^，。；]{0,20}?)\s*(?P<old>[A-Za-z0-9][A-Za-z0-9_.+#/ -]{0,30}?)\s*(?:换成|改成|改为|替换为|替换成)\s*(?P<new>[^，。；,;了]{1,24})",
         r"用\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)了?\s*(?P<old>[^，。；,;]{1,24})",
-        r"(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
-        r"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
-        r"(?:改用|使用|用)\s*(?P<new>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)[^，。；]{0,20}，?\s*(?:而不是|而不用|不用)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
+        r"(?P<old>[A-Za-z0-9][A-Za-z0-9_.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
+        rf"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>{_LATIN})",
+        rf"(?:改用|使用|用)\s*(?P<new>{_LATIN})[^，。；]{{0,20}}，?\s*(?:而不是|而不用|不用)\s*(?P<old>{_LATIN})",
     )
 )
 _EDGES = " `'\"“”’«»()[]."
@@ -116,8 +115,8 @@ class Change:
 def changes_in(text: str) -> tuple[Change, ...]:
     """Return the explicit changes that a text states, in order, each old value once."""
     found: dict[str, Change] = {}
-    for sentence in sentences(text[:MAX_CHARS]):
-        if len(sentence) > MAX_SENTENCE_CHARS or not _GIVES_UP.search(sentence):
+    for sentence in sentences(text):
+        if not _GIVES_UP.search(sentence):
             continue
         for each in _changes(sentence):
             found.setdefault(each.old.casefold(), each)

@@ -9,14 +9,21 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+MAX_CHARS = 8_000
+"""Characters of a text that are read, as many as a person may write."""
+MAX_SENTENCE_CHARS, MAX_WITH_REASON_CHARS = 300, 1_000
+"""Characters of a sentence that is read, without and with its reason; longer ones are lists, logs or code, and state no rule. The patterns
+take time by the square of a sentence's length.
+"""
+_BLANKS = re.compile(r"[^\S\n]+")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[。！？；])")
 _WORD = re.compile(r"[\u3400-\u9fff]+|[^\W_](?:[\w+#]|[./:@-](?=\w))*")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _REASON = re.compile(
-    r"[,;:–—]?\s*(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
+    r"[,;:–—]? ?(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
     r"due to|in order to|which (?=is|are|has|was|keeps|makes|gives|costs)|as (?=it |we |they )|to (?:avoid|save|cut|reduce costs?|keep|get rid)|"
     r"weil|da (?=\w+ )|damit|denn|wegen|car|parce que|afin|puisque|porque|ya que|para que|pois|já que)\b|因为|由于|以便|,? ?(?:，|、)?(?:所以|这样)).*",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE,
 )
 _DENIED = re.compile(
     r"\b(?:not|never|no longer|cannot|neither|nor|avoid|without|instead of|rather than|anymore|against|deprecated|obsolete|stop(?:ped)?|"
@@ -79,9 +86,17 @@ _ENDINGS = re.compile(
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a text, without their reasons: a reason names other things than what is decided."""
-    for sentence in _SENTENCE.split(unicodedata.normalize("NFKC", text).replace("`", "")):
-        if kept := _REASON.sub("", sentence).strip(" .!;。；！"):
+    """Yield the sentences of a text, without their reasons: a reason names other things than what is decided.
+
+    Of MAX_CHARS, those of at most MAX_SENTENCE_CHARS, white space as single spaces.
+    """
+    for written in _SENTENCE.split(_BLANKS.sub(" ", text[:MAX_CHARS])):
+        if len(written) > MAX_WITH_REASON_CHARS:
+            continue
+        # By sentence: to compose characters takes time by the square of a run of combining ones.
+        sentence = _BLANKS.sub(" ", unicodedata.normalize("NFKC", written.replace("`", ""))[:MAX_WITH_REASON_CHARS])
+        kept = _REASON.sub("", sentence).strip(" .!;。；！")
+        if kept and len(kept) <= MAX_SENTENCE_CHARS:
             yield kept
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import changes_in
+from tests.unit.knowledge.growth import MAX_GROWTH, growth
 
 OLDER = "Publish order events through nats-jetstream."
 NEWER = "Move order events from nats-jetstream to redpanda."
@@ -59,3 +60,38 @@ def test_nothing_replaces_itself() -> None:
 @given(older=st.text(max_size=200), newer=st.text(max_size=200))
 def test_any_two_texts_can_be_judged(older: str, newer: str) -> None:
     replaced_by(older, newer)
+
+
+HOSTILE = [
+    " ",
+    ", ",
+    "\u3000",
+    "\n ",
+    "a ",
+    "a.",
+    "use a for a ",
+    "instead of a use ",
+    "move a from a to a. ",
+    "von a auf ",
+    "用a被",
+    "从a",
+    "\u0301\u0316",
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_reading_takes_time_by_the_length_of_any_text(unit: str) -> None:
+    assert growth(lambda text: changes_in(f"a{text}b"), unit) < MAX_GROWTH
+    assert growth(lambda text: replaced_by(f"a{text}b", NEWER), unit) < MAX_GROWTH
+
+
+def test_white_space_within_a_sentence_counts_as_one_space() -> None:
+    assert replaced_by(
+        "Publish order  events\u00a0through \t nats-jetstream.", f"Move order{' ' * 400}events from nats-jetstream to redpanda."
+    )
+
+
+def test_a_sentence_too_long_for_a_rule_is_left_out() -> None:
+    listing = ", ".join(f"queue{number}" for number in range(80))
+    assert replaced_by(f"{listing} and {OLDER}", NEWER) is None
+    assert replaced_by(f"{listing}\n{OLDER}", NEWER) is not None
