@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from app.knowledge.supersession.statements import Change, changes_in
-from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, sentences, shared
+from app.knowledge.supersession.statements import Change, ItemWords
+from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, shared
 
 MIN_SHARED = 1.0
 """Share of the matter's words that the earlier sentence holds."""
@@ -17,19 +17,17 @@ MIN_SHARED_CJK = 0.5
 """The same for Chinese pairs of characters, a third of which straddle two words."""
 
 
-def replaced_by(older: str, newer: str) -> str | None:
+def replaced_by(older: ItemWords, newer: ItemWords) -> str | None:
     """Return the sentence of `newer`, said later, that replaces what `older` says; None if none does."""
-    return next((each.sentence for each in changes_in(newer) if _is_replaced(older, each)), None)
+    return next((each.sentence for each in newer.changes if _is_replaced(older, each)), None)
 
 
-def _is_replaced(older: str, change: Change) -> bool:
-    if is_doubted(change.sentence) or _is_refused(change):
+def _is_replaced(older: ItemWords, change: Change) -> bool:
+    old = change.old.casefold()
+    if old in older.gives_up or is_doubted(change.sentence) or _is_refused(change):
         return False
-    earlier = changes_in(older)
-    if any(each.old.casefold() == change.old.casefold() for each in earlier):
-        return False
-    brought = {each.sentence: each for each in earlier if each.new.casefold() == change.old.casefold()}
-    return any(_asserts(sentence, change, brought.get(sentence)) for sentence in sentences(older))
+    brought = {each.sentence: each for each in older.changes if each.new.casefold() == old}
+    return any(_asserts(sentence, change, brought.get(sentence)) for sentence in older.sentences)
 
 
 def _is_refused(change: Change) -> bool:

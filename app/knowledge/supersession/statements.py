@@ -102,6 +102,12 @@ _NO_VALUE_WORDS = """
 _NO_VALUES = frozenset(_NO_VALUE_WORDS.split())
 
 
+MAX_CHANGES = 16
+"""Changes of a text that are read, the first: one that states more is a change log."""
+MAX_MATTER_WORDS = 32
+"""Words of a change's matter: a sentence with more says more than that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about."""
@@ -112,15 +118,28 @@ class Change:
     sentence: str
 
 
-def changes_in(text: str) -> tuple[Change, ...]:
-    """Return the explicit changes that a text states, in order, each old value once."""
+@dataclass(frozen=True, slots=True)
+class ItemWords:
+    """The words of an item, read once for any number of comparisons: its sentences, and the explicit changes in them, each old value once."""
+
+    sentences: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def gives_up(self) -> tuple[str, ...]:
+        """The values that are given up, casefolded."""
+        return tuple(each.old.casefold() for each in self.changes)
+
+
+def read(text: str) -> ItemWords:
+    """Read what a text says: of its changes the first MAX_CHANGES, in order."""
+    said = tuple(sentences(text))
     found: dict[str, Change] = {}
-    for sentence in sentences(text):
-        if not _GIVES_UP.search(sentence):
-            continue
-        for each in _changes(sentence):
-            found.setdefault(each.old.casefold(), each)
-    return tuple(found.values())
+    for each in (change for sentence in said if _GIVES_UP.search(sentence) for change in _changes(sentence)):
+        found.setdefault(each.old.casefold(), each)
+        if len(found) == MAX_CHANGES:
+            break
+    return ItemWords(said, tuple(found.values()))
 
 
 def _changes(sentence: str) -> Iterator[Change]:
@@ -132,7 +151,8 @@ def _changes(sentence: str) -> Iterator[Change]:
                 continue
             values = {*content_words(old), *content_words(new)}
             matter = tuple(word for word in content_words(_without(sentence, match)) if word not in values)
-            yield Change(old, new, matter, sentence)
+            if len(matter) <= MAX_MATTER_WORDS:
+                yield Change(old, new, matter, sentence)
 
 
 def _without(sentence: str, match: re.Match[str]) -> str:

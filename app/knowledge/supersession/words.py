@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 MAX_CHARS = 8_000
 """Characters of a text that are read, as many as a person may write."""
@@ -204,12 +205,17 @@ def _pairs(run: str) -> Iterator[str]:
     yield from ([run] if len(run) == 1 else (run[place : place + 2] for place in range(len(run) - 1)))
 
 
+@lru_cache(maxsize=4_096)
+def _stem(word: str) -> str:
+    return _ENDINGS.sub("", re.sub(r"ies$", "y", word))
+
+
 def _same(one: str, other: str) -> bool:
     if one == other or one + "s" == other or other + "s" == one:
         return True
     if any(char.isdigit() for char in one + other):
         return False
-    one, other = (_ENDINGS.sub("", re.sub(r"ies$", "y", word)) for word in (one, other))
+    one, other = _stem(one), _stem(other)
     if one == other:
         return True
     longest = max(len(one), len(other))

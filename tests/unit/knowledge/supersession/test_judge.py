@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.supersession.judge import replaced_by
-from app.knowledge.supersession.statements import changes_in
+from app.knowledge.supersession import judge
+from app.knowledge.supersession.statements import MAX_CHANGES, read
 from tests.unit.knowledge.growth import MAX_GROWTH, growth
 
 OLDER = "Publish order events through nats-jetstream."
 NEWER = "Move order events from nats-jetstream to redpanda."
+
+
+def replaced_by(older: str, newer: str) -> str | None:
+    return judge.replaced_by(read(older), read(newer))
 
 
 def test_it_returns_the_words_that_say_so() -> None:
@@ -34,14 +38,14 @@ def test_it_returns_the_words_that_say_so() -> None:
     ],
 )
 def test_a_change_names_what_is_given_up_and_what_comes(text: str, old: str, new: str) -> None:
-    assert (old, new) in [(each.old, each.new) for each in changes_in(text)]
+    assert (old, new) in [(each.old, each.new) for each in read(text).changes]
 
 
 @pytest.mark.parametrize(
     "text", ["Publish order events through nats-jetstream.", "The parcel came from Berlin.", "Move it from there to here.", ""]
 )
 def test_a_statement_without_a_change_has_none(text: str) -> None:
-    assert changes_in(text) == ()
+    assert read(text).changes == ()
 
 
 def test_a_value_within_a_longer_name_is_another_one() -> None:
@@ -81,7 +85,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_reading_takes_time_by_the_length_of_any_text(unit: str) -> None:
-    assert growth(lambda text: changes_in(f"a{text}b"), unit) < MAX_GROWTH
+    assert growth(lambda text: read(f"a{text}b"), unit) < MAX_GROWTH
     assert growth(lambda text: replaced_by(f"a{text}b", NEWER), unit) < MAX_GROWTH
 
 
@@ -95,3 +99,8 @@ def test_a_sentence_too_long_for_a_rule_is_left_out() -> None:
     listing = ", ".join(f"queue{number}" for number in range(80))
     assert replaced_by(f"{listing} and {OLDER}", NEWER) is None
     assert replaced_by(f"{listing}\n{OLDER}", NEWER) is not None
+
+
+def test_of_a_change_log_only_the_first_changes_are_read() -> None:
+    log = "\n".join(f"Move queue{number} from host{number} to redpanda." for number in range(40))
+    assert len(read(log).changes) == MAX_CHANGES
