@@ -6,8 +6,6 @@ earlier one, and both sentences are about the same matter: in the same scope, wi
 
 from __future__ import annotations
 
-import re
-
 from app.knowledge.supersession.statements import Change, ItemWords
 from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, shared
 
@@ -24,25 +22,10 @@ def replaced_by(older: ItemWords, newer: ItemWords) -> str | None:
 
 def _is_replaced(older: ItemWords, change: Change) -> bool:
     old = change.old.casefold()
-    if old in older.gives_up or is_doubted(change.sentence) or _is_refused(change):
+    if old in older.gives_up or change.refused or is_doubted(change.sentence):
         return False
     brought = {each.sentence: each for each in older.changes if each.new.casefold() == old}
     return any(_asserts(sentence, change, brought.get(sentence)) for sentence in older.sentences)
-
-
-def _is_refused(change: Change) -> bool:
-    """Tell whether the change itself is denied: "don't move", "was not replaced"."""
-    return bool(_REFUSED.search(change.sentence.split(change.old, 1)[0]))
-
-
-_REFUSED = re.compile(
-    r"\b(?:no (?:need|reason|point|plan)|mistake|not worth|why|nobody|no one|never|cannot|not to"
-    r"|(?:is|are|was|were|be|been|has|have|had|do|does|did|will|would|should|must|can|could|may)(?: not\b|n['’]t)"
-    r"|(?:wurden?|werden|wird|haben|hat|ist|sind) (?:\w+ )?nicht (?!mehr)|nicht von|niemand|(?:n['’]|ne )\w+ (?:\w+ )?pas\b|ne pas|personne"
-    r"|(?:no|não) (?:se )?(?:ha|han|hemos|fue|fueron|foi|foram|vamos|mov|migr|cambi|reemplaz|mud|troc|substitu)\w*)\b"
-    r"|won['’]t|can['’]t|没有|未|不要|不应|不会|不能",
-    re.IGNORECASE,
-)
 
 
 def _asserts(sentence: str, change: Change, brought: Change | None) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from app.knowledge.supersession.reversal import is_refused
 from app.knowledge.supersession.words import content_words, sentences
 
 _GIVES_UP = re.compile(
@@ -37,15 +39,15 @@ _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # English
-        rf"\b{_MOVE}\b[^.;]*?\bfrom (?:the |a |an )?{_OLD} to (?:the |a |an )?{_NEW}",
-        rf"\b(?:switch|switched|moved?|migrated?|changed?)\b[^.;]*? to (?:the |a |an )?{_NEW} from (?:the |a |an )?{_OLD}",
+        rf"\b{_MOVE}\b(?P<gap>[^.;]*?)\bfrom (?:the |a |an )?{_OLD} to (?:the |a |an )?{_NEW}",
+        rf"\b(?:switch|switched|moved?|migrated?|changed?)\b(?P<gap>[^.;]*?) to (?:the |a |an )?{_NEW} from (?:the |a |an )?{_OLD}",
         rf"\breplac(?:e|ed|ing) (?:the |a |an |our )?{_OLD} (?:with|by) (?:the |a |an )?{_NEW}",
         rf"(?:\b(?:the|our|a) )?{_OLD} (?:is|was|were|are|has been|have been|got|gets) (?:now )?replaced (?:by|with) (?:the |a |an )?{_NEW}",
         rf"{_NEW} (?:has |have )?replace[sd] (?!by |with )(?:the |a |an |our )?{_OLD}",
         rf"\b{_NEAREST},? (?:instead of|rather than|in place of) (?:per |through |via |over |with |to |in |on |for |at |after |every |of |by |from |as )?(?:the |a |an )?{_OLD}",
-        rf"\b{_NEAREST} for [^.;,]{{1,60}}? (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
+        rf"\b{_NEAREST} for (?P<gap>[^.;,]{{1,60}}?) (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
         r"\bgo(?:es)? from (?P<old>\d[\w.]*(?: \w+)?) to (?P<new>\d[\w.]*(?: \w+)?)",
-        rf"\binstead of (?:the |a |an )?{_OLD},? [^.;]*?\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
+        rf"\binstead of (?:the |a |an )?{_OLD},? (?P<gap>[^.;]*?)\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
         rf"\b{_NEAREST}, not (?:per |through |via |over |with |to |in |on )?(?:the |a |an )?{_OLD}",
         rf"\b(?:drop|dropped|ditch|ditched|abandon|abandoned|swap|swapped|swap out|swapped out|exchanged?) (?:the |a |an |our )?{_OLD} (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
         rf"{_OLD} (?:was|were|has been|have been) (?:dropped|abandoned|swapped|exchanged) (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
@@ -54,30 +56,30 @@ _PATTERNS = tuple(
         rf"\bstop(?:ped)? (?:using|running|publishing to|writing to|deploying to) (?:the |a |an )?{_OLD}",
         # German
         rf"\bvon {_OLD} (?:auf|nach|zu) {_NEW} (?:umgestellt|umgezogen|migriert|gewechselt|geändert|erhöht|gesenkt|verschoben|umstellen|wechseln|umziehen|migrieren|verlegt|umbenannt)",
-        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b[^.;]*? von {_OLD} (?:auf|nach|zu) {_NEW}",
+        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b(?P<gap>[^.;]*?) von {_OLD} (?:auf|nach|zu) {_NEW}",
         rf"\b{_OLD} (?:wird |wurde |haben wir |ist )?(?:jetzt |nun )?durch {_NEW} (?:ersetzt|ersetzen|abgelöst)",
         rf"\bersetz(?:en|t|te|e) (?:wir )?(?:jetzt )?{_OLD} durch {_NEW}",
-        rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}[^.;]*? (?:statt|anstatt|anstelle von) {_OLD}",
+        rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}(?P<gap>[^.;]*?) (?:statt|anstatt|anstelle von) {_OLD}",
         rf"\b(?:statt|anstatt|anstelle von) {_OLD} (?:\w+ ){{0,4}}?(?:nutzen|verwenden|nehmen|über|mit) (?:wir )?(?:jetzt )?{_NEW}",
         rf"\bnicht mehr (?:über|mit|auf|in|nach|an|durch) {_OLD}",
         rf"\bkein(?:e|en)? {_OLD} mehr\b",
         # French
-        rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b[^.;]*? de {_OLD} (?:à|vers|sur) {_NEW}",
+        rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b(?P<gap>[^.;]*?) de {_OLD} (?:à|vers|sur) {_NEW}",
         rf"\bremplac(?:er|é|ée|és|ées|ons|ez) {_OLD} par {_NEW}",
         rf"{_OLD} (?:est|a été|sont|ont été) (?:désormais )?remplacé(?:e|s|es)? par {_NEW}",
-        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}[^.;]*? (?:au lieu de|à la place de|plutôt que) {_OLD}",
+        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}(?P<gap>[^.;]*?) (?:au lieu de|à la place de|plutôt que) {_OLD}",
         rf"\b(?:n['’]|ne )(?:\w+ )?(?:utilis\w+|pass\w+) plus (?:par |via |avec )?{_OLD}",
         # Spanish
-        rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b[^.;]*? de {_OLD} a {_NEW}",
+        rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b(?P<gap>[^.;]*?) de {_OLD} a {_NEW}",
         rf"\b(?:reemplaz|sustitu)\w+ {_OLD} (?:por|con) {_NEW}",
         rf"{_OLD} (?:fue|ha sido|es|se ha) (?:reemplazad[oa]|sustituid[oa]) por {_NEW}",
-        rf"\b(?:us\w+|por|con|mediante|en) {_NEW}[^.;]*? (?:en lugar de|en vez de) {_OLD}",
+        rf"\b(?:us\w+|por|con|mediante|en) {_NEW}(?P<gap>[^.;]*?) (?:en lugar de|en vez de) {_OLD}",
         rf"\bya no (?:se )?(?:us\w+|pas\w+|public\w+|van|va) (?:por |con |en |a )?{_OLD}",
         # Portuguese
-        rf"\b(?:mov|migr|mud|troc|pass|aument|reduz)\w*\b[^.;]*? de {_OLD} para {_NEW}",
+        rf"\b(?:mov|migr|mud|troc|pass|aument|reduz)\w*\b(?P<gap>[^.;]*?) de {_OLD} para {_NEW}",
         rf"\b(?:substitu|troc)\w+ (?:o |a )?{_OLD} (?:por|pelo|pela) (?:o |a )?{_NEW}",
         rf"{_OLD} foi (?:substituíd[oa]|trocad[oa]) (?:por|pelo|pela) {_NEW}",
-        rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}[^.;]*? (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
+        rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}(?P<gap>[^.;]*?) (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
         rf"\bnão (?:se )?(?:us\w+|pass\w+|public\w+) mais (?:o |a |por |via |com )?{_OLD}",
     )
 )
@@ -110,12 +112,16 @@ MAX_MATTER_WORDS = 32
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about."""
+    """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about.
+
+    `refused`: it is denied, or was taken back.
+    """
 
     old: str
     new: str
     matter: tuple[str, ...]
     sentence: str
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +139,17 @@ class ItemWords:
 
 def read(text: str) -> ItemWords:
     """Read what a text says: of its changes the first MAX_CHANGES, in order."""
-    said = tuple(sentences(text))
+    said = list(sentences(text))
     found: dict[str, Change] = {}
-    for each in (change for sentence in said if _GIVES_UP.search(sentence) for change in _changes(sentence)):
-        found.setdefault(each.old.casefold(), each)
-        if len(found) == MAX_CHANGES:
-            break
-    return ItemWords(said, tuple(found.values()))
+    for (sentence, reason), (following, _) in zip_longest(said, said[1:], fillvalue=("", "")):
+        if not _GIVES_UP.search(sentence):
+            continue
+        for each in _changes(sentence, afterwards=f"{reason}. {following}"):
+            found.setdefault(each.old.casefold(), each)
+    return ItemWords(tuple(sentence for sentence, _ in said), tuple(found.values())[:MAX_CHANGES])
 
 
-def _changes(sentence: str) -> Iterator[Change]:
+def _changes(sentence: str, *, afterwards: str) -> Iterator[Change]:
     for pattern in (*_PATTERNS, *_CHINESE):
         for match in pattern.finditer(sentence):
             named = match.groupdict()
@@ -152,7 +159,9 @@ def _changes(sentence: str) -> Iterator[Change]:
             values = {*content_words(old), *content_words(new)}
             matter = tuple(word for word in content_words(_without(sentence, match)) if word not in values)
             if len(matter) <= MAX_MATTER_WORDS:
-                yield Change(old, new, matter, sentence)
+                within = " | ".join((sentence[: match.start()], named.get("gap") or "", old, new))
+                refused = is_refused(within, behind=sentence[match.end() :], afterwards=afterwards)
+                yield Change(old, new, matter, sentence, refused)
 
 
 def _without(sentence: str, match: re.Match[str]) -> str:

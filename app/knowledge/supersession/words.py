@@ -86,8 +86,8 @@ _ENDINGS = re.compile(
 )
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a text, without their reasons: a reason names other things than what is decided.
+def sentences(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the sentences of a text, each apart from its reason, which names other things than what is decided.
 
     Of MAX_CHARS, those of at most MAX_SENTENCE_CHARS, white space as single spaces.
     """
@@ -96,9 +96,10 @@ def sentences(text: str) -> Iterator[str]:
             continue
         # By sentence: to compose characters takes time by the square of a run of combining ones.
         sentence = _BLANKS.sub(" ", unicodedata.normalize("NFKC", written.replace("`", ""))[:MAX_WITH_REASON_CHARS])
-        kept = _REASON.sub("", sentence).strip(" .!;。；！")
+        reason = _REASON.search(sentence)
+        kept = (sentence if reason is None else sentence[: reason.start()]).strip(" .!;。；！")
         if kept and len(kept) <= MAX_SENTENCE_CHARS:
-            yield kept
+            yield kept, "" if reason is None else reason[0]
 
 
 def content_words(text: str) -> list[str]:
