@@ -41,5 +41,7 @@ def _asserts(sentence: str, change: Change, brought: Change | None) -> bool:
         return False
     values = {*content_words(change.old), *content_words(change.new), *content_words(brought.old if brought else "")}
     said = [word for word in content_words(sentence) if word not in values]
+    if not change.matter:  # it says nothing of what it is about: only a sentence that doesn't either is of the same matter
+        return not said
     least = MIN_SHARED_CJK if any("\u3400" <= word[0] <= "\u9fff" for word in change.matter) else MIN_SHARED
     return shared(change.matter, said) >= least and not narrows(sentence, known={*change.matter, *values})

@@ -21,7 +21,7 @@ MAX_VALUE_WORDS = 4
 _ENDS = (
     "from|to|with|by|for|in|on|of|and|or|because|since|at|instead|rather|as|when|is|are|was|were|has|have|been|now|goes|go|replaced|"
     "von|auf|nach|durch|mit|für|statt|wird|werden|wurde|wurden|ist|sind|jetzt|par|pour|au|aux|vers|à|est|sont|a|ont|por|para|con|com|en|em|de|"
-    "fue|ha|foi|pelo|pela|no|na"
+    "fue|ha|foi|pelo|pela|pelos|pelas|no|na|nos|nas|dans|sur|im|zum|zur"
 )
 """Words that no value goes on with: prepositions and auxiliaries."""
 _V = rf"(?<![\w`\"“])[\w`\"“][^\s,;:()!?，。；、]{{0,60}}(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]{{0,60}}){{0,3}}"

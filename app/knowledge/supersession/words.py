@@ -159,7 +159,7 @@ def narrows(sentence: str, *, known: Collection[str]) -> bool:
 
 MAX_UNKNOWN_PAIRS = 3
 _BEFORE_VERBS_WORDS = """
-    we you i they to is are was were be been being gets get must should can always all now wir man ist sind wird werden wurde
+    we you i they to is are was were be been being gets get must should can always now wir man ist sind wird werden wurde
     wurden zu nous on est sont été à se es son ha han hemos é são foi foram ser
 """
 _BEFORE_VERBS = frozenset(_BEFORE_VERBS_WORDS.split())
@@ -169,12 +169,14 @@ _FINITE_WORDS = """
     es son usa usan pasa pasan é são usam ficam passam
 """
 _FINITE = frozenset(_FINITE_WORDS.split())
+_NOUN = re.compile(r"\w*(?:[^\Ws]s|ung|ión|ção)(?: .*)?|\w+ (?:of|in|des|von|du|de|del|do|da)")
+"""A sentence's beginning that is no imperative: a plural (in English no imperative ends in one s), or a noun that a preposition follows."""
 _PARTICIPLE = re.compile(r"ge\w+(?:t|en)|\w+iert|(?:er|be|ver|ent)\w+(?:t|en)")
 
 
 def _is_verb(tokens: Sequence[str], place: int) -> bool:
-    if place == 0:  # an imperative, unless a finite verb follows: `Transactional mails use …`
-        return _FINITE.isdisjoint(tokens[1:])
+    if place == 0:  # an imperative, unless a finite verb follows: `Transactional mails use …`, or it is a noun: `Sessions in …`
+        return _FINITE.isdisjoint(tokens[1:]) and not _NOUN.fullmatch(" ".join(tokens[:2]))
     if tokens[place - 1] in _BEFORE_VERBS:
         return True
     return (

@@ -104,3 +104,29 @@ def test_a_sentence_too_long_for_a_rule_is_left_out() -> None:
 def test_of_a_change_log_only_the_first_changes_are_read() -> None:
     log = "\n".join(f"Move queue{number} from host{number} to redpanda." for number in range(40))
     assert len(read(log).changes) == MAX_CHANGES
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("Store all amounts as integers.", "Use UUIDs, not integers."),
+        ("Sessions in Redis.", "Use Kafka, not Redis."),
+        ("Session of the shop in Redis.", "Use Kafka, not Redis."),
+        ("Logs go to Loki.", "Use Tempo instead of Loki."),
+        ("Invoices are sent over SMTP.", "We no longer use SMTP."),
+        ("Die Bestellungen laufen über RabbitMQ.", "Wir nutzen Kafka statt RabbitMQ."),
+        ("搜索用的是 Solr。", "改用 Postgres，不用 Solr。"),
+    ],
+)
+def test_a_change_that_names_no_matter_replaces_no_rule_of_one(older: str, newer: str) -> None:
+    assert replaced_by(older, newer) is None
+
+
+def test_a_change_that_names_no_matter_replaces_what_names_none_either() -> None:
+    assert replaced_by("Use integers.", "Use UUIDs, not integers.") is not None
+    assert replaced_by("We use npm.", "We no longer use npm.") is not None
+
+
+@pytest.mark.parametrize("older", ["Sessions of orders in Redis.", "Migration of orders in Redis.", "Keys of all orders are in Redis."])
+def test_a_noun_that_begins_a_sentence_narrows_it(older: str) -> None:
+    assert replaced_by(older, "For orders use Kafka, not Redis.") is None
