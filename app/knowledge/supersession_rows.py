@@ -55,7 +55,7 @@ async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) ->
     by_project: dict[UUID, list[AnyRow]] = defaultdict(list)
     for row in rows:
         by_project[row.project_id].append(row)
-    links: set[_Link] = set()
+    links = await _still_held(connection, items)
     for project_id, of_project in by_project.items():
         links |= await _links(connection, project_id, of_project, said)
     await _store(connection, items, links)
@@ -89,6 +89,14 @@ def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, dat
 
 async def _rows(connection: AsyncConnection, items: Collection[UUID]) -> Sequence[AnyRow]:
     return (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
+
+
+async def _still_held(connection: AsyncConnection, items: Collection[UUID]) -> set[_Link]:
+    """Judge the links of these items anew, undone ones too: those that weren't looked for now are as valid as before."""
+    pairs = (await connection.execute(select(SupersessionRow.older_id, SupersessionRow.newer_id).where(_concerned(items)))).all()
+    rows = {row.id: row for row in await _rows(connection, {item for pair in pairs for item in pair})}
+    said = await asyncio.to_thread(_said, rows.values())
+    return await asyncio.to_thread(_judged, [(rows[older], rows[newer]) for older, newer in pairs], said)
 
 
 async def _store_given_up(connection: AsyncConnection, rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords]) -> None:
@@ -162,17 +170,25 @@ async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Se
 
 
 async def _store(connection: AsyncConnection, items: Collection[UUID], links: set[_Link]) -> None:
-    wanted = literal(list(items), ARRAY(Uuid))
-    concerned = or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
-    gone = and_(concerned, SupersessionRow.undone_at.is_(None))
+    """Store the links, and take back those of these items that aren't among them: each was judged.
+
+    One that was undone is kept, so that it isn't made again, without its words: they may be of a session that was purged.
+    """
+    gone = _concerned(items)
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
-    await connection.execute(delete(SupersessionRow).where(gone))
+    await connection.execute(delete(SupersessionRow).where(gone, SupersessionRow.undone_at.is_(None)))
+    await connection.execute(update(SupersessionRow).where(gone, SupersessionRow.words != "").values(words=""))
     if links:
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
         await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
+
+
+def _concerned(items: Collection[UUID]) -> ColumnElement[bool]:
+    wanted = literal(list(items), ARRAY(Uuid))
+    return or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
 
 
 def _said(rows: Iterable[AnyRow]) -> dict[UUID, ItemWords]:

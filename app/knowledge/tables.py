@@ -95,7 +95,8 @@ class SubjectRow(Base):
 class SupersessionRow(Base):
     """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
 
-    `undone_at`: a person undid it, so it isn't made again; `undone_by` null: an admin (`by_admin`), or somebody who was removed.
+    `undone_at`: a person undid it, so it isn't made again (`words` empty: nothing says them any more); `undone_by` null: an admin
+    (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_supersessions"

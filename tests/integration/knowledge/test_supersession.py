@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import NotFound
+from app.knowledge import supersession_rows
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.edits import Author
 from app.knowledge.history import ItemHistory
@@ -110,6 +111,36 @@ async def test_a_link_goes_with_the_words_that_made_it(bench: Bench) -> None:
     await teach_both(bench)
     assert len(await links(bench)) == 1
     await bench.teach("november", [said("1", "Order events have at most 64 kilobytes", NOVEMBER)])
+    assert await links(bench) == []
+
+
+@pytest.mark.parametrize("bound", ["MAX_CHANGES", "MAX_NAMING", "MAX_HOLDING"])
+@pytest.mark.parametrize("again", [("december", NOVEMBER, REDPANDA), ("february", JANUARY, NATS)])
+async def test_a_link_that_is_not_looked_for_again_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, bound: str, again: tuple[str, datetime, str]
+) -> None:
+    await teach_both(bench)
+    held = await links(bench)
+    monkeypatch.setattr(supersession_rows, bound, 0)
+    session, at, words = again
+    await bench.teach(session, [said("1", words, at)])
+    assert await links(bench) == held != []
+
+
+async def test_a_purge_takes_its_words_out_of_a_link_that_was_undone(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, confidence=0.9, at=NOVEMBER)])
+    other = f"{REDPANDA} indeed"
+    await bench.teach("december", [lesson("1", other, title=other, confidence=0.5, at=NOVEMBER)])
+    earlier = await bench.item_id(NATS)
+    assert await Restoring(bench.database, admission=WriteAdmission()).restore(Author(bench.team_id, None), earlier) == 1
+    await bench.purge.delete_session(bench.requester(), bench.sessions["november"])
+    async with bench.database.begin() as connection:
+        rows = (await connection.execute(text("select words, undone_at is not null as undone from knowledge_supersessions"))).all()
+    assert [tuple(row) for row in rows] == [("", True)]
+    history = await ItemHistory(bench.database, bench.journal).read(bench.team_id, earlier)
+    assert [(each.what, each.note) for each in history[:2]] == [("restored", None), ("replaced", None)]
+    await bench.teach("november", [said("1", REDPANDA, NOVEMBER)])
     assert await links(bench) == []
 
 
