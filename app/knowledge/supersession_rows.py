@@ -23,7 +23,7 @@ from app.knowledge.item import LinkedItem
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import ItemWords, read
 from app.knowledge.supersession.values import by_first_word, values_in
-from app.knowledge.tables import ItemRow, SupersessionRow
+from app.knowledge.tables import EvidenceRow, ItemRow, SupersessionRow
 from app.storage.tables import AnyRow
 
 MAX_CHANGES = 1_000
@@ -32,7 +32,12 @@ MAX_NAMING = 100
 """Changes that give up a value in another item's text with which it is judged, the latest."""
 MAX_HOLDING = 200
 """Items of a project that hold a value that is given up, the latest, of each value."""
-_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text, ItemRow.created_at, ItemRow.last_seen_at, ItemRow.gives_up)
+_FIRST_SAID = func.coalesce(ItemRow.worded_at, ItemRow.created_at)
+_SEEN = select(func.max(func.coalesce(EvidenceRow.at, EvidenceRow.created_at))).where(EvidenceRow.knowledge_id == ItemRow.id)
+_LAST_SAID = func.greatest(_FIRST_SAID, func.least(_SEEN.scalar_subquery(), func.now()))
+"""The time at which an item's words were last said. A correction of anything else, which moves `last_seen_at`, says nothing again."""
+_TIMES = (_FIRST_SAID.label("first_said"), _LAST_SAID.label("last_said"))
+_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text, ItemRow.gives_up, *_TIMES)
 
 
 class _Link(NamedTuple):
@@ -108,7 +113,7 @@ async def _store_given_up(connection: AsyncConnection, rows: Sequence[AnyRow], s
 
 async def _links(connection: AsyncConnection, project_id: UUID, rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords]) -> set[_Link]:
     """Judge these items of a project with those that state a change, and those of them that do with what they may replace."""
-    changes = await _changes(connection, project_id, since=min(row.last_seen_at for row in rows))
+    changes = await _changes(connection, project_id, since=min(row.last_said for row in rows))
     replacing = await asyncio.to_thread(_naming, rows, said, changes)
     newers = {row.id: row for row in await _rows(connection, {newer for found in replacing.values() for newer in found})}
     known = {**await asyncio.to_thread(_said, [row for row in newers.values() if row.id not in said]), **said}
@@ -123,8 +128,8 @@ async def _links(connection: AsyncConnection, project_id: UUID, rows: Sequence[A
 
 async def _changes(connection: AsyncConnection, project_id: UUID, *, since: datetime) -> Sequence[AnyRow]:
     """Read which values the project's items give up, without their texts."""
-    some = (ItemRow.project_id == project_id, ItemRow.gives_up != literal([], ItemRow.gives_up.type), ItemRow.created_at > since)
-    latest = select(ItemRow.id, ItemRow.created_at, ItemRow.gives_up).where(*some).order_by(ItemRow.created_at.desc(), ItemRow.id)
+    some = (ItemRow.project_id == project_id, ItemRow.gives_up != literal([], ItemRow.gives_up.type), since < _FIRST_SAID)
+    latest = select(ItemRow.id, ItemRow.gives_up, _TIMES[0]).where(*some).order_by(_FIRST_SAID.desc(), ItemRow.id)
     return (await connection.execute(latest.limit(MAX_CHANGES))).all()
 
 
@@ -138,7 +143,7 @@ def _naming(rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords], changes: Seq
     found: dict[UUID, list[UUID]] = {}
     for row in rows:
         named = {
-            each.id: each.created_at for value in values_in(said[row.id], values) for each in giving_up[value] if _comes_after(each, row)
+            each.id: each.first_said for value in values_in(said[row.id], values) for each in giving_up[value] if _comes_after(each, row)
         }
         found[row.id] = sorted(named, key=lambda each: (named[each], each), reverse=True)[:MAX_NAMING]
     return found
@@ -149,13 +154,13 @@ def _judged(pairs: Iterable[tuple[AnyRow, AnyRow]], said: Mapping[UUID, ItemWord
     found: set[_Link] = set()
     for older, newer in pairs:
         if _comes_after(newer, older) and (sentence := replaced_by(said[older.id], said[newer.id])) is not None:
-            found.add(_Link(older.id, newer.id, sentence, newer.created_at))
+            found.add(_Link(older.id, newer.id, sentence, newer.first_said))
     return found
 
 
 def _comes_after(newer: AnyRow, older: AnyRow) -> bool:
     """Tell whether the one was first said after the other was last said: only then can it replace it."""
-    return bool(newer.id != older.id and newer.created_at > older.last_seen_at)
+    return bool(newer.id != older.id and newer.first_said > older.last_said)
 
 
 async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Sequence[AnyRow]:
@@ -164,8 +169,8 @@ async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Se
         holds: ColumnElement[bool] = func.concat(ItemRow.title, " ", ItemRow.text).icontains(value, autoescape=True)
     else:
         holds = ItemRow.search.op("@@")(func.plainto_tsquery(cast("simple", REGCONFIG), value))
-    earlier = (ItemRow.project_id == newer.project_id, ItemRow.id != newer.id, ItemRow.last_seen_at < newer.created_at, holds)
-    query = select(*_ITEM).where(*earlier).order_by(ItemRow.last_seen_at.desc(), ItemRow.id).limit(MAX_HOLDING)
+    earlier = (ItemRow.project_id == newer.project_id, ItemRow.id != newer.id, newer.first_said > _LAST_SAID, holds)
+    query = select(*_ITEM).where(*earlier).order_by(_LAST_SAID.desc(), ItemRow.id).limit(MAX_HOLDING)
     return (await connection.execute(query)).all()
 
 

@@ -16,8 +16,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Both without rewriting the table: a constant default, and a null.
+    # Without rewriting the table: constant defaults, and nulls. Few items are corrected.
     op.add_column("knowledge", sa.Column("subjects_version", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("knowledge", sa.Column("worded_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute(
+        "update knowledge set worded_at = said.at from (select knowledge_id, max(at) as at from knowledge_revisions"
+        " where action = 'corrected' and (title is not null or text is not null) group by knowledge_id) as said"
+        " where said.knowledge_id = knowledge.id and knowledge.corrected_at is not null"
+    )
     op.add_column("knowledge_evidence", sa.Column("branch", sa.Text(), nullable=True))
     op.create_table(
         "knowledge_subjects",
@@ -54,4 +60,5 @@ def downgrade() -> None:
     op.drop_column("knowledge", "gives_up")
     op.drop_table("knowledge_subjects")
     op.drop_column("knowledge_evidence", "branch")
+    op.drop_column("knowledge", "worded_at")
     op.drop_column("knowledge", "subjects_version")

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app.clock import now
 from app.errors import NotFound
 from app.knowledge import supersession_rows
-from app.knowledge.authoring import WriteAdmission
-from app.knowledge.edits import Author
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.edits import Author, ItemCorrection
 from app.knowledge.history import ItemHistory
 from app.knowledge.item import ItemCandidate
 from app.knowledge.restoring import Restoring
@@ -111,6 +112,42 @@ async def test_a_link_goes_with_the_words_that_made_it(bench: Bench) -> None:
     await teach_both(bench)
     assert len(await links(bench)) == 1
     await bench.teach("november", [said("1", "Order events have at most 64 kilobytes", NOVEMBER)])
+    assert await links(bench) == []
+
+
+def authoring(bench: Bench) -> Authoring:
+    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=WriteAdmission())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ItemCorrection(paths=("deploy/events.yaml",)),
+        ItemCorrection(type="architecture"),
+        ItemCorrection(text=f"`{NATS}`."),
+    ],
+)
+async def test_a_correction_that_says_nothing_else_keeps_the_link(bench: Bench, change: ItemCorrection) -> None:
+    await teach_both(bench)
+    held = await links(bench)
+    assert await authoring(bench).correct(Author(bench.team_id, None), await bench.item_id(NATS), change)
+    assert await links(bench) == held != []
+
+
+async def test_an_item_that_a_person_gave_other_words_says_them_since_then(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("june", [said("1", "Order events have at most 64 kilobytes", JUNE)])
+    later = await bench.item_id("Order events have at most 64 kilobytes")
+    corrected = now()
+    await authoring(bench).correct(Author(bench.team_id, None), later, ItemCorrection(title=REDPANDA, text=REDPANDA))
+    (told,) = (await bench.store.get(bench.team_id, await bench.item_id(NATS))).replaced_by
+    assert (told.id, told.at >= corrected) == (later, True)
+
+
+async def test_an_item_that_a_person_gave_other_words_was_said_last_then(bench: Bench) -> None:
+    await bench.teach("january", [said("1", AUDIT, JANUARY)])
+    await bench.teach("november", [said("1", REDPANDA, NOVEMBER)])
+    await authoring(bench).correct(Author(bench.team_id, None), await bench.item_id(AUDIT), ItemCorrection(title=NATS, text=NATS))
     assert await links(bench) == []
 
 
