@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, delete, func, literal, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.knowledge.item import LinkedItem
 from app.knowledge.supersession.judge import replaced_by
@@ -32,6 +32,8 @@ MAX_NAMING = 100
 """Changes that give up a value in another item's text with which it is judged, the latest."""
 MAX_HOLDING = 200
 """Items of a project that hold a value that is given up, the latest, of each value."""
+MAX_CHAIN = 3
+"""Replacements of replacements that are followed."""
 _FIRST_SAID = func.coalesce(ItemRow.worded_at, ItemRow.created_at)
 _SEEN = select(func.max(func.coalesce(EvidenceRow.at, EvidenceRow.created_at))).where(EvidenceRow.knowledge_id == ItemRow.id)
 _LAST_SAID = func.greatest(_FIRST_SAID, func.least(_SEEN.scalar_subquery(), func.now()))
@@ -79,16 +81,30 @@ async def read_links(connection: AsyncConnection, item_id: UUID) -> tuple[tuple[
 
 def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime]:
     """Select what replaces the ItemRow of the query around it, the latest. `before`: only if that was said before this time."""
+    return _latest(ItemRow.id, before).correlate(ItemRow)
+
+
+def replacements(items: ColumnElement[Sequence[UUID]], before: ColumnElement[datetime] | None) -> Select[UUID]:
+    """Select what replaces items of an array, the latest of each, and what replaces that: at most MAX_CHAIN links."""
+    chain = select(func.unnest(items).label("id"), literal(0).label("links")).cte("chain", recursive=True)
+    latest = _latest(chain.c.id, before).correlate(chain).lateral("next")
+    further = select(latest.c.replaced_by, chain.c.links + 1).join_from(chain, latest, onclause=true()).where(chain.c.links < MAX_CHAIN)
+    chain = chain.union(further)
+    return select(chain.c.id).where(chain.c.links > 0)
+
+
+def _latest(
+    older: ColumnElement[UUID] | InstrumentedAttribute[UUID], before: ColumnElement[datetime] | None
+) -> Select[UUID, str, datetime]:
     newer = aliased(ItemRow)
     columns = (newer.id.label("replaced_by"), newer.title.label("replaced_by_title"), SupersessionRow.said_at.label("replaced_at"))
     return (
         select(*columns)
         .join(newer, newer.id == SupersessionRow.newer_id)
-        .where(SupersessionRow.older_id == ItemRow.id, SupersessionRow.undone_at.is_(None), ~newer.hidden)
+        .where(SupersessionRow.older_id == older, SupersessionRow.undone_at.is_(None), ~newer.hidden)
         .where(*([] if before is None else [SupersessionRow.said_at < before]))
         .order_by(SupersessionRow.said_at.desc(), newer.id)
         .limit(1)
-        .correlate(ItemRow)
     )
 
 

@@ -95,6 +95,26 @@ async def test_of_a_chain_the_last_comes_first(bench: Bench) -> None:
     assert [each.text for each in await asked(bench)] == [PULSAR, REDPANDA, NATS]
 
 
+async def test_a_replacement_of_another_type_or_subject_is_not_added(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, type="architecture", at=NOVEMBER)])
+    await bench.index.drain_to(2**62)
+    for narrowed in (Query("order events", types=("gotcha",)), Query("order events", subject="publish", types=("gotcha",))):
+        found = await bench.search.query(bench.team_id, narrowed)
+        assert [(each.text, each.replaced_by is not None) for each in found.results] == [(NATS, True)]
+    found = await bench.search.query(bench.team_id, Query("order events", subject="publish"))
+    assert [each.text for each in found.results] == [NATS]
+    found = await bench.search.query(bench.team_id, Query("order events", subject="nats-jetstream"))
+    assert [each.text for each in found.results] == [REDPANDA, NATS]
+
+
+async def test_a_result_that_was_replaced_keeps_to_the_least_score(bench: Bench) -> None:
+    await teach_both(bench)
+    later, earlier = await asked(bench)
+    between = Query("order events through nats-jetstream", kinds=("item",), min_score=(later.score + earlier.score) / 2)
+    assert [each.text for each in (await bench.search.query(bench.team_id, between)).results] == [REDPANDA]
+
+
 async def test_another_matter_and_another_project_stay(bench: Bench) -> None:
     await bench.teach("january", [said("1", AUDIT, JANUARY)])
     await bench.teach("other", [said("1", NATS, JANUARY)], project="till")
