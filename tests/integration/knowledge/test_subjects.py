@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.errors import InvalidInput
 from app.knowledge.authoring import Authoring, WriteAdmission
@@ -14,7 +14,9 @@ from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.item import ItemFilter
 from app.knowledge.results import Query
+from app.knowledge.subject_rows import about as about_subject
 from app.knowledge.subjects_backfill import SubjectsBackfill
+from app.knowledge.tables import ItemRow
 from tests.integration.knowledge.conftest import Bench, lesson
 
 EVENTS = "Publish order events through nats-jetstream, since one binary is enough"
@@ -29,7 +31,7 @@ async def about(bench: Bench, body: str) -> list[str]:
 
 async def listed(bench: Bench, subject: str) -> Sequence[str]:
     page = await ItemBrowsing(bench.database).page(bench.team_id, ItemFilter(subject=subject), limit=10)
-    return [row.text for row in page.items]
+    return [row.text for row in page.entries]
 
 
 async def test_what_a_session_teaches_is_stored_with_its_subjects(bench: Bench) -> None:
@@ -61,6 +63,24 @@ async def test_lists_and_queries_find_by_name_and_by_words_alike(bench: Bench) -
     assert [each.text for each in found.results] == [POOL]
     nothing = await bench.search.query(bench.team_id, Query("the payment worker timed out", subject="billing.py"))
     assert not nothing.results
+
+
+async def test_parts_of_words_and_of_paths_are_found_where_nothing_else_is(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", EVENTS), lesson("2", POOL), lesson("3", OTHER)])
+    assert await listed(bench, "pool.py") == [POOL]
+    assert await listed(bench, "imeou") == [OTHER]
+    assert await listed(bench, "timeout") == [OTHER]
+    assert await listed(bench, "work pay") == [OTHER, POOL]
+    assert await listed(bench, "nowhere") == []
+
+
+async def test_a_subject_reads_all_items_only_where_nothing_else_is_found(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", EVENTS)])
+    query = select(ItemRow.id).where(about_subject(bench.team_id, "nats-jetstream"))
+    async with bench.database.begin() as connection:
+        written = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join((await connection.scalars(text(f"explain (analyze, costs off, timing off) {written}"))).all())
+    assert "never executed" in plan[plan.index("~~*") - 400 :], plan
 
 
 async def test_a_subject_leaves_out_closed_projects(bench: Bench) -> None:
