@@ -30,6 +30,7 @@ from app.knowledge.marks import forget_marks
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.relations import refresh_relations
 from app.knowledge.store import lock_item, team_item_row
+from app.knowledge.subject_rows import VERSION as SUBJECTS_VERSION
 from app.knowledge.supersession.rewording import says_otherwise
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
@@ -113,6 +114,7 @@ class Authoring:
                         confidence=RECORDED_CONFIDENCE,
                         created_at=moment,
                         last_seen_at=moment,
+                        subjects_version=SUBJECTS_VERSION,
                         **_columns(words),
                         **embedded,
                     )

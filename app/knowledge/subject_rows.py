@@ -38,7 +38,8 @@ async def refresh_subjects(connection: AsyncConnection, items: Collection[UUID])
     await connection.execute(delete(SubjectRow).where(SubjectRow.knowledge_id == any_(wanted)))
     if found:
         await connection.execute(insert(SubjectRow), found)
-    await connection.execute(update(ItemRow).where(ItemRow.id == any_(wanted)).values(subjects_version=VERSION))
+    outdated = (ItemRow.id == any_(wanted), ItemRow.subjects_version != VERSION)
+    await connection.execute(update(ItemRow).where(*outdated).values(subjects_version=VERSION))
 
 
 async def read_subjects(connection: AsyncConnection, item_id: UUID) -> tuple[Subject, ...]:

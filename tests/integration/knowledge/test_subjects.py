@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from app.errors import InvalidInput
+from app.knowledge import subjects_backfill
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
@@ -103,3 +104,16 @@ async def test_items_from_before_there_were_subjects_get_theirs_once(bench: Benc
     assert await backfill.maintain() == 2
     assert await about(bench, POOL) == ["file app/pool.py", "service payment"]
     assert await backfill.maintain() == 0
+
+
+async def test_batches_go_on_behind_the_last_item_done_in_every_project(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects_backfill, "BATCH", 2)
+    for project, session in (("shop", "a"), ("till", "b")):
+        await bench.teach(session, [lesson("1", EVENTS), lesson("2", POOL), lesson("3", OTHER)], project=project)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set subjects_version = 0"))
+    backfill = SubjectsBackfill(bench.database)
+    assert [await backfill.fill() for _ in range(6)] == [2, 1, 2, 1, 0, 0]
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set subjects_version = 0"))
+    assert [await backfill.fill() for _ in range(5)] == [2, 1, 2, 1, 0]
