@@ -30,6 +30,8 @@ from app.knowledge.marks import forget_marks
 from app.knowledge.neighbours import item_text, pack
 from app.knowledge.relations import refresh_relations
 from app.knowledge.store import lock_item, team_item_row
+from app.knowledge.subject_rows import VERSION as SUBJECTS_VERSION
+from app.knowledge.supersession.rewording import says_otherwise
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts
 from app.redaction.labels import free_text
@@ -112,6 +114,7 @@ class Authoring:
                         confidence=RECORDED_CONFIDENCE,
                         created_at=moment,
                         last_seen_at=moment,
+                        subjects_version=SUBJECTS_VERSION,
                         **_columns(words),
                         **embedded,
                     )
@@ -224,6 +227,8 @@ async def _store_correction(
     values = changed | embedded | {"corrected_at": moment, "last_seen_at": moment, "updated_at": moment}
     if "text" in changed and key is not None:
         values["recorded_key"] = key
+    if says_otherwise(item_text(before.title, before.text), item_text(words.title, words.text)):
+        values["worded_at"] = moment
     await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(values))
     await connection.execute(insert(RevisionRow).values(knowledge_id=row.id, action="corrected", **author.columns, **changed))
     if "text" in changed:

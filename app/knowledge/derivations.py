@@ -163,7 +163,7 @@ async def lift_corrections(connection: AsyncConnection, session_id: UUID) -> Non
     """
     touched = select(EvidenceRow.knowledge_id).where(EvidenceRow.session_id == session_id)
     corrected = (ItemRow.id.in_(touched), ItemRow.origin == "extracted", ItemRow.corrected_at.is_not(None))
-    await connection.execute(update(ItemRow).where(*corrected, ~_fully_rewritten()).values(corrected_at=None))
+    await connection.execute(update(ItemRow).where(*corrected, ~_fully_rewritten()).values(corrected_at=None, worded_at=None))
 
 
 def _fully_rewritten() -> ColumnElement[bool]:

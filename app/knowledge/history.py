@@ -96,7 +96,7 @@ async def _replacements(connection: AsyncConnection, item_id: UUID) -> list[Hist
         .limit(MAX_ENTRIES)
     )
     rows = (await connection.execute(query)).all()
-    made = [HistoryEvent("replaced", row.created_at, title=row.title, note=row.words, other=row.newer_id) for row in rows]
+    made = [HistoryEvent("replaced", row.created_at, title=row.title, note=row.words or None, other=row.newer_id) for row in rows]
     undone = [
         HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.newer_id)
         for row in rows

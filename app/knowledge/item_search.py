@@ -19,7 +19,7 @@ from app.knowledge.replaced_order import newer_first
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.subject_rows import about
-from app.knowledge.supersession_rows import replacement
+from app.knowledge.supersession_rows import replacement, replacements
 from app.knowledge.tables import NEWEST_EVIDENCE, EvidenceRow, ItemRow
 from app.knowledge.use_counts import counts_of_items
 from app.knowledge.versions import Scope
@@ -32,8 +32,6 @@ log = structlog.get_logger()
 
 MIN_CANDIDATES, CANDIDATES_AN_ITEM = 10, 3
 """Candidates to rank if passages are asked for too: items then get few places."""
-MAX_CHAIN = 3
-"""Replacements of replacements that are followed."""
 MAX_ABOUT = 500
 """Items about a subject that are ranked, the newest."""
 
@@ -76,7 +74,8 @@ class ItemSearch:
         ranked = rank(query, found.rows, vector, found.names, limit=more, min_score=least, support=support)
         missing = [row for row in found.rows if row.id in wanted.difference(each.id for each in ranked)]
         newer = rank(query, missing, vector, found.names, limit=len(missing), min_score=0.0, support=support) if missing else []
-        return newer_first(ranked, newer, limit=limit)
+        found_in_order = newer_first(ranked, newer, limit=limit)
+        return [each for each in found_in_order if query.min_score is None or each.score >= query.min_score]
 
     async def _about(self, scope: Scope, query: Query) -> list[UUID]:
         """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""
@@ -115,31 +114,43 @@ class ItemSearch:
 
         Filters by team and closed projects again: the index is not the source of truth.
         """
-        dated = query.since is not None or query.until is not None
-        values: dict[str, object] = {"team": scope.team_id, "closed": list(scope.closed)}
-        if dated:
-            values |= {"since": query.since, "until": query.until}
         if ids is not None:
-            return await self._reads.rows(_BY_ID[dated], values | {"ids": ids}) if ids else []
-        found = _full_text(_ITEMS[dated], query.text, scope, query.types, self._candidate_limit(query))
-        return await self._reads.rows(found, values)
+            return await self._reads.rows(_BY_ID[_is_dated(query)], _bound(scope, query, ids=ids)) if ids else []
+        found = _full_text(_ITEMS[_is_dated(query)], query.text, scope, query.types, self._candidate_limit(query))
+        return await self._reads.rows(found, _bound(scope, query))
 
     async def _with_replacements(self, scope: Scope, query: Query, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
-        """Add the items that replace the candidates, whether or not the question finds them, and what replaces these."""
+        """Add the items that replace the candidates, whether or not the question finds them, and what replaces these.
+
+        None of another type or about another subject than asked for.
+        """
         known = {row.id for row in rows}
-        for _ in range(MAX_CHAIN):
-            missing = {row.replaced_by for row in rows if row.replaced_by is not None} - known
-            if not missing:
-                break
-            known |= missing
-            rows = [*rows, *await self._read(scope, list(missing), query)]
-        return rows
+        replaced = [row.id for row in rows if row.replaced_by is not None and row.replaced_by not in known]
+        if not replaced:
+            return rows
+        replacing = _REPLACING[_is_dated(query)]
+        if query.types:
+            replacing = replacing.where(ItemRow.type.in_(query.types))
+        if query.subject.strip():
+            replacing = replacing.where(about(scope.team_id, query.subject))
+        found = await self._reads.rows(replacing, _bound(scope, query, ids=replaced))
+        return [*rows, *(row for row in found if row.id not in known)]
 
     def _candidate_limit(self, query: Query) -> int:
         """Return how many candidates to rank; few beside passages. More than are shown, since some are too weak."""
         if query.asks_for(PASSAGE):
             return max(MIN_CANDIDATES, CANDIDATES_AN_ITEM * self._limits.max_items)
         return max(self._limits.candidates, query.limit)
+
+
+def _is_dated(query: Query) -> bool:
+    return query.since is not None or query.until is not None
+
+
+def _bound(scope: Scope, query: Query, **more: object) -> dict[str, object]:
+    """Return the values of a statement's parameters."""
+    values: dict[str, object] = {"team": scope.team_id, "closed": list(scope.closed), **more}
+    return values | {"since": query.since, "until": query.until} if _is_dated(query) else values
 
 
 def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -> Select[*tuple[Any, ...]]:
@@ -156,7 +167,7 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
         .lateral("newest")
     )
     uses = counts_of_items().lateral("uses")
-    latest = replacement(None if within is None else _moment("until", "infinity")).lateral("latest")
+    latest = replacement(_until(dated=within is not None)).lateral("latest")
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
     items = (
@@ -187,6 +198,10 @@ def _moment(name: str, otherwise: str) -> ColumnElement[Any]:
     return func.coalesce(bindparam(name, type_=TIMESTAMP(timezone=True)), cast(literal(otherwise), TIMESTAMP(timezone=True)))
 
 
+def _until(*, dated: bool) -> ColumnElement[Any] | None:
+    return _moment("until", "infinity") if dated else None
+
+
 def _in_period(at: Any) -> ColumnElement[bool]:
     return and_(at >= _moment("since", "-infinity"), at < _moment("until", "infinity"))
 
@@ -195,5 +210,7 @@ _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "
 _FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
-_BY_ID = {dated: items.where(ItemRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_BY_ID = {dated: items.where(ItemRow.id == any_(_IDS)) for dated, items in _ITEMS.items()}
 """An array parameter keeps it one statement for any number of ids; an IN list would be compiled and planned anew for each length."""
+_REPLACING = {dated: items.where(ItemRow.id.in_(replacements(_IDS, _until(dated=dated)))) for dated, items in _ITEMS.items()}

@@ -21,6 +21,7 @@ from app.knowledge.item import ItemCandidate
 from app.knowledge.merging import rederive
 from app.knowledge.neighbours import Nearby, Neighbourhood, item_text, pack
 from app.knowledge.relations import refresh_relations
+from app.knowledge.subject_rows import VERSION as SUBJECTS_VERSION
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
@@ -257,5 +258,6 @@ def _item(item: UUID, source: Source, embedded: EmbeddedCandidate) -> dict[str, 
         "confidence": candidate.confidence,
         "created_at": at,
         "last_seen_at": at,
+        "subjects_version": SUBJECTS_VERSION,
         **embedded.columns,
     }

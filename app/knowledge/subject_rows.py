@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, any_, delete, func, insert, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Uuid, any_, cast, delete, func, insert, literal, select, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from app.knowledge.item import Subject
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.subjects.spelling import normalised
 from app.knowledge.tables import EvidenceRow, ItemRow, SubjectRow
-from app.storage.matching import holds_words
+from app.storage.matching import MAX_WORDS_CHARS, holds_words
 from app.storage.tables import AnyRow
 
 VERSION = 1
@@ -31,15 +33,13 @@ async def refresh_subjects(connection: AsyncConnection, items: Collection[UUID])
     columns = (ItemRow.id, ItemRow.team_id, ItemRow.title, ItemRow.text, ItemRow.paths)
     rows = (await connection.execute(select(*columns).where(ItemRow.id == any_(wanted)))).all()
     evidence = await _evidence(connection, items)
-    found = [
-        {"knowledge_id": row.id, "team_id": row.team_id, "kind": each.kind, "name": each.name}
-        for row in rows
-        for each in _subjects(row, evidence.get(row.id, []))
-    ]
+    # In a thread: it is CPU work of milliseconds, and a server's requests and a job's heartbeat go on meanwhile.
+    found = await asyncio.to_thread(_found, rows, evidence)
     await connection.execute(delete(SubjectRow).where(SubjectRow.knowledge_id == any_(wanted)))
     if found:
         await connection.execute(insert(SubjectRow), found)
-    await connection.execute(update(ItemRow).where(ItemRow.id == any_(wanted)).values(subjects_version=VERSION))
+    outdated = (ItemRow.id == any_(wanted), ItemRow.subjects_version != VERSION)
+    await connection.execute(update(ItemRow).where(*outdated).values(subjects_version=VERSION))
 
 
 async def read_subjects(connection: AsyncConnection, item_id: UUID) -> tuple[Subject, ...]:
@@ -51,10 +51,19 @@ async def read_subjects(connection: AsyncConnection, item_id: UUID) -> tuple[Sub
 
 
 def about(team_id: UUID, subject: str) -> ColumnElement[bool]:
-    """Build the condition that an item is about a subject: it has that name, or its title, text or paths hold all of its words."""
-    words = func.concat_ws(" ", ItemRow.title, ItemRow.text, func.array_to_string(ItemRow.paths, " "))
-    named = select(SubjectRow.knowledge_id).where(SubjectRow.team_id == team_id, SubjectRow.name == normalised(subject.replace("\x00", "")))
-    return or_(ItemRow.id.in_(named), holds_words(words, subject))
+    """Build the condition that an item is about a subject: it has that name, or its title and text hold all of its words.
+
+    Only where the team has none such, parts of words in title, text or paths count too: to look for these takes reading all of its items.
+    """
+    subject = subject.replace("\x00", "")[:MAX_WORDS_CHARS]
+    named = select(SubjectRow.knowledge_id).where(SubjectRow.team_id == team_id, SubjectRow.name == normalised(subject))
+    item = aliased(ItemRow)
+    holding = item.search.op("@@")(func.plainto_tsquery(cast("simple", REGCONFIG), subject))
+    found = named.union(select(item.id).where(item.team_id == team_id, holding)).cte("about")
+    words = func.concat_ws(" ", item.title, item.text, func.array_to_string(item.paths, " "))
+    none = ~select(found.c.knowledge_id).exists()
+    otherwise = select(item.id).where(item.team_id == team_id, none, holds_words(words, subject))
+    return ItemRow.id.in_(union_all(select(found.c.knowledge_id), otherwise))
 
 
 async def _evidence(connection: AsyncConnection, items: Collection[UUID]) -> dict[UUID, list[AnyRow]]:
@@ -70,6 +79,14 @@ async def _evidence(connection: AsyncConnection, items: Collection[UUID]) -> dic
     for row in await connection.execute(newest):
         found[row.knowledge_id].append(row)
     return found
+
+
+def _found(rows: Collection[AnyRow], evidence: Mapping[UUID, Collection[AnyRow]]) -> list[dict[str, object]]:
+    return [
+        {"knowledge_id": row.id, "team_id": row.team_id, "kind": each.kind, "name": each.name}
+        for row in rows
+        for each in _subjects(row, evidence.get(row.id, []))
+    ]
 
 
 def _subjects(row: AnyRow, evidence: Collection[AnyRow]) -> tuple[Subject, ...]:

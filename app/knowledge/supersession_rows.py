@@ -8,28 +8,38 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, cast, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, delete, func, literal, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.knowledge.item import LinkedItem
 from app.knowledge.supersession.judge import replaced_by
-from app.knowledge.supersession.statements import changes_in
-from app.knowledge.tables import ItemRow, SupersessionRow
+from app.knowledge.supersession.statements import ItemWords, read
+from app.knowledge.supersession.values import by_first_word, values_in
+from app.knowledge.tables import EvidenceRow, ItemRow, SupersessionRow
 from app.storage.tables import AnyRow
 
 MAX_CHANGES = 1_000
 """Items of a project that state a change, the latest, with which another item is compared."""
+MAX_NAMING = 100
+"""Changes that give up a value in another item's text with which it is judged, the latest."""
 MAX_HOLDING = 200
 """Items of a project that hold a value that is given up, the latest, of each value."""
-_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text, ItemRow.created_at, ItemRow.last_seen_at, ItemRow.gives_up)
+MAX_CHAIN = 3
+"""Replacements of replacements that are followed."""
+_FIRST_SAID = func.coalesce(ItemRow.worded_at, ItemRow.created_at)
+_SEEN = select(func.max(func.coalesce(EvidenceRow.at, EvidenceRow.created_at))).where(EvidenceRow.knowledge_id == ItemRow.id)
+_LAST_SAID = func.greatest(_FIRST_SAID, func.least(_SEEN.scalar_subquery(), func.now()))
+"""The time at which an item's words were last said. A correction of anything else, which moves `last_seen_at`, says nothing again."""
+_TIMES = (_FIRST_SAID.label("first_said"), _LAST_SAID.label("last_said"))
+_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text, ItemRow.gives_up, *_TIMES)
 
 
 class _Link(NamedTuple):
@@ -46,19 +56,15 @@ async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) ->
     """
     if not items:
         return
-    rows = (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
-    given_up: dict[UUID, list[str]] = {}
-    for row in rows:
-        await asyncio.sleep(0)  # reading is CPU work: let the job's heartbeat run
-        given_up[row.id] = [each.old.casefold() for each in changes_in(_words(row))]
-        if given_up[row.id] != list(row.gives_up):
-            await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(gives_up=given_up[row.id]))
+    rows = await _rows(connection, items)
+    said = await asyncio.to_thread(_said, rows)  # CPU work: a server's requests and a job's heartbeat go on meanwhile
+    await _store_given_up(connection, rows, said)
     by_project: dict[UUID, list[AnyRow]] = defaultdict(list)
     for row in rows:
         by_project[row.project_id].append(row)
-    links: set[_Link] = set()
+    links = await _still_held(connection, items)
     for project_id, of_project in by_project.items():
-        links |= await _links(connection, project_id, of_project, given_up)
+        links |= await _links(connection, project_id, of_project, said)
     await _store(connection, items, links)
 
 
@@ -75,42 +81,102 @@ async def read_links(connection: AsyncConnection, item_id: UUID) -> tuple[tuple[
 
 def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime]:
     """Select what replaces the ItemRow of the query around it, the latest. `before`: only if that was said before this time."""
+    return _latest(ItemRow.id, before).correlate(ItemRow)
+
+
+def replacements(items: ColumnElement[Sequence[UUID]], before: ColumnElement[datetime] | None) -> Select[UUID]:
+    """Select what replaces items of an array, the latest of each, and what replaces that: at most MAX_CHAIN links."""
+    chain = select(func.unnest(items).label("id"), literal(0).label("links")).cte("chain", recursive=True)
+    latest = _latest(chain.c.id, before).correlate(chain).lateral("next")
+    further = select(latest.c.replaced_by, chain.c.links + 1).join_from(chain, latest, onclause=true()).where(chain.c.links < MAX_CHAIN)
+    chain = chain.union(further)
+    return select(chain.c.id).where(chain.c.links > 0)
+
+
+def _latest(
+    older: ColumnElement[UUID] | InstrumentedAttribute[UUID], before: ColumnElement[datetime] | None
+) -> Select[UUID, str, datetime]:
     newer = aliased(ItemRow)
     columns = (newer.id.label("replaced_by"), newer.title.label("replaced_by_title"), SupersessionRow.said_at.label("replaced_at"))
     return (
         select(*columns)
         .join(newer, newer.id == SupersessionRow.newer_id)
-        .where(SupersessionRow.older_id == ItemRow.id, SupersessionRow.undone_at.is_(None), ~newer.hidden)
+        .where(SupersessionRow.older_id == older, SupersessionRow.undone_at.is_(None), ~newer.hidden)
         .where(*([] if before is None else [SupersessionRow.said_at < before]))
         .order_by(SupersessionRow.said_at.desc(), newer.id)
         .limit(1)
-        .correlate(ItemRow)
     )
 
 
-async def _links(connection: AsyncConnection, project_id: UUID, rows: Sequence[AnyRow], given_up: dict[UUID, list[str]]) -> set[_Link]:
-    changes = select(*_ITEM).where(ItemRow.project_id == project_id, ItemRow.gives_up != literal([], ItemRow.gives_up.type))
-    newers = (await connection.execute(changes.order_by(ItemRow.created_at.desc(), ItemRow.id).limit(MAX_CHANGES))).all()
-    found: set[_Link] = set()
-    for row in rows:
-        pairs = [(row, newer) for newer in newers]
-        pairs += [(older, row) for value in given_up[row.id] for older in await _holding(connection, row, value)]
-        for older, newer in pairs:
-            if link := await _judged(older, newer, given_up.get(newer.id, newer.gives_up)):
-                found.add(link)
+async def _rows(connection: AsyncConnection, items: Collection[UUID]) -> Sequence[AnyRow]:
+    return (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
+
+
+async def _still_held(connection: AsyncConnection, items: Collection[UUID]) -> set[_Link]:
+    """Judge the links of these items anew, undone ones too: those that weren't looked for now are as valid as before."""
+    pairs = (await connection.execute(select(SupersessionRow.older_id, SupersessionRow.newer_id).where(_concerned(items)))).all()
+    rows = {row.id: row for row in await _rows(connection, {item for pair in pairs for item in pair})}
+    said = await asyncio.to_thread(_said, rows.values())
+    return await asyncio.to_thread(_judged, [(rows[older], rows[newer]) for older, newer in pairs], said)
+
+
+async def _store_given_up(connection: AsyncConnection, rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords]) -> None:
+    changed = [{"item": row.id, "given_up": list(said[row.id].gives_up)} for row in rows if said[row.id].gives_up != tuple(row.gives_up)]
+    if changed:
+        stored = update(ItemRow).where(ItemRow.id == bindparam("item")).values(gives_up=bindparam("given_up"))
+        await connection.execute(stored, changed)
+
+
+async def _links(connection: AsyncConnection, project_id: UUID, rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords]) -> set[_Link]:
+    """Judge these items of a project with those that state a change, and those of them that do with what they may replace."""
+    changes = await _changes(connection, project_id, since=min(row.last_said for row in rows))
+    replacing = await asyncio.to_thread(_naming, rows, said, changes)
+    newers = {row.id: row for row in await _rows(connection, {newer for found in replacing.values() for newer in found})}
+    known = {**await asyncio.to_thread(_said, [row for row in newers.values() if row.id not in said]), **said}
+    pairs = [(row, newers[newer]) for row in rows for newer in replacing[row.id]]
+    found = await asyncio.to_thread(_judged, pairs, known)
+    for row in (row for row in rows if said[row.id].changes):
+        olders = [older for value in said[row.id].gives_up for older in await _holding(connection, row, value)]
+        known = {**await asyncio.to_thread(_said, olders), **said}
+        found |= await asyncio.to_thread(_judged, [(older, row) for older in olders], known)
     return found
 
 
-async def _judged(older: AnyRow, newer: AnyRow, given_up: Sequence[str]) -> _Link | None:
-    """Judge a pair: only what was said last before the other was said first can be replaced by it."""
-    if older.id == newer.id or older.last_seen_at >= newer.created_at:
-        return None
-    words = _words(older)
-    if not any(value in words.casefold() for value in given_up):
-        return None
-    await asyncio.sleep(0)
-    sentence = replaced_by(words, _words(newer))
-    return None if sentence is None else _Link(older.id, newer.id, sentence, newer.created_at)
+async def _changes(connection: AsyncConnection, project_id: UUID, *, since: datetime) -> Sequence[AnyRow]:
+    """Read which values the project's items give up, without their texts."""
+    some = (ItemRow.project_id == project_id, ItemRow.gives_up != literal([], ItemRow.gives_up.type), since < _FIRST_SAID)
+    latest = select(ItemRow.id, ItemRow.gives_up, _TIMES[0]).where(*some).order_by(_FIRST_SAID.desc(), ItemRow.id)
+    return (await connection.execute(latest.limit(MAX_CHANGES))).all()
+
+
+def _naming(rows: Sequence[AnyRow], said: Mapping[UUID, ItemWords], changes: Sequence[AnyRow]) -> dict[UUID, list[UUID]]:
+    """Return for each item the later changes, the latest first, that give up a value in its text."""
+    giving_up: dict[str, list[AnyRow]] = defaultdict(list)
+    for change in changes:
+        for value in change.gives_up:
+            giving_up[value].append(change)
+    values = by_first_word(giving_up)
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        named = {
+            each.id: each.first_said for value in values_in(said[row.id], values) for each in giving_up[value] if _comes_after(each, row)
+        }
+        found[row.id] = sorted(named, key=lambda each: (named[each], each), reverse=True)[:MAX_NAMING]
+    return found
+
+
+def _judged(pairs: Iterable[tuple[AnyRow, AnyRow]], said: Mapping[UUID, ItemWords]) -> set[_Link]:
+    """Judge pairs of an earlier and a later item. Returns the links."""
+    found: set[_Link] = set()
+    for older, newer in pairs:
+        if _comes_after(newer, older) and (sentence := replaced_by(said[older.id], said[newer.id])) is not None:
+            found.add(_Link(older.id, newer.id, sentence, newer.first_said))
+    return found
+
+
+def _comes_after(newer: AnyRow, older: AnyRow) -> bool:
+    """Tell whether the one was first said after the other was last said: only then can it replace it."""
+    return bool(newer.id != older.id and newer.first_said > older.last_said)
 
 
 async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Sequence[AnyRow]:
@@ -119,27 +185,35 @@ async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Se
         holds: ColumnElement[bool] = func.concat(ItemRow.title, " ", ItemRow.text).icontains(value, autoescape=True)
     else:
         holds = ItemRow.search.op("@@")(func.plainto_tsquery(cast("simple", REGCONFIG), value))
-    earlier = (ItemRow.project_id == newer.project_id, ItemRow.id != newer.id, ItemRow.last_seen_at < newer.created_at, holds)
-    query = select(*_ITEM).where(*earlier).order_by(ItemRow.last_seen_at.desc(), ItemRow.id).limit(MAX_HOLDING)
+    earlier = (ItemRow.project_id == newer.project_id, ItemRow.id != newer.id, newer.first_said > _LAST_SAID, holds)
+    query = select(*_ITEM).where(*earlier).order_by(_LAST_SAID.desc(), ItemRow.id).limit(MAX_HOLDING)
     return (await connection.execute(query)).all()
 
 
 async def _store(connection: AsyncConnection, items: Collection[UUID], links: set[_Link]) -> None:
-    wanted = literal(list(items), ARRAY(Uuid))
-    concerned = or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
-    gone = and_(concerned, SupersessionRow.undone_at.is_(None))
+    """Store the links, and take back those of these items that aren't among them: each was judged.
+
+    One that was undone is kept, so that it isn't made again, without its words: they may be of a session that was purged.
+    """
+    gone = _concerned(items)
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
-    await connection.execute(delete(SupersessionRow).where(gone))
+    await connection.execute(delete(SupersessionRow).where(gone, SupersessionRow.undone_at.is_(None)))
+    await connection.execute(update(SupersessionRow).where(gone, SupersessionRow.words != "").values(words=""))
     if links:
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
         await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
 
 
-def _words(row: AnyRow) -> str:
-    return f"{row.title}.\n{row.text}"
+def _concerned(items: Collection[UUID]) -> ColumnElement[bool]:
+    wanted = literal(list(items), ARRAY(Uuid))
+    return or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
+
+
+def _said(rows: Iterable[AnyRow]) -> dict[UUID, ItemWords]:
+    return {row.id: read(f"{row.title}.\n{row.text}") for row in rows}
 
 
 _LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at)

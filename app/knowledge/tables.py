@@ -27,6 +27,7 @@ class ItemRow(Base):
     `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
     `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
     `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
+    `worded_at`: a person last gave it words that say something else than before; null: its words are those that it was learnt with.
     `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
     """
 
@@ -74,6 +75,7 @@ class ItemRow(Base):
     hidden: Mapped[bool] = mapped_column(server_default=false())
     code_verdict: Mapped[str | None]
     subjects_version: Mapped[int] = mapped_column(server_default="0")
+    worded_at: Mapped[datetime | None]
     gives_up: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
@@ -95,7 +97,8 @@ class SubjectRow(Base):
 class SupersessionRow(Base):
     """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
 
-    `undone_at`: a person undid it, so it isn't made again; `undone_by` null: an admin (`by_admin`), or somebody who was removed.
+    `undone_at`: a person undid it, so it isn't made again (`words` empty: nothing says them any more); `undone_by` null: an admin
+    (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_supersessions"
@@ -111,7 +114,7 @@ class SupersessionRow(Base):
     by_admin: Mapped[bool] = mapped_column(server_default=false())
 
 
-_UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up"}
+_UNSHOWN = {"search", "recorded_key", "subjects_version", "worded_at", "gives_up"}
 ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
 """An item's columns but for what the index is made of, and bookkeeping."""
 

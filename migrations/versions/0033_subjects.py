@@ -14,11 +14,22 @@ down_revision = "0032"
 branch_labels = None
 depends_on = None
 
+_COLUMNS = (
+    "subjects_version integer default 0 not null",
+    "gives_up text[] default '{}' not null",
+    "worded_at timestamp with time zone",
+)
+
 
 def upgrade() -> None:
-    # Both without rewriting the table: a constant default, and a null.
-    op.add_column("knowledge", sa.Column("subjects_version", sa.Integer(), server_default="0", nullable=False))
-    op.add_column("knowledge_evidence", sa.Column("branch", sa.Text(), nullable=True))
+    # Each in a transaction of its own, so that no reader waits while the index is built, which locks only writers out. Repeated after a failure.
+    # Not concurrently: that would wait for the processes that wait for this migration.
+    with op.get_context().autocommit_block():
+        for column in _COLUMNS:
+            op.execute(f"alter table knowledge add column if not exists {column}")  # none rewrites the table: constants and nulls
+        op.create_index(
+            "ix_knowledge_gives_up", "knowledge", ["project_id"], postgresql_where=sa.text("gives_up <> '{}'"), if_not_exists=True
+        )
     op.create_table(
         "knowledge_subjects",
         sa.Column("knowledge_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
@@ -31,8 +42,6 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_knowledge_subjects_name", "knowledge_subjects", ["team_id", "name"])
-    op.add_column("knowledge", sa.Column("gives_up", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False))
-    op.create_index("ix_knowledge_gives_up", "knowledge", ["project_id"], postgresql_where=sa.text("gives_up <> '{}'"))
     op.create_table(
         "knowledge_supersessions",
         sa.Column("older_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
@@ -46,6 +55,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("older_id", "newer_id", name="pk_knowledge_supersessions"),
     )
     op.create_index("ix_knowledge_supersessions_newer_id", "knowledge_supersessions", ["newer_id"])
+    # Few items are corrected.
+    op.execute(
+        "update knowledge set worded_at = said.at from (select knowledge_id, max(at) as at from knowledge_revisions"
+        " where action = 'corrected' and (title is not null or text is not null) group by knowledge_id) as said"
+        " where said.knowledge_id = knowledge.id and knowledge.corrected_at is not null"
+    )
+    op.add_column("knowledge_evidence", sa.Column("branch", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
@@ -54,4 +70,5 @@ def downgrade() -> None:
     op.drop_column("knowledge", "gives_up")
     op.drop_table("knowledge_subjects")
     op.drop_column("knowledge_evidence", "branch")
+    op.drop_column("knowledge", "worded_at")
     op.drop_column("knowledge", "subjects_version")

@@ -24,11 +24,13 @@ _EXTENSIONS = (
     "md|mdx|rst|txt|tf|tfvars|hcl|nix|gradle|cmake|mk|service|dockerfile|tmpl|j2|log|pem|crt|patch|diff|parquet|onnx|wasm|svg|png"
 )
 _FILE = re.compile(
-    rf"(?<![\w@:/.-])(?:[A-Za-z]:)?(?:\.{{0,2}}[/\\])?(?:[\w.@+-]+[/\\])*(?:[\w@+-][\w.@+-]*\.(?:{_EXTENSIONS})|\.env(?:\.\w+)?"
+    rf"(?<![\w@:/\\.+-])(?:[A-Za-z]:)?(?:\.{{0,2}}[/\\])?(?:[\w.@+-]+[/\\])*(?:[\w@+-][\w.@+-]*\.(?:{_EXTENSIONS})|\.env(?:\.\w+)?"
     r"|\.(?:git(?:ignore|attributes)|dockerignore|editorconfig|npmrc|bashrc|zshrc)|Dockerfile(?:\.\w+)?|Makefile|Justfile|Procfile|Gemfile|Jenkinsfile"
     r"|CODEOWNERS)(?![\w/\\(-])(?!\.\w)(?::\d+)*",
     re.ASCII,
 )
+_ENDLESS = re.compile(rf"(?<![\w./\\@:#>$+-])[\w./\\@:#>$+-]{{{MAX_NAME_CHARS + 1},}}", re.ASCII)
+"""A run of the characters of names that is too long for one. It is left out first, so that no pattern reads it from each of its places."""
 _NO_FILES = re.compile(
     r"(?:node|vue|next|nuxt|react|express|d3|three|chart|ember|backbone|socket|discord|asp)\.(?:js|ts|net|io)", re.IGNORECASE
 )
@@ -42,13 +44,13 @@ _BRANCH_ISSUE = re.compile(r"(?:^|/)(?:issue|gh|bug|fix)[-_/]#?(\d{1,6})(?!\w)",
 _SETTING = re.compile(
     r"(?<![\w.$-])\$?\{?[A-Z][A-Z0-9]*(?:_+[A-Z0-9]+)+\}?(?![\w(])|(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-])", re.ASCII
 )
-_CALL = re.compile(r"(?<![\w./-])[A-Za-z_][\w]*(?:(?:\.|::|#|->)[A-Za-z_]\w*)*\(\)?", re.ASCII)
+_CALL = re.compile(r"(?<![\w./#-])(?<!::|->)[A-Za-z_][\w]*(?:(?:\.|::|#|->)[A-Za-z_]\w*)*\(\)?", re.ASCII)
 _CAMEL = re.compile(
-    r"(?<![\w./@-])(?:[a-z]+[0-9]*(?:[A-Z][a-z0-9]*)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+[a-z][a-z0-9]*(?:[A-Z][a-z0-9]+)+)"
+    r"(?<![\w./@-])(?<!\w[#])(?<!::)(?:[a-z]+[0-9]*(?:[A-Z][a-z0-9]*)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+[a-z][a-z0-9]*(?:[A-Z][a-z0-9]+)+)"
     r"(?:(?:\.|::|#)[A-Za-z_]\w*)*(?![\w/-])",
     re.ASCII,
 )
-_SNAKE = re.compile(r"(?<![\w./@$-])_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?:(?:\.|::)[a-z_]\w*)*(?![\w/])", re.ASCII)
+_SNAKE = re.compile(r"(?<![\w./@$-])(?<!::)_{0,2}[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?:(?:\.|::)[a-z_]\w*)*(?![\w/])", re.ASCII)
 _CODE = re.compile(r"`([^`\n]{1,200})`")
 _DOTTED = re.compile(r"[a-z][\w-]*(?:\.[\w-]+)+(?:\s?=.*)?", re.ASCII)
 _COMMAND = re.compile(r"(?:\$ |sudo |[A-Z_]+=\S+ )*([a-z][a-z0-9+_-]*)(?: +[\w./@:=-].*)", re.ASCII)
@@ -85,11 +87,12 @@ def subjects_of(
     `paths`: files that a person named. `excerpts`, `branches`: of the sessions that taught it; they only add files and tickets, since an
     excerpt holds what the item left out.
     """
-    words = f"{title}\n{text}"[:MAX_CHARS]
+    words = _readable(f"{title}\n{text}")
     found = [Subject("file", normalised(path)) for path in paths]
     found += _named(words)
     for excerpt in excerpts:
-        found += [*_tickets(excerpt[:MAX_CHARS]), *_files(excerpt[:MAX_CHARS])]
+        said = _readable(excerpt)
+        found += [*_tickets(said), *_files(said)]
     for branch in branches:
         found += _of_branch(branch)
     kept: dict[str, Subject] = {}
@@ -97,6 +100,10 @@ def subjects_of(
         if 1 < len(each.name) <= MAX_NAME_CHARS:
             kept.setdefault(each.name, each)
     return tuple(list(kept.values())[:MAX_SUBJECTS])
+
+
+def _readable(text: str) -> str:
+    return _ENDLESS.sub(" ", text[:MAX_CHARS])
 
 
 def _named(words: str) -> Iterator[Subject]:

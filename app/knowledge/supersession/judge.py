@@ -6,10 +6,8 @@ earlier one, and both sentences are about the same matter: in the same scope, wi
 
 from __future__ import annotations
 
-import re
-
-from app.knowledge.supersession.statements import Change, changes_in
-from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, sentences, shared
+from app.knowledge.supersession.statements import Change, ItemWords
+from app.knowledge.supersession.words import content_words, has_value, is_agent, is_denied, is_doubted, narrows, scopes, shared
 
 MIN_SHARED = 1.0
 """Share of the matter's words that the earlier sentence holds."""
@@ -17,34 +15,17 @@ MIN_SHARED_CJK = 0.5
 """The same for Chinese pairs of characters, a third of which straddle two words."""
 
 
-def replaced_by(older: str, newer: str) -> str | None:
+def replaced_by(older: ItemWords, newer: ItemWords) -> str | None:
     """Return the sentence of `newer`, said later, that replaces what `older` says; None if none does."""
-    return next((each.sentence for each in changes_in(newer) if _is_replaced(older, each)), None)
+    return next((each.sentence for each in newer.changes if _is_replaced(older, each)), None)
 
 
-def _is_replaced(older: str, change: Change) -> bool:
-    if is_doubted(change.sentence) or _is_refused(change):
+def _is_replaced(older: ItemWords, change: Change) -> bool:
+    old = change.old.casefold()
+    if old in older.gives_up or change.refused or is_doubted(change.sentence):
         return False
-    earlier = changes_in(older)
-    if any(each.old.casefold() == change.old.casefold() for each in earlier):
-        return False
-    brought = {each.sentence: each for each in earlier if each.new.casefold() == change.old.casefold()}
-    return any(_asserts(sentence, change, brought.get(sentence)) for sentence in sentences(older))
-
-
-def _is_refused(change: Change) -> bool:
-    """Tell whether the change itself is denied: "don't move", "was not replaced"."""
-    return bool(_REFUSED.search(change.sentence.split(change.old, 1)[0]))
-
-
-_REFUSED = re.compile(
-    r"\b(?:no (?:need|reason|point|plan)|mistake|not worth|why|nobody|no one|never|cannot|not to"
-    r"|(?:is|are|was|were|be|been|has|have|had|do|does|did|will|would|should|must|can|could|may)(?: not\b|n['’]t)"
-    r"|(?:wurden?|werden|wird|haben|hat|ist|sind) (?:\w+ )?nicht (?!mehr)|nicht von|niemand|(?:n['’]|ne )\w+ (?:\w+ )?pas\b|ne pas|personne"
-    r"|(?:no|não) (?:se )?(?:ha|han|hemos|fue|fueron|foi|foram|vamos|mov|migr|cambi|reemplaz|mud|troc|substitu)\w*)\b"
-    r"|won['’]t|can['’]t|没有|未|不要|不应|不会|不能",
-    re.IGNORECASE,
-)
+    brought = {each.sentence: each for each in older.changes if each.new.casefold() == old}
+    return any(_asserts(sentence, change, brought.get(sentence)) for sentence in older.sentences)
 
 
 def _asserts(sentence: str, change: Change, brought: Change | None) -> bool:
@@ -60,5 +41,7 @@ def _asserts(sentence: str, change: Change, brought: Change | None) -> bool:
         return False
     values = {*content_words(change.old), *content_words(change.new), *content_words(brought.old if brought else "")}
     said = [word for word in content_words(sentence) if word not in values]
+    if not change.matter:  # it says nothing of what it is about: only a sentence that doesn't either is of the same matter
+        return not said
     least = MIN_SHARED_CJK if any("\u3400" <= word[0] <= "\u9fff" for word in change.matter) else MIN_SHARED
     return shared(change.matter, said) >= least and not narrows(sentence, known={*change.matter, *values})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from app.knowledge.supersession.reversal import is_refused
 from app.knowledge.supersession.words import content_words, sentences
 
-MAX_CHARS, MAX_SENTENCE_CHARS = 8_000, 300
-"""Characters of a text and of a sentence that are read: the patterns take time by the square of a sentence's length."""
 _GIVES_UP = re.compile(
     r"\b(?:from|replac\w+|instead|rather|in place|not|drop\w*|ditch\w*|abandon\w*|swap\w*|exchang\w*|no longer|stop\w*"
     r"|von|ersetz\w*|abgelöst|statt|anstatt|anstelle|mehr|de|remplac\w*|lieu|place|plutôt|plus|reemplaz\w*|sustitu\w*|lugar|vez|ya no"
@@ -21,11 +21,11 @@ MAX_VALUE_WORDS = 4
 _ENDS = (
     "from|to|with|by|for|in|on|of|and|or|because|since|at|instead|rather|as|when|is|are|was|were|has|have|been|now|goes|go|replaced|"
     "von|auf|nach|durch|mit|für|statt|wird|werden|wurde|wurden|ist|sind|jetzt|par|pour|au|aux|vers|à|est|sont|a|ont|por|para|con|com|en|em|de|"
-    "fue|ha|foi|pelo|pela|no|na"
+    "fue|ha|foi|pelo|pela|pelos|pelas|no|na|nos|nas|dans|sur|im|zum|zur"
 )
 """Words that no value goes on with: prepositions and auxiliaries."""
-_V = rf"[\w`\"“][^\s,;:()!?，。；、]*(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]*){{0,3}}"
-"""A value: one to four words."""
+_V = rf"(?<![\w`\"“])[\w`\"“][^\s,;:()!?，。；、]{{0,60}}(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]{{0,60}}){{0,3}}"
+"""A value: one to four words, from the beginning of the first. Words are bounded, since each place where one may begin is tried."""
 _OLD, _NEW = rf"(?P<old>{_V})", rf"(?P<new>{_V})"
 _MOVE = (
     r"(?:mov(?:e|ed|ing)|switch(?:ed|ing)?|migrat(?:e|ed|ing)|chang(?:e|ed|ing)|convert(?:ed)?|port(?:ed)?|rais(?:e|ed|ing)|increas(?:e|ed)|lower(?:ed)?"
@@ -39,15 +39,15 @@ _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # English
-        rf"\b{_MOVE}\b[^.;]*?\bfrom (?:the |a |an )?{_OLD} to (?:the |a |an )?{_NEW}",
-        rf"\b(?:switch|switched|moved?|migrated?|changed?)\b[^.;]*? to (?:the |a |an )?{_NEW} from (?:the |a |an )?{_OLD}",
+        rf"\b{_MOVE}\b(?P<gap>[^.;]*?)\bfrom (?:the |a |an )?{_OLD} to (?:the |a |an )?{_NEW}",
+        rf"\b(?:switch|switched|moved?|migrated?|changed?)\b(?P<gap>[^.;]*?) to (?:the |a |an )?{_NEW} from (?:the |a |an )?{_OLD}",
         rf"\breplac(?:e|ed|ing) (?:the |a |an |our )?{_OLD} (?:with|by) (?:the |a |an )?{_NEW}",
         rf"(?:\b(?:the|our|a) )?{_OLD} (?:is|was|were|are|has been|have been|got|gets) (?:now )?replaced (?:by|with) (?:the |a |an )?{_NEW}",
         rf"{_NEW} (?:has |have )?replace[sd] (?!by |with )(?:the |a |an |our )?{_OLD}",
         rf"\b{_NEAREST},? (?:instead of|rather than|in place of) (?:per |through |via |over |with |to |in |on |for |at |after |every |of |by |from |as )?(?:the |a |an )?{_OLD}",
-        rf"\b{_NEAREST} for [^.;,]{{1,60}}? (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
+        rf"\b{_NEAREST} for (?P<gap>[^.;,]{{1,60}}?) (?:instead of|rather than|in place of) (?:the |a |an )?{_OLD}",
         r"\bgo(?:es)? from (?P<old>\d[\w.]*(?: \w+)?) to (?P<new>\d[\w.]*(?: \w+)?)",
-        rf"\binstead of (?:the |a |an )?{_OLD},? [^.;]*?\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
+        rf"\binstead of (?:the |a |an )?{_OLD},? (?P<gap>[^.;]*?)\b(?:use|uses|using|run|through|via|to|in|with|on) (?:the |a |an )?{_NEW}",
         rf"\b{_NEAREST}, not (?:per |through |via |over |with |to |in |on )?(?:the |a |an )?{_OLD}",
         rf"\b(?:drop|dropped|ditch|ditched|abandon|abandoned|swap|swapped|swap out|swapped out|exchanged?) (?:the |a |an |our )?{_OLD} (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
         rf"{_OLD} (?:was|were|has been|have been) (?:dropped|abandoned|swapped|exchanged) (?:for|in favou?r of) (?:the |a |an )?{_NEW}",
@@ -56,43 +56,44 @@ _PATTERNS = tuple(
         rf"\bstop(?:ped)? (?:using|running|publishing to|writing to|deploying to) (?:the |a |an )?{_OLD}",
         # German
         rf"\bvon {_OLD} (?:auf|nach|zu) {_NEW} (?:umgestellt|umgezogen|migriert|gewechselt|geändert|erhöht|gesenkt|verschoben|umstellen|wechseln|umziehen|migrieren|verlegt|umbenannt)",
-        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b[^.;]*? von {_OLD} (?:auf|nach|zu) {_NEW}",
+        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b(?P<gap>[^.;]*?) von {_OLD} (?:auf|nach|zu) {_NEW}",
         rf"\b{_OLD} (?:wird |wurde |haben wir |ist )?(?:jetzt |nun )?durch {_NEW} (?:ersetzt|ersetzen|abgelöst)",
         rf"\bersetz(?:en|t|te|e) (?:wir )?(?:jetzt )?{_OLD} durch {_NEW}",
-        rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}[^.;]*? (?:statt|anstatt|anstelle von) {_OLD}",
+        rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}(?P<gap>[^.;]*?) (?:statt|anstatt|anstelle von) {_OLD}",
         rf"\b(?:statt|anstatt|anstelle von) {_OLD} (?:\w+ ){{0,4}}?(?:nutzen|verwenden|nehmen|über|mit) (?:wir )?(?:jetzt )?{_NEW}",
         rf"\bnicht mehr (?:über|mit|auf|in|nach|an|durch) {_OLD}",
         rf"\bkein(?:e|en)? {_OLD} mehr\b",
         # French
-        rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b[^.;]*? de {_OLD} (?:à|vers|sur) {_NEW}",
+        rf"\b(?:pass|migr|bascul|déplac|chang|transfér|augment|rédui)\w*\b(?P<gap>[^.;]*?) de {_OLD} (?:à|vers|sur) {_NEW}",
         rf"\bremplac(?:er|é|ée|és|ées|ons|ez) {_OLD} par {_NEW}",
         rf"{_OLD} (?:est|a été|sont|ont été) (?:désormais )?remplacé(?:e|s|es)? par {_NEW}",
-        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}[^.;]*? (?:au lieu de|à la place de|plutôt que) {_OLD}",
+        rf"\b(?:utilis\w+|par|via|avec|sur|à|dans) {_NEW}(?P<gap>[^.;]*?) (?:au lieu de|à la place de|plutôt que) {_OLD}",
         rf"\b(?:n['’]|ne )(?:\w+ )?(?:utilis\w+|pass\w+) plus (?:par |via |avec )?{_OLD}",
         # Spanish
-        rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b[^.;]*? de {_OLD} a {_NEW}",
+        rf"\b(?:mov|muev|migr|cambi|pas|sub|baj|traslad)\w*\b(?P<gap>[^.;]*?) de {_OLD} a {_NEW}",
         rf"\b(?:reemplaz|sustitu)\w+ {_OLD} (?:por|con) {_NEW}",
         rf"{_OLD} (?:fue|ha sido|es|se ha) (?:reemplazad[oa]|sustituid[oa]) por {_NEW}",
-        rf"\b(?:us\w+|por|con|mediante|en) {_NEW}[^.;]*? (?:en lugar de|en vez de) {_OLD}",
+        rf"\b(?:us\w+|por|con|mediante|en) {_NEW}(?P<gap>[^.;]*?) (?:en lugar de|en vez de) {_OLD}",
         rf"\bya no (?:se )?(?:us\w+|pas\w+|public\w+|van|va) (?:por |con |en |a )?{_OLD}",
         # Portuguese
-        rf"\b(?:mov|migr|mud|troc|pass|aument|reduz)\w*\b[^.;]*? de {_OLD} para {_NEW}",
+        rf"\b(?:mov|migr|mud|troc|pass|aument|reduz)\w*\b(?P<gap>[^.;]*?) de {_OLD} para {_NEW}",
         rf"\b(?:substitu|troc)\w+ (?:o |a )?{_OLD} (?:por|pelo|pela) (?:o |a )?{_NEW}",
         rf"{_OLD} foi (?:substituíd[oa]|trocad[oa]) (?:por|pelo|pela) {_NEW}",
-        rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}[^.;]*? (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
+        rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}(?P<gap>[^.;]*?) (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
         rf"\bnão (?:se )?(?:us\w+|pass\w+|public\w+) mais (?:o |a |por |via |com )?{_OLD}",
     )
 )
-_HAN = r"[\w.+#/ -]|[\u3400-\u9fff]"
+_LATIN = r"[A-Za-z0-9][A-Za-z0-9_.+#/-]{0,40}(?: [A-Z][A-Za-z0-9_.+#/-]{0,40}){0,3}"
+"""A name in Latin letters within Chinese words."""
 _CHINESE = tuple(
     re.compile(pattern)
     for pattern in (
         r"从\s*(?P<old>[^，。；,;到]{1,24}?)\s*(?:迁移到|迁到|迁移至|切换到|切换为|切到|改到|改为|改成|改用|换成|换到|移到|升级到|提高到|降到|调整为|增加到)\s*(?P<new>[^，。；,;了]{1,24})",
-        r"把\s*(?P<matter>[^，。；]{0,20}?)\s*(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:换成|改成|改为|替换为|替换成)\s*(?P<new>[^，。；,;了]{1,24})",
+        r"把\s*(?P<matter>[^，。；]{0,20}?)\s*(?P<old>[A-Za-z0-9][A-Za-z0-9_.+#/ -]{0,30}?)\s*(?:换成|改成|改为|替换为|替换成)\s*(?P<new>[^，。；,;了]{1,24})",
         r"用\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)了?\s*(?P<old>[^，。；,;]{1,24})",
-        r"(?P<old>[A-Za-z0-9][\w.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
-        r"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
-        r"(?:改用|使用|用)\s*(?P<new>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)[^，。；]{0,20}，?\s*(?:而不是|而不用|不用)\s*(?P<old>[A-Za-z0-9][\w.+#/-]*(?: [A-Z][\w.+#/-]*)*)",
+        r"(?P<old>[A-Za-z0-9][A-Za-z0-9_.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
+        rf"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>{_LATIN})",
+        rf"(?:改用|使用|用)\s*(?P<new>{_LATIN})[^，。；]{{0,20}}，?\s*(?:而不是|而不用|不用)\s*(?P<old>{_LATIN})",
     )
 )
 _EDGES = " `'\"“”’«»()[]."
@@ -103,28 +104,52 @@ _NO_VALUE_WORDS = """
 _NO_VALUES = frozenset(_NO_VALUE_WORDS.split())
 
 
+MAX_CHANGES = 16
+"""Changes of a text that are read, the first: one that states more is a change log."""
+MAX_MATTER_WORDS = 32
+"""Words of a change's matter: a sentence with more says more than that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about."""
+    """A statement that a value is given up. `new` empty: nothing is named in its place. `matter`: the content words of what it is about.
+
+    `refused`: it is denied, or was taken back.
+    """
 
     old: str
     new: str
     matter: tuple[str, ...]
     sentence: str
+    refused: bool
 
 
-def changes_in(text: str) -> tuple[Change, ...]:
-    """Return the explicit changes that a text states, in order, each old value once."""
+@dataclass(frozen=True, slots=True)
+class ItemWords:
+    """The words of an item, read once for any number of comparisons: its sentences, and the explicit changes in them, each old value once."""
+
+    sentences: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def gives_up(self) -> tuple[str, ...]:
+        """The values that are given up, casefolded."""
+        return tuple(each.old.casefold() for each in self.changes)
+
+
+def read(text: str) -> ItemWords:
+    """Read what a text says: of its changes the first MAX_CHANGES, in order."""
+    said = list(sentences(text))
     found: dict[str, Change] = {}
-    for sentence in sentences(text[:MAX_CHARS]):
-        if len(sentence) > MAX_SENTENCE_CHARS or not _GIVES_UP.search(sentence):
+    for (sentence, reason), (following, _) in zip_longest(said, said[1:], fillvalue=("", "")):
+        if not _GIVES_UP.search(sentence):
             continue
-        for each in _changes(sentence):
+        for each in _changes(sentence, afterwards=f"{reason}. {following}"):
             found.setdefault(each.old.casefold(), each)
-    return tuple(found.values())
+    return ItemWords(tuple(sentence for sentence, _ in said), tuple(found.values())[:MAX_CHANGES])
 
 
-def _changes(sentence: str) -> Iterator[Change]:
+def _changes(sentence: str, *, afterwards: str) -> Iterator[Change]:
     for pattern in (*_PATTERNS, *_CHINESE):
         for match in pattern.finditer(sentence):
             named = match.groupdict()
@@ -133,7 +158,10 @@ def _changes(sentence: str) -> Iterator[Change]:
                 continue
             values = {*content_words(old), *content_words(new)}
             matter = tuple(word for word in content_words(_without(sentence, match)) if word not in values)
-            yield Change(old, new, matter, sentence)
+            if len(matter) <= MAX_MATTER_WORDS:
+                within = " | ".join((sentence[: match.start()], named.get("gap") or "", old, new))
+                refused = is_refused(within, behind=sentence[match.end() :], afterwards=afterwards)
+                yield Change(old, new, matter, sentence, refused)
 
 
 def _without(sentence: str, match: re.Match[str]) -> str:

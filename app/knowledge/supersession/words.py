@@ -8,15 +8,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 
+MAX_CHARS = 8_000
+"""Characters of a text that are read, as many as a person may write."""
+MAX_SENTENCE_CHARS, MAX_WITH_REASON_CHARS = 300, 1_000
+"""Characters of a sentence that is read, without and with its reason; longer ones are lists, logs or code, and state no rule. The patterns
+take time by the square of a sentence's length.
+"""
+_BLANKS = re.compile(r"[^\S\n]+")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[。！？；])")
 _WORD = re.compile(r"[\u3400-\u9fff]+|[^\W_](?:[\w+#]|[./:@-](?=\w))*")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _REASON = re.compile(
-    r"[,;:–—]?\s*(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
+    r"[,;:–—]? ?(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
     r"due to|in order to|which (?=is|are|has|was|keeps|makes|gives|costs)|as (?=it |we |they )|to (?:avoid|save|cut|reduce costs?|keep|get rid)|"
     r"weil|da (?=\w+ )|damit|denn|wegen|car|parce que|afin|puisque|porque|ya que|para que|pois|já que)\b|因为|由于|以便|,? ?(?:，|、)?(?:所以|这样)).*",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE,
 )
 _DENIED = re.compile(
     r"\b(?:not|never|no longer|cannot|neither|nor|avoid|without|instead of|rather than|anymore|against|deprecated|obsolete|stop(?:ped)?|"
@@ -78,11 +86,20 @@ _ENDINGS = re.compile(
 )
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a text, without their reasons: a reason names other things than what is decided."""
-    for sentence in _SENTENCE.split(unicodedata.normalize("NFKC", text).replace("`", "")):
-        if kept := _REASON.sub("", sentence).strip(" .!;。；！"):
-            yield kept
+def sentences(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the sentences of a text, each apart from its reason, which names other things than what is decided.
+
+    Of MAX_CHARS, those of at most MAX_SENTENCE_CHARS, white space as single spaces.
+    """
+    for written in _SENTENCE.split(_BLANKS.sub(" ", text[:MAX_CHARS])):
+        if len(written) > MAX_WITH_REASON_CHARS:
+            continue
+        # By sentence: to compose characters takes time by the square of a run of combining ones.
+        sentence = _BLANKS.sub(" ", unicodedata.normalize("NFKC", written.replace("`", ""))[:MAX_WITH_REASON_CHARS])
+        reason = _REASON.search(sentence)
+        kept = (sentence if reason is None else sentence[: reason.start()]).strip(" .!;。；！")
+        if kept and len(kept) <= MAX_SENTENCE_CHARS:
+            yield kept, "" if reason is None else reason[0]
 
 
 def content_words(text: str) -> list[str]:
@@ -142,7 +159,7 @@ def narrows(sentence: str, *, known: Collection[str]) -> bool:
 
 MAX_UNKNOWN_PAIRS = 3
 _BEFORE_VERBS_WORDS = """
-    we you i they to is are was were be been being gets get must should can always all now wir man ist sind wird werden wurde
+    we you i they to is are was were be been being gets get must should can always now wir man ist sind wird werden wurde
     wurden zu nous on est sont été à se es son ha han hemos é são foi foram ser
 """
 _BEFORE_VERBS = frozenset(_BEFORE_VERBS_WORDS.split())
@@ -152,12 +169,14 @@ _FINITE_WORDS = """
     es son usa usan pasa pasan é são usam ficam passam
 """
 _FINITE = frozenset(_FINITE_WORDS.split())
+_NOUN = re.compile(r"\w*(?:[^\Ws]s|ung|ión|ção)(?: .*)?|\w+ (?:of|in|des|von|du|de|del|do|da)")
+"""A sentence's beginning that is no imperative: a plural (in English no imperative ends in one s), or a noun that a preposition follows."""
 _PARTICIPLE = re.compile(r"ge\w+(?:t|en)|\w+iert|(?:er|be|ver|ent)\w+(?:t|en)")
 
 
 def _is_verb(tokens: Sequence[str], place: int) -> bool:
-    if place == 0:  # an imperative, unless a finite verb follows: `Transactional mails use …`
-        return _FINITE.isdisjoint(tokens[1:])
+    if place == 0:  # an imperative, unless a finite verb follows: `Transactional mails use …`, or it is a noun: `Sessions in …`
+        return _FINITE.isdisjoint(tokens[1:]) and not _NOUN.fullmatch(" ".join(tokens[:2]))
     if tokens[place - 1] in _BEFORE_VERBS:
         return True
     return (
@@ -189,12 +208,17 @@ def _pairs(run: str) -> Iterator[str]:
     yield from ([run] if len(run) == 1 else (run[place : place + 2] for place in range(len(run) - 1)))
 
 
+@lru_cache(maxsize=4_096)
+def _stem(word: str) -> str:
+    return _ENDINGS.sub("", re.sub(r"ies$", "y", word))
+
+
 def _same(one: str, other: str) -> bool:
     if one == other or one + "s" == other or other + "s" == one:
         return True
     if any(char.isdigit() for char in one + other):
         return False
-    one, other = (_ENDINGS.sub("", re.sub(r"ies$", "y", word)) for word in (one, other))
+    one, other = _stem(one), _stem(other)
     if one == other:
         return True
     longest = max(len(one), len(other))

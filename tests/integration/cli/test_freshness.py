@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
@@ -15,6 +16,7 @@ import pytest
 
 from tests.integration.cli.test_cli import cairn
 from tests.running import ROOT, Running, running
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.long
 
@@ -32,19 +34,19 @@ def repo(tmp_path: Path) -> Path:
     folder = tmp_path / "till"
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch", "main")
-    commit(folder, "src/cart.ts", CART)
+    commit(folder, "src/cart.ts", CART, seconds=-3600)
     return folder
 
 
-def git(folder: Path, *words: str) -> str:
-    person = {
-        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Eve"), ("EMAIL", "eve@example.org"))
-    }
+def git(folder: Path, *words: str, at: float | None = None) -> str:
+    said = {"NAME": "Eve", "EMAIL": "eve@example.org"} | ({} if at is None else {"DATE": f"{int(at)} +0000"})
+    person = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in said.items()}
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **person}
     return subprocess.run(["git", *words], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def commit(folder: Path, name: str, content: str | None) -> str:
+def commit(folder: Path, name: str, content: str | None, *, seconds: float = 1) -> str:
+    """Change a file and commit it, dated so many seconds from now: git's times have no fractions, so one of this second may look earlier."""
     path = folder / name
     if content is None:
         path.unlink()
@@ -52,7 +54,7 @@ def commit(folder: Path, name: str, content: str | None) -> str:
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", f"Change {name}")
+    git(folder, "commit", "--quiet", "--message", f"Change {name}", at=time.time() + seconds)
     return git(folder, "rev-parse", "HEAD")
 
 
@@ -75,15 +77,18 @@ def test_what_changed_since_is_marked_everywhere(server: Running, repo: Path) ->
     assert (first["project"], first["counts"], first["stored"]) == ("till", {"fresh": 1, "unverifiable": 1}, 2)
     changed = commit(repo, "src/cart.ts", CART.replace("items.length", "items.sum()"))
     report = checked(server, repo)
-    (found,) = [each for each in report["items"] if each["id"] == item]
-    assert (found["verdict"], found["commit"], found["path"]) == ("changed", changed, "src/cart.ts")
+    (told,) = [each for each in report["items"] if each["id"] == item]
+    assert (told["verdict"], told["commit"], told["path"]) == ("changed", changed, "src/cart.ts")
     assert (report["stored"], checked(server, repo)["stored"]) == (1, 0)
 
     shown: Any = server.get(f"/v1/knowledge/{item}")
     (mark,) = shown["code"]
     assert (shown["freshness"], mark["verdict"], mark["symbol"], mark["commit"]) == ("changed", "changed", "cartTotal", changed)
     assert server.get(f"/v1/knowledge/{other}")["freshness"] == "unverifiable"
-    (result,) = server.knowledge("does cartTotal count prices?", project="till", kinds=["item"], explain=True, limit=1)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not (found := server.knowledge("does cartTotal count prices?", project="till", kinds=["item"], explain=True, limit=1)):
+        assert time.monotonic() < until, "the worker never fed the index"
+    (result,) = found
     assert (result["id"], result["freshness"]) == (item, "changed")
     assert result["explain"]["code_factor"] == 0.97  # type: ignore[index]
     assert "its code changed since" in cairn(server.folder, "query", "does cartTotal count prices?", "--project", "till").stdout

@@ -72,7 +72,7 @@ def test_work_trees_of_one_repository_share_the_kept_file(repo: Repo, make_repo:
 def test_the_default_branch_is_told_by_its_whole_name(repo: Repo) -> None:
     head = repo.commit({"a.py": "x = 1\n"})
     repo.git("tag", "main")
-    repo.git("branch", "feature/main")
+    repo.git("branch", "feature/main", head)
     repo.git("update-ref", "refs/remotes/origin/feature/main", head)
     repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/feature/main")
     repository = Repository.open(repo.folder)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.errors import InvalidInput
+from app.knowledge import subjects_backfill
 from app.knowledge.authoring import Authoring, WriteAdmission
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.item import ItemFilter
 from app.knowledge.results import Query
+from app.knowledge.subject_rows import about as about_subject
 from app.knowledge.subjects_backfill import SubjectsBackfill
+from app.knowledge.tables import ItemRow
 from tests.integration.knowledge.conftest import Bench, lesson
 
 EVENTS = "Publish order events through nats-jetstream, since one binary is enough"
@@ -63,6 +66,24 @@ async def test_lists_and_queries_find_by_name_and_by_words_alike(bench: Bench) -
     assert not nothing.results
 
 
+async def test_parts_of_words_and_of_paths_are_found_where_nothing_else_is(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", EVENTS), lesson("2", POOL), lesson("3", OTHER)])
+    assert await listed(bench, "pool.py") == [POOL]
+    assert await listed(bench, "imeou") == [OTHER]
+    assert await listed(bench, "timeout") == [OTHER]
+    assert await listed(bench, "work pay") == [OTHER, POOL]
+    assert await listed(bench, "nowhere") == []
+
+
+async def test_a_subject_reads_all_items_only_where_nothing_else_is_found(bench: Bench) -> None:
+    await bench.teach("a", [lesson("1", EVENTS)])
+    query = select(ItemRow.id).where(about_subject(bench.team_id, "nats-jetstream"))
+    async with bench.database.begin() as connection:
+        written = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join((await connection.scalars(text(f"explain (analyze, costs off, timing off) {written}"))).all())
+    assert "never executed" in plan[plan.index("~~*") - 400 :], plan
+
+
 async def test_a_subject_leaves_out_closed_projects(bench: Bench) -> None:
     await bench.teach("a", [lesson("1", POOL)])
     closed = frozenset({bench.project_id})
@@ -83,3 +104,16 @@ async def test_items_from_before_there_were_subjects_get_theirs_once(bench: Benc
     assert await backfill.maintain() == 2
     assert await about(bench, POOL) == ["file app/pool.py", "service payment"]
     assert await backfill.maintain() == 0
+
+
+async def test_batches_go_on_behind_the_last_item_done_in_every_project(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects_backfill, "BATCH", 2)
+    for project, session in (("shop", "a"), ("till", "b")):
+        await bench.teach(session, [lesson("1", EVENTS), lesson("2", POOL), lesson("3", OTHER)], project=project)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set subjects_version = 0"))
+    backfill = SubjectsBackfill(bench.database)
+    assert [await backfill.fill() for _ in range(6)] == [2, 1, 2, 1, 0, 0]
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set subjects_version = 0"))
+    assert [await backfill.fill() for _ in range(5)] == [2, 1, 2, 1, 0]

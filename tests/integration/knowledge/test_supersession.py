@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from app.clock import now
 from app.errors import NotFound
-from app.knowledge.authoring import WriteAdmission
-from app.knowledge.edits import Author
+from app.knowledge import supersession_rows
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.edits import Author, ItemCorrection
 from app.knowledge.history import ItemHistory
 from app.knowledge.item import ItemCandidate
 from app.knowledge.restoring import Restoring
@@ -93,6 +95,26 @@ async def test_of_a_chain_the_last_comes_first(bench: Bench) -> None:
     assert [each.text for each in await asked(bench)] == [PULSAR, REDPANDA, NATS]
 
 
+async def test_a_replacement_of_another_type_or_subject_is_not_added(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, type="architecture", at=NOVEMBER)])
+    await bench.index.drain_to(2**62)
+    for narrowed in (Query("order events", types=("gotcha",)), Query("order events", subject="publish", types=("gotcha",))):
+        found = await bench.search.query(bench.team_id, narrowed)
+        assert [(each.text, each.replaced_by is not None) for each in found.results] == [(NATS, True)]
+    found = await bench.search.query(bench.team_id, Query("order events", subject="publish"))
+    assert [each.text for each in found.results] == [NATS]
+    found = await bench.search.query(bench.team_id, Query("order events", subject="nats-jetstream"))
+    assert [each.text for each in found.results] == [REDPANDA, NATS]
+
+
+async def test_a_result_that_was_replaced_keeps_to_the_least_score(bench: Bench) -> None:
+    await teach_both(bench)
+    later, earlier = await asked(bench)
+    between = Query("order events through nats-jetstream", kinds=("item",), min_score=(later.score + earlier.score) / 2)
+    assert [each.text for each in (await bench.search.query(bench.team_id, between)).results] == [REDPANDA]
+
+
 async def test_another_matter_and_another_project_stay(bench: Bench) -> None:
     await bench.teach("january", [said("1", AUDIT, JANUARY)])
     await bench.teach("other", [said("1", NATS, JANUARY)], project="till")
@@ -110,6 +132,72 @@ async def test_a_link_goes_with_the_words_that_made_it(bench: Bench) -> None:
     await teach_both(bench)
     assert len(await links(bench)) == 1
     await bench.teach("november", [said("1", "Order events have at most 64 kilobytes", NOVEMBER)])
+    assert await links(bench) == []
+
+
+def authoring(bench: Bench) -> Authoring:
+    return Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=WriteAdmission())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ItemCorrection(paths=("deploy/events.yaml",)),
+        ItemCorrection(type="architecture"),
+        ItemCorrection(text=f"`{NATS}`."),
+    ],
+)
+async def test_a_correction_that_says_nothing_else_keeps_the_link(bench: Bench, change: ItemCorrection) -> None:
+    await teach_both(bench)
+    held = await links(bench)
+    assert await authoring(bench).correct(Author(bench.team_id, None), await bench.item_id(NATS), change)
+    assert await links(bench) == held != []
+
+
+async def test_an_item_that_a_person_gave_other_words_says_them_since_then(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("june", [said("1", "Order events have at most 64 kilobytes", JUNE)])
+    later = await bench.item_id("Order events have at most 64 kilobytes")
+    corrected = now()
+    await authoring(bench).correct(Author(bench.team_id, None), later, ItemCorrection(title=REDPANDA, text=REDPANDA))
+    (told,) = (await bench.store.get(bench.team_id, await bench.item_id(NATS))).replaced_by
+    assert (told.id, told.at >= corrected) == (later, True)
+
+
+async def test_an_item_that_a_person_gave_other_words_was_said_last_then(bench: Bench) -> None:
+    await bench.teach("january", [said("1", AUDIT, JANUARY)])
+    await bench.teach("november", [said("1", REDPANDA, NOVEMBER)])
+    await authoring(bench).correct(Author(bench.team_id, None), await bench.item_id(AUDIT), ItemCorrection(title=NATS, text=NATS))
+    assert await links(bench) == []
+
+
+@pytest.mark.parametrize("bound", ["MAX_CHANGES", "MAX_NAMING", "MAX_HOLDING"])
+@pytest.mark.parametrize("again", [("december", NOVEMBER, REDPANDA), ("february", JANUARY, NATS)])
+async def test_a_link_that_is_not_looked_for_again_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, bound: str, again: tuple[str, datetime, str]
+) -> None:
+    await teach_both(bench)
+    held = await links(bench)
+    monkeypatch.setattr(supersession_rows, bound, 0)
+    session, at, words = again
+    await bench.teach(session, [said("1", words, at)])
+    assert await links(bench) == held != []
+
+
+async def test_a_purge_takes_its_words_out_of_a_link_that_was_undone(bench: Bench) -> None:
+    await bench.teach("january", [said("1", NATS, JANUARY)])
+    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, confidence=0.9, at=NOVEMBER)])
+    other = f"{REDPANDA} indeed"
+    await bench.teach("december", [lesson("1", other, title=other, confidence=0.5, at=NOVEMBER)])
+    earlier = await bench.item_id(NATS)
+    assert await Restoring(bench.database, admission=WriteAdmission()).restore(Author(bench.team_id, None), earlier) == 1
+    await bench.purge.delete_session(bench.requester(), bench.sessions["november"])
+    async with bench.database.begin() as connection:
+        rows = (await connection.execute(text("select words, undone_at is not null as undone from knowledge_supersessions"))).all()
+    assert [tuple(row) for row in rows] == [("", True)]
+    history = await ItemHistory(bench.database, bench.journal).read(bench.team_id, earlier)
+    assert [(each.what, each.note) for each in history[:2]] == [("restored", None), ("replaced", None)]
+    await bench.teach("november", [said("1", REDPANDA, NOVEMBER)])
     assert await links(bench) == []
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.knowledge.subjects.naming import MAX_SUBJECTS, subjects_of
 from app.knowledge.subjects.spelling import normalised
+from tests.unit.knowledge.growth import MAX_GROWTH, growth
 
 
 def names(text: str) -> set[str]:
@@ -101,3 +102,12 @@ def test_any_text_has_a_bounded_number_of_distinct_names(text: str) -> None:
 def test_a_normalised_name_stays_as_it_is_once_stored(text: str) -> None:
     for each in subjects_of("", text):
         assert normalised(each.name) == each.name
+
+
+@pytest.mark.parametrize("unit", ["+", "a\\", "a/", "a#", "a::", "a->", "aB#", "aB::", "a_b::", "a-", "A_", "`", " ", "the a ", "é"])
+def test_reading_takes_time_by_the_length_of_any_text(unit: str) -> None:
+    assert growth(lambda text: subjects_of("", text, excerpts=[text]), unit) < MAX_GROWTH
+
+
+def test_a_name_beside_an_endless_run_is_found() -> None:
+    assert names(f"{'ab+' * 300} app/pool.py") == {"file app/pool.py"}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from app.knowledge.supersession.judge import replaced_by
+from app.knowledge.supersession.statements import read
 
 HERE = Path(__file__).parent
 KNOWN, UNSEEN = HERE / "pairs.tsv", HERE / "unseen.tsv"
@@ -32,7 +33,7 @@ def pairs(file: Path) -> list[Pair]:
 
 def measured(labelled: list[Pair]) -> tuple[float, float]:
     """(precision, recall) of the links."""
-    linked = [each for each in labelled if replaced_by(each.older, each.newer) is not None]
+    linked = [each for each in labelled if replaced_by(read(each.older), read(each.newer)) is not None]
     right = sum(each.kind == "replaced" for each in linked)
     return right / len(linked), right / sum(each.kind == "replaced" for each in labelled)
 
@@ -59,5 +60,5 @@ def test_links_are_right_before_they_are_many(file: Path) -> None:
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es", "pt", "zh"])
 def test_explicit_changes_are_understood_in_each_language(language: str) -> None:
     own = [each for each in pairs(KNOWN) if each.language == language and each.kind == "replaced"]
-    found = sum(replaced_by(each.older, each.newer) is not None for each in own)
+    found = sum(replaced_by(read(each.older), read(each.newer)) is not None for each in own)
     assert found >= 0.6 * len(own)
