@@ -97,7 +97,7 @@ async def test_of_a_chain_the_last_comes_first(bench: Bench) -> None:
 
 async def test_a_replacement_of_another_type_or_subject_is_not_added(bench: Bench) -> None:
     await bench.teach("january", [said("1", NATS, JANUARY)])
-    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, type="architecture", at=NOVEMBER)])
+    await bench.teach("november", [lesson("1", REDPANDA, title=REDPANDA, type="architectural_decision", at=NOVEMBER)])
     await bench.index.drain_to(2**62)
     for narrowed in (Query("order events", types=("gotcha",)), Query("order events", subject="publish", types=("gotcha",))):
         found = await bench.search.query(bench.team_id, narrowed)
@@ -143,7 +143,7 @@ def authoring(bench: Bench) -> Authoring:
     "change",
     [
         ItemCorrection(paths=("deploy/events.yaml",)),
-        ItemCorrection(type="architecture"),
+        ItemCorrection(type="architectural_decision"),
         ItemCorrection(text=f"`{NATS}`."),
     ],
 )
