@@ -119,9 +119,8 @@ class Authoring:
                         **embedded,
                     )
                 )
-                await connection.execute(
-                    insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
-                )
+                written = insert(RevisionRow).values(knowledge_id=item, action="recorded", **author.columns, **_columns(words))
+                await connection.execute(written)
                 await refresh_relations(connection, [item])
                 await record_changes(connection, [ChangedPoint(item, project_id, author.team_id)])
         return item, True
