@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, get_args
@@ -47,7 +47,14 @@ AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
 Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored"]
+HistoryAction = Literal[
+    "learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored",
+    "merged_into", "absorbed", "retired", "reinstated",
+]  # fmt: skip
+
+ReviewList = Literal["new", "outdated", "never_used", "most_useful"]
+REVIEW_LISTS: Final[tuple[ReviewList, ...]] = get_args(ReviewList)
+"""The lists of items that a lead reviews (`review_lists`)."""
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -67,12 +74,16 @@ class Subject(NamedTuple):
 
 
 class LinkedItem(NamedTuple):
-    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said."""
+    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said.
+
+    `merged`: a person merged the one into the other, at that time; then `words` may be empty.
+    """
 
     id: UUID
     title: str
     words: str
     at: datetime
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,8 @@ class Item:
     """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
 
     `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
-    `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it.
+    `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it. `retired`: a lead hides it.
+    `evidence` and `evidence_count` have those of the items that were merged into it, too; in lists and results the count is its own.
     """
 
     id: UUID
@@ -188,6 +200,7 @@ class Item:
     learnt_at: datetime
     replaced_by: tuple[LinkedItem, ...]
     replaces: tuple[LinkedItem, ...]
+    retired: bool = False
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 
@@ -214,6 +227,7 @@ class HistoryEvent:
 
     `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
     `replaced`: another item replaces it, `note` has its words and `other` its id; `restored`: a person undid that.
+    `merged_into`: a person merged it into another item, which has `absorbed`. `retired`: a lead hid it; `reinstated`: brought it back.
     `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
@@ -230,6 +244,14 @@ class HistoryEvent:
     note: str | None = None
     source: Quote | None = None
     other: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """The number of items in each list of a review. `new_since`: since when an item is new."""
+
+    new_since: datetime
+    counts: Mapping[ReviewList, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
 from app.knowledge.relations import refresh_relations
 from app.knowledge.subject_rows import read_subjects
-from app.knowledge.supersession_rows import read_links
+from app.knowledge.supersession_rows import merged_into, read_links
 from app.knowledge.tables import CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
+from app.knowledge.verdicts import is_retired
 from app.sessions.journal import Journal
 from app.sessions.session import Session
 from app.storage.database import Database
@@ -87,24 +88,27 @@ class KnowledgeStore:
 
         async def read(connection: AsyncConnection) -> Item:
             row = await team_item_row(connection, team_id, item_id, closed=closed)
+            joined = (await connection.execute(_JOINED.where(ItemRow.id.in_(merged_into(item_id))))).all()
             quotes = await connection.execute(
                 select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
-                .where(EvidenceRow.knowledge_id == item_id)
+                .where(EvidenceRow.knowledge_id.in_([item_id, *(each.id for each in joined)]))
                 .order_by(EvidenceRow.at.desc().nulls_last(), EvidenceRow.candidate_key)
             )
             uses = await count_item_uses(connection, item_id)
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
             by, of = await read_links(connection, item_id)
             learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
-            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "code", *uses._fields}
+            derived = {"evidence", "evidence_count", "subjects", "learnt_at", "replaced_by", "replaces", "retired", "code", *uses._fields}
             return Item(
                 **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
+                evidence_count=row.evidence_count + sum(each.evidence_count for each in joined),
                 subjects=await read_subjects(connection, item_id),
                 learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
                 replaced_by=by,
                 replaces=of,
+                retired=row.hidden and await is_retired(connection, item_id),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
 
@@ -153,6 +157,9 @@ class KnowledgeStore:
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(ItemRow)) or 0
+
+
+_JOINED = select(ItemRow.id, ItemRow.evidence_count)
 
 
 async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:

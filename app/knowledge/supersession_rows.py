@@ -42,7 +42,7 @@ class _Link(NamedTuple):
 async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) -> None:
     """Link these items with those of their projects that they replace or that replace them, and take back what no longer holds.
 
-    What a person undid stays undone. Items that are gone are ignored.
+    What a person undid stays undone, and what a person merged stays merged. Items that are gone are ignored.
     """
     if not items:
         return
@@ -127,7 +127,8 @@ async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Se
 async def _store(connection: AsyncConnection, items: Collection[UUID], links: set[_Link]) -> None:
     wanted = literal(list(items), ARRAY(Uuid))
     concerned = or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
-    gone = and_(concerned, SupersessionRow.undone_at.is_(None))
+    gone = and_(concerned, SupersessionRow.undone_at.is_(None), ~SupersessionRow.merged)
+    links = await _without_merged(connection, links)
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
@@ -138,8 +139,27 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
         await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
 
 
+async def _without_merged(connection: AsyncConnection, links: set[_Link]) -> set[_Link]:
+    """Leave out links from an item to another that a person merged into it: the two would replace each other."""
+    if not links:
+        return links
+    turned = tuple_(SupersessionRow.newer_id, SupersessionRow.older_id).in_([(link.older_id, link.newer_id) for link in links])
+    query = select(SupersessionRow.newer_id, SupersessionRow.older_id).where(turned, MERGED)
+    merged = {(row.newer_id, row.older_id) for row in await connection.execute(query)}
+    return {link for link in links if (link.older_id, link.newer_id) not in merged}
+
+
+def merged_into(item_id: UUID) -> Select[UUID]:
+    """Select the items that people merged into this one, and those that were merged into them."""
+    found = select(SupersessionRow.older_id).where(SupersessionRow.newer_id == item_id, MERGED).cte("merged", recursive=True)
+    further = select(SupersessionRow.older_id).join(found, SupersessionRow.newer_id == found.c.older_id).where(MERGED)
+    return select(found.union(further).c.older_id)
+
+
 def _words(row: AnyRow) -> str:
     return f"{row.title}.\n{row.text}"
 
 
-_LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at)
+MERGED = and_(SupersessionRow.merged, SupersessionRow.undone_at.is_(None))
+"""The condition that a link is a person's merge, and nobody undid it."""
+_LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at, SupersessionRow.merged)

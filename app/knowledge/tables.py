@@ -24,7 +24,8 @@ class ItemRow(Base):
     `created_at`: first learnt (the transcript's time); `last_seen_at`: last learnt again.
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
-    `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
+    `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its
+    author, or retired by a lead.
     `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
     `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
     `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
@@ -96,6 +97,8 @@ class SupersessionRow(Base):
     """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
 
     `undone_at`: a person undid it, so it isn't made again; `undone_by` null: an admin (`by_admin`), or somebody who was removed.
+    `merged`: a person merged the older item into the newer one: Cairn never takes such a link back, and `words` are empty unless the later
+    item says so too. `merged_by` null: an admin (`merged_by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_supersessions"
@@ -109,6 +112,9 @@ class SupersessionRow(Base):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
     by_admin: Mapped[bool] = mapped_column(server_default=false())
+    merged: Mapped[bool] = mapped_column(server_default=false())
+    merged_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    merged_by_admin: Mapped[bool] = mapped_column(server_default=false())
 
 
 _UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up"}
@@ -174,12 +180,13 @@ class ForgottenRow(Base):
 class RevisionRow(Base):
     """A person's version of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
 
+    Also that a lead retired it or brought it back, which changes no field: of these two actions the latest counts (`verdicts`).
     Holds no session's words. `developer_id` null: an admin (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_revisions"
     __table_args__ = (
-        CheckConstraint("action in ('recorded', 'corrected')", name="action_known"),
+        CheckConstraint("action in ('recorded', 'corrected', 'retired', 'reinstated')", name="action_known"),
         Index("ix_knowledge_revisions_knowledge_id", "knowledge_id", text("id desc")),
     )
 

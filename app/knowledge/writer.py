@@ -9,6 +9,7 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.errors import NotFound
 from app.knowledge.authoring import Authoring
+from app.knowledge.curating import Curating
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
@@ -23,18 +24,26 @@ PASSAGE_BELONGS_TO_SESSIONS = (
 
 
 class KnowledgeWriter:
-    """Records, corrects, judges, restores and deletes items. Conflict for a passage.
+    """Records, corrects, judges, restores, keeps, retires, merges and deletes items. Conflict for a passage.
 
-    Each needs the permission `write`; `Authoring` and the store check who may change which item.
+    Each needs the permission `write`; `Authoring` and the store check who may change which item. To keep, retire and merge is a lead's.
     """
 
     def __init__(
-        self, reader: KnowledgeReader, *, authoring: Authoring, judging: Judging, restoring: Restoring, store: KnowledgeStore
+        self,
+        reader: KnowledgeReader,
+        *,
+        authoring: Authoring,
+        judging: Judging,
+        restoring: Restoring,
+        curating: Curating,
+        store: KnowledgeStore,
     ) -> None:
         self._reader = reader
         self._authoring = authoring
         self._judging = judging
         self._restoring = restoring
+        self._curating = curating
         self._store = store
 
     async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
@@ -58,11 +67,33 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id)
 
     async def restore(self, requester: Requester, item_id: UUID) -> ShownItem:
-        """Undo that other items replace this one: everybody in the team. An item that nothing replaces stays as it is."""
+        """Undo that other items replace this one: everybody in the team; that it was retired: a lead or an admin. Else nothing changes."""
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._restoring.restore(_author(requester), item_id)
         return await self._reader.item(requester, item_id)
+
+    async def keep(self, requester: Requester, item_id: UUID) -> ShownItem:
+        """Judge an item helpful and undo what has it replaced or retired, in a review: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._judging.judge(_author(requester), item_id, "helpful")
+            await self._restoring.restore(_author(requester), item_id)
+        return await self._reader.item(requester, item_id)
+
+    async def retire(self, requester: Requester, item_id: UUID) -> ShownItem:
+        """Hide an item from searches until a lead or an admin restores it: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._curating.retire(_author(requester), item_id)
+        return await self._reader.item(requester, item_id)
+
+    async def merge(self, requester: Requester, item_id: UUID, into: UUID) -> ShownItem:
+        """Merge an item into another of its project, which is kept and returned: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._curating.merge(_author(requester), item_id, into)
+        return await self._reader.item(requester, into)
 
     async def delete(self, requester: Requester, item_id: UUID) -> None:
         """Delete an item permanently: its author, a lead or an admin."""
