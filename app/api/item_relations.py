@@ -26,10 +26,18 @@ class ReplacementReply(ResponseBody):
     at: datetime = Field(description="When it was said.")
 
 
+class ReplacedByReply(ResponseBody):
+    """The item that replaces another one."""
+
+    id: UUID
+    title: str
+
+
 class LinkedItemReply(ResponseBody):
     """An item that replaces another, or is replaced by it."""
 
     id: UUID
     title: str
-    words: str = Field(description="The later item's words, that say so: quoted.")
-    at: datetime = Field(description="When they were said.")
+    words: str = Field(description="The later item's words, that say so: quoted. Empty where only a person says so.")
+    at: datetime = Field(description="When they were said, or a person merged the two.")
+    merged: bool = Field(description="A person merged the one into the other.")

@@ -186,6 +186,9 @@ class AlertsSettings(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(
         None, description="URL to which all alerts are posted, including those about budgets"
     )
+    review_day: Literal["off", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "off", description="day of the week on which each team's digest of items to review is posted to the webhook, or off"
+    )
 
 
 class MessagesSettings(Section):

@@ -132,12 +132,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedItem:
-    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said."""
+    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said.
+
+    `merged`: a person merged the one into the other, at that time; then `words` may be empty.
+    """
 
     id: str
     title: str
     words: str
     at: datetime
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ class Item(ListedItem):
     """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about.
 
     `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
-    `code`: what became of the code that it speaks of.
+    `code`: what became of the code that it speaks of. `retired`: a lead hides it.
     """
 
     intent: str | None
@@ -199,6 +203,7 @@ class Item(ListedItem):
     learnt_at: datetime | None = None
     replaced_by: tuple[LinkedItem, ...] = ()
     replaces: tuple[LinkedItem, ...] = ()
+    retired: bool = False
     code: tuple[CodeMark, ...] = ()
 
 
@@ -220,7 +225,8 @@ class Passage:
 class HistoryEntry:
     """An event of an item's history. `by` None: a session.
 
-    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced or restored. `other`: the item that replaces it.
+    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced, restored, merged_into, absorbed, retired or reinstated.
+    `other`: the item that replaces it, or that was merged into it.
     """
 
     what: str
