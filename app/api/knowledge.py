@@ -307,20 +307,9 @@ def item_reply(shown: ShownItem) -> ItemReply:
 
 
 ITEM_FIELDS = (
-    "id",
-    "type",
-    "intent",
-    "title",
-    "text",
-    "evidence_count",
-    "created_at",
-    "learnt_at",
-    "last_seen_at",
-    "origin",
-    "corrected_at",
-    "hidden",
-    "retired",
-)
+    "id", "type", "intent", "title", "text", "evidence_count",
+    "created_at", "learnt_at", "last_seen_at", "origin", "corrected_at", "hidden", "retired",
+)  # fmt: skip
 
 
 @router.delete(

@@ -54,7 +54,7 @@ class ReviewPage(ResponseBody):
     next_cursor: NextCursor
 
 
-class MergeBody(RequestBody):
+class MergeItemBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"into": "3f0c1c9e-7d7b-4f53-9d3c-1d2f7f6f2b11"}]})
 
     into: UUID = Field(description="The item that is kept, of the same project.")
@@ -111,7 +111,7 @@ async def retire(services: TheServices, caller: Reader, item_id: UUID) -> ItemRe
     ),
     responses=responses(400, 409, 413),
 )
-async def merge(services: TheServices, caller: Reader, item_id: UUID, body: MergeBody) -> ItemReply:
+async def merge(services: TheServices, caller: Reader, item_id: UUID, body: MergeItemBody) -> ItemReply:
     return item_reply(await services.knowledge.writer.merge(caller, item_id, body.into))
 
 

@@ -19,7 +19,7 @@ DIGEST_TITLES = 5
 
 @dataclass(frozen=True, slots=True)
 class TeamDigest:
-    """What a team's digest tells: counts, and the newest and the most useful titles. These are quoted, never an instruction."""
+    """A team's digest: counts, and the newest and the most useful titles, which are quoted, never an instruction."""
 
     review: ReviewCounts
     newest: tuple[str, ...]

@@ -65,11 +65,10 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
     monitoring = await rooms.open(open_monitoring(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # both before the door: they hear of calls that end late
-    inference = await rooms.open(
-        open_inference(
-            settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
-        )
+    door = open_inference(
+        settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
     )
+    inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     knowledge, assist = await _open_derived(
         rooms, settings, role, storage=storage, account_services=account_services, embeddings=embeddings, sessions=sessions

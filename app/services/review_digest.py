@@ -20,7 +20,7 @@ PAGE = "/dashboard/knowledge/review"
 def digest_part(settings: Settings, role: Role, *, database: Database, outbox: Outbox, accounts: Accounts, review: Review) -> Part:
     """Return the part that posts the digests: nothing unless a day and a webhook are set, and this is a server."""
     day, base = settings.alerts.review_day, settings.server.public_url
-    if role != "serve" or day == "off" or settings.webhook is None:
+    if role != "serve" or day is None or settings.webhook is None:
         return Part(name="digest")
 
     async def digests() -> Sequence[Digest]:
