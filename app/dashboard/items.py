@@ -131,6 +131,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         code=[(each, describe(each)) for each in shown.item.code],
         mine=shown.can_delete,
         reviews=who.requester.may("change_any"),
+        correcting=request.query_params.get("correct") == "1",
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],
         verdict=_own_verdict(who, [each.entry for each in entries]),

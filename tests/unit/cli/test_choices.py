@@ -7,9 +7,9 @@ from typing import Any, get_args
 import pytest
 
 from app.accounts.requester import DeveloperRole
+from app.alerts import digest
 from app.budget.requests import CallEnd
 from app.budget.views import SpendDimension
-from app.alerts import digest
 from app.cli import accounts, jobs, review, spending
 from app.cli.pages import first_entries
 from app.dashboard.review import LISTS
