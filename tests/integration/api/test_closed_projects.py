@@ -94,7 +94,6 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
         {"path": "/v1/knowledge/{item}/feedback", "json": {"verdict": "wrong"}, "statuses": {403, 404}},
         {"path": "/v1/knowledge/{passage}/feedback", "json": {"verdict": "wrong"}, "statuses": {403, 404}},
     ],
-    "POST /v1/knowledge/{item_id}/restore": [{"path": "/v1/knowledge/{item}/restore", "statuses": {403, 404}}],
     "POST /v1/knowledge/{item_id}/retire": [{"path": "/v1/knowledge/{item}/retire", **REFUSED}],
     "POST /v1/knowledge/{item_id}/merge": [{"path": "/v1/knowledge/{item}/merge", "json": {"into": "{open_item}"}, **REFUSED}],
     "GET /v1/knowledge/review": [REFUSED, {"path": "/v1/knowledge/review?project={project}", **REFUSED}],
