@@ -119,7 +119,7 @@ ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in 
 class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
 
-    `branch`: the session's when it was learnt; null: unknown.
+    `branch`: the session's when it was learnt; null: unknown. `distilled`: a model worded it from the session's quoted words.
     """
 
     __tablename__ = "knowledge_evidence"
@@ -147,6 +147,7 @@ class EvidenceRow(Base):
     long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
     branch: Mapped[str | None]
+    distilled: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[CreatedAt]
 
 

@@ -18,6 +18,7 @@ from app.embeddings.part import EmbeddingServices, exporting_model, open_embeddi
 from app.errors import ConfigurationError
 from app.idempotency.part import open_idempotency
 from app.inference.part import open_inference
+from app.knowledge.distillation.part import open_distillation
 from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
 from app.openid.part import open_openid
@@ -73,6 +74,18 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     knowledge, assist = await _open_derived(
         rooms, settings, role, storage=storage, account_services=account_services, embeddings=embeddings, sessions=sessions
     )
+    room = open_distillation(
+        settings,
+        role,
+        queue=queue,
+        accounts=accounts,
+        journal=sessions.journal,
+        settled=sessions.settled,
+        embeddings=embeddings,
+        knowledge=knowledge,
+        inference=inference,
+    )
+    await rooms.open(room)
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,

@@ -29,6 +29,7 @@ from app.sessions.merging import ProjectMerge
 from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.reader import SessionReader
+from app.sessions.settled import SettledSessions
 from app.sessions.stream import SessionStream
 from app.sessions.under_way import SessionsUnderWay
 from app.sessions.uploads import Uploads
@@ -59,6 +60,7 @@ class SessionServices:
     stream: SessionStream
     under_way: SessionsUnderWay
     captures: Captures
+    settled: SettledSessions
 
 
 @asynccontextmanager
@@ -98,6 +100,7 @@ async def open_sessions(
         stream=SessionStream(journal, browsing),
         under_way=SessionsUnderWay(database),
         captures=captures,
+        settled=SettledSessions(database=database, queue=queue, journal=journal, checkpoints=checkpoints),
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 
