@@ -75,7 +75,7 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
     last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
     return {
         "item": item.id,
-        "evidence_count": len({_original(row) for row in rows}) + recorded,
+        "evidence_count": len(_originals(rows)) + recorded,
         "last_seen_at": last,
         "updated_at": moment,
     }
@@ -86,7 +86,7 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)
-    originals = {_original(row): row for row in rows}.values()
+    originals = _originals(rows)
     sessions = len({row.session_id for row in originals})
     return {
         "item": item,
@@ -104,6 +104,12 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "last_seen_at": last,
         "updated_at": moment,
     }
+
+
+def _originals(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+    """Return the evidence without copies. A model's wording of a session confirms nothing that rules found in the same session."""
+    by_rules = {row.session_id for row in rows if not row.distilled}
+    return list({_original(row): row for row in rows if not row.distilled or row.session_id not in by_rules}.values())
 
 
 def _original(row: AnyRow) -> object:

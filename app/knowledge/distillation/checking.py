@@ -68,7 +68,7 @@ class CheckedReply:
 
     readable: bool = True
     kept: list[ItemCandidate] = field(default_factory=list)
-    dropped: Counter[DropReason] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
 
 
 def check_reply(reply: str, passages: Sequence[Passage]) -> CheckedReply:
@@ -84,8 +84,8 @@ def check_reply(reply: str, passages: Sequence[Passage]) -> CheckedReply:
             checked.dropped[outcome] += 1
         elif all(each.key != outcome.key for each in checked.kept):
             checked.kept.append(outcome)
-    if surplus := len(given) - MAX_ITEMS:
-        checked.dropped["surplus"] += max(0, surplus)
+    if len(given) > MAX_ITEMS:
+        checked.dropped["surplus"] = len(given) - MAX_ITEMS
     return checked
 
 

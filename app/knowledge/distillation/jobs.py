@@ -47,9 +47,9 @@ class DistillationJobs:
 
     async def plan(self) -> None:
         """Enqueue the latest session that is due, unless this worker is at one: that job enqueues the next itself."""
-        if not self._running:
+        if not self._running and (job := await self._next()) is not None:
             async with self._queue.begin() as connection:
-                await self._enqueue(connection)
+                await self._queue.enqueue(connection, job)
 
     async def set_backlog(self) -> None:
         """Set the metrics of the sessions still to distil."""
@@ -72,15 +72,22 @@ class DistillationJobs:
         finally:
             self._running = False
         await progress(1, 1)
-        return Done({"session": str(session_id), **result}, closing=self._enqueue)
+        following = await self._next()
 
-    async def _enqueue(self, connection: AsyncConnection) -> None:
-        """Enqueue the latest session that is due, of the teams that aren't paused."""
+        async def closing(connection: AsyncConnection) -> None:
+            if following is not None:
+                await self._queue.enqueue(connection, following)
+
+        return Done({"session": str(session_id), **result}, closing=closing)
+
+    async def _next(self) -> NewJob | None:
+        """Return the job of the latest session that is due, of the teams that aren't paused."""
         if self._projection is None:
-            return
+            return None
         self._paused = {team: until for team, until in self._paused.items() if until > clock.now()}
-        if (due := await self._sessions.next_due(self._projection, without=self._paused)) is not None:
-            team_id, session_id = due
-            payload = {"session_id": str(session_id)}
-            job = NewJob(kind=DISTIL, payload=payload, team_id=team_id, lane=DISTIL, idempotency_key=str(session_id), priority=LOW)
-            await self._queue.enqueue(connection, job)
+        due = await self._sessions.next_due(self._projection, without=self._paused)
+        if due is None:
+            return None
+        team_id, session_id = due
+        payload = {"session_id": str(session_id)}
+        return NewJob(kind=DISTIL, payload=payload, team_id=team_id, lane=DISTIL, idempotency_key=str(session_id), priority=LOW)
