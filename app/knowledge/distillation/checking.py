@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -18,7 +18,7 @@ import msgspec
 
 from app.knowledge.derivations import numbers
 from app.knowledge.distillation.prompt import MAX_ITEMS
-from app.knowledge.extraction.drafts import may_be_item
+from app.knowledge.extraction.drafts import contradicts, may_be_item
 from app.knowledge.extraction.noise import is_injection
 from app.knowledge.item import EXCERPT_CHARS, KNOWLEDGE_TYPES, ItemCandidate, KnowledgeType
 from app.knowledge.passages.passage import Passage
@@ -35,7 +35,7 @@ MIN_SUPPORT: Final = 0.75
 MIN_QUOTE_CHARS, MAX_QUOTE_CHARS, MAX_QUOTES = 12, 2_000, 8
 """Bounds of a quote, without its white space, and of an item's quotes: two words stand anywhere, and prove nothing."""
 MAX_TITLE: Final = 120
-DropReason = Literal["malformed", "type", "citation", "words", "names", "negation", "unfit", "surplus"]
+DropReason = Literal["malformed", "type", "citation", "contradicted", "words", "names", "negation", "unfit", "surplus"]
 
 
 class GivenQuote(msgspec.Struct, frozen=True):
@@ -71,15 +71,15 @@ class CheckedReply:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def check_reply(reply: str, passages: Sequence[Passage]) -> CheckedReply:
-    """Check a reply about passages, whose ids are their numbers, from 1."""
+def check_reply(reply: str, passages: Sequence[Passage], corrections: Mapping[int, str]) -> CheckedReply:
+    """Check a reply about passages, whose ids are their numbers, from 1. `corrections`: see `SessionMaterial`."""
     given = _items_of(reply)
     if given is None:
         return CheckedReply(readable=False)
     checked = CheckedReply()
     by_id = {str(number): each for number, each in enumerate(passages, 1)}
     for raw in given[:MAX_ITEMS]:
-        outcome = _check(raw, by_id)
+        outcome = _check(raw, by_id, corrections)
         if isinstance(outcome, str):
             checked.dropped[outcome] += 1
         elif all(each.key != outcome.key for each in checked.kept):
@@ -100,7 +100,7 @@ def _items_of(reply: str) -> list[Any] | None:
     return items if isinstance(items, list) else None
 
 
-def _check(raw: Any, by_id: dict[str, Passage]) -> ItemCandidate | DropReason:
+def _check(raw: Any, by_id: Mapping[str, Passage], corrections: Mapping[int, str]) -> ItemCandidate | DropReason:
     try:
         given = msgspec.convert(raw, GivenItem)
     except (msgspec.ValidationError, RecursionError):
@@ -114,15 +114,20 @@ def _check(raw: Any, by_id: dict[str, Passage]) -> ItemCandidate | DropReason:
     found = [each for each in quotes if each is not None]
     if not found or len(found) < len(quotes):
         return "citation"
+    if any(_was_contradicted(each, corrections) for each in found):
+        return "contradicted"
     quoted = "\n".join(each.words for each in found)
     share = min(support(text, quoted), support(title, quoted))
+    return _overreach(title, text, quoted, share) or _candidate(title, text, given.type, found, share)
+
+
+def _overreach(title: str, text: str, quoted: str, share: float) -> DropReason | None:
+    """Return how an item says more than, or the opposite of, what it quotes; None if it doesn't."""
     if share < MIN_SUPPORT:
         return "words"
     if not _names_in(f"{title}\n{text}", quoted):
         return "names"
-    if _negates(text) != _negates(quoted):
-        return "negation"
-    return _candidate(title, text, given.type, found, share)
+    return "negation" if _negates(text) != _negates(quoted) else None
 
 
 def _clean(text: str) -> str:
@@ -131,7 +136,13 @@ def _clean(text: str) -> str:
     return redact(" ".join(storable.split())).text
 
 
-def _find(given: GivenQuote, by_id: dict[str, Passage]) -> FoundQuote | None:
+def _was_contradicted(quote: FoundQuote, corrections: Mapping[int, str]) -> bool:
+    """Tell whether a person refuted what the agent says in a quote."""
+    correction = corrections.get(quote.passage.exchange)
+    return correction is not None and quote.passage.role != "user" and contradicts(correction, quote.words)
+
+
+def _find(given: GivenQuote, by_id: Mapping[str, Passage]) -> FoundQuote | None:
     """Find a quote in the passage that it names, whatever the white space; None if it doesn't stand there."""
     passage, words = by_id.get(str(given.passage)), given.words.split()
     if passage is None or not MIN_QUOTE_CHARS <= len("".join(words)) <= MAX_QUOTE_CHARS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from app.knowledge.extraction.drafts import MAX_PROMPT_CHARS
-from app.knowledge.extraction.exchanges import mark_sources
+from app.knowledge.extraction.exchanges import MAX_VERDICT_CHARS, ending, mark_sources
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import is_injection
 from app.knowledge.passages.cut import PassageCutter
@@ -33,10 +33,14 @@ class MaterialPart:
 
 @dataclass(frozen=True, slots=True)
 class SessionMaterial:
-    """A session's parts still to be asked about, in order, the last one reaching its end. `event_ids`: of all its events, by seq."""
+    """A session's parts still to be asked about, in order, the last one reaching its end. `event_ids`: of all its events, by seq.
+
+    `corrections`: the person's next prompt, by the number of the exchange that it corrects.
+    """
 
     parts: Sequence[MaterialPart]
     event_ids: Mapping[int, str]
+    corrections: Mapping[int, str]
 
     def others(self, part: MaterialPart) -> frozenset[str]:
         """Return the ids of the events that are not of this part."""
@@ -47,14 +51,17 @@ def collect(numbered: Iterable[tuple[int, Event]], session: str, *, after: int, 
     """Read a session's events from its beginning, since what was read or served earlier matters, and return the parts after `after`."""
     cutter, memory = PassageCutter(session), SessionMemory()
     ids: dict[int, str] = {}
+    corrections: dict[int, str] = {}
     shown: list[Passage] = []
     for seq, event in numbered:
         ids[seq] = event.id
         mark_sources(event, memory)
+        if event.kind == "prompt" and not event.sidechain and ending(event.text) == "corrected":
+            corrections[cutter.state.exchange] = event.text[:MAX_VERDICT_CHARS]
         passages = cutter.feed(seq, event)
         if seq > after and not _is_pasted(event):
             shown += (each for each in passages if _may_teach(each, memory))
-    return SessionMaterial(list(_parts(shown, after, until, batch_tokens)), ids)
+    return SessionMaterial(list(_parts(shown, after, until, batch_tokens)), ids, corrections)
 
 
 def _is_pasted(event: Event) -> bool:

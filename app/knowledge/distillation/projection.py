@@ -91,7 +91,7 @@ class DistillationProjection:
             if reply is None:
                 metrics.distillation_call("refused")
                 continue
-            checked = check_reply(reply, batch)
+            checked = check_reply(reply, batch, material.corrections)
             metrics.distillation_call("answered" if checked.readable else "unreadable")
             metrics.distilled({"kept": len(checked.kept), **checked.dropped})
             candidates |= {each.key: each for each in checked.kept}

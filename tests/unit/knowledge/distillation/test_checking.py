@@ -19,7 +19,7 @@ WORDS = "The payment worker timed out because the pool in app/pool.py had only 5
 
 
 def check(*items: Any) -> CheckedReply:
-    return check_reply(reply(*items), PASSAGES)
+    return check_reply(reply(*items), PASSAGES, {})
 
 
 def test_an_item_whose_words_stand_in_its_quotes_is_kept_with_its_place() -> None:
@@ -73,6 +73,16 @@ def test_an_item_that_its_quotes_do_not_hold_is_dropped_for_its_reason(given: An
     assert (checked.kept, dict(checked.dropped), checked.readable) == ([], {reason: 1}, True)
 
 
+def test_what_a_person_contradicted_is_dropped_and_what_they_said_themselves_is_not() -> None:
+    claim = "The root cause of the timeouts is the balancer, which closes idle connections after 60 seconds."
+    told = "The balancer never closes idle connections, since the mesh keeps them open in all regions."
+    shown = [passage(claim), passage(told, event="e2", seq=2, role="user")]
+    given = reply(item(claim, ("1", claim)), item(told, ("2", told)))
+    assert [each.text for each in check_reply(given, shown, {}).kept] == [claim, told]
+    checked = check_reply(given, shown, {1: "No, that's wrong: the balancer has nothing to do with it."})
+    assert ([each.text for each in checked.kept], dict(checked.dropped)) == ([told], {"contradicted": 1})
+
+
 def test_a_dropped_item_takes_no_other_with_it() -> None:
     checked = check("nonsense", item(CAUSE, ("1", WORDS)), item(CAUSE, ("9", WORDS)), item(FRIDAY, ("2", FRIDAY)))
     assert [each.text for each in checked.kept] == [CAUSE, FRIDAY]
@@ -93,16 +103,16 @@ def test_items_beyond_the_bound_are_dropped() -> None:
     ["", "I can't help with that.", "{", "[]", "null", '{"items": {}}', '{"items": "none"}', "[" * 100_000, '{"items":' * 100_000, "\ud83d", "{}"],
 )  # fmt: skip
 def test_a_reply_without_a_list_of_items_is_unreadable(text: str) -> None:
-    assert check_reply(text, PASSAGES) == CheckedReply(readable=False)
+    assert check_reply(text, PASSAGES, {}) == CheckedReply(readable=False)
 
 
 @pytest.mark.parametrize("around", ["```json\n{}\n```", "Here are the items:\n{}\nThat is all.", "{}"])
 def test_a_reply_is_read_from_within_a_fence_or_a_sentence(around: str) -> None:
-    assert len(check_reply(around.replace("{}", reply(item(CAUSE, ("1", WORDS)))), PASSAGES).kept) == 1
+    assert len(check_reply(around.replace("{}", reply(item(CAUSE, ("1", WORDS)))), PASSAGES, {}).kept) == 1
 
 
 def test_no_items_are_a_good_answer() -> None:
-    assert check_reply('{"items": []}', PASSAGES) == CheckedReply()
+    assert check_reply('{"items": []}', PASSAGES, {}) == CheckedReply()
 
 
 def test_what_is_kept_can_be_stored_and_holds_no_secret() -> None:
@@ -110,7 +120,7 @@ def test_what_is_kept_can_be_stored_and_holds_no_secret() -> None:
     shown = [passage(f"The deploy token of the gateway is {key} in staging and in production.")]
     said = f"The deploy token of the gateway is {key} in staging."
     raw = json.dumps({"items": [item(said + "\0\ud83d", ("1", f"The deploy token of the gateway is {key} in staging"))]})
-    for kept in check_reply(raw, shown).kept:
+    for kept in check_reply(raw, shown, {}).kept:
         assert key not in kept.text
         kept.text.encode()
         assert "\0" not in kept.text

@@ -79,3 +79,14 @@ def test_a_grown_session_has_the_same_first_parts() -> None:
     turns: list[Turn] = [("say", LONG * 3 + str(number)) for number in range(4)]
     before, later = material(*turns, batch_tokens=100), material(*turns, ("say", LONG), batch_tokens=100)
     assert list(later.parts[:3]) == list(before.parts[:3])
+
+
+def test_a_correction_belongs_to_the_exchange_before_it() -> None:
+    found = material(
+        ("ask", "Why does it fail?"),
+        ("say", "The cache is stale."),
+        ("ask", "No, the cache is off."),
+        ("say", "Then it is DNS."),
+        ("ask", "Thanks!"),
+    )
+    assert found.corrections == {1: "No, the cache is off."}
