@@ -42,7 +42,7 @@ class ModelCalls:
         self._options = options
 
     async def ask(self, session: Session, batch: Batch) -> str | None:
-        """Return the model's text; None: it, or its provider, refuses these passages. DistillationPaused where no call can be made now."""
+        """Return the model's text; None: it, or its provider, refuses these passages. ProjectionPaused where no call can be made now."""
         try:
             context = await self._context(session)
         except NotPermitted as error:

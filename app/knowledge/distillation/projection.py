@@ -15,7 +15,6 @@ from app import clock
 from app.knowledge.distillation.checking import CHECKS_VERSION, check_reply
 from app.knowledge.distillation.material import MaterialPart, SessionMaterial, collect
 from app.knowledge.distillation.model_calls import ModelCalls
-from app.knowledge.distillation.pausing import DistillationPaused
 from app.knowledge.distillation.prompt import PROMPT_VERSION
 from app.knowledge.evidence_writer import EvidenceWriter
 from app.knowledge.extraction.exchanges import MAX_READ_CHARS
@@ -24,14 +23,14 @@ from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.reconciliation import ReconcileCounts
 from app.sessions.event import Event
 from app.sessions.journal import Journal
-from app.sessions.projections import Checkpointed, Counts, Projected
+from app.sessions.projections import Checkpointed, Counts, Projected, ProjectionPaused
 from app.sessions.session import Session
 from app.storage.generator_thread import through_thread
 from app.telemetry import metrics
 
 
 class DistillationProjection:
-    """The projection; see `app.sessions.projections`. Not among those that an upload waits for: jobs of its own run it.
+    """The projection; see `app.sessions.projections`. A deferred one: no upload waits for it.
 
     `must_yield`: tells whether other jobs wait.
     """
@@ -52,12 +51,12 @@ class DistillationProjection:
         self._must_yield = must_yield
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
-        """Ask about the session's events after `after`. Raises DistillationPaused between two parts, with the earlier ones stored."""
+        """Ask about the session's events after `after`. Raises ProjectionPaused between two parts, with the earlier ones stored."""
         material = await self._collect(session, after)
         done = ReconcileCounts()
         for number, part in enumerate(material.parts):
             if number and await self._must_yield():
-                raise DistillationPaused("Other jobs wait: the session is distilled further afterwards.", until=clock.now())
+                raise ProjectionPaused("Other jobs wait: the session is distilled further afterwards.", until=clock.now())
             done += await self._distil(session, material, part, checkpointed)
         return Projected(done.mark, {name: getattr(done, name) for name in self.counted})
 

@@ -10,11 +10,10 @@ from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
 from app.knowledge.distillation.model_calls import ModelCalls
-from app.knowledge.distillation.pausing import DistillationPaused
 from app.knowledge.distillation.payers import Distillers
 from app.knowledge.distillation.projection import DistillationProjection
-from app.knowledge.evidence_writer import EvidenceWriter
 from app.money import from_usd
+from app.sessions.projections import ProjectionPaused
 from app.settings import DistillationSettings
 from tests.integration.api.conftest import Api, generic
 from tests.integration.api.door import Door, open_door
@@ -39,7 +38,7 @@ class Team:
     async def distil(self) -> dict[str, Any]:
         services = self.door.api.services
         team_id = await services.accounts.team_id(self.name)
-        return await services.sessions.settled.project(self.projection, team_id, self.session)
+        return await services.sessions.deferred.project(self.projection, team_id, self.session)
 
     async def evidence(self) -> list[str]:
         query = text("select text from knowledge_evidence where session_id = :session and distilled")
@@ -63,13 +62,7 @@ async def team(door: Door, *, limit_usd: float = 5.0) -> Team:
     options = DistillationSettings(enabled=True)
     projection = DistillationProjection(
         journal=services.journal,
-        writer=EvidenceWriter(
-            embedder=services.embedder,
-            long_form=services.embeddings.long_form,
-            store=services.knowledge.store,
-            index=services.knowledge.index,
-            distilled=True,
-        ),
+        writer=services.knowledge.distilled,
         calls=ModelCalls(door.front, Distillers(services.accounts, monthly_limit=from_usd(limit_usd)), options),
         batch_tokens=options.batch_tokens,
         must_yield=never,
@@ -114,7 +107,7 @@ async def test_a_used_up_limit_stops_it_and_a_raised_one_lets_it_go_on(api: Api)
     async with open_door(api, "one") as door:
         made = await team(door, limit_usd=0.000001)
         door.fakes["one"].say(reply(item(made.words, ("1", made.words))))
-        with pytest.raises(DistillationPaused):
+        with pytest.raises(ProjectionPaused):
             await made.distil()
         assert (len(door.fakes["one"].asked), await made.evidence()) == (0, [])
         raised = await api.ask("PUT", f"/v1/budgets/{made.distiller}", json={"monthly_limit_usd": 1})
@@ -139,6 +132,6 @@ async def test_a_disabled_distiller_sends_no_session_to_a_model(api: Api) -> Non
         assert isinstance(api.services.accounts, Accounts)
         await api.services.accounts.create_developer(made.distiller, team=made.name)
         await api.services.accounts.developers.change(made.distiller, disabled=True)
-        with pytest.raises(DistillationPaused):
+        with pytest.raises(ProjectionPaused):
             await made.distil()
         assert not door.fakes["one"].asked

@@ -10,14 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from app import clock
-from app.knowledge.distillation.jobs import DISTIL, DistillationJobs
 from app.knowledge.distillation.material import Batch
-from app.knowledge.distillation.pausing import DistillationPaused
 from app.knowledge.distillation.projection import DistillationProjection
 from app.knowledge.evidence_writer import EvidenceWriter
 from app.queue.jobs import Queue
+from app.sessions.deferred import DEFERRED, DeferredRuns
 from app.sessions.event import Event
-from app.sessions.settled import SettledSessions
+from app.sessions.projections import ProjectionPaused, Projections
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench, lesson
 from tests.unit.knowledge.distillation.replies import item, reply
@@ -36,7 +35,7 @@ class Model:
 
     async def ask(self, session: Any, batch: Batch) -> str | None:
         if len(self.asked) + 1 == self.fails_at:
-            raise DistillationPaused("The monthly limit is used up.", until=clock.now())
+            raise ProjectionPaused("The monthly limit is used up.", until=clock.now())
         self.asked.append(batch[0].text)
         return reply(item(batch[0].text, (1, batch[0].text)))
 
@@ -45,7 +44,6 @@ class Distillery:
     def __init__(self, bench: Bench, model: Model) -> None:
         self.bench, self.model = bench, model
         self.queue = Queue(bench.database, Settings().worker)
-        self.settled = SettledSessions(database=bench.database, queue=self.queue, journal=bench.journal, checkpoints=bench.checkpoints)
         writer = EvidenceWriter(embedder=bench.embedder, long_form=bench.long_form, store=bench.store, index=bench.index, distilled=True)
         self.projection = DistillationProjection(
             journal=bench.journal,
@@ -54,13 +52,21 @@ class Distillery:
             batch_tokens=30,
             must_yield=self.never,  # type: ignore[arg-type]
         )
-        self.jobs = DistillationJobs(self.queue, self.settled, self.projection)
+        projections = Projections()
+        projections.register(self.projection, deferred=True)
+        parts: dict[str, Any] = {
+            "database": bench.database,
+            "queue": self.queue,
+            "journal": bench.journal,
+            "checkpoints": bench.checkpoints,
+        }
+        self.runs = DeferredRuns(**parts, projections=projections)
 
     async def never(self) -> bool:
         return False
 
     async def distil(self, session: UUID) -> dict[str, Any]:
-        return await self.settled.project(self.projection, self.bench.team_id, session)
+        return await self.runs.project(self.projection, self.bench.team_id, session)
 
 
 @pytest.fixture
@@ -119,7 +125,7 @@ async def test_a_used_up_budget_keeps_what_was_distilled_and_goes_on_from_there(
     session = await bench.session("s")
     await bench.journal.append(session, said(POOL, PORT, CACHE))
     model.fails_at = 3
-    with pytest.raises(DistillationPaused):
+    with pytest.raises(ProjectionPaused):
         await distillery.distil(session)
     assert await evidence(bench) == [POOL, PORT]
     model.fails_at = None
@@ -173,12 +179,13 @@ async def test_only_sessions_that_have_been_quiet_are_due_and_none_of_a_paused_t
     bench = distillery.bench
     session = await bench.session("s")
     await bench.journal.append(session, said(POOL))
-    assert await distillery.settled.next_due(distillery.projection, without=()) is None
+    versions = {distillery.projection.name: distillery.projection.version}
+    assert await bench.checkpoints.due(versions, limit=9) == []
     await quiet(bench)
-    assert await distillery.settled.next_due(distillery.projection, without=[uuid4()]) == (bench.team_id, session)
-    assert await distillery.settled.next_due(distillery.projection, without=[bench.team_id]) is None
+    assert await bench.checkpoints.due(versions, limit=9, without=[uuid4()]) == [(bench.team_id, session)]
+    assert await bench.checkpoints.due(versions, limit=9, without=[bench.team_id]) == []
     await distillery.distil(session)
-    assert await distillery.settled.next_due(distillery.projection, without=()) is None
+    assert await bench.checkpoints.due(versions, limit=9) == []
 
 
 async def test_jobs_follow_each_other_until_nothing_is_due(distillery: Distillery) -> None:
@@ -186,11 +193,11 @@ async def test_jobs_follow_each_other_until_nothing_is_due(distillery: Distiller
     for name, words in (("a", POOL), ("b", PORT)):
         await bench.journal.append(await bench.session(name), said(words))
     await quiet(bench)
-    await distillery.jobs.plan()
-    await distillery.jobs.plan()
+    await distillery.runs.plan()
+    await distillery.runs.plan()
     ran = 0
-    while (job := await queue.claim("w", (DISTIL,))) is not None:
-        done = await distillery.jobs.job(job, progress)
+    while (job := await queue.claim("w", (DEFERRED,))) is not None:
+        done = await distillery.runs.job(job, progress)
         async with queue.begin() as connection:
             await queue.finish(connection, job, done.result)
             if done.closing is not None:

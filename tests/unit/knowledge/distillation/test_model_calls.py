@@ -29,9 +29,10 @@ from app.errors import (
 from app.inference.cacheability import bypass_of, plan
 from app.inference.request import CallContext, ChatRequest, CompletionAnswer, Receipt
 from app.knowledge.distillation.model_calls import ModelCalls
-from app.knowledge.distillation.pausing import RECHECKED, TRIED_AGAIN, DistillationPaused
+from app.knowledge.distillation.pausing import RECHECKED, TRIED_AGAIN
 from app.knowledge.distillation.payers import Distillers
 from app.knowledge.distillation.prompt import INSTRUCTIONS
+from app.sessions.projections import ProjectionPaused
 from app.settings import CompletionsCacheSettings, DistillationSettings
 from tests.unit.knowledge.distillation.replies import passage
 
@@ -136,7 +137,7 @@ async def test_a_model_that_says_nothing_is_passed_over() -> None:
 )
 async def test_a_call_that_cannot_be_made_now_pauses_the_team(error: CairnError, pause: timedelta) -> None:
     made, _ = calls(error)
-    with pytest.raises(DistillationPaused, match=error.message) as paused:
+    with pytest.raises(ProjectionPaused, match=error.message) as paused:
         await made.ask(SESSION, (passage("x"),))
     assert abs(paused.value.until - clock.now() - pause) < timedelta(minutes=1)
 
@@ -150,7 +151,7 @@ async def test_an_unreachable_database_is_no_pause_of_the_team() -> None:
 @pytest.mark.parametrize("fields", [{"disabled_at": clock.now()}, {"role": "auditor"}])
 async def test_a_team_whose_distiller_may_not_call_sends_nothing_to_a_model(fields: dict[str, Any]) -> None:
     made, engine = calls(accounts=Accounts(**fields))
-    with pytest.raises(DistillationPaused, match="is disabled or may not call models"):
+    with pytest.raises(ProjectionPaused, match="is disabled or may not call models"):
         await made.ask(SESSION, (passage("x"),))
     assert not engine.asked
 

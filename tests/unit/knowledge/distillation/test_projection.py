@@ -9,12 +9,13 @@ from uuid import uuid4
 
 import pytest
 
+from app import clock
 from app.knowledge.distillation.material import Batch
-from app.knowledge.distillation.pausing import DistillationPaused
 from app.knowledge.distillation.projection import DistillationProjection
 from app.knowledge.item import ItemCandidate
 from app.knowledge.reconciliation import ReconcileCounts
 from app.sessions.event import Event
+from app.sessions.projections import ProjectionPaused
 from app.telemetry import metrics
 from tests.unit.knowledge.distillation.replies import item, reply
 from tests.unit.knowledge.sessions import events
@@ -42,7 +43,7 @@ class Model:
 
     async def ask(self, session: Any, batch: Batch) -> str | None:
         if len(self.asked) + 1 == self._fails:
-            raise DistillationPaused("used up", until=session.at)
+            raise ProjectionPaused("used up", until=session.at)
         self.asked.append(batch[0].text)
         return reply(item(batch[0].text, (1, batch[0].text))) if self._says == "" else self._says
 
@@ -75,7 +76,7 @@ class Bench:
             batch_tokens=25,
             must_yield=must_yield,
         )
-        self.session: Any = SimpleNamespace(id=uuid4(), event_count=len(given), at=__import__("app.clock").clock.now())
+        self.session: Any = SimpleNamespace(id=uuid4(), event_count=len(given), at=clock.now())
 
     async def project(self, after: int = 0) -> Any:
         async def checkpointed(connection: Any, seq: int | None = None) -> None:
@@ -95,7 +96,7 @@ async def test_each_part_is_asked_about_stored_and_checkpointed_in_turn() -> Non
 
 async def test_what_was_stored_before_the_budget_ended_stays_and_is_not_asked_again() -> None:
     bench = Bench(Model(fails=3))
-    with pytest.raises(DistillationPaused):
+    with pytest.raises(ProjectionPaused):
         await bench.project()
     assert bench.checkpoints == [1, 2]
     bench.model._fails = None
@@ -106,10 +107,10 @@ async def test_what_was_stored_before_the_budget_ended_stays_and_is_not_asked_ag
 
 async def test_it_yields_to_waiting_jobs_after_a_part_and_never_before_the_first() -> None:
     bench = Bench(Model(), waits=[True, True])
-    with pytest.raises(DistillationPaused, match="Other jobs wait"):
+    with pytest.raises(ProjectionPaused, match="Other jobs wait"):
         await bench.project()
     assert bench.checkpoints == [1]
-    with pytest.raises(DistillationPaused, match="Other jobs wait"):
+    with pytest.raises(ProjectionPaused, match="Other jobs wait"):
         await bench.project(after=1)
     await bench.project(after=2)
     assert bench.model.asked == LESSONS
