@@ -82,7 +82,8 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
 
 
 def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
-    best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
+    # The rules' own words first, which are the session's: distillation adds items, and rewords none.
+    best = max(rows, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key))
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)

@@ -98,13 +98,15 @@ async def test_distilled_items_stand_beside_those_of_the_rules_and_neither_withd
     assert "file app/pool.py" in [f"{each.kind} {each.name}" for each in item.subjects]
 
 
-async def test_what_the_rules_found_too_is_one_item_with_one_piece_of_evidence(distillery: Distillery) -> None:
+async def test_what_the_rules_found_too_stays_their_item_with_one_piece_of_evidence(distillery: Distillery) -> None:
     bench = distillery.bench
     session = await bench.session("s")
     await bench.journal.append(session, said(POOL))
-    await bench.teach("s", [lesson("1", POOL, title=" ".join(POOL.split()[:6]))])
+    await bench.teach("s", [lesson("1", POOL, title=" ".join(POOL.split()[:6]), type="bug_solution", confidence=0.2)])
     assert (await distillery.distil(session))["distilled"]["merged"] == 1
     assert [(body, count) for _, body, count in await bench.items()] == [(POOL, 1)]
+    item = await bench.store.get(bench.team_id, await bench.item_id(POOL))
+    assert (item.type, item.confidence) == ("bug_solution", pytest.approx(0.2))
 
 
 async def test_a_grown_session_is_asked_only_about_what_is_new(distillery: Distillery) -> None:
