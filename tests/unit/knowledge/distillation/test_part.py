@@ -39,6 +39,6 @@ async def test_enabled_it_is_registered_as_a_projection_that_no_upload_waits_for
 
 async def test_an_unknown_model_is_refused_at_the_start() -> None:
     settings = Settings(distillation=DistillationSettings(enabled=True, model="nobody-1"))
-    with pytest.raises(ConfigurationError, match="distillation.model is 'nobody-1'"):
+    with pytest.raises(ConfigurationError, match="is 'nobody-1'"):
         async with open_distillation(settings, **rooms(Projections())):
             pass
