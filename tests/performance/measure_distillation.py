@@ -110,13 +110,14 @@ MODELS: dict[str, Reply] = {"well": well, "badly": badly, "inventing": inventing
 
 def _items(batch: Batch, known: Sequence[str]) -> list[dict[str, Any]]:
     """An item for each known text that stands in a passage, with the lines around it as its text."""
-    made = []
+    made: dict[str, dict[str, Any]] = {}
     for number, passage in enumerate(batch, 1):
         shown = normal(passage.text)
         for text in known:
             if normal(text) in shown:
-                made.append(_item(number, _around(passage.text, text), _around(passage.text, text)))
-    return made
+                said = _around(passage.text, text)
+                made.setdefault(said, _item(number, said, said))
+    return list(made.values())
 
 
 def _around(passage: str, text: str) -> str:

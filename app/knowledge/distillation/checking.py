@@ -127,7 +127,7 @@ def _overreach(title: str, text: str, quoted: str, share: float) -> DropReason |
         return "words"
     if not _names_in(f"{title}\n{text}", quoted):
         return "names"
-    return "negation" if _negates(text) != _negates(quoted) else None
+    return "negation" if _turns_round(title, text, quoted) else None
 
 
 def _clean(text: str) -> str:
@@ -163,10 +163,16 @@ def _names_in(words: str, quoted: str) -> bool:
     return set(numbers(words)) <= set(numbers(quoted)) and set(names) <= {name.casefold() for name in codes(quoted)}
 
 
-def _negates(words: str) -> bool:
-    """Tell whether a text says that something is not so: an item that turns its quotes round has all of their words."""
+def _turns_round(title: str, text: str, quoted: str) -> bool:
+    """Tell whether an item says "not" more often than its quotes, or never where they do: it has all of their words all the same."""
+    said, there = _negations(text), _negations(quoted)
+    return max(said, _negations(title)) > there or (there > 0 and said == 0)
+
+
+def _negations(words: str) -> int:
+    """Count the words that say that something is not so."""
     wording = wording_of(words, language_of(words))
-    return bool(wording.vocabulary.negation & set(wording.counts))
+    return sum(wording.counts[each] for each in wording.vocabulary.negation)
 
 
 def _candidate(title: str, text: str, type_: KnowledgeType, quotes: Sequence[FoundQuote], share: float) -> ItemCandidate:
