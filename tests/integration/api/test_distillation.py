@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -91,10 +92,10 @@ async def test_an_answer_that_was_paid_and_not_stored_comes_from_the_cache(api: 
         with monkeypatch.context() as patch:
 
             async def killed(*_: Any, **__: Any) -> Any:
-                raise KeyboardInterrupt
+                raise asyncio.CancelledError
 
             patch.setattr(door.api.services.knowledge.store, "reconcile", killed)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(asyncio.CancelledError):
                 await made.distil()
         spent = (await made.ask(f"/v1/budgets/{made.distiller}"))["spent_usd"]
         await made.distil()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -142,10 +143,10 @@ async def test_a_part_whose_store_fails_is_asked_about_once_more(distillery: Dis
     reconcile = bench.store.reconcile
 
     async def killed(*_: Any, **__: Any) -> Any:
-        raise KeyboardInterrupt
+        raise asyncio.CancelledError
 
     monkeypatch.setattr(bench.store, "reconcile", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(asyncio.CancelledError):
         await distillery.distil(session)
     monkeypatch.setattr(bench.store, "reconcile", reconcile)
     await distillery.distil(session)
