@@ -9,7 +9,7 @@ import re
 
 _HEDGED = re.compile(
     r"\?|？|\b(?:maybe|perhaps|might|could|would|consider\w*|propos\w*|suggest\w*|plan(?:s|ned|ning)?|will|going to|want(?:s|ed)?|hop(?:e|ing)|think|thinking|"
-    r"tr(?:y|ied|ying)|experiment\w*|trial|prototyp\w*|benchmark\w*|compar\w+|examples?|e\.g|i\.e|such as|including|like|"
+    r"tr(?:y|ied|ying)|experiment\w*|on trial|trial run|prototyp\w*|benchmark\w*|compar\w+|examples?|e\.g|i\.e|such as|including|like|"
     r"undecided|discuss\w*|refused|wonder\w*|likely|probably|possibly|usually|often|sometimes|typically|mostly|roughly|about|around|approximately|almost|nearly|up to|between \d+ and|"
     r"temporar\w*|for now|for the (?:time being|moment)|yet|soon|currently|still|today|tomorrow|yesterday|this (?:week|month|sprint|quarter|time)|"
     r"also|too|as well|additional\w*|besides|another|other|alternativ\w*|either|or|both|can|may|optionally|fallback|partly|some|half|most|"
@@ -22,7 +22,8 @@ _HEDGED = re.compile(
 )
 _REPORTED = re.compile(
     r"\b(?:was|were|had|did|took|saw|got|found|fixed|hit|noticed|counted|reached|spent|dropped|grew|went|came|cost|showed|measured|(?:failed|passed|crashed|finished|started|stopped|returned)(?! \w+s\b)|broke|made|gave|"
-    r"running|down|broken|flaky|failing|happened|turned out|last|ago|earlier|previously|formerly|originally|initially|used to|since|so far|"
+    r"running|down|broken|flaky|failing|happened|turned out|last|ago|earlier|previously|formerly|originally|initially|used to|since|so far|(?:is|are|stands?) (?:now )?at \d+(?! ?%)|p\d\d|"
+    r"(?:backlog|latency|throughput|coverage|usage|utili[sz]ation|uptime|load|(?:hit|error|failure|success|crash) rate) (?:is|are|of)|"
     r"war|waren|hatte\w*|dauerte\w*|brauchte\w*|fand|gestern|letzte\w*|früher|zuvor|bisher|"
     r"était|étaient|avait|avaient|hier|dernière?|auparavant|jusqu'ici|a pris|a duré|"
     r"era|eran|fue|fueron|tardó|había|ayer|pasad[oa]|antes|hasta ahora|eram|foi|foram|levou|demorou|tinha|ontem|anteriormente)\b"
@@ -35,7 +36,7 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\b(?:support(?:s|ed)?|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif\w+|alerts?|depends? on|talks? to|"
+    r"\b(?:support(?:s|ed)?|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|"
     r"unterstützt\w*|kompatibel|support\w*|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
     re.IGNORECASE,
 )

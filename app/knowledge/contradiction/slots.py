@@ -47,7 +47,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _V = r"[\"“]?(?P<value>[\w@][\w@./+#-]*(?: [A-Z][\w+#]*){0,2})[\"”]?"
 _ART = r"(?:the |our |an? |den |der |die |das |le |la |les |l'|el |los |las |o |os |as )?"
 _MADE = (
-    r"(?:format\w*|lint\w*|bundl\w*|builds?|built|packag\w*|deploy\w*|render\w*|sign\w*|hash\w*|encrypt\w*|compress\w*|authenticat\w*|generat\w*|manag\w*|install\w*|pin\w*|"
+    r"(?:format\w*|lint\w*|bundl\w*|builds?|built|packag\w*|deploy\w*|render\w*|sign(?:s|ed|ing)?(?! in| up)|(?:ge)?hash\w*|verschlüssel\w*|signier\w*|deliver\w*|encrypt\w*|compress\w*|authenticat\w*|generat\w*|manag\w*|install\w*|pin\w*|"
     r"orchestrat\w*|provision\w*|seriali[sz]\w*|encod\w*|pars\w*|schedul\w*|queue\w*|type-?check\w*|run|runs|written|implemented|formatier\w*|gebaut|baut|bauen|deployen|erzeug\w*|"
     r"installier\w*|getestet|testen|formate\w*|construi\w*|déplo\w*|génér\w*|install\w*|despleg\w*|constru\w*|gener\w*|instal\w*|implant\w*|compil\w*)"
 )
@@ -154,7 +154,7 @@ def _named(sentence: str) -> Iterator[tuple[Slot, tuple[int, int]]]:
         for found in pattern.finditer(sentence):
             words, start = found["value"].rstrip("./"), found.start("value")
             first = words.split()[0]
-            if first[0].isdigit() or not is_name(first, capitals=capitals and start > 0):
+            if AMOUNT.fullmatch(first) or not is_name(first, capitals=capitals and start > 0):
                 continue
             if not first[0].isupper():  # the pattern ignores case: only a capitalised name goes on
                 words = first
