@@ -36,10 +36,21 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\b(?:support(?:s|ed)?|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|"
-    r"unterstützt\w*|kompatibel|support\w*|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
+    r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|"
+    r"unterstützt\w*|kompatibel|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
     re.IGNORECASE,
 )
+_SETS = re.compile(
+    r"\b(?:time-?outs?|limit\w*|max\w*|min(?:imum)?|defaults?|threshold|interval|delay|back-?off|ttl|lifetime|retention|quota|pool|batch(?: size)?|page size|chunk|buffer|concurrency|"
+    r"parallelism|replicas?|workers?|threads?|quorum|retr(?:y|ies)|attempts?|ports?|sampl\w+|target|grace|validity|valid|must|shall|should|ha(?:s|ve) to|needs?|requir\w+|"
+    r"expires?|waits?|rotates?|polls|caches|deletes|purges|allows?|gets?|returns?|listens|runs? (?:with|at|every)|starts? (?:at|with)|"
+    r"(?:is|are|be) (?:\w+ly )?(?:\w+ed|kept|held|run|set|split|rebuilt|sent|built|taken|written|cut|put) (?:for|to|at|after|with|every|into|within|per|up|in)|"
+    r"beträgt|betragen|gilt|gelten|dauert|müssen|muss|soll\w*|wird|werden|laufen .+ ab|läuft .+ ab|grenze|frist|"
+    r"délais?|limites?|expirent?|conservée?s?|doi(?:t|vent)|límites?|caducan?|conservan?|guardad\w+|deben?|expiram?|devem?|são \w+d[oa]s)\b"
+    r"|[=:] ?\d|\w_\w|超时|保留|有效期|限制|上限|必须",
+    re.IGNORECASE,
+)
+_NEWS = re.compile(r"\b(?:fixed|shipped|added|introduced|released|removed|broken|reported|seen|known) (?:in|by|with|on|since)\b", re.IGNORECASE)
 _LIMITED = re.compile(
     r"\b(?:except\w*|unless|exempt\w*|overrid\w*|only (?:for|in|on|applies|holds|when|if)|applies (?:only |just )?to|just for|not for|deviat\w*|special case|"
     r"ausnahme\w*|außer|gilt (?:nur )?(?:für|in)|nur (?:für|in|bei)|sauf|excepté|exception|uniquement|seulement|ne vaut que|salvo|excepto|solo (?:para|en)|sólo (?:para|en)|"
@@ -56,6 +67,11 @@ def is_rule(sentence: str) -> bool:
 def takes_several(sentence: str) -> bool:
     """Tell whether a sentence names one of several values that hold beside each other: what is supported, accepted or told."""
     return bool(_SEVERAL.search(sentence))
+
+
+def sets_amount(sentence: str) -> bool:
+    """Tell whether a sentence sets an amount rather than reports one: by a word such as `limit`, `must` or `expires`."""
+    return bool(_SETS.search(sentence)) and not _NEWS.search(sentence)
 
 
 def is_limited(sentence: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.knowledge.contradiction.hedges import takes_several
+from app.knowledge.contradiction.hedges import sets_amount, takes_several
 from app.knowledge.contradiction.values import AMOUNT, amount, is_name, name
 from app.likeness.tokenization import language_of
 
@@ -38,7 +38,7 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _IMPERATIVES = frozenset(
-    "keep retry use set limit cap wait allow require run pin store retain batch split give make create start deploy rotate poll refresh expire cache send try hold configure"  # noqa: SIM905
+    "keep retry use set limit cap wait allow require run pin store retain batch split give make create start rotate poll refresh expire cache send try hold configure vacuum purge archive delete wake ping sample scale trim compress buffer flush ban lock log"  # noqa: SIM905
     " need have behalte halte warte setze nutze garder conserver attendre mantener esperar guardar manter aguardar".split()
 )
 _ARTICLES = frozenset("the a an our we der die das wir le la les nous el los las nosotros o os as nós".split())  # noqa: SIM905
@@ -135,11 +135,18 @@ def slots_in(sentence: str) -> Iterator[Slot]:
 
 
 def _amounts(sentence: str) -> Iterator[tuple[Slot, tuple[int, int]]]:
+    if not (sets_amount(sentence) or _is_imperative(sentence)):
+        return
     for found in AMOUNT.finditer(sentence):
         before = sentence[: found.start()]
         if _NUMBERED.search(before) or _YEAR.fullmatch(found["digits"]) or _is_subject(before):
             continue
         yield _slot("amount", amount(found["digits"], found["unit"] or ""), sentence, found.span()), found.span()
+
+
+def _is_imperative(sentence: str) -> bool:
+    first = sentence.split(maxsplit=1)[0].casefold()
+    return first in _IMPERATIVES
 
 
 def _is_subject(before: str) -> bool:

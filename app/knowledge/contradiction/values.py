@@ -15,8 +15,8 @@ _UNIT_FORMS = {
     ("time", 3_600_000): "h hr hrs hour hours stunde stunden heure heures hora horas 小时",
     ("time", 86_400_000): "d day days tag tage tagen jour jours día días dia dias 天",
     ("time", 604_800_000): "week weeks woche wochen semaine semaines semana semanas 周",
-    ("months", 1): "month months monat monate monaten mois mes meses mês 个月",
-    ("months", 12): "year years jahr jahre jahren an ans année années año años ano anos 年",
+    ("time", 2_629_800_000): "month months monat monate monaten mois mes meses mês 个月",
+    ("time", 31_557_600_000): "year years jahr jahre jahren an ans année années año años ano anos 年",
     ("size", 1): "b byte bytes octets 字节",
     ("size", 1_024): "kb kib kilobyte kilobytes ko",
     ("size", 1_048_576): "mb mib megabyte megabytes mo",
@@ -30,10 +30,12 @@ _WORD_UNITS = "|".join(sorted((re.escape(form) for form in UNITS if form != "to"
 _SPELLED = "two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty ninety".split()  # noqa: SIM905
 _NUMBERS = dict(zip(_SPELLED, (*range(2, 13), 15, 20, 30, 40, 50, 60, 90), strict=True))
 AMOUNT = re.compile(
-    rf"(?<![.,:/@#$%&-])(?<![^\W\u3400-\u9fff])(?P<digits>v?\d+(?:[.,:]\d+)*|(?:{'|'.join(_SPELLED)})(?=[ -]))(?:[ -]?(?P<unit>{_WORD_UNITS}))?(?![^\W\u3400-\u9fff]|[%/-]|[.,:]\w)",
+    rf"(?<![.,:/@#$%&-])(?<![^\W\u3400-\u9fff])(?P<digits>v?\d+(?:[.,:]\d+)*|(?:{'|'.join(_SPELLED)})(?=[ -]))(?:[ -]?(?P<unit>{_WORD_UNITS}))?(?![^\W\u3400-\u9fff]|[%/(-]|[.,:]\w| ?(?:million|billion|thousand|millionen|tausend|millones|mil|milhões|mille|[万亿])\b)",
     re.IGNORECASE,
 )
 _FORMED = re.compile(r"[\w@./+#-]*(?:\d|[_@./#]|\w-\w|[a-z][A-Z])[\w@./+#-]*")
+SAME_TIME = 0.02
+"""Share by which two times may differ that are one: `30 days` and `1 month`, `12 months` and `1 year`."""
 _PREFIXES = ("apache-", "aws-", "amazon-", "google-", "hashicorp-")
 _SAME = {"postgresql": "postgres", "k8s": "kubernetes", "mongo": "mongodb", "golang": "go", "js": "javascript", "ts": "typescript", "rabbit": "rabbitmq"}
 
@@ -64,6 +66,9 @@ def name(words: str) -> str:
 
 def exclude_each_other(one: str, other: str) -> bool:
     """Tell whether two values, in one spelling, can't both be meant: neither is the other, said more exactly."""
+    if one.endswith(" time") and other.endswith(" time"):
+        shorter, longer = sorted(Decimal(each.removesuffix(" time")) for each in (one, other))
+        return shorter < longer * Decimal(1 - SAME_TIME)
     ours, theirs = set(_parts(one)), set(_parts(other))
     return not (ours <= theirs or theirs <= ours) and not (one.startswith(f"{other}.") or other.startswith(f"{one}."))
 
