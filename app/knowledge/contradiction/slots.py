@@ -47,9 +47,9 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _V = r"[\"“]?(?P<value>[\w@][\w@./+#-]*(?: [A-Z][\w+#]*){0,2})[\"”]?"
 _ART = r"(?:the |our |an? |den |der |die |das |le |la |les |l'|el |los |las |o |os |as )?"
 _MADE = (
-    r"(?:format\w*|lint\w*|bundl\w*|builds?|built|packag\w*|deploy\w*|render\w*|sign(?:s|ed|ing)?(?! in| up)|(?:ge)?hash\w*|verschlüssel\w*|signier\w*|deliver\w*|encrypt\w*|compress\w*|authenticat\w*|generat\w*|manag\w*|install\w*|pin\w*|"
+    r"(?:format\w*|lint\w*|bundl\w*|builds?|built|packag\w*|deploy\w*|render\w*|sign(?:s|ed|ing)?(?! in| up)|(?:ge)?hash\w*|verschlüssel\w*|signier\w*|deliver\w*|encrypt\w*|compress\w*|authenticat\w*|generat\w*|manag\w*|install\w* (?:\w+ )?(?:dependencies|packages)|pin\w*|"
     r"orchestrat\w*|provision\w*|seriali[sz]\w*|encod\w*|pars\w*|schedul\w*|queue\w*|type-?check\w*|run|runs|written|implemented|formatier\w*|gebaut|baut|bauen|deployen|erzeug\w*|"
-    r"installier\w*|getestet|testen|formate\w*|construi\w*|déplo\w*|génér\w*|install\w*|despleg\w*|constru\w*|gener\w*|instal\w*|implant\w*|compil\w*)"
+    r"formate\w*|construi\w*|déplo\w*|génér\w*|despleg\w*|constru\w*|gener\w*|implant\w*|compil\w*)"
 )
 _KEPT = (
     r"(?:stor\w+|keep|kept|keeps|cache[sd]?|persist(?:s|ed)?|save[sd]?|lives?|resides?|sits?|held|archive[sd]?|logged|put|gespeichert|speichern|speichert|abgelegt|liegen|liegt|"
