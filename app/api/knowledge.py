@@ -18,7 +18,7 @@ from app.api.answers import (
     record_bill,
 )
 from app.api.freshness import CodeMarkReply
-from app.api.item_relations import LinkedItemReply, ReplacementReply, SubjectReply
+from app.api.item_relations import ContradictingItemReply, LinkedItemReply, ReplacementReply, SubjectReply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
@@ -133,6 +133,9 @@ class ResultReply(ResponseBody):
     replaced_by: ReplacementReply | None = Field(
         None, description="The later item that says that this no longer holds. Absent if none does, or none did before `until`."
     )
+    contradicts: list[UUID] | None = Field(
+        None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."
+    )
     untrusted: Untrusted = True
     explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")
 
@@ -186,6 +189,9 @@ class ItemReply(ResponseBody):
         description="Later items that say that this one no longer holds, the latest first. POST …/restore undoes that."
     )
     replaces: list[LinkedItemReply] = Field(description="Earlier items that this one says no longer hold, the latest first.")
+    contradicts: list[ContradictingItemReply] = Field(
+        description="Items of its project that can't hold beside it, the latest first. POST …/contradictions/{other_id} decides."
+    )
     revision: str = Field(
         description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
         " somebody else was faster.",
@@ -295,6 +301,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "subjects": [SubjectReply(kind=each.kind, name=each.name) for each in item.subjects],
             "replaced_by": [LinkedItemReply(**each._asdict()) for each in item.replaced_by],
             "replaces": [LinkedItemReply(**each._asdict()) for each in item.replaces],
+            "contradicts": [ContradictingItemReply(**each._asdict()) for each in item.contradicts],
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),

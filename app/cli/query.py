@@ -107,6 +107,8 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         if replacement := result.get("replaced_by"):
             said_at = replacement["at"][:10]
             out.print(plain(f"   replaced on {said_at} by: {replacement['title']} · {replacement['id']}", "yellow"), soft_wrap=True)
+        for other in result.get("contradicts", ()):
+            out.print(plain(f"   contradicts {other}: decide with cairn decide", "yellow"), soft_wrap=True)
         source = result["source"]
         out.print(plain(f"   ─ {printed_source(source)} · {result['id']}", "cyan"), soft_wrap=True)
         if not said and "session_id" in source:

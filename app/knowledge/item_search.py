@@ -13,6 +13,7 @@ from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, all_, and_, any_,
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.errors import Unavailable
+from app.knowledge.contradiction_rows import contradicting
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.replaced_order import newer_first
@@ -157,10 +158,11 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
     )
     uses = counts_of_items().lateral("uses")
     latest = replacement(None if within is None else _moment("until", "infinity")).lateral("latest")
+    against = contradicting(None if within is None else _moment("until", "infinity")).label("contradicts")
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
     items = (
-        select(*columns, *newest.c, *uses.c, *latest.c)
+        select(*columns, *newest.c, *uses.c, *latest.c, against)
         .select_from(ItemRow)
         .outerjoin(newest, onclause=true())
         .join(uses, onclause=true())

@@ -168,6 +168,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         evidence_count=row.evidence_count,
         explain=explain,
         replaced_by=None if row.replaced_by is None else Replacement(row.replaced_by, row.replaced_by_title, row.replaced_at),
+        contradicts=tuple(row.contradicts or ()) or None,
     )
 
 

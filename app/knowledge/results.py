@@ -92,6 +92,8 @@ class Result:
     places: tuple[tuple[int, str], ...] = ()
     """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
     replaced_by: Replacement | None = None
+    contradicts: tuple[UUID, ...] | None = None
+    """Items that can't hold beside it, until a person decides; None: there are none."""
 
     @property
     def age_days(self) -> int | None:

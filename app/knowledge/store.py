@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound, NotPermitted
 from app.knowledge.changes import ChangedPoint, record_changes
+from app.knowledge.contradiction_rows import read_contradictions
 from app.knowledge.derivations import lift_corrections, move_decisions, write_tombstones
 from app.knowledge.item import Item, ItemCandidate, Quote
 from app.knowledge.locks import lock_project
@@ -96,7 +97,7 @@ class KnowledgeStore:
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
             by, of = await read_links(connection, item_id)
             learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
-            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "code", *uses._fields}
+            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "contradicts", "code", *uses._fields}
             return Item(
                 **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
@@ -105,6 +106,7 @@ class KnowledgeStore:
                 learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
                 replaced_by=by,
                 replaces=of,
+                contradicts=await read_contradictions(connection, item_id),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
 

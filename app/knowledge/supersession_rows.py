@@ -13,7 +13,23 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, cast, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,6 +104,25 @@ def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, dat
     )
 
 
+def is_replaced(*items: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
+    """Build the condition that one of these items is replaced by one that isn't hidden."""
+    newer = aliased(ItemRow)
+    return exists(
+        select(SupersessionRow.older_id)
+        .join(newer, newer.id == SupersessionRow.newer_id)
+        .where(SupersessionRow.older_id.in_(items), SupersessionRow.undone_at.is_(None), ~newer.hidden)
+        .correlate_except(SupersessionRow, newer)
+    )
+
+
+async def replace_by_decision(connection: AsyncConnection, replaced: UUID, by: UUID, words: str) -> None:
+    """Link two items because a person decided it, now, whatever was undone before."""
+    decided = {"words": words, "said_at": func.now(), "decided_at": func.now()}
+    made = upsert(SupersessionRow).values(older_id=replaced, newer_id=by, **decided)
+    anew = decided | {"undone_at": None, "undone_by": None, "by_admin": False}
+    await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=anew))
+
+
 async def _links(connection: AsyncConnection, project_id: UUID, rows: Sequence[AnyRow], given_up: dict[UUID, list[str]]) -> set[_Link]:
     changes = select(*_ITEM).where(ItemRow.project_id == project_id, ItemRow.gives_up != literal([], ItemRow.gives_up.type))
     newers = (await connection.execute(changes.order_by(ItemRow.created_at.desc(), ItemRow.id).limit(MAX_CHANGES))).all()
@@ -127,7 +162,7 @@ async def _holding(connection: AsyncConnection, newer: AnyRow, value: str) -> Se
 async def _store(connection: AsyncConnection, items: Collection[UUID], links: set[_Link]) -> None:
     wanted = literal(list(items), ARRAY(Uuid))
     concerned = or_(SupersessionRow.older_id == any_(wanted), SupersessionRow.newer_id == any_(wanted))
-    gone = and_(concerned, SupersessionRow.undone_at.is_(None))
+    gone = and_(concerned, SupersessionRow.undone_at.is_(None), SupersessionRow.decided_at.is_(None))
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
@@ -135,7 +170,8 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
     if links:
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
-        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
+        judged = SupersessionRow.decided_at.is_(None)
+        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=judged))
 
 
 def _words(row: AnyRow) -> str:

@@ -50,7 +50,9 @@ _SETS = re.compile(
     r"|[=:] ?\d|\w_\w|超时|保留|有效期|限制|上限|必须",
     re.IGNORECASE,
 )
-_NEWS = re.compile(r"\b(?:fixed|shipped|added|introduced|released|removed|broken|reported|seen|known) (?:in|by|with|on|since)\b", re.IGNORECASE)
+_NEWS = re.compile(
+    r"\b(?:fixed|shipped|added|introduced|released|removed|broken|reported|seen|known) (?:in|by|with|on|since)\b", re.IGNORECASE
+)
 _LIMITED = re.compile(
     r"\b(?:except\w*|unless|exempt\w*|overrid\w*|only (?:for|in|on|applies|holds|when|if)|applies (?:only |just )?to|just for|not for|deviat\w*|special case|"
     r"ausnahme\w*|außer|gilt (?:nur )?(?:für|in)|nur (?:für|in|bei)|sauf|excepté|exception|uniquement|seulement|ne vaut que|salvo|excepto|solo (?:para|en)|sólo (?:para|en)|"

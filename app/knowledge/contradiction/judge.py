@@ -30,7 +30,7 @@ _ALWAYS = frozenset({"always", "immer", "toujours", "siempre", "sempre"})
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ItemWords:
     """An item's words, as they are compared."""
 
     title: str
@@ -38,7 +38,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class Contradiction:
     """Two sentences that can't both hold, each with its value; that of a `not` is the whole sentence."""
 
     words: str
@@ -67,7 +67,7 @@ class _Reading:
     subjects: frozenset[str]
 
 
-def conflict_of(one: Statement, other: Statement) -> Conflict | None:
+def contradiction_of(one: ItemWords, other: ItemWords) -> Contradiction | None:
     """Return the first two sentences of two items that can't both hold; None if all can."""
     mine, theirs = _read(one), _read(other)
     for rule in mine.rules:
@@ -78,13 +78,13 @@ def conflict_of(one: Statement, other: Statement) -> Conflict | None:
     return None
 
 
-def rules_of(statement: Statement) -> tuple[Rule, ...]:
+def rules_of(statement: ItemWords) -> tuple[Rule, ...]:
     """Return the sentences of an item that another one could contradict."""
     return _read(statement).rules
 
 
 @lru_cache(maxsize=512)  # one item is compared with many
-def _read(statement: Statement) -> _Reading:
+def _read(statement: ItemWords) -> _Reading:
     title = statement.title.rstrip("… .")
     said = tuple(sentences(statement.text[:MAX_CHARS]))
     words = tuple(content_words(statement.text[:MAX_CHARS]))
@@ -104,17 +104,17 @@ def _rule(sentence: str) -> Rule:
     return Rule(sentence, slots, tuple(word for word in content_words(sentence) if word not in values))
 
 
-def _conflict(rule: Rule, against: Rule) -> Conflict | None:
+def _conflict(rule: Rule, against: Rule) -> Contradiction | None:
     if shared(rule.words, against.words) < MIN_COMMON and shared(against.words, rule.words) < MIN_COMMON:
         return None
     return next(_of_values(rule, against), None) or _of_negation(rule, against)
 
 
-def _of_values(rule: Rule, against: Rule) -> Iterator[Conflict]:
+def _of_values(rule: Rule, against: Rule) -> Iterator[Contradiction]:
     for mine in rule.slots:
         for theirs in against.slots:
             if (mine.kind, mine.group) == (theirs.kind, theirs.group) and _excludes(mine, theirs) and _is_same_matter(mine, theirs):
-                yield Conflict(rule.sentence, against.sentence, mine.written, theirs.written)
+                yield Contradiction(rule.sentence, against.sentence, mine.written, theirs.written)
 
 
 def _excludes(mine: Slot, theirs: Slot) -> bool:
@@ -132,20 +132,20 @@ def _is_same_matter(mine: Slot, theirs: Slot) -> bool:
     return len(common) >= least and not differing(mine.matter, theirs.matter)
 
 
-def _of_negation(rule: Rule, against: Rule) -> Conflict | None:
+def _of_negation(rule: Rule, against: Rule) -> Contradiction | None:
     """Return a conflict if all that differs is a `not`, or `never` for `always`."""
     reasons = differing(rule.sentence, against.sentence)
     is_denied = any(each.startswith("negation: ") and "∅" in each for each in reasons)
-    if not is_denied or not all(each.startswith("negation: ") or each.startswith(("antonym: never ", "antonym: always ")) for each in reasons):
+    if not is_denied or not all(each.startswith(("negation: ", "antonym: never ", "antonym: always ")) for each in reasons):
         return None
     one, other = wordings(rule.sentence, against.sentence)
     common, own = one.counts & other.counts, {word for words in own_words(one, other) for word in words}
     if len(common.keys() - one.vocabulary.negation) < MIN_MATTER or own - one.vocabulary.negation - _ALWAYS:
         return None
-    return Conflict(rule.sentence, against.sentence, rule.sentence, against.sentence)
+    return Contradiction(rule.sentence, against.sentence, rule.sentence, against.sentence)
 
 
-def _is_of_one_scope(one: tuple[_Reading, Rule], other: tuple[_Reading, Rule], found: Conflict) -> bool:
+def _is_of_one_scope(one: tuple[_Reading, Rule], other: tuple[_Reading, Rule], found: Contradiction) -> bool:
     """Tell whether two items speak of the same environments and things, and neither says that it holds in some cases only."""
     (mine, rule), (theirs, against) = one, other
     beside = [*_others(mine.sentences, rule), *_others(theirs.sentences, against)]

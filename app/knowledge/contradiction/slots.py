@@ -109,10 +109,21 @@ stateless stateful
 blocking nonblocking/non-blocking
 """
 _GROUPS = {
-    form: (str(number), members.split("/", 1)[0]) for number, line in enumerate(_STANCES.split("\n")) for members in line.split() for form in members.split("/")
+    form: (str(number), members.split("/", 1)[0])
+    for number, line in enumerate(_STANCES.split("\n"))
+    for members in line.split()
+    for form in members.split("/")
 }
 _STANCE = re.compile(
-    r"(?<![\w-])(?:" + "|".join(sorted(map(re.escape, (form for form in _GROUPS if form.isascii() or form[0].isalpha() and form[0] < "\u3400")), key=len, reverse=True)) + r")(?![\w-])"
+    r"(?<![\w-])(?:"
+    + "|".join(
+        sorted(
+            map(re.escape, (form for form in _GROUPS if form.isascii() or (form[0].isalpha() and form[0] < "\u3400"))),
+            key=len,
+            reverse=True,
+        )
+    )
+    + r")(?![\w-])"
     r"|" + "|".join(form for form in _GROUPS if form[0] >= "\u3400"),
     re.IGNORECASE,
 )
@@ -121,7 +132,10 @@ _STATED = re.compile(
     r"(?: always| never| all| immer| siempre| sempre| toujours)? $",
     re.IGNORECASE,
 )
-_ATTRIBUTES = re.compile(r"(?:ed|public|private|mutable|immutable|open|closed|strict|lenient|required|mandatory|optional|stateless|stateful|blocking)$", re.IGNORECASE)
+_ATTRIBUTES = re.compile(
+    r"(?:ed|public|private|mutable|immutable|open|closed|strict|lenient|required|mandatory|optional|stateless|stateful|blocking)$",
+    re.IGNORECASE,
+)
 
 
 def slots_in(sentence: str) -> Iterator[Slot]:
@@ -177,7 +191,7 @@ def _stances(sentence: str) -> Iterator[tuple[Slot, tuple[int, int]]]:
     for found in _STANCE.finditer(sentence):
         before, form = sentence[: found.start()], found[0].casefold()
         is_stated = bool(_STATED.search(before)) or form[0] >= "\u3400"
-        if is_stated or (not _ATTRIBUTES.search(form) and (before.strip() == "" or form.endswith("s") or form.endswith("ly"))):
+        if is_stated or (not _ATTRIBUTES.search(form) and (before.strip() == "" or form.endswith(("s", "ly")))):
             group, value = _GROUPS[form]
             yield _slot("stance", value, sentence, found.span(), group), found.span()
 

@@ -9,7 +9,10 @@ from decimal import Decimal
 from app.knowledge.subjects.products import PRODUCTS
 
 _UNIT_FORMS = {
-    ("time", 1): "ms msec millis millisecond milliseconds millisekunde millisekunden milliseconde millisecondes milisegundo milisegundos 毫秒",
+    (
+        "time",
+        1,
+    ): "ms msec millis millisecond milliseconds millisekunde millisekunden milliseconde millisecondes milisegundo milisegundos 毫秒",
     ("time", 1_000): "s sec secs second seconds sekunde sekunden seconde secondes segundo segundos 秒",
     ("time", 60_000): "min mins minute minutes minuten minuto minutos 分钟 分",
     ("time", 3_600_000): "h hr hrs hour hours stunde stunden heure heures hora horas 小时",
@@ -37,7 +40,15 @@ _FORMED = re.compile(r"[\w@./+#-]*(?:\d|[_@./#]|\w-\w|[a-z][A-Z])[\w@./+#-]*")
 SAME_TIME = 0.02
 """Share by which two times may differ that are one: `30 days` and `1 month`, `12 months` and `1 year`."""
 _PREFIXES = ("apache-", "aws-", "amazon-", "google-", "hashicorp-")
-_SAME = {"postgresql": "postgres", "k8s": "kubernetes", "mongo": "mongodb", "golang": "go", "js": "javascript", "ts": "typescript", "rabbit": "rabbitmq"}
+_SAME = {
+    "postgresql": "postgres",
+    "k8s": "kubernetes",
+    "mongo": "mongodb",
+    "golang": "go",
+    "js": "javascript",
+    "ts": "typescript",
+    "rabbit": "rabbitmq",
+}
 
 
 def amount(digits: str, unit: str) -> str:
