@@ -36,7 +36,7 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|contributors?|developers?|engineers?|users?|customers? (?:can|pay|choose)|people|"
+    r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|contributors?|developers?|engineers?|users?|customers? (?:can|pay|choose)|people|cli|sdks?|librar(?:y|ies)|packages?|plug-?ins?|extensions?|add-?ons?|snippets?|examples?|"
     r"unterstützt\w*|kompatibel|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
     re.IGNORECASE,
 )
