@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.edits import Author
@@ -29,7 +29,7 @@ class Deciding:
     async def decide(self, author: Author, item_id: UUID, other_id: UUID, decision: Decision) -> None:
         """Decide that an item holds, so that the other is replaced by it, or that both hold. Either way the pair isn't shown again.
 
-        The same decision again changes nothing. NotFound if the two don't contradict each other; Conflict if it was decided otherwise.
+        The same decision again changes nothing. Conflict if the two don't contradict each other, or it was decided otherwise.
         """
         async with self._admission.admit(author), self._database.begin() as connection:
             item = await lock_item(connection, author.team_id, item_id, closed=author.closed)
@@ -37,8 +37,12 @@ class Deciding:
             pair = (ContradictionRow.one_id == one_id, ContradictionRow.other_id == second_id)
             row = (await connection.execute(select(ContradictionRow.__table__).where(*pair))).one_or_none()
             stored = _stored(decision, is_one=item_id == one_id)
-            if not _is_new(row, stored, item_id, other_id):
+            if row is None:
+                raise Conflict(f"Items {item_id} and {other_id} don't contradict each other: `contradicts` of one names those that do.")
+            if row.decision == stored:
                 return
+            if row.decision is not None:
+                raise Conflict("Somebody decided otherwise between these two: see the history. Restore the replaced one, or judge one.")
             by = {"decided_by": author.developer_id, "by_admin": author.developer_id is None}
             await connection.execute(update(ContradictionRow).where(*pair).values(decision=stored, decided_at=func.now(), **by))
             if decision == "this_holds":
@@ -51,14 +55,6 @@ def _stored(decision: Decision, *, is_one: bool) -> str:
     if decision == "both_hold":
         return "both"
     return "one" if is_one else "other"
-
-
-def _is_new(row: AnyRow | None, decision: str, item_id: UUID, other_id: UUID) -> bool:
-    if row is None:
-        raise NotFound(f"The items {item_id} and {other_id} don't contradict each other: `contradicts` of an item names those that do.")
-    if row.decision not in {None, decision}:
-        raise Conflict("Somebody decided otherwise between these two: its history says who. Restore the replaced item, or judge one.")
-    return row.decision is None
 
 
 async def _replace(connection: AsyncConnection, row: AnyRow, item_id: UUID, other_id: UUID) -> None:

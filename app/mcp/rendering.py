@@ -67,7 +67,7 @@ def _hit(result: Result, project: str | None) -> tuple[str, dict[str, Any]]:
     said = result.source.excerpt if result.kind == PASSAGE else result.text
     for chars, name_chars in HIT_CHARS:
         cited = cite(result.source, chars=name_chars)
-        entry = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
+        entry: dict[str, Any] = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
         if result.project != project:
             entry["project"] = one_line(result.project, name_chars)
         if result.replaced_by is not None:

@@ -23,7 +23,7 @@ _HEDGED = re.compile(
 _REPORTED = re.compile(
     r"\b(?:was|were|had|did|took|saw|got|found|fixed|hit|noticed|counted|reached|spent|dropped|grew|went|came|cost|showed|measured|(?:failed|passed|crashed|finished|started|stopped|returned)(?! \w+s\b)|broke|made|gave|"
     r"running|down|broken|flaky|failing|happened|turned out|last|ago|earlier|previously|formerly|originally|initially|used to|since|so far|(?:is|are|stands?) (?:now )?at \d+(?! ?%)|p\d\d|"
-    r"(?:backlog|latency|throughput|coverage|usage|utili[sz]ation|uptime|load|(?:hit|error|failure|success|crash) rate) (?:is|are|of)|"
+    r"on (?:this|my|our|a) (?:laptop|machine|notebook|desktop)|(?:backlog|latency|throughput|coverage|usage|utili[sz]ation|uptime|load|(?:hit|error|failure|success|crash) rate) (?:is|are|of)|"
     r"war|waren|hatte\w*|dauerte\w*|brauchte\w*|fand|gestern|letzte\w*|früher|zuvor|bisher|"
     r"était|étaient|avait|avaient|hier|dernière?|auparavant|jusqu'ici|a pris|a duré|"
     r"era|eran|fue|fueron|tardó|había|ayer|pasad[oa]|antes|hasta ahora|eram|foi|foram|levou|demorou|tinha|ontem|anteriormente)\b"
@@ -37,6 +37,7 @@ _POINTING = re.compile(
 )
 _SEVERAL = re.compile(
     r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|contributors?|developers?|engineers?|users?|customers? (?:can|pay|choose)|people|cli|sdks?|librar(?:y|ies)|packages?|plug-?ins?|extensions?|add-?ons?|snippets?|examples?|"
+    r"runs? on (?:chrom\w+|firefox|safari|edge|macos|linux|windows|debian|ubuntu|fedora|alpine|ios|android)|"
     r"unterstützt\w*|kompatibel|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
     re.IGNORECASE,
 )

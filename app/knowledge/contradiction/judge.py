@@ -6,6 +6,7 @@ plans, reports or lists; both name the same environments, and neither item narro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,8 @@ MIN_MATTER, MIN_MATTER_OF_NAME = 2, 1
 MIN_COMMON = 0.5
 """Share of a sentence's content words that the other has, below which the two are not compared closely."""
 
+_LETTER = re.compile(r"(?<!^)(?<![\w.'’-])[A-Z](?![\w'’-])")
+"""A name of one letter, as in `Shop A`, which no content word is."""
 _ALWAYS = frozenset({"always", "immer", "toujours", "siempre", "sempre"})
 
 
@@ -94,8 +97,10 @@ def _read(statement: ItemWords) -> _Reading:
     changed = {each.sentence for each in changes_in(statement.text)}
     rules = [_rule(each) for each in said if len(each) <= MAX_SENTENCE_CHARS and each not in changed and is_rule(each)]
     context = () if is_title_said else tuple(word for word in content_words(title) if not holds(words, word))
+    context += tuple(letter for letter in _LETTER.findall(statement.title) if letter not in _LETTER.findall(statement.text))
     subjects = frozenset(each.name for each in subjects_of(statement.title, statement.text))
-    return _Reading(tuple(rules[:MAX_SENTENCES]), said, (*words, *content_words(title)), context, subjects)
+    known = (*words, *content_words(title), *_LETTER.findall(f"{statement.title} {statement.text}"))
+    return _Reading(tuple(rules[:MAX_SENTENCES]), said, known, context, subjects)
 
 
 def _rule(sentence: str) -> Rule:

@@ -50,7 +50,7 @@ class Result:
     created_at: datetime | None = None
     explain: Mapping[str, object] | None = None
     replaced_by: Replacement | None = None
-    contradicts: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
