@@ -23,7 +23,7 @@ from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.composed import Composed
-from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
+from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType, Standing
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
@@ -103,6 +103,10 @@ class QueryBody(RequestBody):
     explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
+STANDING = (
+    "`portable`: another of the team's projects holds an item that says the same. `team_practice`: two people or more stand by it: who"
+    " recorded it, whose sessions taught it, who finds it helpful. Each ranks it 2 % higher, unless somebody finds it wrong or stale."
+)
 FRESHNESS = (
     "`stale`: more people say so than find it helpful. Else, where it was checked against the code that it speaks of: `changed` since,"
     " `gone`, or `unverifiable`. Else `fresh`. Not by age, which `age_days` tells."
@@ -136,6 +140,7 @@ class ResultReply(ResponseBody):
     contradicts: list[UUID] | None = Field(
         None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."
     )
+    standing: list[Standing] | None = Field(None, description=STANDING)
     untrusted: Untrusted = True
     explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")
 
@@ -192,6 +197,7 @@ class ItemReply(ResponseBody):
     contradicts: list[ContradictingItemReply] = Field(
         description="Items of its project that can't hold beside it, the latest first. POST …/contradictions/{other_id} decides."
     )
+    standing: list[Standing] = Field(description=STANDING)
     revision: str = Field(
         description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
         " somebody else was faster.",
@@ -302,6 +308,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "replaced_by": [LinkedItemReply(**each._asdict()) for each in item.replaced_by],
             "replaces": [LinkedItemReply(**each._asdict()) for each in item.replaces],
             "contradicts": [ContradictingItemReply(**each._asdict()) for each in item.contradicts],
+            "standing": list(item.standing),
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),

@@ -51,6 +51,10 @@ HistoryAction = Literal[
     "learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored", "contradicted", "decided"
 ]
 
+Standing = Literal["portable", "team_practice"]
+"""An item that another project of the team holds too; one that two people or more stand by."""
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
+
 Decision = Literal["this_holds", "both_hold"]
 """A person's decision between two items that contradict each other, as one of them tells it."""
 
@@ -203,6 +207,7 @@ class Item:
     replaced_by: tuple[LinkedItem, ...]
     replaces: tuple[LinkedItem, ...]
     contradicts: tuple[ContradictingItem, ...]
+    standing: tuple[Standing, ...] = ()
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 

@@ -19,6 +19,7 @@ from app.knowledge.ranking import Support, rank
 from app.knowledge.replaced_order import newer_first
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
+from app.knowledge.standing import is_portable
 from app.knowledge.subject_rows import about
 from app.knowledge.supersession_rows import replacement
 from app.knowledge.tables import EvidenceRow, ItemRow
@@ -159,15 +160,16 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
     uses = counts_of_items().lateral("uses")
     latest = replacement(None if within is None else _moment("until", "infinity")).lateral("latest")
     against = contradicting(None if within is None else _moment("until", "infinity")).label("contradicts")
+    closed: ColumnElement[Any] = bindparam("closed", type_=ARRAY(Uuid))
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
     items = (
-        select(*columns, *newest.c, *uses.c, *latest.c, against)
+        select(*columns, *newest.c, *uses.c, *latest.c, against, is_portable(closed).label("portable"))
         .select_from(ItemRow)
         .outerjoin(newest, onclause=true())
         .join(uses, onclause=true())
         .outerjoin(latest, onclause=true())
-        .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid))))
+        .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(closed))
     )
     return items.where(or_(newest.c.session_id.is_not(None), recorded))
 
@@ -194,7 +196,7 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "evidence_count", "created_at", "last_seen_at")
-_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict")
+_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict", "people")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _BY_ID = {dated: items.where(ItemRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))) for dated, items in _ITEMS.items()}

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from app.embeddings.longform import closeness
 from app.knowledge.age import age_factor
-from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
+from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote, Standing
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.results import Query, Replacement, Result
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file
+from app.knowledge.standing import standing_of
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file, standing_factor
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -102,7 +103,11 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
     """Return the product of the factors: confidence, age, people, the code, the preferred project and the passages."""
     factor: float = _trusted(row) * age_factor(row.last_seen_at) * _preferred(project, query) * _distilled(row, answered)
-    return factor * _written(row) * feedback_factor(row) * code_factor(row) * _open_file(row, query)
+    return factor * _written(row) * feedback_factor(row) * standing_factor(row, _standing(row)) * code_factor(row) * _open_file(row, query)
+
+
+def _standing(row: AnyRow) -> tuple[Standing, ...]:
+    return standing_of(portable=row.portable, people=row.people)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
@@ -149,6 +154,9 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
             "feedback_factor": round(feedback_factor(row), DIGITS),
             "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
             "used": {"accepted": row.used, "refused": row.refused},
+            "standing_factor": standing_factor(row, _standing(row)),
+            "standing": list(_standing(row)),
+            "people": row.people,
             "code_factor": code_factor(row),
             "code": row.code_verdict,
         }
@@ -169,6 +177,7 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         explain=explain,
         replaced_by=None if row.replaced_by is None else Replacement(row.replaced_by, row.replaced_by_title, row.replaced_at),
         contradicts=tuple(row.contradicts or ()) or None,
+        standing=_standing(row) or None,
     )
 
 

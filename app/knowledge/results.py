@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from app.clock import age_days, in_utc
-from app.knowledge.item import KINDS, Kind, Quote
+from app.knowledge.item import KINDS, Kind, Quote, Standing
 
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Bounds of a query's `max_tokens`."""
@@ -94,6 +94,8 @@ class Result:
     replaced_by: Replacement | None = None
     contradicts: tuple[UUID, ...] | None = None
     """Items that can't hold beside it, until a person decides; None: there are none."""
+    standing: tuple[Standing, ...] | None = None
+    """Where it holds and how many stand by it, if more than one project or person does."""
 
     @property
     def age_days(self) -> int | None:

@@ -28,6 +28,8 @@ class ItemRow(Base):
     `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
     `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
     `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
+    `wording`: SHA-256 of its words with a meaning (`standing.wording_digest`): equal ones say the same; null: too few words.
+    `people`: those who stand by it (`confirming.count_people`).
     """
 
     __tablename__ = "knowledge"
@@ -43,6 +45,7 @@ class ItemRow(Base):
         Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
         Index("uq_knowledge_recorded", "project_id", "recorded_key", unique=True, postgresql_where=text("recorded_key is not null")),
         Index("ix_knowledge_gives_up", "project_id", postgresql_where=text("gives_up <> '{}'")),
+        Index("ix_knowledge_wording", "team_id", "wording", postgresql_where=text("wording is not null")),
         Index("ix_knowledge_pinned", "project_id", postgresql_where=text("corrected_at is not null or hidden or helpful > 0")),
     )
 
@@ -75,6 +78,8 @@ class ItemRow(Base):
     code_verdict: Mapped[str | None]
     subjects_version: Mapped[int] = mapped_column(server_default="0")
     gives_up: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    wording: Mapped[bytes | None] = mapped_column(LargeBinary)
+    people: Mapped[int] = mapped_column(server_default="0")
 
 
 class SubjectRow(Base):
@@ -139,7 +144,7 @@ class ContradictionRow(Base):
     by_admin: Mapped[bool] = mapped_column(server_default=false())
 
 
-_UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up"}
+_UNSHOWN = {"search", "recorded_key", "subjects_version", "gives_up", "wording", "people"}
 ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
 """An item's columns but for what the index is made of, and bookkeeping."""
 
@@ -147,7 +152,7 @@ ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in 
 class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
 
-    `branch`: the session's when it was learnt; null: unknown.
+    `branch`: the session's when it was learnt; null: unknown. `developer_id`: whose session it is; null: an admin's, or unknown.
     """
 
     __tablename__ = "knowledge_evidence"
@@ -175,6 +180,7 @@ class EvidenceRow(Base):
     long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
     branch: Mapped[str | None]
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
 
 

@@ -1,4 +1,4 @@
-"""Items that can't both hold, and what people decided of them.
+"""Items that can't both hold, and what people decided of them; items that say the same, and how many people stand by one.
 
 Revision ID: 0034
 Revises: 0033
@@ -31,9 +31,25 @@ def upgrade() -> None:
         sa.CheckConstraint("decision in ('one', 'other', 'both')", name=op.f("ck_knowledge_contradictions_decision_known")),
     )
     op.create_index("ix_knowledge_contradictions_other_id", "knowledge_contradictions", ["other_id"])
+    op.add_column("knowledge", sa.Column("wording", sa.LargeBinary(), nullable=True))
+    op.add_column("knowledge", sa.Column("people", sa.Integer(), server_default="0", nullable=False))
+    op.create_index("ix_knowledge_wording", "knowledge", ["team_id", "wording"], postgresql_where=sa.text("wording is not null"))
+    op.add_column(
+        "knowledge_evidence",
+        sa.Column("developer_id", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
+    )
+    # From here on each row has it; of those before, the item's is known.
+    op.execute(
+        "update knowledge_evidence e set developer_id = k.developer_id from knowledge k"
+        " where k.id = e.knowledge_id and k.origin = 'extracted' and k.evidence_count = 1 and k.developer_id is not null"
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("knowledge_evidence", "developer_id")
+    op.drop_index("ix_knowledge_wording", table_name="knowledge")
+    op.drop_column("knowledge", "people")
+    op.drop_column("knowledge", "wording")
     op.drop_table("knowledge_contradictions")
     # Without a person's decision nothing says that one of the two is replaced.
     op.execute("delete from knowledge_supersessions where decided_at is not null")

@@ -51,6 +51,7 @@ class Result:
     explain: Mapping[str, object] | None = None
     replaced_by: Replacement | None = None
     contradicts: tuple[str, ...] | None = None
+    standing: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +212,7 @@ class Item(ListedItem):
     replaced_by: tuple[LinkedItem, ...] = ()
     replaces: tuple[LinkedItem, ...] = ()
     contradicts: tuple[ContradictingItem, ...] = ()
+    standing: tuple[str, ...] = ()
     code: tuple[CodeMark, ...] = ()
 
 
