@@ -140,6 +140,9 @@ class ResultReply(ResponseBody):
     contradicts: list[UUID] | None = Field(
         None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."
     )
+    like: list[UUID] | None = Field(
+        None, description="Near-copies of one matter that this one stands for, the best first: not among the results. Absent if none."
+    )
     standing: list[Standing] | None = Field(None, description=STANDING)
     untrusted: Untrusted = True
     explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")

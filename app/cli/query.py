@@ -109,6 +109,8 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         if replacement := result.get("replaced_by"):
             said_at = replacement["at"][:10]
             out.print(plain(f"   replaced on {said_at} by: {replacement['title']} · {replacement['id']}", "yellow"), soft_wrap=True)
+        if like := result.get("like"):
+            out.print(plain(f"   and {len(like)} like it: {', '.join(like)}", "dim"), soft_wrap=True)
         for other in result.get("contradicts", ()):
             out.print(plain(f"   contradicts {other}: decide with cairn decide", "yellow"), soft_wrap=True)
         source = result["source"]

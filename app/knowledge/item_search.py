@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.errors import Unavailable
 from app.knowledge.contradiction_rows import contradicting
+from app.knowledge.folding import ROOM, fold
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.replaced_order import newer_first
@@ -71,14 +72,14 @@ class ItemSearch:
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
     def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
-        """Rank the candidates, and return the first `limit` relevant ones, what was replaced behind its replacement."""
+        """Rank the candidates, and return the first `limit` relevant ones: the replaced behind its replacement, copies under the best."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
         wanted = {row.replaced_by for row in found.rows if row.replaced_by is not None}
-        more = limit + len(wanted)  # what is replaced makes room
+        more = limit + len(wanted) + ROOM  # what is replaced or folded makes room
         ranked = rank(query, found.rows, vector, found.names, limit=more, min_score=least, support=support)
         missing = [row for row in found.rows if row.id in wanted.difference(each.id for each in ranked)]
         newer = rank(query, missing, vector, found.names, limit=len(missing), min_score=0.0, support=support) if missing else []
-        return newer_first(ranked, newer, limit=limit)
+        return fold(newer_first(ranked, newer, limit=limit + ROOM), {row.id: row for row in found.rows}, limit=limit)
 
     async def _about(self, scope: Scope, query: Query) -> list[UUID]:
         """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""

@@ -94,8 +94,10 @@ class Result:
     replaced_by: Replacement | None = None
     contradicts: tuple[UUID, ...] | None = None
     """Items that can't hold beside it, until a person decides; None: there are none."""
+    like: tuple[UUID, ...] | None = None
+    """Near-copies that are folded under it, the best first; None: there are none."""
     standing: tuple[Standing, ...] | None = None
-    """Where it holds and how many stand by it, if more than one project or person does."""
+    """The projects that hold it and the people who stand by it, if they are more than one."""
 
     @property
     def age_days(self) -> int | None:

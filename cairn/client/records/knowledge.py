@@ -51,6 +51,7 @@ class Result:
     explain: Mapping[str, object] | None = None
     replaced_by: Replacement | None = None
     contradicts: tuple[str, ...] | None = None
+    like: tuple[str, ...] | None = None
     standing: tuple[str, ...] | None = None
 
 
