@@ -19,6 +19,7 @@ from app.api.answers import (
 )
 from app.api.freshness import CodeMarkReply
 from app.api.item_relations import ContradictingItemReply, LinkedItemReply, ReplacementReply, SubjectReply
+from app.api.item_standing import AGE, FRESHNESS, STANDING, FeedbackCounts, UseReply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
@@ -103,17 +104,6 @@ class QueryBody(RequestBody):
     explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
-STANDING = (
-    "`portable`: another of the team's projects holds an item that says the same. `team_practice`: two people or more stand by it: who"
-    " recorded it, whose sessions taught it, who finds it helpful. Each ranks it 2 % higher, unless somebody finds it wrong or stale."
-)
-FRESHNESS = (
-    "`stale`: more people say so than find it helpful. Else, where it was checked against the code that it speaks of: `changed` since,"
-    " `gone`, or `unverifiable`. Else `fresh`. Not by age, which `age_days` tells."
-)
-AGE = "Days since it was last learnt, recorded or corrected."
-
-
 class ResultReply(ResponseBody):
     id: UUID
     kind: Kind
@@ -159,21 +149,6 @@ class AnswerReply(ResponseBody):
     degraded: list[str] = Field(
         description="Parts that were unavailable: `embeddings`, `vectors`, or `model`, which should have written the answer.", examples=[[]]
     )
-
-
-class FeedbackCounts(ResponseBody):
-    """Number of people by verdict; only a person's latest verdict counts."""
-
-    helpful: int
-    wrong: int
-    stale: int
-
-
-class UseReply(ResponseBody):
-    """Number of sessions that were served it and did what it says. They weigh little in its rank, and never hide it."""
-
-    accepted: int = Field(description="The person continued with it.")
-    refused: int = Field(description="The person took it back.")
 
 
 class ItemReply(ResponseBody):

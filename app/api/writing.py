@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field
 
-from app.api.knowledge import AGE, FRESHNESS, FeedbackCounts, ItemReply, Origin, item_reply
+from app.api.item_standing import AGE, FRESHNESS, FeedbackCounts
+from app.api.knowledge import ItemReply, Origin, item_reply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, NewestOrder, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.knowledge.edits import (

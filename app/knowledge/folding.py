@@ -22,7 +22,7 @@ MIN_LIKE = 0.85
 ROOM = 20
 """Results beyond the limit that are looked at: what is folded makes room for them."""
 _WORDS, _NOTHING = "word: ", " ≠ ∅"
-"""How a reason begins and ends where only the first of two texts has words of its own, and these are plain ones: no number, no `not`."""
+"""Beginning and end of a reason where only the first of two texts has words of its own, and these are plain ones: no number, no `not`."""
 
 
 def fold(ranked: Sequence[Result], rows: Mapping[UUID, AnyRow], *, limit: int) -> list[Result]:

@@ -137,29 +137,6 @@ def _preferred(project: str, query: Query) -> float:
 
 
 def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query, support: Support) -> Result:
-    explain: dict[str, object] | None = None
-    if query.explain:
-        explain = {
-            "relevance": round(seen.score, DIGITS),
-            "cosine": round(seen.cosine, DIGITS),
-            "coverage": round(seen.coverage, DIGITS),
-            "exact": list(seen.exact),
-            "confidence_factor": round(_trusted(row), DIGITS),
-            "age_factor": age_factor(row.last_seen_at),
-            "project_factor": _preferred(project, query),
-            "answered_factor": round(_distilled(row, support.answered), DIGITS),
-            "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
-            "written_factor": _written(row),
-            "file_factor": _open_file(row, query),
-            "feedback_factor": round(feedback_factor(row), DIGITS),
-            "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
-            "used": {"accepted": row.used, "refused": row.refused},
-            "standing_factor": standing_factor(row, _standing(row)),
-            "standing": list(_standing(row)),
-            "people": row.people,
-            "code_factor": code_factor(row),
-            "code": row.code_verdict,
-        }
     return Result(
         id=row.id,
         kind="item",
@@ -174,11 +151,35 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         created_at=row.created_at,
         last_at=row.last_seen_at,
         evidence_count=row.evidence_count,
-        explain=explain,
+        explain=_explained(row, seen, project, query, support) if query.explain else None,
         replaced_by=None if row.replaced_by is None else Replacement(row.replaced_by, row.replaced_by_title, row.replaced_at),
         contradicts=tuple(row.contradicts or ()) or None,
         standing=_standing(row) or None,
     )
+
+
+def _explained(row: AnyRow, seen: Relevance, project: str, query: Query, support: Support) -> dict[str, object]:
+    return {
+        "relevance": round(seen.score, DIGITS),
+        "cosine": round(seen.cosine, DIGITS),
+        "coverage": round(seen.coverage, DIGITS),
+        "exact": list(seen.exact),
+        "confidence_factor": round(_trusted(row), DIGITS),
+        "age_factor": age_factor(row.last_seen_at),
+        "project_factor": _preferred(project, query),
+        "answered_factor": round(_distilled(row, support.answered), DIGITS),
+        "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
+        "written_factor": _written(row),
+        "file_factor": _open_file(row, query),
+        "feedback_factor": round(feedback_factor(row), DIGITS),
+        "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
+        "used": {"accepted": row.used, "refused": row.refused},
+        "standing_factor": standing_factor(row, _standing(row)),
+        "standing": list(_standing(row)),
+        "people": row.people,
+        "code_factor": code_factor(row),
+        "code": row.code_verdict,
+    }
 
 
 def _source(row: AnyRow) -> Quote:

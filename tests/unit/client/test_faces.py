@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "DELETE": ("knowledge.delete", ("i",), {}),
     "JUDGE": ("knowledge.feedback", ("i", "wrong", "n"), {}),
     "RESTORE": ("knowledge.restore", ("i",), {}),
+    "DECIDE": ("knowledge.decide", ("i", "o"), {"both": True}),
     "HISTORY": ("knowledge.history", ("i",), {}),
     "ITEMS": ("knowledge.page", (), {"project": "p", "type": "gotcha", "since": NOW, "until": NOW, "subject": "s", "session": "s", "hidden": True, "state": "stale", "order": "oldest", "limit": 1, "cursor": "c"}),
     "UPLOAD": ("sessions.upload", (b"x",), {"project": "p", "format": "auto", "name": "n", "modified_at": NOW, "directory": "d"}),
