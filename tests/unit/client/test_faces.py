@@ -88,7 +88,7 @@ def test_a_method_with_all_its_arguments_sends_all_that_its_route_takes(name: st
         list(found(*given, **named))
     (request,) = asked
     path = endpoint.path
-    for part in ("item_id", "session_id", "session", "job_id", "project_id"):
+    for part in ("item_id", "other_id", "session_id", "session", "job_id", "project_id"):
         path = path.replace(f"{{{part}}}", part[0])
     assert (request.method, urlsplit(str(request.url)).path) == (endpoint.method, path)
     assert {key for key, _ in parse_qsl(urlsplit(str(request.url)).query)} == set(endpoint.query)
