@@ -36,7 +36,7 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|contributors?|developers?|engineers?|users?|customers? (?:can|pay|choose)|people|cli|sdks?|librar(?:y|ies)|packages?|plug-?ins?|extensions?|add-?ons?|snippets?|examples?|"
+    r"\b(?:supports|supported|works? with|integrates?|compatible|accepts?|tested|lists?|mentions?|notif(?:y|ies)|alerts?|(?:sign|log) ?in|depends? on|talks? to|contributors?|developers?|engineers?|users?|customers? (?:can|pay|choose)|people|cli|sdks?|librar(?:y|ies)|plug-?ins?|extensions?|add-?ons?|snippets?|examples?|"
     r"runs? on (?:chrom\w+|firefox|safari|edge|macos|linux|windows|debian|ubuntu|fedora|alpine|ios|android)|"
     r"unterstützt\w*|kompatibel|compatibles?|soporta\w*|admite\w*|suporta\w*|aceita\w*)\b|支持|兼容",
     re.IGNORECASE,
@@ -48,7 +48,7 @@ _SETS = re.compile(
     r"(?:is|are|be) (?:\w+ly )?(?:\w+ed|kept|held|run|set|split|rebuilt|sent|built|taken|written|cut|put) (?:for|to|at|after|with|every|into|within|per|up|in)|"
     r"beträgt|betragen|gilt|gelten|dauert|müssen|muss|soll\w*|wird|werden|laufen .+ ab|läuft .+ ab|grenze|frist|"
     r"délais?|limites?|expirent?|conservée?s?|doi(?:t|vent)|límites?|caducan?|conservan?|guardad\w+|deben?|expiram?|devem?|são \w+d[oa]s)\b"
-    r"|[=:] ?\d|\w_\w|超时|保留|有效期|限制|上限|必须",
+    r"|\w_\w|超时|保留|有效期|限制|上限|必须",
     re.IGNORECASE,
 )
 _NEWS = re.compile(
@@ -62,9 +62,29 @@ _LIMITED = re.compile(
 )
 
 
+_CODE = re.compile(
+    r"^[#+<>|*$/\\@{(\[-]|[:,;{}(\[\\]$|==|!=|<=|>=|=>|->|&&|\|\||</|/>|\w\[|\w\(\w*[^\w\s)]|\bself\.|\b(?:assert|elif|None|def|import|function|const)\b|^return\b| = |^[\w.-]+ ?[:=] ?\S+$"
+)
+_PLAIN_WORD = re.compile(r"(?<![\w.=/])[^\W\d_]{2,}(?![\w=(\[])")
+_IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
+MIN_PLAIN_WORDS, MIN_PLAIN_SHARE, MIN_IDEOGRAPHS = 2, 0.4, 4
+"""Plain words of a sentence, and their share of it, below which it is code, a log's line or a heading; ideographs in their place."""
+
+
+def is_prose(sentence: str) -> bool:
+    """Tell whether a sentence is written for people: code assigns one value here and another one there."""
+    if _CODE.search(sentence):
+        return False
+    words = len(_PLAIN_WORD.findall(sentence))
+    is_worded = words >= MIN_PLAIN_WORDS and words >= MIN_PLAIN_SHARE * len(sentence.split())
+    return is_worded or len(_IDEOGRAPH.findall(sentence)) >= MIN_IDEOGRAPHS
+
+
 def is_rule(sentence: str) -> bool:
-    """Tell whether a sentence says what holds: it neither asks, plans, reports nor lists, and names what it is about."""
-    return not (_HEDGED.search(sentence) or _REPORTED.search(sentence) or _POINTING.match(sentence) or sentence.endswith(("…", "...")))
+    """Tell whether a sentence says what holds: it neither asks, plans, reports nor lists, names what it is about, and is no code."""
+    return is_prose(sentence) and not (
+        _HEDGED.search(sentence) or _REPORTED.search(sentence) or _POINTING.match(sentence) or sentence.endswith(("…", "..."))
+    )
 
 
 def takes_several(sentence: str) -> bool:

@@ -29,6 +29,7 @@ MIN_COMMON = 0.5
 
 _LETTER = re.compile(r"(?<!^)(?<![\w.'’-])[A-Z](?![\w'’-])")
 """A name of one letter, as in `Shop A`, which no content word is."""
+_CODE_BLOCK = re.compile(r"```[\s\S]*?(?:```|\Z)|^(?: {4}|\t).*$", re.MULTILINE)
 _ALWAYS = frozenset({"always", "immer", "toujours", "siempre", "sempre"})
 
 
@@ -89,7 +90,7 @@ def rules_of(statement: ItemWords) -> tuple[Rule, ...]:
 @lru_cache(maxsize=512)  # one item is compared with many
 def _read(statement: ItemWords) -> _Reading:
     title = statement.title.rstrip("… .")
-    said = tuple(sentences(statement.text[:MAX_CHARS]))
+    said = tuple(sentences(_CODE_BLOCK.sub("\n", statement.text[:MAX_CHARS])))
     words = tuple(content_words(statement.text[:MAX_CHARS]))
     is_title_said = statement.title.endswith("…") or all(holds(words, word) for word in content_words(title))
     if not said:

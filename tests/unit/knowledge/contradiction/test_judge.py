@@ -48,6 +48,22 @@ def test_what_reports_doubts_or_points_elsewhere_is_no_rule(text: str) -> None:
     assert rules_of(said(text)) == ()
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("if content is not None:", "if content is None:"),
+        ("map_tokens = 0", "map_tokens = 512"),
+        ("- git: False", "- git: True"),
+        ("text-align: center", "text-align: left"),
+        ('assert kwargs["pretty"] is False', 'assert kwargs["pretty"] is True'),
+        ("Cleaned text length: 731", "Cleaned text length: 122"),
+        ("Set it so:\n```\nthe timeout is 5 s\n```", "Set it so:\n```\nthe timeout is 9 s\n```"),
+    ],
+)
+def test_code_and_logs_contradict_nothing(one: str, other: str) -> None:
+    assert contradiction_of(said(one), said(other)) is None
+
+
 def test_the_title_tells_what_a_sentence_is_about() -> None:
     basket, seats = said("The lock is held for 20 minutes.", "Basket"), said("The lock is held for 5 minutes.", "Seat map")
     assert contradiction_of(basket, seats) is None
