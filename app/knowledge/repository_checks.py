@@ -1,12 +1,12 @@
 """Checks the items of projects whose repositories a worker can read: periodically, and when somebody asks because of a push.
 
-One job a repository, and never two of one at once. What a run found out stands in the data folder, so the next one reads only what is new.
+At most one job of a repository waits. What a run found out stands in the data folder, so the next one reads only what is new.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.part import JobHandler, Loop
 from app.queue.jobs import LOW, Done, Job, KeyedJob, Progress, Queue
 from app.settings import FreshnessSettings
-from app.storage.pages import PageWanted
+from app.storage.pages import EntryPage, PageWanted, every_entry
 
 log = structlog.get_logger()
 
@@ -105,13 +105,10 @@ class RepositoryChecks:
         return CheckedProject(team_id, project_id)
 
     async def _items(self, project: CheckedProject, remote: str) -> list[CheckableItem]:
-        found: list[CheckableItem] = []
-        after: str | None = None
-        while True:
-            page = await self._checking.page(project, remote, PageWanted(MAX_MARKS, after=after))
-            found += page.entries
-            if (after := page.next) is None:
-                return found
+        def read(place: str | None) -> Awaitable[EntryPage[CheckableItem]]:
+            return self._checking.page(project, remote, PageWanted(MAX_MARKS, after=place))
+
+        return [each async for each in every_entry(await read(None), read)]
 
     def _check(self, repository: Repository, items: Sequence[CheckableItem]) -> tuple[str, Mapping[UUID, CodeFinding]]:
         """Check in a thread: the remote's default branch, as a clone that is only fetched has it, else HEAD. Return what to store."""
