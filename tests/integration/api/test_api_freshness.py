@@ -40,8 +40,8 @@ def marks(project: str, *items: dict[str, object], **more: object) -> dict[str, 
 
 async def test_items_are_handed_out_and_their_marks_told_everywhere(api: Api) -> None:
     key = await api.developer()
-    item = await recorded(api, "larch")
-    listed = await api.ask("GET", ROUTE, key=key, params={"project": "larch", "repository": "till"})
+    item = await recorded(api, "larch-marks")
+    listed = await api.ask("GET", ROUTE, key=key, params={"project": "larch-marks", "repository": "till"})
     (given,) = listed.json["items"]
     assert (given["id"], given["revision"], given["paths"], given["mark"]) == (item["id"], item["revision"], ["src/till.py"], None)
     assert (given["said_at"], listed.json["next_cursor"], given["untrusted"]) == (item["created_at"], None, True)
@@ -53,7 +53,7 @@ async def test_items_are_handed_out_and_their_marks_told_everywhere(api: Api) ->
         "committed_at": "2026-10-02T09:30:00Z",
     }
     body = marks(
-        "larch", {"id": given["id"], "revision": given["revision"], **mark}, {"id": str(uuid4()), "revision": "x", "verdict": "gone"}
+        "larch-marks", {"id": given["id"], "revision": given["revision"], **mark}, {"id": str(uuid4()), "revision": "x", "verdict": "gone"}
     )
     stored = await api.ask("PUT", ROUTE, key=key, json=body)
     assert (stored.status, stored.json) == (200, {"stored": 1, "outdated": 1})
@@ -63,20 +63,20 @@ async def test_items_are_handed_out_and_their_marks_told_everywhere(api: Api) ->
     assert {name: told[name] for name in mark} == mark
     assert (told["repository"], told["head"], told["reason"], told["former_path"]) == ("till", HEAD, None, None)
     assert shown["revision"] == item["revision"]
-    again = await api.ask("GET", ROUTE, key=key, params={"project": "larch", "repository": "till"})
+    again = await api.ask("GET", ROUTE, key=key, params={"project": "larch-marks", "repository": "till"})
     assert again.json["items"][0]["mark"] == told
 
 
 async def test_marks_are_removed_by_repository_and_those_of_what_was_said_since_are_outdated(api: Api) -> None:
     key = await api.developer()
-    item = await recorded(api, "alder")
-    params = {"project": "alder", "repository": "till"}
+    item = await recorded(api, "alder-marks")
+    params = {"project": "alder-marks", "repository": "till"}
     (given,) = (await api.ask("GET", ROUTE, key=key, params=params)).json["items"]
     mark = {"id": given["id"], "revision": given["revision"], "verdict": "gone", "said_at": given["said_at"]}
-    older = await api.ask("PUT", ROUTE, key=key, json=marks("alder", mark | {"said_at": "2026-01-01T00:00:00Z"}))
+    older = await api.ask("PUT", ROUTE, key=key, json=marks("alder-marks", mark | {"said_at": "2026-01-01T00:00:00Z"}))
     assert older.json == {"stored": 0, "outdated": 1}
     for stored in (1, 0):
-        assert (await api.ask("PUT", ROUTE, key=key, json=marks("alder", mark))).json == {"stored": stored, "outdated": 0}
+        assert (await api.ask("PUT", ROUTE, key=key, json=marks("alder-marks", mark))).json == {"stored": stored, "outdated": 0}
     assert (await api.ask("GET", f"/v1/knowledge/{item['id']}", key=key)).json["freshness"] == "gone"
     for removed in (1, 0):
         done = await api.ask("DELETE", ROUTE, key=key, params=params)
@@ -87,9 +87,9 @@ async def test_marks_are_removed_by_repository_and_those_of_what_was_said_since_
 
 
 async def test_pages_follow_each_other(api: Api) -> None:
-    made = {(await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "text": f"Rule {n} of `step_{n}`", "project": "rowan"})).json["id"] for n in range(3)}  # fmt: skip
+    made = {(await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "text": f"Rule {n} of `step_{n}`", "project": "rowan-marks"})).json["id"] for n in range(3)}  # fmt: skip
     seen: list[str] = []
-    params = {"project": "rowan", "repository": "till", "limit": "2"}
+    params = {"project": "rowan-marks", "repository": "till", "limit": "2"}
     while True:
         page = (await api.ask("GET", ROUTE, params=params)).json
         seen += [each["id"] for each in page["items"]]

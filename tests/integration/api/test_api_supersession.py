@@ -16,7 +16,7 @@ async def found(api: Api, wanted: int, **more: Any) -> list[Any]:
     """The items that a question finds, once the index has heard of all."""
     async with patience():
         while True:
-            asked = {"query": "order events through nats-jetstream", "project": "maple", "kinds": ["item"], **more}
+            asked = {"query": "order events through nats-jetstream", "project": "maple-links", "kinds": ["item"], **more}
             results = (await api.ask("POST", "/v1/knowledge/query", json=asked)).json["results"]
             if len(results) >= wanted:
                 return list(results)
@@ -25,7 +25,7 @@ async def found(api: Api, wanted: int, **more: Any) -> list[Any]:
 
 async def test_a_revision_comes_first_until_a_person_undoes_it(api: Api) -> None:
     made = [
-        (await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "text": words, "project": "maple"})).json
+        (await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "text": words, "project": "maple-links"})).json
         for words in (NATS, REDPANDA)
     ]
     older, newer = (each["id"] for each in made)
