@@ -1,4 +1,4 @@
-"""An item's relations in replies: the things that it is about, and the items that it replaces or that replace it."""
+"""An item's relations in replies: what it is about, the items that it replaces or that replace it, and those it contradicts."""
 
 from __future__ import annotations
 
@@ -33,3 +33,12 @@ class LinkedItemReply(ResponseBody):
     title: str
     words: str = Field(description="The later item's words, that say so: quoted.")
     at: datetime = Field(description="When they were said.")
+
+
+class ContradictingItemReply(ResponseBody):
+    """An item that can't hold beside another one."""
+
+    id: UUID
+    title: str
+    words: str = Field(description="Its words: quoted.")
+    own_words: str = Field(description="Words of the item that is shown, which those contradict: quoted.")

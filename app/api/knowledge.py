@@ -18,12 +18,13 @@ from app.api.answers import (
     record_bill,
 )
 from app.api.freshness import CodeMarkReply
-from app.api.item_relations import LinkedItemReply, ReplacementReply, SubjectReply
+from app.api.item_relations import ContradictingItemReply, LinkedItemReply, ReplacementReply, SubjectReply
+from app.api.item_standing import AGE, FRESHNESS, STANDING, FeedbackCounts, UseReply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.composed import Composed
-from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType
+from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType, Standing
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
@@ -103,13 +104,6 @@ class QueryBody(RequestBody):
     explain: bool = Field(False, strict=True, description="Add to each result how its score was calculated.")
 
 
-FRESHNESS = (
-    "`stale`: more people say so than find it helpful. Else, where it was checked against the code that it speaks of: `changed` since,"
-    " `gone`, or `unverifiable`. Else `fresh`. Not by age, which `age_days` tells."
-)
-AGE = "Days since it was last learnt, recorded or corrected."
-
-
 class ResultReply(ResponseBody):
     id: UUID
     kind: Kind
@@ -133,6 +127,13 @@ class ResultReply(ResponseBody):
     replaced_by: ReplacementReply | None = Field(
         None, description="The later item that says that this no longer holds. Absent if none does, or none did before `until`."
     )
+    contradicts: list[UUID] | None = Field(
+        None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."
+    )
+    like: list[UUID] | None = Field(
+        None, description="Near-copies of one matter that this one stands for, the best first: not among the results. Absent if none."
+    )
+    standing: list[Standing] | None = Field(None, description=STANDING)
     untrusted: Untrusted = True
     explain: dict[str, Any] | None = Field(None, description="How the score was calculated, if `explain` was sent.")
 
@@ -148,21 +149,6 @@ class AnswerReply(ResponseBody):
     degraded: list[str] = Field(
         description="Parts that were unavailable: `embeddings`, `vectors`, or `model`, which should have written the answer.", examples=[[]]
     )
-
-
-class FeedbackCounts(ResponseBody):
-    """Number of people by verdict; only a person's latest verdict counts."""
-
-    helpful: int
-    wrong: int
-    stale: int
-
-
-class UseReply(ResponseBody):
-    """Number of sessions that were served it and did what it says. They weigh little in its rank, and never hide it."""
-
-    accepted: int = Field(description="The person continued with it.")
-    refused: int = Field(description="The person took it back.")
 
 
 class ItemReply(ResponseBody):
@@ -186,6 +172,10 @@ class ItemReply(ResponseBody):
         description="Later items that say that this one no longer holds, the latest first. POST …/restore undoes that."
     )
     replaces: list[LinkedItemReply] = Field(description="Earlier items that this one says no longer hold, the latest first.")
+    contradicts: list[ContradictingItemReply] = Field(
+        description="Items of its project that can't hold beside it, the latest first. POST …/contradictions/{other_id} decides."
+    )
+    standing: list[Standing] = Field(description=STANDING)
     revision: str = Field(
         description="Version of its wording, with which the `etag` begins. Send either as `if-match` so that a correction fails if"
         " somebody else was faster.",
@@ -295,6 +285,8 @@ def item_reply(shown: ShownItem) -> ItemReply:
             "subjects": [SubjectReply(kind=each.kind, name=each.name) for each in item.subjects],
             "replaced_by": [LinkedItemReply(**each._asdict()) for each in item.replaced_by],
             "replaces": [LinkedItemReply(**each._asdict()) for each in item.replaces],
+            "contradicts": [ContradictingItemReply(**each._asdict()) for each in item.contradicts],
+            "standing": list(item.standing),
             "revision": shown.revision,
             "feedback": {"helpful": item.helpful, "wrong": item.wrong, "stale": item.stale},
             "used": UseReply(accepted=item.used, refused=item.refused),

@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field
 
-from app.api.knowledge import AGE, FRESHNESS, FeedbackCounts, ItemReply, Origin, item_reply
+from app.api.item_standing import AGE, FRESHNESS, FeedbackCounts
+from app.api.knowledge import ItemReply, Origin, item_reply
 from app.api.periods import Moment, check_period
 from app.api.schema import Citation, NewestOrder, Plain, ProjectFilter, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.knowledge.edits import (
@@ -21,7 +22,7 @@ from app.knowledge.edits import (
     ItemCorrection,
     ItemFields,
 )
-from app.knowledge.item import MAX_PAGE, Freshness, HistoryAction, ItemFilter, ItemState, KnowledgeType, Verdict
+from app.knowledge.item import MAX_PAGE, Decision, Freshness, HistoryAction, ItemFilter, ItemState, KnowledgeType, Verdict
 from app.knowledge.reader import ShownEntry, ShownItem
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
@@ -86,6 +87,12 @@ class FeedbackBody(RequestBody):
     note: Annotated[Plain, Field(max_length=MAX_NOTE_CHARS)] | None = Field(None, description="The reason, for the history.")
 
 
+class DecisionBody(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"decision": "this_holds"}]})
+
+    decision: Decision = Field(description="`this_holds`: the item of the path holds and replaces the other one. `both_hold`: both stay.")
+
+
 class ListedItem(ResponseBody):
     id: UUID
     type: KnowledgeType
@@ -118,7 +125,8 @@ class HistoryEntry(ResponseBody):
     what: HistoryAction = Field(
         description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person; `used` by a session that was"
         " served it, whose person went on with that, or `refused`: took it back; `replaced` by an item whose words `note` has,"
-        " or `restored` by a person who undid that."
+        " or `restored` by a person who undid that; `contradicted` by an item whose words `note` has, or `decided` by a person,"
+        " as `note` says."
     )
     at: datetime
     by: str | None = Field(description="The developer's name, or `admin`. Null: a session, or a developer who was removed.")
@@ -129,7 +137,9 @@ class HistoryEntry(ResponseBody):
     verdict: Verdict | None = None
     note: str | None = None
     source: Citation | None = None
-    other: UUID | None = Field(None, description="Of `replaced` and `restored`: the item that replaces it, whose title `title` is.")
+    other: UUID | None = Field(
+        None, description="The other item of `replaced`, `restored`, `contradicted` and `decided`, whose title `title` is."
+    )
     untrusted: Untrusted = True
 
 
@@ -237,6 +247,20 @@ async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: F
 )
 async def restore(services: TheServices, caller: Reader, item_id: UUID) -> ItemReply:
     return item_reply(await services.knowledge.writer.restore(caller, item_id))
+
+
+@router.post(
+    "/{item_id}/contradictions/{other_id}",
+    summary="Decide between two items that contradict each other",
+    description=(
+        "For everybody in the team. If this one holds, the other is marked as replaced by it and ranks behind it (POST …/restore undoes"
+        " that); if both hold, they stay as they are. Either way the pair isn't shown as a contradiction again, and both histories tell"
+        " who decided."
+    ),
+    responses=responses(400, 409, 413),
+)
+async def decide(services: TheServices, caller: Reader, item_id: UUID, other_id: UUID, body: DecisionBody) -> ItemReply:
+    return item_reply(await services.knowledge.writer.decide(caller, item_id, other_id, body.decision))
 
 
 @router.get("/{item_id}/history", summary="Show an item's history: learnt, merged, recorded, corrected, judged", responses=responses(409))

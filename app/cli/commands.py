@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "correct": "app.cli.remember:correct",
     "forget": "app.cli.remember:forget",
     "restore": "app.cli.remember:restore",
+    "decide": "app.cli.remember:decide",
     "export": "app.cli.export:export",
     "freshness": "app.cli.freshness:freshness",
     "connect": "app.cli.connect:connect",

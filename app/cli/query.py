@@ -23,6 +23,8 @@ PASSAGE_LINES, PASSAGE_CHARS = 16, 1_200
 FRESHNESS = {"stale": "marked as out of date", "changed": "its code changed since", "gone": "its code is gone"}
 """Words for a result, by its freshness; none for what is fresh."""
 
+STANDING = {"portable": "holds in other projects too", "team_practice": "team practice"}
+
 
 class Kind(StrEnum):
     item = "item"
@@ -102,11 +104,15 @@ async def show(client: ServerClient, answer: Json, project: str | None) -> None:
         how = "recorded" if "session_id" not in result["source"] else "learnt"
         label = "said" if said else f"{how}: {result['type'].replace('_', ' ')}"
         times = f" · {result['evidence_count']} times" if result["evidence_count"] > 1 else ""
-        out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f}{_age(result)}{times}", "dim"))
+        out.print(plain(f"   {label} · {result['project']} · score {result['score']:.2f}{_age(result)}{times}{_standing(result)}", "dim"))
         out.print(indented(_short(result["text"], PASSAGE_LINES, PASSAGE_CHARS) if said else result["text"]))
         if replacement := result.get("replaced_by"):
             said_at = replacement["at"][:10]
             out.print(plain(f"   replaced on {said_at} by: {replacement['title']} · {replacement['id']}", "yellow"), soft_wrap=True)
+        if like := result.get("like"):
+            out.print(plain(f"   and {len(like)} like it: {', '.join(like)}", "dim"), soft_wrap=True)
+        for other in result.get("contradicts", ()):
+            out.print(plain(f"   contradicts {other}: decide with cairn decide", "yellow"), soft_wrap=True)
         source = result["source"]
         out.print(plain(f"   ─ {printed_source(source)} · {result['id']}", "cyan"), soft_wrap=True)
         if not said and "session_id" in source:
@@ -120,6 +126,10 @@ def _age(result: Json) -> str:
     age = f" · {age_in_words(result['age_days'])}" if "age_days" in result else ""
     said = FRESHNESS.get(result["freshness"])
     return age + (f" · {said}" if said else "")
+
+
+def _standing(result: Json) -> str:
+    return "".join(f" · {STANDING[each]}" for each in result.get("standing", ()))
 
 
 def closing_line(answer: Json) -> str:

@@ -1,4 +1,4 @@
-"""`cairn remember`, `correct`, `forget` and `restore`: record, correct and delete knowledge by hand, and undo that it was replaced."""
+"""`cairn remember`, `correct`, `forget`, `restore` and `decide`: record, correct and delete knowledge by hand, and say what holds."""
 
 from __future__ import annotations
 
@@ -98,6 +98,20 @@ def restore(
     """Undo that an item of knowledge was replaced by a later one. It ranks as before, and the two are not linked again."""
     made = send_request(lambda client: client.post(f"/v1/knowledge/{path_segment(item_id)}/restore", {}))
     print_result(made, as_json, f"Restored in {made['project']}: {made['title']}")
+
+
+def decide(
+    item_id: Annotated[str, typer.Argument(metavar="ID", help="The item that holds.", show_default=False)],
+    other_id: Annotated[str, typer.Argument(metavar="OTHER", help="The item that contradicts it.", show_default=False)],
+    *,
+    both: Annotated[bool, typer.Option("--both", help="Both hold: neither replaces the other.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide between two items of knowledge that contradict each other: the first holds and replaces the other, or both hold."""
+    path = f"/v1/knowledge/{path_segment(item_id)}/contradictions/{path_segment(other_id)}"
+    made = send_request(lambda client: client.post(path, {"decision": "both_hold" if both else "this_holds"}))
+    told = "Both hold" if both else "Holds, and replaces the other one"
+    print_result(made, as_json, f"{told}: {made['title']} (project {made['project']})")
 
 
 def project_here() -> str:

@@ -19,7 +19,7 @@ from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.freshness.wording import describe
 from app.knowledge.edits import MAX_NOTE_CHARS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
-from app.knowledge.item import ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, HistoryEvent, Item, ItemFilter, ItemState
+from app.knowledge.item import ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, Decision, HistoryEvent, Item, ItemFilter, ItemState
 from app.services.administration import list_projects
 from app.services.browsing import export_items
 from app.storage.tables import AnyRow
@@ -171,6 +171,16 @@ async def restore(request: Request, item_id: UUID) -> Response:
     await verified_form(request, who)
     await who.services.knowledge.writer.restore(who.requester, item_id)
     log.info("dashboard.item_restored", item=str(item_id))
+    return _to(who, f"{ITEMS}/{item_id}")
+
+
+@router.post("/items/{item_id}/contradictions/{other_id}")
+async def decide(request: Request, item_id: UUID, other_id: UUID) -> Response:
+    who = await visitor(request)
+    form = await verified_form(request, who)
+    decision: Decision = "both_hold" if text_of(form, "decision") == "both_hold" else "this_holds"
+    await who.services.knowledge.writer.decide(who.requester, item_id, other_id, decision)
+    log.info("dashboard.contradiction_decided", item=str(item_id), other=str(other_id), decision=decision)
     return _to(who, f"{ITEMS}/{item_id}")
 
 

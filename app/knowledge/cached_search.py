@@ -97,7 +97,7 @@ class CachedSearch:
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None
-        return None if project_id is None else Scope(team_id, project_id)
+        return None if project_id is None else Scope(team_id, project_id, query.closed)
 
     async def _key(self, scope: Scope, query: Query) -> bytes | None:
         """Return the cache key: a hash of everything that changes the answer, whom projects are closed to too. None: don't use the cache.
@@ -112,7 +112,7 @@ class CachedSearch:
         asked = astuple(replace(query, cache="auto", asker=None, closed=frozenset()))
         day = clock.now().date()  # freshness and "last week" depend on the day
         # repr: unambiguous, whatever the values contain
-        material = repr((self._fingerprint, scope.team_id.hex, version, day, asked, scope.without))
+        material = repr((self._fingerprint, scope.team_id.hex, version, day, asked, sorted(map(str, scope.closed))))
         return hashlib.blake2b(material.encode(), digest_size=24).digest()
 
 

@@ -1,21 +1,22 @@
-"""An item's history: when it was learnt, merged, recorded, corrected, judged, used and replaced, and by whom. Reads only."""
+"""An item's history: when it was learnt, merged, recorded, corrected, judged, used, replaced and decided upon, and by whom. Reads only."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import HistoryAction, HistoryEvent, Quote
 from app.knowledge.store import team_item_row
-from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow, SupersessionRow, UseRow
+from app.knowledge.tables import ContradictionRow, EvidenceRow, FeedbackRow, ItemRow, RevisionRow, SupersessionRow, UseRow
 from app.knowledge.use_counts import counting
 from app.sessions.journal import Journal
 from app.storage.database import Database
 
 MAX_ENTRIES = 200
+DECISIONS = {"this": "This one holds.", "that": "The other one holds.", "both": "Both hold."}
 
 
 class ItemHistory:
@@ -37,6 +38,7 @@ class ItemHistory:
                 *await _verdicts(connection, item_id),
                 *await _uses(connection, item_id),
                 *await _replacements(connection, item_id),
+                *await _contradictions(connection, item_id),
             ]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
@@ -103,6 +105,26 @@ async def _replacements(connection: AsyncConnection, item_id: UUID) -> list[Hist
         if row.undone_at is not None
     ]
     return [*made, *undone]
+
+
+async def _contradictions(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    is_one = ContradictionRow.one_id == item_id
+    other = case((is_one, ContradictionRow.other_id), else_=ContradictionRow.one_id)
+    query = (
+        select(ContradictionRow.__table__, ItemRow.title)
+        .join(ItemRow, ItemRow.id == other)
+        .where(or_(is_one, ContradictionRow.other_id == item_id))
+        .order_by(ContradictionRow.created_at.desc())
+        .limit(MAX_ENTRIES)
+    )
+    found: list[HistoryEvent] = []
+    for row in await connection.execute(query):
+        mine, theirs, words = ("one", row.other_id, row.other_words) if row.one_id == item_id else ("other", row.one_id, row.words)
+        found.append(HistoryEvent("contradicted", row.created_at, title=row.title, note=words, other=theirs))
+        if row.decision is not None:
+            note = DECISIONS["both" if row.decision == "both" else "this" if row.decision == mine else "that"]
+            found.append(HistoryEvent("decided", row.decided_at, row.decided_by, row.by_admin, title=row.title, note=note, other=theirs))
+    return found
 
 
 async def _uses(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:

@@ -47,7 +47,16 @@ AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)
 Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-HistoryAction = Literal["learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored"]
+HistoryAction = Literal[
+    "learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored", "contradicted", "decided"
+]
+
+Standing = Literal["portable", "team_practice"]
+"""An item that another project of the team holds too; one that two people or more stand by."""
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
+
+Decision = Literal["this_holds", "both_hold"]
+"""A person's decision between two items that contradict each other, as one of them tells it."""
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -71,6 +80,15 @@ class LinkedItem(NamedTuple):
     title: str
     words: str
     at: datetime
+
+
+class ContradictingItem(NamedTuple):
+    """An item that can't hold beside another. `words`: its own; `own_words`: the other's, which contradict them."""
+
+    id: UUID
+    title: str
+    words: str
+    own_words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +205,8 @@ class Item:
     learnt_at: datetime
     replaced_by: tuple[LinkedItem, ...]
     replaces: tuple[LinkedItem, ...]
+    contradicts: tuple[ContradictingItem, ...]
+    standing: tuple[Standing, ...] = ()
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 
@@ -213,6 +233,7 @@ class HistoryEvent:
 
     `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
     `replaced`: another item replaces it, `note` has its words and `other` its id; `restored`: a person undid that.
+    `contradicted`: `other` can't hold beside it, `note` has its words; `decided`: a person decided between the two, `note` says how.
     `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """

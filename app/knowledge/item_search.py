@@ -13,11 +13,14 @@ from sqlalchemy import TIMESTAMP, ColumnElement, Select, Uuid, all_, and_, any_,
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 
 from app.errors import Unavailable
+from app.knowledge.contradiction_rows import contradicting
+from app.knowledge.folding import ROOM, fold
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.replaced_order import newer_first
 from app.knowledge.results import Query, Result
 from app.knowledge.search_backend import SearchBackend
+from app.knowledge.standing import is_portable
 from app.knowledge.subject_rows import about
 from app.knowledge.supersession_rows import replacement, replacements
 from app.knowledge.tables import NEWEST_EVIDENCE, EvidenceRow, ItemRow
@@ -67,15 +70,16 @@ class ItemSearch:
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
     def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
-        """Rank the candidates, and return the first `limit` relevant ones, what was replaced behind its replacement."""
+        """Rank the candidates, and return the first `limit` relevant ones: the replaced behind its replacement, copies under the best."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
         wanted = {row.replaced_by for row in found.rows if row.replaced_by is not None}
-        more = limit + len(wanted)  # what is replaced makes room
+        more = limit + len(wanted) + ROOM  # what is replaced or folded makes room
         ranked = rank(query, found.rows, vector, found.names, limit=more, min_score=least, support=support)
         missing = [row for row in found.rows if row.id in wanted.difference(each.id for each in ranked)]
         newer = rank(query, missing, vector, found.names, limit=len(missing), min_score=0.0, support=support) if missing else []
-        found_in_order = newer_first(ranked, newer, limit=limit)
-        return [each for each in found_in_order if query.min_score is None or each.score >= query.min_score]
+        in_order = newer_first(ranked, newer, limit=limit + ROOM)
+        found_in_order = [each for each in in_order if query.min_score is None or each.score >= query.min_score]
+        return fold(found_in_order, {row.id: row for row in found.rows}, limit=limit)
 
     async def _about(self, scope: Scope, query: Query) -> list[UUID]:
         """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""
@@ -168,15 +172,17 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
     )
     uses = counts_of_items().lateral("uses")
     latest = replacement(_until(dated=within is not None)).lateral("latest")
+    against = contradicting(_until(dated=within is not None)).label("contradicts")
+    closed: ColumnElement[Any] = bindparam("closed", type_=ARRAY(Uuid))
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
     recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
     items = (
-        select(*columns, *newest.c, *uses.c, *latest.c)
+        select(*columns, *newest.c, *uses.c, *latest.c, against, is_portable(closed).label("portable"))
         .select_from(ItemRow)
         .outerjoin(newest, onclause=true())
         .join(uses, onclause=true())
         .outerjoin(latest, onclause=true())
-        .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid))))
+        .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(closed))
     )
     return items.where(or_(newest.c.session_id.is_not(None), recorded))
 
@@ -207,7 +213,7 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 
 
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "evidence_count", "created_at", "last_seen_at")
-_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict")
+_FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict", "people")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
 _ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
 _IDS = bindparam("ids", type_=ARRAY(Uuid))

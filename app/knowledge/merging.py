@@ -7,7 +7,6 @@ Called inside the transaction that changed the evidence (a merge, a withdrawal, 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
+from app.knowledge.confirming import original_of
 from app.knowledge.marks import forget_older_marks
 from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.tables import AnyRow
@@ -25,13 +25,6 @@ from app.storage.tables import AnyRow
 CORROBORATION = 0.05
 """Added to the confidence for each further session with the same evidence, up to CERTAIN."""
 CERTAIN = 0.99
-
-
-MIN_COPIED_CHARS = 80
-"""From this length on, equal words under an id made from them are a copy; shorter rules are repeated to the letter."""
-_UUID, _DIGEST = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE), re.compile(r"[0-9a-f]{24}")
-_CALL = re.compile(r"[a-z]{2,10}_(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{20,}")
-"""A tool call's id as model providers give it (`toolu_01…`, `call_…`): as unique as a UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +68,7 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
     last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
     return {
         "item": item.id,
-        "evidence_count": len({_original(row) for row in rows}) + recorded,
+        "evidence_count": len({original_of(row) for row in rows}) + recorded,
         "last_seen_at": last,
         "updated_at": moment,
     }
@@ -86,7 +79,7 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)
-    originals = {_original(row): row for row in rows}.values()
+    originals = {original_of(row): row for row in rows}.values()
     sessions = len({row.session_id for row in originals})
     return {
         "item": item,
@@ -104,14 +97,3 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "last_seen_at": last,
         "updated_at": moment,
     }
-
-
-def _original(row: AnyRow) -> object:
-    """Return what identifies the original of a piece of evidence: a copied session, or a fork's replayed part, confirms nothing.
-
-    A UUID as event id is unique to its record, a provider's id of a tool call to its call. An id hashed from the words is equal wherever
-    they are said; there, length tells a copy from a repetition, since people repeat a rule to the letter, but not a paragraph.
-    """
-    is_unique, is_digest = _UUID.match(row.event_id) or _CALL.match(row.event_id), _DIGEST.match(row.event_id)
-    copied = is_unique or (is_digest and len(row.excerpt) >= MIN_COPIED_CHARS)
-    return row.event_id if copied else row.id

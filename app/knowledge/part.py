@@ -19,6 +19,7 @@ from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.code_checking import CodeChecking
+from app.knowledge.deciding import Deciding
 from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
@@ -163,6 +164,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     passage_store, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
     judging, restoring = Judging(database, admission=admission), Restoring(database, admission=admission)
+    deciding = Deciding(database, admission=admission)
     browsing, history = ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
@@ -186,7 +188,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
-        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, restoring=restoring, store=store),
+        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, restoring=restoring, deciding=deciding, store=store),
         unanswered=searching.unanswered,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from app.embeddings.longform import closeness
 from app.knowledge.age import age_factor
-from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote
+from app.knowledge.item import EXCERPT_CHARS, RECORDED, Quote, Standing
 from app.knowledge.neighbours import item_text, unpack, unpack_long
 from app.knowledge.relevance import QuestionTerms, Relevance
 from app.knowledge.results import Query, Replacement, Result
-from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file
+from app.knowledge.standing import standing_of
+from app.knowledge.weighing import OPEN_FILE, WRITTEN, code_factor, feedback_factor, freshness, names_open_file, standing_factor
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.store import Vector
@@ -102,7 +103,11 @@ def _cosines(rows: Sequence[AnyRow], vector: Vector | None) -> list[float]:
 def _factor(row: AnyRow, project: str, query: Query, answered: float) -> float:
     """Return the product of the factors: confidence, age, people, the code, the preferred project and the passages."""
     factor: float = _trusted(row) * age_factor(row.last_seen_at) * _preferred(project, query) * _distilled(row, answered)
-    return factor * _written(row) * feedback_factor(row) * code_factor(row) * _open_file(row, query)
+    return factor * _written(row) * feedback_factor(row) * standing_factor(row, _standing(row)) * code_factor(row) * _open_file(row, query)
+
+
+def _standing(row: AnyRow) -> tuple[Standing, ...]:
+    return standing_of(portable=row.portable, people=row.people)
 
 
 def _distilled(row: AnyRow, answered: float) -> float:
@@ -132,26 +137,6 @@ def _preferred(project: str, query: Query) -> float:
 
 
 def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Query, support: Support) -> Result:
-    explain: dict[str, object] | None = None
-    if query.explain:
-        explain = {
-            "relevance": round(seen.score, DIGITS),
-            "cosine": round(seen.cosine, DIGITS),
-            "coverage": round(seen.coverage, DIGITS),
-            "exact": list(seen.exact),
-            "confidence_factor": round(_trusted(row), DIGITS),
-            "age_factor": age_factor(row.last_seen_at),
-            "project_factor": _preferred(project, query),
-            "answered_factor": round(_distilled(row, support.answered), DIGITS),
-            "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
-            "written_factor": _written(row),
-            "file_factor": _open_file(row, query),
-            "feedback_factor": round(feedback_factor(row), DIGITS),
-            "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
-            "used": {"accepted": row.used, "refused": row.refused},
-            "code_factor": code_factor(row),
-            "code": row.code_verdict,
-        }
     return Result(
         id=row.id,
         kind="item",
@@ -166,9 +151,35 @@ def _result(row: AnyRow, score: float, seen: Relevance, project: str, query: Que
         created_at=row.created_at,
         last_at=row.last_seen_at,
         evidence_count=row.evidence_count,
-        explain=explain,
+        explain=_explained(row, seen, project, query, support) if query.explain else None,
         replaced_by=None if row.replaced_by is None else Replacement(row.replaced_by, row.replaced_by_title, row.replaced_at),
+        contradicts=tuple(row.contradicts or ()) or None,
+        standing=_standing(row) or None,
     )
+
+
+def _explained(row: AnyRow, seen: Relevance, project: str, query: Query, support: Support) -> dict[str, object]:
+    return {
+        "relevance": round(seen.score, DIGITS),
+        "cosine": round(seen.cosine, DIGITS),
+        "coverage": round(seen.coverage, DIGITS),
+        "exact": list(seen.exact),
+        "confidence_factor": round(_trusted(row), DIGITS),
+        "age_factor": age_factor(row.last_seen_at),
+        "project_factor": _preferred(project, query),
+        "answered_factor": round(_distilled(row, support.answered), DIGITS),
+        "session_added": round(SESSION_WEIGHT * support.sessions.get(row.session_id, 0.0), DIGITS),
+        "written_factor": _written(row),
+        "file_factor": _open_file(row, query),
+        "feedback_factor": round(feedback_factor(row), DIGITS),
+        "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
+        "used": {"accepted": row.used, "refused": row.refused},
+        "standing_factor": standing_factor(row, _standing(row)),
+        "standing": list(_standing(row)),
+        "people": row.people,
+        "code_factor": code_factor(row),
+        "code": row.code_verdict,
+    }
 
 
 def _source(row: AnyRow) -> Quote:

@@ -237,6 +237,7 @@ def _evidence(source: Source, candidate: ItemCandidate, embedded: EmbeddedCandid
         "confidence": candidate.confidence,
         "at": candidate.at or source.at,
         "branch": source.branch,
+        "developer_id": source.developer_id,
     }
     if embedded is not None:
         row |= embedded.columns

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from app.clock import age_days, in_utc
-from app.knowledge.item import KINDS, Kind, Quote
+from app.knowledge.item import KINDS, Kind, Quote, Standing
 
 MIN_TOKENS, MAX_TOKENS = 100, 20_000
 """Bounds of a query's `max_tokens`."""
@@ -92,6 +92,12 @@ class Result:
     places: tuple[tuple[int, str], ...] = ()
     """(offset in `text`, locator) of each passage in the text, in order; empty for an item."""
     replaced_by: Replacement | None = None
+    contradicts: tuple[UUID, ...] | None = None
+    """Items that can't hold beside it, until a person decides; None: there are none."""
+    like: tuple[UUID, ...] | None = None
+    """Near-copies that are folded under it, the best first; None: there are none."""
+    standing: tuple[Standing, ...] | None = None
+    """The projects that hold it and the people who stand by it, if they are more than one."""
 
     @property
     def age_days(self) -> int | None:

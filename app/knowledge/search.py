@@ -148,7 +148,7 @@ class Search:
         if query.project is None:
             return Scope(team_id, None, query.closed)
         project_id = await self._accounts.project_named(team_id, query.project, closed=query.closed)
-        return None if project_id is None else Scope(team_id, project_id)
+        return None if project_id is None else Scope(team_id, project_id, query.closed)
 
     async def _encode(self, text: str, degraded: list[str]) -> Encoded | None:
         """Return the question's vectors; None if they don't come in time, as terms alone find something without further wait."""

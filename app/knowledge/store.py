@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Uuid, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFound, NotPermitted
 from app.knowledge.changes import ChangedPoint, record_changes
+from app.knowledge.contradiction_rows import read_contradictions
 from app.knowledge.derivations import lift_corrections, move_decisions, write_tombstones
 from app.knowledge.item import Item, ItemCandidate, Quote
 from app.knowledge.locks import lock_project
@@ -22,6 +24,7 @@ from app.knowledge.merging import Rederived, rederive
 from app.knowledge.neighbours import look_up
 from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Source, reconcile
 from app.knowledge.relations import refresh_relations
+from app.knowledge.standing import is_portable, standing_of
 from app.knowledge.subject_rows import read_subjects
 from app.knowledge.supersession_rows import read_links
 from app.knowledge.tables import NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
@@ -95,8 +98,10 @@ class KnowledgeStore:
             uses = await count_item_uses(connection, item_id)
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
             by, of = await read_links(connection, item_id)
+            elsewhere = select(is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id == item_id)
+            portable = bool(await connection.scalar(elsewhere))
             learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
-            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "code", *uses._fields}
+            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "contradicts", "standing", "code", *uses._fields}
             return Item(
                 **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
                 **uses._asdict(),
@@ -105,6 +110,8 @@ class KnowledgeStore:
                 learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
                 replaced_by=by,
                 replaces=of,
+                contradicts=await read_contradictions(connection, item_id),
+                standing=standing_of(portable=portable, people=row.people),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
 

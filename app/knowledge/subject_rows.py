@@ -19,8 +19,8 @@ from app.knowledge.tables import EvidenceRow, ItemRow, SubjectRow
 from app.storage.matching import MAX_WORDS_CHARS, holds_words
 from app.storage.tables import AnyRow
 
-VERSION = 1
-"""Raise it when `subjects.naming` finds other names: the backfill then finds every item's anew."""
+VERSION = 2
+"""Raise it when `subjects.naming` finds other names or `relations` others: the backfill then finds every item's anew."""
 MAX_EVIDENCE = 20
 """Places where an item was learnt that are read for their files and tickets, the newest."""
 

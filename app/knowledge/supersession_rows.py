@@ -13,7 +13,25 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, cast, delete, func, literal, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -108,6 +126,25 @@ def _latest(
     )
 
 
+def is_replaced(*items: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
+    """Build the condition that one of these items is replaced by one that isn't hidden."""
+    newer = aliased(ItemRow)
+    return exists(
+        select(SupersessionRow.older_id)
+        .join(newer, newer.id == SupersessionRow.newer_id)
+        .where(SupersessionRow.older_id.in_(items), SupersessionRow.undone_at.is_(None), ~newer.hidden)
+        .correlate_except(SupersessionRow, newer)
+    )
+
+
+async def replace_by_decision(connection: AsyncConnection, replaced: UUID, by: UUID, words: str) -> None:
+    """Link two items because a person decided it, now, whatever was undone before."""
+    decided = {"words": words, "said_at": func.now(), "decided_at": func.now()}
+    made = upsert(SupersessionRow).values(older_id=replaced, newer_id=by, **decided)
+    anew = decided | {"undone_at": None, "undone_by": None, "by_admin": False}
+    await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=anew))
+
+
 async def _rows(connection: AsyncConnection, items: Collection[UUID]) -> Sequence[AnyRow]:
     return (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
 
@@ -199,12 +236,14 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
-    await connection.execute(delete(SupersessionRow).where(gone, SupersessionRow.undone_at.is_(None)))
+    unsaid = (SupersessionRow.undone_at.is_(None), SupersessionRow.decided_at.is_(None))
+    await connection.execute(delete(SupersessionRow).where(gone, *unsaid))
     await connection.execute(update(SupersessionRow).where(gone, SupersessionRow.words != "").values(words=""))
     if links:
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
-        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said))
+        judged = SupersessionRow.decided_at.is_(None)
+        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=judged))
 
 
 def _concerned(items: Collection[UUID]) -> ColumnElement[bool]:

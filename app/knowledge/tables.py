@@ -29,6 +29,8 @@ class ItemRow(Base):
     `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
     `worded_at`: a person last gave it words that say something else than before; null: its words are those that it was learnt with.
     `gives_up`: the values that its text says are given up (`supersession.statements`), casefolded.
+    `wording`: SHA-256 of its words with a meaning (`standing.wording_digest`): equal ones say the same; null: too few words.
+    `people`: those who stand by it (`confirming.count_people`).
     """
 
     __tablename__ = "knowledge"
@@ -44,6 +46,7 @@ class ItemRow(Base):
         Index("ix_knowledge_project_created", "project_id", text("created_at desc"), text("id desc")),
         Index("uq_knowledge_recorded", "project_id", "recorded_key", unique=True, postgresql_where=text("recorded_key is not null")),
         Index("ix_knowledge_gives_up", "project_id", postgresql_where=text("gives_up <> '{}'")),
+        Index("ix_knowledge_wording", "team_id", "wording", postgresql_where=text("wording is not null")),
         Index("ix_knowledge_pinned", "project_id", postgresql_where=text("corrected_at is not null or hidden or helpful > 0")),
     )
 
@@ -77,6 +80,8 @@ class ItemRow(Base):
     subjects_version: Mapped[int] = mapped_column(server_default="0")
     worded_at: Mapped[datetime | None]
     gives_up: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    wording: Mapped[bytes | None] = mapped_column(LargeBinary)
+    people: Mapped[int] = mapped_column(server_default="0")
 
 
 class SubjectRow(Base):
@@ -99,6 +104,8 @@ class SupersessionRow(Base):
 
     `undone_at`: a person undid it, so it isn't made again (`words` empty: nothing says them any more); `undone_by` null: an admin
     (`by_admin`), or somebody who was removed.
+    `decided_at`: no words say so, a person decided it between two items that contradict each other (`ContradictionRow`): it stays when
+    they are reworded, and may replace the later one.
     """
 
     __tablename__ = "knowledge_supersessions"
@@ -112,9 +119,35 @@ class SupersessionRow(Base):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
     by_admin: Mapped[bool] = mapped_column(server_default=false())
+    decided_at: Mapped[datetime | None]
 
 
-_UNSHOWN = {"search", "recorded_key", "subjects_version", "worded_at", "gives_up"}
+class ContradictionRow(Base):
+    """Two items of a project that can't both hold, by their sentences `words` and `other_words`. `one_id` is the smaller id.
+
+    `decision`: a person's, once there is one: which of the two holds, or that both do. Then the pair isn't shown again, and stays when it
+    is reworded. `decided_by` null: an admin (`by_admin`), or somebody who was removed.
+    """
+
+    __tablename__ = "knowledge_contradictions"
+    __table_args__ = (
+        CheckConstraint("one_id < other_id", name="ids_in_order"),
+        CheckConstraint("decision in ('one', 'other', 'both')", name="decision_known"),
+        Index("ix_knowledge_contradictions_other_id", "other_id"),
+    )
+
+    one_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    words: Mapped[str]
+    other_words: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    decision: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    by_admin: Mapped[bool] = mapped_column(server_default=false())
+
+
+_UNSHOWN = {"search", "recorded_key", "subjects_version", "worded_at", "gives_up", "wording", "people"}
 ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
 """An item's columns but for what the index is made of, and bookkeeping."""
 
@@ -122,7 +155,7 @@ ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in 
 class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
 
-    `branch`: the session's when it was learnt; null: unknown.
+    `branch`: the session's when it was learnt; null: unknown. `developer_id`: whose session it is; null: an admin's, or unknown.
     """
 
     __tablename__ = "knowledge_evidence"
@@ -150,6 +183,7 @@ class EvidenceRow(Base):
     long_embedding_model: Mapped[str | None]
     at: Mapped[datetime | None]
     branch: Mapped[str | None]
+    developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.confirming import count_people
 from app.knowledge.item import VERDICTS
 from app.knowledge.tables import FeedbackRow, ItemRow, RevisionRow
 from app.knowledge.weighing import should_hide
@@ -27,3 +28,4 @@ async def count_verdicts(connection: AsyncConnection, item: AnyRow) -> None:
     by_author = await connection.scalar(select(func.count()).where(*of_this_text, FeedbackRow.verdict == "wrong", author))
     hidden = should_hide(wrong=counted["wrong"], by_author=bool(by_author))
     await connection.execute(update(ItemRow).where(ItemRow.id == item.id).values(**counted, hidden=hidden, updated_at=func.now()))
+    await count_people(connection, [item.id])

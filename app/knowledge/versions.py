@@ -28,7 +28,10 @@ select string_agg(coalesce(state, ''), '{SEPARATOR}' order by place) from (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The extent of a question: one project of a team, or all of the team's (`project_id` None) but those `closed` to who asks."""
+    """The extent of a question: one project of a team, or all of the team's (`project_id` None) but those `closed` to who asks.
+
+    What a project's items have in common with others' depends on `closed` too (`standing.is_portable`).
+    """
 
     team_id: UUID
     project_id: UUID | None

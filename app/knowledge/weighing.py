@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.freshness.verdicts import CodeVerdict
-from app.knowledge.item import Freshness
+from app.knowledge.item import Freshness, Standing
 
 WRITTEN = 1.10
 """Factor of what a person recorded or corrected: it decides between near equals, not against a better answer."""
@@ -27,6 +27,8 @@ USED, MAX_USED = 0.01, 0.03
 """Gain of each session that used it and whose person accepted that, and of all together: no more than one person's word."""
 REFUSED, MAX_REFUSED = 0.01, 0.03
 """Loss by each session whose person took it back, and by all together. Never hides an item."""
+STANDING: Mapping[Standing, float] = {"portable": 0.02, "team_practice": 0.02}
+"""Gain of an item that holds in two projects, and of one that two people stand by: together less than one of HELPFUL's maximum."""
 
 CODE: Mapping[CodeVerdict, float] = {"fresh": 1.0, "changed": 0.97, "gone": 0.88, "unverifiable": 1.0}
 """Factor by what became of the code that an item speaks of. A change is no proof that the item is wrong: it decides between near equals.
@@ -70,6 +72,11 @@ def feedback_factor(judged: JudgedAndUsed) -> float:
         gain += min(MAX_USED, USED * judged.used)
     loss = min(MAX_STALE, STALE * judged.stale) + min(WRONG, WRONG * judged.wrong) + min(MAX_REFUSED, REFUSED * judged.refused)
     return min(MAX_FACTOR, max(MIN_FACTOR, 1.0 + min(MAX_HELPFUL, gain) - loss))
+
+
+def standing_factor(item: Judged, standing: Sequence[Standing]) -> float:
+    """Return the factor of an item's standing. None is gained against a person's word that it is wrong or stale."""
+    return 1.0 if item.wrong or item.stale else 1.0 + sum(STANDING[each] for each in standing)
 
 
 def names_open_file(paths: Sequence[str], files: Sequence[str]) -> bool:

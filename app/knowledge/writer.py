@@ -9,7 +9,9 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.errors import NotFound
 from app.knowledge.authoring import Authoring
+from app.knowledge.deciding import Deciding
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
+from app.knowledge.item import Decision
 from app.knowledge.judging import Judging
 from app.knowledge.reader import KnowledgeReader, ShownItem
 from app.knowledge.restoring import Restoring
@@ -23,18 +25,26 @@ PASSAGE_BELONGS_TO_SESSIONS = (
 
 
 class KnowledgeWriter:
-    """Records, corrects, judges, restores and deletes items. Conflict for a passage.
+    """Records, corrects, judges, restores and deletes items, and decides between two. Conflict for a passage.
 
     Each needs the permission `write`; `Authoring` and the store check who may change which item.
     """
 
     def __init__(
-        self, reader: KnowledgeReader, *, authoring: Authoring, judging: Judging, restoring: Restoring, store: KnowledgeStore
+        self,
+        reader: KnowledgeReader,
+        *,
+        authoring: Authoring,
+        judging: Judging,
+        restoring: Restoring,
+        deciding: Deciding,
+        store: KnowledgeStore,
     ) -> None:
         self._reader = reader
         self._authoring = authoring
         self._judging = judging
         self._restoring = restoring
+        self._deciding = deciding
         self._store = store
 
     async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
@@ -62,6 +72,13 @@ class KnowledgeWriter:
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._restoring.restore(_author(requester), item_id)
+        return await self._reader.item(requester, item_id)
+
+    async def decide(self, requester: Requester, item_id: UUID, other_id: UUID, decision: Decision) -> ShownItem:
+        """Decide between two items that contradict each other: everybody in the team. Raises as `Deciding.decide` does."""
+        requester.check("write")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._deciding.decide(_author(requester), item_id, other_id, decision)
         return await self._reader.item(requester, item_id)
 
     async def delete(self, requester: Requester, item_id: UUID) -> None:

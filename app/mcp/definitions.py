@@ -49,6 +49,11 @@ def _tool(name: str, title: str, description: str, given: dict[str, Any], told: 
 
 
 _REPLACED: Final = {"type": "string", "description": "Id of a later item that says that this no longer holds. Absent if none does."}
+_CONTRADICTS: Final = {
+    "type": "array",
+    "items": _ID,
+    "description": "Ids of items that can't hold beside this one, and nobody has decided: ask the person. Absent if there are none.",
+}
 _HIT: Final = _object(
     {
         "id": _ID,
@@ -57,6 +62,7 @@ _HIT: Final = _object(
         "cited": _CITED,
         "project": {"type": "string", "description": "Only present if it isn't the project that was searched."},
         "replaced_by": _REPLACED,
+        "contradicts": _CONTRADICTS,
     },
     *("id", "type", "title", "cited"),
 )
@@ -77,6 +83,7 @@ _WHOLE: Final = _object(
         "code": {"type": "string", "description": "What became of the code that the item speaks of, if it changed or is gone."},
         "age_days": {"type": "integer", "description": "Days since it was last said, learnt or corrected."},
         "replaced_by": _REPLACED,
+        "contradicts": _CONTRADICTS,
         "cited": {"type": "array", "items": _CITED},
         "cut": {"type": "boolean", "description": "Whether the text was cut to `max_tokens`."},
     },

@@ -23,6 +23,8 @@ LINE_CHARS = 200
 HIT_CHARS = [*((chars, 60) for chars in range(LINE_CHARS, 39, -20)), (40, 30), (40, 12), (20, 12), (20, 6), (8, 6)]
 """Characters of a hit's line and of each name in it, the longest first: a hit with too many tokens takes the next."""
 MAX_CITATIONS = 3
+MAX_CONTRADICTING = 1
+"""Contradicting items that a hit names; the item names all."""
 EXCERPT_CHARS = 200
 NOTHING = "Nothing that the team said or learnt answers this. Try other words, or an error text, file or symbol."
 
@@ -65,13 +67,16 @@ def _hit(result: Result, project: str | None) -> tuple[str, dict[str, Any]]:
     said = result.source.excerpt if result.kind == PASSAGE else result.text
     for chars, name_chars in HIT_CHARS:
         cited = cite(result.source, chars=name_chars)
-        entry = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
+        entry: dict[str, Any] = {"id": str(result.id), "type": result.type, "title": headline(result.title, said, chars), "cited": cited}
         if result.project != project:
             entry["project"] = one_line(result.project, name_chars)
         if result.replaced_by is not None:
             entry["replaced_by"] = str(result.replaced_by.id)
+        if result.contradicts:
+            entry["contradicts"] = [str(each) for each in result.contradicts[:MAX_CONTRADICTING]]
         elsewhere = f"; project {entry['project']}" if "project" in entry else ""
         outdated = f"; replaced by [{short_id(result.replaced_by.id)}]" if result.replaced_by is not None else ""
+        outdated += f"; contradicts [{short_id(result.contradicts[0])}]" if result.contradicts else ""
         line = f"- [{short_id(result.id)}] {result.type}: {entry['title']} ({entry['cited']}{elsewhere}{outdated})"
         if tokens_of(f"{line}\n {result.id}") <= MAX_HIT_TOKENS and tokens_of(f"{_json(entry)},") <= MAX_HIT_TOKENS:
             break
@@ -92,6 +97,7 @@ class WholeItem:
     quotes: Sequence[Quote]
     code: str | None = None
     replaced_by: UUID | None = None
+    contradicts: tuple[UUID, ...] = ()
 
     @classmethod
     def of(cls, shown: ShownItem | ShownPassage) -> WholeItem:
@@ -111,6 +117,7 @@ class WholeItem:
             quotes,
             code=_code(item.code),
             replaced_by=item.replaced_by[0].id if item.replaced_by else None,
+            contradicts=tuple(each.id for each in item.contradicts[:MAX_CITATIONS]),
         )
 
 
@@ -158,6 +165,8 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
         entry["age_days"] = age_days(item.last_at)
     if item.replaced_by is not None:
         entry["replaced_by"] = str(item.replaced_by)
+    if item.contradicts:
+        entry["contradicts"] = [str(each) for each in item.contradicts]
     room = max_tokens - max(tokens_of(_json(entry)), tokens_of(_whole_text(item, entry)))
     text = inert(item.text).strip()
     kept = first_tokens(text, max(0, room))
@@ -171,6 +180,7 @@ def _whole_text(item: WholeItem, entry: dict[str, Any]) -> str:
     age = f" · {age_in_words(entry['age_days'])}" if "age_days" in entry else ""
     stale = " · marked as out of date" if item.freshness == "stale" else ""
     stale += f" · replaced by {item.replaced_by}: read that one" if item.replaced_by is not None else ""
+    stale += f" · contradicts {', '.join(map(str, item.contradicts))}: undecided, ask the person" if item.contradicts else ""
     code = f" · {item.code}" if item.code else ""
     cut = "\n[cut to the token budget: ask for this id alone, with a larger max_tokens]" if entry["cut"] else ""
     head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}{code}"

@@ -31,6 +31,7 @@ CORRECT: Final = Endpoint[Item]("PATCH", "/v1/knowledge/{item_id}", Item, header
 DELETE: Final = Endpoint[None]("DELETE", "/v1/knowledge/{item_id}", None)
 JUDGE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/feedback", Item, body=("verdict", "note"), repeatable=True)
 RESTORE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/restore", Item, repeatable=True)
+DECIDE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/contradictions/{other_id}", Item, body=("decision",), repeatable=True)
 HISTORY: Final = Endpoint[History]("GET", "/v1/knowledge/{item_id}/history", History, repeatable=True)
 ITEMS: Final = Endpoint[ItemPage](
     "GET",

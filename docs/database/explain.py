@@ -75,6 +75,10 @@ insert into knowledge_subjects (knowledge_id, kind, name, team_id)
   from generate_series(1, 30000) n, unnest(array['file', 'service']) kind;
 insert into knowledge_supersessions (older_id, newer_id, words, said_at)
   select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, 'from a to b', now() from generate_series(1, 9000) n;
+insert into knowledge_contradictions (one_id, other_id, words, other_words)
+  select least(a, b), greatest(a, b), 'through a', 'through b'
+  from (select md5('item' || n)::uuid a, md5('item' || (n + 7))::uuid b from generate_series(1, 9000) n) pairs;
+update knowledge set wording = decode(md5(id::text), 'hex');
 update knowledge set gives_up = array['kafka'] where id in (select md5('item' || n * 60)::uuid from generate_series(1, 400) n);
 insert into knowledge_forgotten (session_id, candidate_key, project_id, event_id)
   select md5('session' || (1 + n % 3000))::uuid, 'f' || n, md5('project' || (1 + n % 50))::uuid, 'e' || n from generate_series(1, 3000) n;
@@ -272,6 +276,18 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_supersessions_newer_id": (
         "What an item replaces, on its page; the links that are judged anew when it is reworded.",
         "select older_id from knowledge_supersessions where newer_id = md5('item77')::uuid and undone_at is null",
+    ),
+    "pk_knowledge_contradictions": (
+        "What contradicts an item, where its id is the smaller one: on its page, and with each candidate of a search.",
+        "select other_id from knowledge_contradictions where one_id = md5('item77')::uuid and decision is null",
+    ),
+    "ix_knowledge_contradictions_other_id": (
+        "The same where its id is the larger one.",
+        "select one_id from knowledge_contradictions where other_id = md5('item77')::uuid and decision is null",
+    ),
+    "ix_knowledge_wording": (
+        "Whether another of the team's projects holds an item that says the same, with each candidate of a search.",
+        f"select project_id from knowledge where team_id = {TEAM} and wording = decode(md5('77'), 'hex') and not hidden",
     ),
     "ix_knowledge_gives_up": (
         "A project's items that say that a value is given up, with which a new item is compared: few.",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
+from cairn.client.endpoints import CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
 from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
 from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
 from cairn.client.requests import Given
@@ -60,6 +60,11 @@ class AsyncKnowledge:
     async def restore(self, item_id: str) -> Item:
         """Undo that other items replace this one. Links that are undone are not made again."""
         return await self._transport.call(RESTORE, Given(path={"item_id": item_id}))
+
+    async def decide(self, item_id: str, other_id: str, *, both: bool = False) -> Item:
+        """Decide that an item holds and replaces the other one, which contradicts it; `both`: that both hold. Returns the first."""
+        given = Given(path={"item_id": item_id, "other_id": other_id}, body={"decision": "both_hold" if both else "this_holds"})
+        return await self._transport.call(DECIDE, given)
 
     async def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

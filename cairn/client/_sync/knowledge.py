@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import CORRECT, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
+from cairn.client.endpoints import CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
 from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
 from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
 from cairn.client.requests import Given
@@ -61,6 +61,11 @@ class Knowledge:
     def restore(self, item_id: str) -> Item:
         """Undo that other items replace this one. Links that are undone are not made again."""
         return self._transport.call(RESTORE, Given(path={"item_id": item_id}))
+
+    def decide(self, item_id: str, other_id: str, *, both: bool = False) -> Item:
+        """Decide that an item holds and replaces the other one, which contradicts it; `both`: that both hold. Returns the first."""
+        given = Given(path={"item_id": item_id, "other_id": other_id}, body={"decision": "both_hold" if both else "this_holds"})
+        return self._transport.call(DECIDE, given)
 
     def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

@@ -50,6 +50,9 @@ class Result:
     created_at: datetime | None = None
     explain: Mapping[str, object] | None = None
     replaced_by: Replacement | None = None
+    contradicts: tuple[str, ...] | None = None
+    like: tuple[str, ...] | None = None
+    standing: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +144,16 @@ class LinkedItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContradictingItem:
+    """An item that can't hold beside another. `words`: its own; `own_words`: the other's, which contradict them."""
+
+    id: str
+    title: str
+    words: str
+    own_words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItem:
     """An item in a list. `mine`: this key may correct and delete it. `revision`: pass it to `correct`."""
 
@@ -188,7 +201,7 @@ class Item(ListedItem):
     """An item with its evidence: where it was said. `used`: what sessions made of it. `subjects`: what it is about.
 
     `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
-    `code`: what became of the code that it speaks of.
+    `contradicts`: those that can't hold beside it, until a person decides. `code`: what became of the code that it speaks of.
     """
 
     intent: str | None
@@ -199,6 +212,8 @@ class Item(ListedItem):
     learnt_at: datetime | None = None
     replaced_by: tuple[LinkedItem, ...] = ()
     replaces: tuple[LinkedItem, ...] = ()
+    contradicts: tuple[ContradictingItem, ...] = ()
+    standing: tuple[str, ...] = ()
     code: tuple[CodeMark, ...] = ()
 
 
@@ -220,7 +235,8 @@ class Passage:
 class HistoryEntry:
     """An event of an item's history. `by` None: a session.
 
-    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced or restored. `other`: the item that replaces it.
+    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced, restored, contradicted or decided. `other`: the other
+    item of the last four.
     """
 
     what: str

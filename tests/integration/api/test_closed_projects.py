@@ -90,6 +90,9 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     ],
     "PATCH /v1/knowledge/{item_id}": [{"path": "/v1/knowledge/{item}", "json": {"title": "Mine"}, "statuses": {403, 404}}],
     "POST /v1/knowledge/{item_id}/restore": [{"path": "/v1/knowledge/{item}/restore", **GONE}],
+    "POST /v1/knowledge/{item_id}/contradictions/{other_id}": [
+        {"path": "/v1/knowledge/{item}/contradictions/{open_item}", "json": {"decision": "both_hold"}, **GONE},
+    ],
     "POST /v1/knowledge/{item_id}/feedback": [
         {"path": "/v1/knowledge/{item}/feedback", "json": {"verdict": "wrong"}, "statuses": {403, 404}},
         {"path": "/v1/knowledge/{passage}/feedback", "json": {"verdict": "wrong"}, "statuses": {403, 404}},

@@ -102,6 +102,22 @@ async def test_a_replaced_item_names_its_replacement_until_somebody_undoes_it(ap
         assert "replacement undone</b> by amir" in re.sub(r"<span[^>]*>|</span>|<bdi[^>]*>|</bdi>", "", shown)
 
 
+async def test_two_items_that_contradict_each_other_wait_for_a_person(api: Api) -> None:
+    async with signed_in(api, await key_of(api, "amir")) as http:
+        _, daily, _ = await send(http, api, ITEMS, fields(project="ash", text="Price caches are invalidated daily."))
+        _, hourly, _ = await send(http, api, ITEMS, fields(project="ash", text="Price caches are invalidated hourly."))
+        for own, other in ((daily, hourly), (hourly, daily)):
+            _, shown = await page(http, api, own)
+            assert "can’t hold beside" in shown
+            assert f'of <a href="{other}">' in shown
+        decided = await send(http, api, f"{daily}/contradictions/{hourly.rsplit('/', 1)[1]}", {"decision": "this_holds"})
+        assert decided[:2] == (303, daily)
+        _, shown = await page(http, api, hourly)
+        assert "can’t hold beside" not in shown
+        assert f'Replaced by <a href="{daily}">' in shown
+        assert "decided</b> by amir" in re.sub(r"<span[^>]*>|</span>|<bdi[^>]*>|</bdi>", "", shown)
+
+
 async def test_a_teammate_judges_and_changes_nothing_and_another_team_sees_nothing(api: Api) -> None:
     made = await api.ask(
         "POST", "/v1/knowledge", key=await key_of(api, "amir"), json={"type": "gotcha", "project": "till", "text": f"Mine {uuid4()}"}

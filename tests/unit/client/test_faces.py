@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "DELETE": ("knowledge.delete", ("i",), {}),
     "JUDGE": ("knowledge.feedback", ("i", "wrong", "n"), {}),
     "RESTORE": ("knowledge.restore", ("i",), {}),
+    "DECIDE": ("knowledge.decide", ("i", "o"), {"both": True}),
     "HISTORY": ("knowledge.history", ("i",), {}),
     "ITEMS": ("knowledge.page", (), {"project": "p", "type": "gotcha", "since": NOW, "until": NOW, "subject": "s", "session": "s", "hidden": True, "state": "stale", "order": "oldest", "limit": 1, "cursor": "c"}),
     "UPLOAD": ("sessions.upload", (b"x",), {"project": "p", "format": "auto", "name": "n", "modified_at": NOW, "directory": "d"}),
@@ -87,7 +88,7 @@ def test_a_method_with_all_its_arguments_sends_all_that_its_route_takes(name: st
         list(found(*given, **named))
     (request,) = asked
     path = endpoint.path
-    for part in ("item_id", "session_id", "session", "job_id", "project_id"):
+    for part in ("item_id", "other_id", "session_id", "session", "job_id", "project_id"):
         path = path.replace(f"{{{part}}}", part[0])
     assert (request.method, urlsplit(str(request.url)).path) == (endpoint.method, path)
     assert {key for key, _ in parse_qsl(urlsplit(str(request.url)).query)} == set(endpoint.query)

@@ -44,11 +44,11 @@ class Room:
 
     def __init__(self, **gives: object) -> None:
         reading = ("accounts", "search", "store", "passage_store", "browsing", "history", "briefing")
-        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging", "restoring")}
+        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging", "restoring", "deciding")}
         part: Any = self.parts
         self.reader = KnowledgeReader(**{name: part[name] for name in reading})
         self.writer = KnowledgeWriter(
-            self.reader, authoring=part["authoring"], judging=part["judging"], restoring=part["restoring"], store=part["store"]
+            self.reader, **{name: part[name] for name in ("authoring", "judging", "restoring", "deciding", "store")}
         )
 
     @property
@@ -61,6 +61,7 @@ WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
     "correct": lambda writer, asked: writer.correct(asked, ITEM, ItemCorrection(text="text")),
     "judge": lambda writer, asked: writer.judge(asked, ITEM, "wrong"),
     "restore": lambda writer, asked: writer.restore(asked, ITEM),
+    "decide": lambda writer, asked: writer.decide(asked, ITEM, uuid4(), "both_hold"),
     "delete": lambda writer, asked: writer.delete(asked, ITEM),
 }
 
@@ -101,9 +102,9 @@ async def test_a_project_that_is_not_there_has_no_items() -> None:
     assert (list(page.entries), page.next, room.touched) == ([], None, ["accounts"])
 
 
-@pytest.mark.parametrize("name", ["correct", "judge", "restore", "delete"])
+@pytest.mark.parametrize("name", ["correct", "judge", "restore", "decide", "delete"])
 async def test_a_passage_is_refused_as_one_and_what_is_neither_is_not_found(name: str) -> None:
-    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "restoring", "store")}
+    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("authoring", "judging", "restoring", "deciding", "store")}
     with pytest.raises(Conflict, match="passage"):
         await WRITES[name](Room(**gone).writer, ADA)
     with pytest.raises(NotFound, match="No such passage"):

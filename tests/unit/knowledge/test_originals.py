@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.knowledge.merging import MIN_COPIED_CHARS, _original
+from app.knowledge.confirming import MIN_COPIED_CHARS, original_of
 
 
 def evidence(event_id: str, excerpt: str) -> Any:
@@ -30,5 +30,5 @@ def evidence(event_id: str, excerpt: str) -> Any:
     ],
 )
 def test_the_same_record_in_two_sessions_is_one_original(event_id: str, chars: int, copied: bool) -> None:
-    first, second = (_original(evidence(event_id, "x" * chars)) for _ in range(2))
+    first, second = (original_of(evidence(event_id, "x" * chars)) for _ in range(2))
     assert (first == second) is copied

@@ -56,6 +56,9 @@ class Row:
     replaced_by: UUID | None = None
     replaced_by_title: str | None = None
     replaced_at: datetime | None = None
+    contradicts: tuple[UUID, ...] | None = None
+    portable: bool = False
+    people: int = 0
     created_at: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 

@@ -1,0 +1,169 @@
+"""Contradictions in PostgreSQL: found with each change of an item's words, read beside an item and with a search's candidates.
+
+The caller holds the project's lock, so that two writers can't each miss the other's item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    SQLColumnExpression,
+    Uuid,
+    and_,
+    any_,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG, aggregate_order_by
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from app.knowledge.contradiction.judge import Rule, TitledText, contradiction_of, rules_of
+from app.knowledge.item import ContradictingItem
+from app.knowledge.supersession_rows import is_replaced
+from app.knowledge.tables import ContradictionRow, ItemRow
+from app.storage.tables import AnyRow
+
+MAX_COMPARED = 200
+"""Items of a project that hold the words of a rule, the latest, with which an item is compared."""
+MAX_RULES = 10
+"""Rules of an item by whose words others are looked for, the first."""
+WORDS_OF_RULE = 3
+"""Words of a rule, the longest, that another item must hold to be compared."""
+STEM_SHARE, MIN_STEM = 0.6, 3
+"""Share of a word, and characters of it, by which it is found in any inflection."""
+_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text)
+
+
+class _Contradiction(NamedTuple):
+    one_id: UUID
+    other_id: UUID
+    words: str
+    other_words: str
+
+
+async def refresh_contradictions(connection: AsyncConnection, items: Collection[UUID]) -> None:
+    """Find what these items contradict in their projects, and take back what no longer does. What a person decided stays decided."""
+    if not items:
+        return
+    rows = (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
+    found: dict[tuple[UUID, UUID], _Contradiction] = {}
+    for row in rows:
+        for other in await _comparable(connection, row):
+            await asyncio.sleep(0)  # comparing is CPU work: let the job's heartbeat run
+            if each := _judged(row, other):
+                found[each.one_id, each.other_id] = each
+    await _store(connection, items, found)
+
+
+async def read_contradictions(connection: AsyncConnection, item_id: UUID) -> tuple[ContradictingItem, ...]:
+    """Return the items that this one contradicts, while both are valid and no person has decided, the latest first."""
+    other, is_one = aliased(ItemRow), ContradictionRow.one_id == item_id
+    words = (
+        case((is_one, ContradictionRow.other_words), else_=ContradictionRow.words),
+        case((is_one, ContradictionRow.words), else_=ContradictionRow.other_words),
+    )
+    query = (
+        select(other.id, other.title, *words)
+        .select_from(ContradictionRow)
+        .join(ItemRow, ItemRow.id == item_id)
+        .join(other, other.id == _other_of(literal(item_id, Uuid)))
+        .where(_is_open(literal(item_id, Uuid)), _are_valid(other))
+        .order_by(other.created_at.desc(), other.id)
+    )
+    return tuple(ContradictingItem(*row) for row in await connection.execute(query))
+
+
+def contradicting(before: ColumnElement[datetime] | None) -> ScalarSelect[list[UUID]]:
+    """Select the ids that contradict the ItemRow of the query around it, the latest first.
+
+    `before`: only of those said before this time.
+    """
+    other = aliased(ItemRow)
+    return (
+        select(func.array_agg(aggregate_order_by(other.id, other.created_at.desc(), other.id)))
+        .select_from(ContradictionRow)
+        .join(other, other.id == _other_of(ItemRow.id))
+        .where(_is_open(ItemRow.id), _are_valid(other))
+        .where(*([] if before is None else [other.created_at < before]))
+        .correlate(ItemRow)
+        .scalar_subquery()
+    )
+
+
+def _is_open(item: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
+    return and_(or_(ContradictionRow.one_id == item, ContradictionRow.other_id == item), ContradictionRow.decision.is_(None))
+
+
+def _other_of(item: SQLColumnExpression[UUID]) -> ColumnElement[UUID]:
+    return case((ContradictionRow.one_id == item, ContradictionRow.other_id), else_=ContradictionRow.one_id)
+
+
+def _are_valid(other: type[ItemRow]) -> ColumnElement[bool]:
+    """Build the condition that neither item of a pair is hidden or replaced: then there is nothing to decide."""
+    return and_(~ItemRow.hidden, ~other.hidden, ~is_replaced(ItemRow.id, other.id))
+
+
+async def _comparable(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
+    """Read the project's items that hold the words of one of an item's rules, but for its values."""
+    wanted = [condition for rule in rules_of(_statement(row))[:MAX_RULES] if (condition := _holds(rule)) is not None]
+    if not wanted:
+        return ()
+    query = select(*_ITEM).where(ItemRow.project_id == row.project_id, ItemRow.id != row.id, or_(*wanted))
+    return (await connection.execute(query.order_by(ItemRow.last_seen_at.desc(), ItemRow.id).limit(MAX_COMPARED))).all()
+
+
+def _holds(rule: Rule) -> ColumnElement[bool] | None:
+    """Build the condition that an item holds a rule's longest words, in any inflection; Chinese ones, which the index lacks, literally."""
+    words = sorted({part for word in rule.words for part in re.findall(r"[^\W\d_]+", word)}, key=lambda each: (-len(each), each))
+    chinese = [word for word in words if re.match(r"[\u3400-\u9fff]", word)]
+    if chinese:
+        said = func.concat(ItemRow.title, " ", ItemRow.text)
+        return and_(*(said.icontains(word, autoescape=True) for word in chinese[:WORDS_OF_RULE]))
+    stems = list(_stems(words))[:WORDS_OF_RULE]
+    if not stems:
+        return None
+    return ItemRow.search.op("@@")(func.to_tsquery(cast("simple", REGCONFIG), " & ".join(f"{stem}:*" for stem in stems)))
+
+
+def _stems(words: Sequence[str]) -> Iterator[str]:
+    yield from dict.fromkeys(word[: max(MIN_STEM, round(len(word) * STEM_SHARE))] for word in words if len(word) >= MIN_STEM)
+
+
+def _judged(row: AnyRow, other: AnyRow) -> _Contradiction | None:
+    one, second = sorted((row, other), key=lambda each: each.id.int)
+    conflict = contradiction_of(_statement(one), _statement(second))
+    return None if conflict is None else _Contradiction(one.id, second.id, conflict.words, conflict.other_words)
+
+
+async def _store(connection: AsyncConnection, items: Collection[UUID], found: dict[tuple[UUID, UUID], _Contradiction]) -> None:
+    wanted = literal(list(items), ARRAY(Uuid))
+    concerned = or_(ContradictionRow.one_id == any_(wanted), ContradictionRow.other_id == any_(wanted))
+    gone = and_(concerned, ContradictionRow.decision.is_(None))
+    if found:
+        gone = and_(gone, tuple_(ContradictionRow.one_id, ContradictionRow.other_id).not_in(list(found)))
+    await connection.execute(delete(ContradictionRow).where(gone))
+    if found:
+        made = upsert(ContradictionRow).values([each._asdict() for each in sorted(found.values())])
+        said = {"words": made.excluded.words, "other_words": made.excluded.other_words}
+        is_open = ContradictionRow.decision.is_(None)
+        await connection.execute(made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said, where=is_open))
+
+
+def _statement(row: AnyRow) -> TitledText:
+    return TitledText(row.title, row.text)

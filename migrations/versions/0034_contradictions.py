@@ -1,0 +1,56 @@
+"""Items that can't both hold, and what people decided of them; items that say the same, and how many people stand by one.
+
+Revision ID: 0034
+Revises: 0033
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0034"
+down_revision = "0033"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("knowledge_supersessions", sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "knowledge_contradictions",
+        sa.Column("one_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("other_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("other_words", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("decision", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
+        sa.Column("by_admin", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.PrimaryKeyConstraint("one_id", "other_id", name="pk_knowledge_contradictions"),
+        sa.CheckConstraint("one_id < other_id", name=op.f("ck_knowledge_contradictions_ids_in_order")),
+        sa.CheckConstraint("decision in ('one', 'other', 'both')", name=op.f("ck_knowledge_contradictions_decision_known")),
+    )
+    op.create_index("ix_knowledge_contradictions_other_id", "knowledge_contradictions", ["other_id"])
+    op.add_column("knowledge", sa.Column("wording", sa.LargeBinary(), nullable=True))
+    op.add_column("knowledge", sa.Column("people", sa.Integer(), server_default="0", nullable=False))
+    op.create_index("ix_knowledge_wording", "knowledge", ["team_id", "wording"], postgresql_where=sa.text("wording is not null"))
+    op.add_column(
+        "knowledge_evidence",
+        sa.Column("developer_id", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
+    )
+    # From here on each row has it; of those before, the item's is known.
+    op.execute(
+        "update knowledge_evidence e set developer_id = k.developer_id from knowledge k"
+        " where k.id = e.knowledge_id and k.origin = 'extracted' and k.evidence_count = 1 and k.developer_id is not null"
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("knowledge_evidence", "developer_id")
+    op.drop_index("ix_knowledge_wording", table_name="knowledge")
+    op.drop_column("knowledge", "people")
+    op.drop_column("knowledge", "wording")
+    op.drop_table("knowledge_contradictions")
+    # Without a person's decision nothing says that one of the two is replaced.
+    op.execute("delete from knowledge_supersessions where decided_at is not null")
+    op.drop_column("knowledge_supersessions", "decided_at")

@@ -1,0 +1,154 @@
+"""Two items of a project that can't both hold: found, shown beside each other, decided by a person, and never shown again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import Conflict, NotFound
+from app.knowledge.authoring import WriteAdmission
+from app.knowledge.deciding import Deciding
+from app.knowledge.edits import Author
+from app.knowledge.history import ItemHistory
+from app.knowledge.item import ItemCandidate
+from app.knowledge.restoring import Restoring
+from app.knowledge.results import Query, Result
+from app.knowledge.subjects_backfill import SubjectsBackfill
+from tests.integration.knowledge.conftest import Bench, lesson
+
+JANUARY, JUNE, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC) for month in (1, 6, 11))
+KAFKA = "Order events go through kafka-main"
+PULSAR = "Order events go through pulsar-main"
+AUDIT = "Audit events go through pulsar-main"
+MOVED = "Move order events from kafka-main to pulsar-main"
+
+
+def said(key: str, words: str, at: datetime) -> ItemCandidate:
+    return lesson(key, words, title=words, at=at)
+
+
+async def teach_both(bench: Bench) -> tuple[UUID, UUID]:
+    await bench.teach("january", [said("1", KAFKA, JANUARY)])
+    await bench.teach("november", [said("1", PULSAR, NOVEMBER)])
+    return await bench.item_id(KAFKA), await bench.item_id(PULSAR)
+
+
+async def asked(bench: Bench, until: datetime | None = None) -> dict[str, Result]:
+    await bench.index.drain_to(2**62)
+    found = await bench.search.query(bench.team_id, Query("order events go through", kinds=("item",), until=until, limit=5))
+    return {each.text: each for each in found.results}
+
+
+async def pairs(bench: Bench) -> set[frozenset[UUID]]:
+    async with bench.database.begin() as connection:
+        rows = await connection.execute(text("select one_id, other_id from knowledge_contradictions where decision is null"))
+        return {frozenset(row) for row in rows}
+
+
+def deciding(bench: Bench) -> Deciding:
+    return Deciding(bench.database, admission=WriteAdmission())
+
+
+async def test_both_items_and_their_results_name_the_other(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    assert await pairs(bench) == {frozenset((older, newer))}
+    (against,) = (await bench.store.get(bench.team_id, older)).contradicts
+    assert (against.id, against.title, against.words, against.own_words) == (newer, PULSAR, PULSAR, KAFKA)
+    (against,) = (await bench.store.get(bench.team_id, newer)).contradicts
+    assert (against.id, against.words, against.own_words) == (older, KAFKA, PULSAR)
+    found = await asked(bench)
+    assert (found[KAFKA].contradicts, found[PULSAR].contradicts) == ((newer,), (older,))
+
+
+async def test_the_past_knows_nothing_of_what_was_said_later(bench: Bench) -> None:
+    await teach_both(bench)
+    assert (await asked(bench, until=JUNE))[KAFKA].contradicts is None
+
+
+async def test_the_order_in_which_sessions_are_read_makes_no_difference(bench: Bench) -> None:
+    await bench.teach("november", [said("1", PULSAR, NOVEMBER)])
+    await bench.teach("january", [said("1", KAFKA, JANUARY)])
+    assert len(await pairs(bench)) == 1
+
+
+async def test_another_matter_and_another_project_contradict_nothing(bench: Bench) -> None:
+    await bench.teach("january", [said("1", KAFKA, JANUARY), said("2", AUDIT, JANUARY)])
+    await bench.teach("other", [said("1", PULSAR, JANUARY)], project="till")
+    assert await pairs(bench) == set()
+
+
+async def test_a_contradiction_goes_with_the_words_that_made_it(bench: Bench) -> None:
+    await teach_both(bench)
+    await bench.teach("november", [said("1", AUDIT, NOVEMBER)])
+    assert await pairs(bench) == set()
+
+
+async def test_what_is_replaced_or_hidden_contradicts_nothing(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = true where id = :id"), {"id": newer})
+    assert (await bench.store.get(bench.team_id, older)).contradicts == ()
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = false"))
+    await bench.teach("december", [said("1", MOVED, datetime(2026, 11, 20, tzinfo=UTC))])
+    assert {each.contradicts for each in (await asked(bench)).values()} == {None}
+
+
+async def test_the_one_that_holds_replaces_the_other_whichever_is_older(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    developer = (await bench.accounts.create_developer("ada")).id
+    author = Author(bench.team_id, developer)
+    await deciding(bench).decide(author, older, newer, "this_holds")
+    await deciding(bench).decide(author, older, newer, "this_holds")
+    found = await asked(bench)
+    assert [each.text for each in found.values()] == [KAFKA, PULSAR]
+    replacement = found[PULSAR].replaced_by
+    assert replacement is not None
+    assert replacement.id == older
+    assert (found[KAFKA].replaced_by, found[KAFKA].contradicts, found[PULSAR].contradicts) == (None, None, None)
+    with pytest.raises(Conflict):
+        await deciding(bench).decide(author, newer, older, "this_holds")
+    history = await ItemHistory(bench.database, bench.journal).read(bench.team_id, newer)
+    told = [(each.what, each.developer_id, each.other, each.note) for each in history if each.what in {"decided", "contradicted"}]
+    assert told == [("decided", developer, older, "The other one holds."), ("contradicted", None, older, KAFKA)]
+
+
+async def test_a_decision_outlives_new_words_and_ends_with_a_restoration(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    author = Author(bench.team_id, None)
+    await deciding(bench).decide(author, older, newer, "this_holds")
+    await bench.teach("december", [said("1", PULSAR, datetime(2026, 11, 20, tzinfo=UTC))])
+    assert (await asked(bench))[PULSAR].replaced_by is not None
+    assert await Restoring(bench.database, admission=WriteAdmission()).restore(author, newer) == 1
+    found = await asked(bench)
+    assert (found[PULSAR].replaced_by, found[PULSAR].contradicts) == (None, None)
+
+
+async def test_where_both_hold_they_stay_and_are_not_shown_again(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    await deciding(bench).decide(Author(bench.team_id, None), newer, older, "both_hold")
+    await bench.teach("december", [said("1", PULSAR, datetime(2026, 11, 20, tzinfo=UTC))])
+    assert await pairs(bench) == set()
+    assert {(each.contradicts, each.replaced_by) for each in (await asked(bench)).values()} == {(None, None)}
+
+
+async def test_nobody_decides_between_items_that_agree_or_are_another_teams(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    await bench.teach("june", [said("1", AUDIT, JUNE)])
+    audit = await bench.item_id(AUDIT)
+    with pytest.raises(Conflict, match="don't contradict"):
+        await deciding(bench).decide(Author(bench.team_id, None), older, audit, "both_hold")
+    with pytest.raises(NotFound):
+        await deciding(bench).decide(Author(uuid4(), None), older, newer, "both_hold")
+
+
+async def test_items_from_before_are_compared_once(bench: Bench) -> None:
+    await teach_both(bench)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("delete from knowledge_contradictions"))
+        await connection.execute(text("update knowledge set subjects_version = 0"))
+    await SubjectsBackfill(bench.database).maintain()
+    assert len(await pairs(bench)) == 1
