@@ -17,6 +17,7 @@ import app.budget.tables
 import app.cache.tables
 import app.idempotency.tables
 import app.knowledge.passage_tables
+import app.knowledge.relation_tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata

@@ -35,8 +35,9 @@ from sqlalchemy.orm import aliased
 
 from app.knowledge.contradiction.judge import Rule, TitledText, contradiction_of, rules_of
 from app.knowledge.item import ContradictingItem
+from app.knowledge.relation_tables import ContradictionRow
 from app.knowledge.supersession_rows import is_replaced
-from app.knowledge.tables import ContradictionRow, ItemRow
+from app.knowledge.tables import ItemRow
 from app.storage.tables import AnyRow
 
 MAX_COMPARED = 200

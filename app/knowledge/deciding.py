@@ -5,18 +5,16 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Conflict
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.edits import Author
 from app.knowledge.item import Decision
+from app.knowledge.relation_tables import ContradictionRow
 from app.knowledge.store import lock_item
-from app.knowledge.supersession_rows import replace_by_decision
-from app.knowledge.tables import ContradictionRow
+from app.knowledge.supersession_rows import replace_by_person
 from app.storage.database import Database
-from app.storage.tables import AnyRow
 
 
 class Deciding:
@@ -46,7 +44,7 @@ class Deciding:
             by = {"decided_by": author.developer_id, "by_admin": author.developer_id is None}
             await connection.execute(update(ContradictionRow).where(*pair).values(decision=stored, decided_at=func.now(), **by))
             if decision == "this_holds":
-                await _replace(connection, row, item_id, other_id)
+                await replace_by_person(connection, other_id, item_id, cause="decided", author_id=author.developer_id)
             points = [ChangedPoint(each, item.project_id, item.team_id) for each in (item_id, other_id)]
             await record_changes(connection, points)
 
@@ -55,8 +53,3 @@ def _stored(decision: Decision, *, is_one: bool) -> str:
     if decision == "both_hold":
         return "both"
     return "one" if is_one else "other"
-
-
-async def _replace(connection: AsyncConnection, row: AnyRow, item_id: UUID, other_id: UUID) -> None:
-    words = row.words if row.one_id == item_id else row.other_words
-    await replace_by_decision(connection, other_id, item_id, words)

@@ -17,17 +17,8 @@ from app.accounts.accounts import Accounts, LastingRequester
 from app.knowledge.edits import revision_of
 from app.knowledge.item import Quote
 from app.knowledge.marks import mark_of
-from app.knowledge.tables import (
-    ITEM_COLUMNS,
-    NEWEST_EVIDENCE,
-    CodeMarkRow,
-    EvidenceRow,
-    FeedbackRow,
-    ItemRow,
-    RevisionRow,
-    SubjectRow,
-    SupersessionRow,
-)
+from app.knowledge.relation_tables import SubjectRow, SupersessionRow
+from app.knowledge.tables import ITEM_COLUMNS, NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
 from app.knowledge.weighing import freshness
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow

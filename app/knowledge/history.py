@@ -9,8 +9,9 @@ from sqlalchemy import case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.item import HistoryAction, HistoryEvent, Quote
+from app.knowledge.relation_tables import ContradictionRow, SupersessionRow
 from app.knowledge.store import team_item_row
-from app.knowledge.tables import ContradictionRow, EvidenceRow, FeedbackRow, ItemRow, RevisionRow, SupersessionRow, UseRow
+from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow, UseRow
 from app.knowledge.use_counts import counting
 from app.sessions.journal import Journal
 from app.storage.database import Database

@@ -9,8 +9,8 @@ from sqlalchemy import func, update
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.edits import Author
+from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.store import lock_item
-from app.knowledge.tables import SupersessionRow
 from app.storage.database import Database
 
 

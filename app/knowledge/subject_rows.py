@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from app.knowledge.item import Subject
+from app.knowledge.relation_tables import SubjectRow
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.subjects.spelling import normalised
-from app.knowledge.tables import EvidenceRow, ItemRow, SubjectRow
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.matching import MAX_WORDS_CHARS, holds_words
 from app.storage.tables import AnyRow
 

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -38,10 +38,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.knowledge.item import LinkedItem
+from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import ItemWords, read
 from app.knowledge.supersession.values import by_first_word, values_in
-from app.knowledge.tables import EvidenceRow, ItemRow, SupersessionRow
+from app.knowledge.tables import EvidenceRow, ItemRow
 from app.storage.tables import AnyRow
 
 MAX_CHANGES = 1_000
@@ -137,11 +138,13 @@ def is_replaced(*items: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
     )
 
 
-async def replace_by_decision(connection: AsyncConnection, replaced: UUID, by: UUID, words: str) -> None:
-    """Link two items because a person decided it, now, whatever was undone before."""
-    decided = {"words": words, "said_at": func.now(), "decided_at": func.now()}
-    made = upsert(SupersessionRow).values(older_id=replaced, newer_id=by, **decided)
-    anew = decided | {"undone_at": None, "undone_by": None, "by_admin": False}
+async def replace_by_person(
+    connection: AsyncConnection, replaced: UUID, by: UUID, *, cause: Literal["decided", "merged"], author_id: UUID | None
+) -> None:
+    """Link two items because a person says so, now, whatever was said or undone before. `author_id` None: an admin."""
+    values = {"words": "", "said_at": func.now(), "cause": cause, "made_by": author_id, "made_by_admin": author_id is None}
+    made = upsert(SupersessionRow).values(older_id=replaced, newer_id=by, **values)
+    anew = values | {"undone_at": None, "undone_by": None, "by_admin": False}
     await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=anew))
 
 
@@ -236,14 +239,12 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
-    unsaid = (SupersessionRow.undone_at.is_(None), SupersessionRow.decided_at.is_(None))
-    await connection.execute(delete(SupersessionRow).where(gone, *unsaid))
+    await connection.execute(delete(SupersessionRow).where(gone, _SAID, SupersessionRow.undone_at.is_(None)))
     await connection.execute(update(SupersessionRow).where(gone, SupersessionRow.words != "").values(words=""))
     if links:
         made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
-        judged = SupersessionRow.decided_at.is_(None)
-        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=judged))
+        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=_SAID))
 
 
 def _concerned(items: Collection[UUID]) -> ColumnElement[bool]:
@@ -255,4 +256,5 @@ def _said(rows: Iterable[AnyRow]) -> dict[UUID, ItemWords]:
     return {row.id: read(f"{row.title}.\n{row.text}") for row in rows}
 
 
+_SAID = SupersessionRow.cause == "said"
 _LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at)

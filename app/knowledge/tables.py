@@ -84,69 +84,6 @@ class ItemRow(Base):
     people: Mapped[int] = mapped_column(server_default="0")
 
 
-class SubjectRow(Base):
-    """A subject of an item (`subjects.naming`). `team_id`: the item's, so that one index finds a name without other teams' rows."""
-
-    __tablename__ = "knowledge_subjects"
-    __table_args__ = (
-        CheckConstraint("kind in ('file', 'symbol', 'setting', 'tool', 'service', 'ticket')", name="kind_known"),
-        Index("ix_knowledge_subjects_name", "team_id", "name"),
-    )
-
-    knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(primary_key=True)
-    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
-
-
-class SupersessionRow(Base):
-    """A link: the later item `newer_id` says, in `words`, that what the item `older_id` says is replaced. Said at `said_at`.
-
-    `undone_at`: a person undid it, so it isn't made again (`words` empty: nothing says them any more); `undone_by` null: an admin
-    (`by_admin`), or somebody who was removed.
-    `decided_at`: no words say so, a person decided it between two items that contradict each other (`ContradictionRow`): it stays when
-    they are reworded, and may replace the later one.
-    """
-
-    __tablename__ = "knowledge_supersessions"
-    __table_args__ = (Index("ix_knowledge_supersessions_newer_id", "newer_id"),)
-
-    older_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
-    newer_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
-    words: Mapped[str]
-    said_at: Mapped[datetime]
-    created_at: Mapped[CreatedAt]
-    undone_at: Mapped[datetime | None]
-    undone_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
-    by_admin: Mapped[bool] = mapped_column(server_default=false())
-    decided_at: Mapped[datetime | None]
-
-
-class ContradictionRow(Base):
-    """Two items of a project that can't both hold, by their sentences `words` and `other_words`. `one_id` is the smaller id.
-
-    `decision`: a person's, once there is one: which of the two holds, or that both do. Then the pair isn't shown again, and stays when it
-    is reworded. `decided_by` null: an admin (`by_admin`), or somebody who was removed.
-    """
-
-    __tablename__ = "knowledge_contradictions"
-    __table_args__ = (
-        CheckConstraint("one_id < other_id", name="ids_in_order"),
-        CheckConstraint("decision in ('one', 'other', 'both')", name="decision_known"),
-        Index("ix_knowledge_contradictions_other_id", "other_id"),
-    )
-
-    one_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
-    other_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
-    words: Mapped[str]
-    other_words: Mapped[str]
-    created_at: Mapped[CreatedAt]
-    decision: Mapped[str | None]
-    decided_at: Mapped[datetime | None]
-    decided_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
-    by_admin: Mapped[bool] = mapped_column(server_default=false())
-
-
 _UNSHOWN = {"search", "recorded_key", "subjects_version", "worded_at", "gives_up", "wording", "people"}
 ITEM_COLUMNS = tuple(each for each in ItemRow.__table__.c if "embedding" not in each.name and each.name not in _UNSHOWN)
 """An item's columns but for what the index is made of, and bookkeeping."""

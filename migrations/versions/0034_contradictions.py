@@ -14,7 +14,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("knowledge_supersessions", sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True))
+    # Each without rewriting the table: constant defaults, and a null.
+    op.add_column("knowledge_supersessions", sa.Column("cause", sa.Text(), server_default="said", nullable=False))
+    op.create_check_constraint(
+        op.f("ck_knowledge_supersessions_cause_known"), "knowledge_supersessions", "cause in ('said', 'decided', 'merged')"
+    )
+    op.add_column("knowledge_supersessions", sa.Column("made_by", sa.Uuid(), nullable=True))
+    op.add_column("knowledge_supersessions", sa.Column("made_by_admin", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.create_foreign_key(
+        op.f("fk_knowledge_supersessions_made_by_developers"),
+        *("knowledge_supersessions", "developers", ["made_by"], ["id"]),
+        ondelete="SET NULL",
+    )
     op.create_table(
         "knowledge_contradictions",
         sa.Column("one_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
@@ -52,5 +63,6 @@ def downgrade() -> None:
     op.drop_column("knowledge", "wording")
     op.drop_table("knowledge_contradictions")
     # Without a person's decision nothing says that one of the two is replaced.
-    op.execute("delete from knowledge_supersessions where decided_at is not null")
-    op.drop_column("knowledge_supersessions", "decided_at")
+    op.execute("delete from knowledge_supersessions where cause <> 'said'")
+    for column in ("made_by_admin", "made_by", "cause"):
+        op.drop_column("knowledge_supersessions", column)
