@@ -53,6 +53,7 @@ PERMISSIONS: Final[Mapping[DeveloperRole, frozenset[Permission]]] = {
 
 _REFUSALS: Final[Mapping[Permission, str]] = {
     "administer": "This needs the admin key, or the key of a developer with the role admin.",
+    "change_any": "Only a lead or an admin can do this: ask one of them.",
     "call_models": "Your role can't call models: ask an admin to give you the role developer.",
     "write": "Your role can read, but not change anything: ask an admin to give you the role developer.",
     "manage_members": "Only a lead or an admin can change who a project is open to: ask one of them.",

@@ -93,7 +93,7 @@ class BudgetAlert(Base):
 
 
 class EvaluationTurn(Base):
-    """The lock by which one server at a time evaluates the rules; `at`: when any server last evaluated them."""
+    """A lock by which one server at a time evaluates the rules, or posts the digest; `at`: when any server last did."""
 
     __tablename__ = "alert_turns"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.api.schema import ResponseBody
-from app.knowledge.item import SubjectKind
+from app.knowledge.item import LinkCause, SubjectKind
 
 
 class SubjectReply(ResponseBody):
@@ -26,13 +26,23 @@ class ReplacementReply(ResponseBody):
     at: datetime = Field(description="When it was said.")
 
 
+class ReplacedByReply(ResponseBody):
+    """The item that replaces another one."""
+
+    id: UUID
+    title: str
+
+
 class LinkedItemReply(ResponseBody):
     """An item that replaces another, or is replaced by it."""
 
     id: UUID
     title: str
-    words: str = Field(description="The later item's words, that say so: quoted.")
-    at: datetime = Field(description="When they were said.")
+    words: str = Field(description="The later item's words, that say so: quoted. Empty where only a person says so.")
+    at: datetime = Field(description="When they were said, or a person decided it.")
+    cause: LinkCause = Field(
+        description="`said` by the later item; `decided` by a person between two that contradict each other; `merged` by a person."
+    )
 
 
 class ContradictingItemReply(ResponseBody):

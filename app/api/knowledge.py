@@ -185,7 +185,8 @@ class ItemReply(ResponseBody):
     feedback: FeedbackCounts
     used: UseReply
     code: list[CodeMarkReply] = Field(description="What became of the code that it speaks of: the last check in each repository.")
-    hidden: bool = Field(description="Whether two people or its author judged it wrong: then no search finds it.")
+    hidden: bool = Field(description="Whether two people or its author judged it wrong, or a lead retired it: then no search finds it.")
+    retired: bool = Field(description="Whether a lead retired it. POST …/restore brings it back.")
     mine: bool = Field(description="Whether this key may correct and delete it.")
     untrusted: Untrusted = True
     evidence: list[Citation] = Field(description="Where it was said. Empty if a person recorded it and no session confirms it.")
@@ -298,19 +299,9 @@ def item_reply(shown: ShownItem) -> ItemReply:
 
 
 ITEM_FIELDS = (
-    "id",
-    "type",
-    "intent",
-    "title",
-    "text",
-    "evidence_count",
-    "created_at",
-    "learnt_at",
-    "last_seen_at",
-    "origin",
-    "corrected_at",
-    "hidden",
-)
+    "id", "type", "intent", "title", "text", "evidence_count",
+    "created_at", "learnt_at", "last_seen_at", "origin", "corrected_at", "hidden", "retired",
+)  # fmt: skip
 
 
 @router.delete(

@@ -126,7 +126,7 @@ class HistoryEntry(ResponseBody):
         description="`learnt` or `merged` from a session; `recorded`, `corrected` or `judged` by a person; `used` by a session that was"
         " served it, whose person went on with that, or `refused`: took it back; `replaced` by an item whose words `note` has,"
         " or `restored` by a person who undid that; `contradicted` by an item whose words `note` has, or `decided` by a person,"
-        " as `note` says."
+        " as `note` says; `merged_into` another item by a person, which has `absorbed` this one; `retired`, or `reinstated`, by a lead."
     )
     at: datetime
     by: str | None = Field(description="The developer's name, or `admin`. Null: a session, or a developer who was removed.")
@@ -138,7 +138,7 @@ class HistoryEntry(ResponseBody):
     note: str | None = None
     source: Citation | None = None
     other: UUID | None = Field(
-        None, description="The other item of `replaced`, `restored`, `contradicted` and `decided`, whose title `title` is."
+        None, description="The other item, whose title `title` is: that replaces or contradicts it, or that was merged into it."
     )
     untrusted: Untrusted = True
 
@@ -181,7 +181,9 @@ async def list_items(
         Plain, Query(description="Only items about this, by name, or with these words in title, text or files.", max_length=MAX_WORDS_CHARS)
     ] = "",
     session: Annotated[UUID | None, Query(description="Only items that were learnt from this session.")] = None,
-    hidden: Annotated[bool, Query(description="true: only the items that people judged wrong, which are hidden otherwise.")] = False,
+    hidden: Annotated[
+        bool, Query(description="true: only the items that people judged wrong or retired, which are hidden otherwise.")
+    ] = False,
     state: Annotated[
         ItemState | None,
         Query(
@@ -196,7 +198,9 @@ async def list_items(
     check_period(since, until)
     wanted = ItemFilter(None, type, since, until, subject, session, hidden, state, oldest_first=order == "oldest")
     page = await services.knowledge.reader.list(caller, wanted, project=project, limit=limit, cursor=paging.after)
-    return KnowledgeList(items=[_listed(each) for each in page.entries], next_cursor=paging.next_cursor(page.next))
+    return KnowledgeList(
+        items=[ListedItem.model_validate(listed_fields(each)) for each in page.entries], next_cursor=paging.next_cursor(page.next)
+    )
 
 
 @router.patch(
@@ -238,10 +242,10 @@ async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: F
 
 @router.post(
     "/{item_id}/restore",
-    summary="Undo that an item was replaced",
+    summary="Undo that an item was replaced, merged or retired",
     description=(
-        "For everybody in the team. Every link to an item that replaces this one is undone and not made again: the item ranks as before."
-        " An item that nothing replaces stays as it is."
+        "For everybody in the team. Every link to an item that replaces this one, or into which it was merged, is undone and not made"
+        " again: the item ranks as before. Only a lead or an admin also brings back one that was retired. Else nothing changes."
     ),
     responses=responses(409),
 )
@@ -268,21 +272,18 @@ async def history(services: TheServices, caller: Reader, item_id: UUID) -> Histo
     return HistoryReply(history=[_entry(each) for each in await services.knowledge.reader.history(caller, item_id)])
 
 
-def _listed(shown: ShownItem) -> ListedItem:
+def listed_fields(shown: ShownItem) -> dict[str, object]:
+    """Return the fields of an item in any list."""
     row = shown.item
-    plain = {name: getattr(row, name) for name in ListedItem.model_fields if hasattr(row, name)}
-    return ListedItem.model_validate(
-        plain
-        | {
-            "project": shown.project,
-            "freshness": shown.freshness,
-            "age_days": shown.age_days,
-            "confidence": round(row.confidence, 3),
-            "revision": shown.revision,
-            "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
-            "mine": shown.can_delete,
-        }
-    )
+    return {name: getattr(row, name) for name in ListedItem.model_fields if hasattr(row, name)} | {
+        "project": shown.project,
+        "freshness": shown.freshness,
+        "age_days": shown.age_days,
+        "confidence": round(row.confidence, 3),
+        "revision": shown.revision,
+        "feedback": {"helpful": row.helpful, "wrong": row.wrong, "stale": row.stale},
+        "mine": shown.can_delete,
+    }
 
 
 def _entry(shown: ShownEntry) -> HistoryEntry:

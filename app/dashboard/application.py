@@ -20,6 +20,7 @@ from app.dashboard.people import router as people
 from app.dashboard.person import router as person
 from app.dashboard.projects import router as projects
 from app.dashboard.prompts import router as prompts
+from app.dashboard.review import router as review
 from app.dashboard.sessions import router as sessions
 from app.dashboard.sign_in_page import sign_in_page, wanted_page
 from app.dashboard.spending import router as spending
@@ -60,7 +61,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     if settings.dashboard.enabled:
         app.state.dashboard = DashboardState(settings)
         accounts = (openid, invitation, budget, team, people, person, keys, projects)
-        pages = (spending, calls, now, knowledge, items, sessions, prompts, system, live)
+        pages = (spending, calls, now, knowledge, review, items, sessions, prompts, system, live)
         for each in (router, *accounts, *pages, rest):
             app.include_router(each)
 

@@ -35,7 +35,7 @@ STATES = {
     "gone": "code is gone",
     "recorded": "recorded by people",
     "corrected": "corrected by people",
-    HIDDEN: "judged wrong",
+    HIDDEN: "judged wrong or retired",
 }
 LIMITS = {"title": MAX_TITLE_CHARS, "text": MAX_TEXT_CHARS, "note": MAX_NOTE_CHARS}
 
@@ -130,6 +130,8 @@ async def shown(request: Request, item_id: UUID) -> Response:
         author=authors.get(author_id, "") if author_id else "",
         code=[(each, describe(each)) for each in shown.item.code],
         mine=shown.can_delete,
+        reviews=who.requester.may("change_any"),
+        correcting=request.query_params.get("correct") == "1",
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],
         verdict=_own_verdict(who, [each.entry for each in entries]),
@@ -181,6 +183,15 @@ async def decide(request: Request, item_id: UUID, other_id: UUID) -> Response:
     decision: Decision = "both_hold" if text_of(form, "decision") == "both_hold" else "this_holds"
     await who.services.knowledge.writer.decide(who.requester, item_id, other_id, decision)
     log.info("dashboard.contradiction_decided", item=str(item_id), other=str(other_id), decision=decision)
+    return _to(who, f"{ITEMS}/{item_id}")
+
+
+@router.post("/items/{item_id}/retire")
+async def retire(request: Request, item_id: UUID) -> Response:
+    who = await visitor(request)
+    await verified_form(request, who)
+    await who.services.knowledge.writer.retire(who.requester, item_id)
+    log.info("dashboard.item_retired", item=str(item_id))
     return _to(who, f"{ITEMS}/{item_id}")
 
 

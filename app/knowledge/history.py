@@ -1,4 +1,4 @@
-"""An item's history: when it was learnt, merged, recorded, corrected, judged, used, replaced and decided upon, and by whom. Reads only."""
+"""An item's history: when it was learnt, merged, recorded, corrected, judged, used, replaced and retired, and by whom. Reads only."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class ItemHistory:
                 *await _uses(connection, item_id),
                 *await _replacements(connection, item_id),
                 *await _contradictions(connection, item_id),
+                *await _absorbed(connection, item_id),
             ]
             return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
@@ -99,7 +100,13 @@ async def _replacements(connection: AsyncConnection, item_id: UUID) -> list[Hist
         .limit(MAX_ENTRIES)
     )
     rows = (await connection.execute(query)).all()
-    made = [HistoryEvent("replaced", row.created_at, title=row.title, note=row.words or None, other=row.newer_id) for row in rows]
+    made = [
+        HistoryEvent("merged_into", row.created_at, row.made_by, row.made_by_admin, title=row.title, other=row.newer_id)
+        if row.cause == "merged"
+        else HistoryEvent("replaced", row.created_at, title=row.title, note=row.words or None, other=row.newer_id)
+        for row in rows
+        if row.cause != "decided"  # the contradiction tells it
+    ]
     undone = [
         HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.newer_id)
         for row in rows
@@ -126,6 +133,21 @@ async def _contradictions(connection: AsyncConnection, item_id: UUID) -> list[Hi
             note = DECISIONS["both" if row.decision == "both" else "this" if row.decision == mine else "that"]
             found.append(HistoryEvent("decided", row.decided_at, row.decided_by, row.by_admin, title=row.title, note=note, other=theirs))
     return found
+
+
+async def _absorbed(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
+    """Read when people merged other items into this one."""
+    query = (
+        select(SupersessionRow.__table__, ItemRow.title)
+        .join(ItemRow, ItemRow.id == SupersessionRow.older_id)
+        .where(SupersessionRow.newer_id == item_id, SupersessionRow.cause == "merged")
+        .order_by(SupersessionRow.created_at.desc())
+        .limit(MAX_ENTRIES)
+    )
+    return [
+        HistoryEvent("absorbed", row.created_at, row.made_by, row.made_by_admin, title=row.title, other=row.older_id)
+        for row in await connection.execute(query)
+    ]
 
 
 async def _uses(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, get_args
@@ -48,8 +48,9 @@ Verdict = Literal["helpful", "wrong", "stale"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 HistoryAction = Literal[
-    "learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored", "contradicted", "decided"
-]
+    "learnt", "merged", "recorded", "corrected", "judged", "used", "refused", "replaced", "restored",
+    "contradicted", "decided", "merged_into", "absorbed", "retired", "reinstated",
+]  # fmt: skip
 
 Standing = Literal["portable", "team_practice"]
 """An item that another project of the team holds too; one that two people or more stand by."""
@@ -57,6 +58,13 @@ STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 Decision = Literal["this_holds", "both_hold"]
 """A person's decision between two items that contradict each other, as one of them tells it."""
+
+LinkCause = Literal["said", "decided", "merged"]
+"""The cause for which an item replaces another: its words say so, a person decided between the two, or merged the older one into it."""
+
+ReviewList = Literal["new", "outdated", "never_used", "most_useful"]
+REVIEW_LISTS: Final[tuple[ReviewList, ...]] = get_args(ReviewList)
+"""The lists of items that a lead reviews (`review_lists`)."""
 
 MAX_PAGE = 200
 """Items of a page."""
@@ -74,12 +82,16 @@ class Subject(NamedTuple):
 
 
 class LinkedItem(NamedTuple):
-    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said."""
+    """An item that replaces another, or is replaced. `words`: the later one's, that say so; `at`: when they were said.
+
+    `cause` other than `said`: a person's deed at that time, without words.
+    """
 
     id: UUID
     title: str
     words: str
     at: datetime
+    cause: LinkCause = "said"
 
 
 class ContradictingItem(NamedTuple):
@@ -177,7 +189,8 @@ class Item:
     """An item with its evidence, newest first. `developer_id`: its author; None: an admin, or somebody who was removed.
 
     `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
-    `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it.
+    `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it. `retired`: a lead hides it.
+    `evidence` and `evidence_count` have those of the items that were merged into it, too; in lists and results the count is its own.
     """
 
     id: UUID
@@ -207,6 +220,7 @@ class Item:
     replaces: tuple[LinkedItem, ...]
     contradicts: tuple[ContradictingItem, ...]
     standing: tuple[Standing, ...] = ()
+    retired: bool = False
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 
@@ -234,6 +248,7 @@ class HistoryEvent:
     `merged`: another place taught the same. `used`: a session did what it says, and the person accepted that; `refused`: took it back.
     `replaced`: another item replaces it, `note` has its words and `other` its id; `restored`: a person undid that.
     `contradicted`: `other` can't hold beside it, `note` has its words; `decided`: a person decided between the two, `note` says how.
+    `merged_into`: a person merged it into another item, which has `absorbed`. `retired`: a lead hid it; `reinstated`: brought it back.
     `developer_id` None: nobody (it was learnt), an admin (`by_admin`), or a removed developer.
     `title`, `text`, `type`, `paths`: the session's words, or what the person wrote; None: unchanged.
     """
@@ -250,6 +265,14 @@ class HistoryEvent:
     note: str | None = None
     source: Quote | None = None
     other: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """The number of items in each list of a review. `new_since`: since when an item is new."""
+
+    new_since: datetime
+    counts: Mapping[ReviewList, int]
 
 
 @dataclass(frozen=True, slots=True)

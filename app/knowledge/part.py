@@ -19,6 +19,7 @@ from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.code_checking import CodeChecking
+from app.knowledge.curating import Curating
 from app.knowledge.deciding import Deciding
 from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
@@ -37,6 +38,8 @@ from app.knowledge.reindexing import Reindexing
 from app.knowledge.repository_checks import RepositoryChecks
 from app.knowledge.restoring import Restoring
 from app.knowledge.results import Searcher
+from app.knowledge.review import Review
+from app.knowledge.review_lists import ReviewLists
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.store import KnowledgeStore
@@ -81,6 +84,7 @@ class KnowledgeServices:
     export: ItemExport
     reader: KnowledgeReader
     writer: KnowledgeWriter
+    review: Review
     unanswered: Unanswered
     long_form_backfill: LongFormBackfill
     repository_checks: RepositoryChecks
@@ -164,7 +168,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
     passage_store, search = PassageStore(database, journal), searching.cached
     authoring = Authoring(database, accounts, embedder=embedder, long_form=long_form, admission=admission)
     judging, restoring = Judging(database, admission=admission), Restoring(database, admission=admission)
-    deciding = Deciding(database, admission=admission)
+    curating, deciding = Curating(database, admission=admission), Deciding(database, admission=admission)
     browsing, history = ItemBrowsing(database), ItemHistory(database, journal)
     code_checking, kept = CodeChecking(database, accounts, journal), settings.data_dir / "freshness"
     queue = Queue(database, settings.worker)  # to enqueue: it has no state but the database's
@@ -188,7 +192,10 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         history=history,
         export=ItemExport(database, accounts),
         reader=reader,
-        writer=KnowledgeWriter(reader, authoring=authoring, judging=judging, restoring=restoring, deciding=deciding, store=store),
+        writer=KnowledgeWriter(
+            reader, authoring=authoring, judging=judging, restoring=restoring, curating=curating, deciding=deciding, store=store
+        ),
+        review=Review(accounts, ReviewLists(database, journal)),
         unanswered=searching.unanswered,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )

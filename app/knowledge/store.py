@@ -26,9 +26,10 @@ from app.knowledge.reconciliation import EmbeddedCandidate, ReconcileCounts, Sou
 from app.knowledge.relations import refresh_relations
 from app.knowledge.standing import is_portable, standing_of
 from app.knowledge.subject_rows import read_subjects
-from app.knowledge.supersession_rows import read_links
+from app.knowledge.supersession_rows import merged_into, read_links
 from app.knowledge.tables import NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, ItemRow, OutboxRow
 from app.knowledge.use_counts import count_item_uses
+from app.knowledge.verdicts import is_retired
 from app.sessions.journal import Journal
 from app.sessions.session import Session
 from app.storage.database import Database
@@ -90,9 +91,10 @@ class KnowledgeStore:
 
         async def read(connection: AsyncConnection) -> Item:
             row = await team_item_row(connection, team_id, item_id, closed=closed)
+            joined = (await connection.execute(_JOINED.where(ItemRow.id.in_(merged_into(item_id))))).all()
             quotes = await connection.execute(
                 select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
-                .where(EvidenceRow.knowledge_id == item_id)
+                .where(EvidenceRow.knowledge_id.in_([item_id, *(each.id for each in joined)]))
                 .order_by(*NEWEST_EVIDENCE)
             )
             uses = await count_item_uses(connection, item_id)
@@ -101,17 +103,18 @@ class KnowledgeStore:
             elsewhere = select(is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id == item_id)
             portable = bool(await connection.scalar(elsewhere))
             learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
-            derived = {"evidence", "subjects", "learnt_at", "replaced_by", "replaces", "contradicts", "standing", "code", *uses._fields}
             return Item(
-                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in derived},
+                **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in _DERIVED.union(uses._fields)},
                 **uses._asdict(),
                 evidence=tuple(Quote(*quote) for quote in quotes),
+                evidence_count=row.evidence_count + sum(each.evidence_count for each in joined),
                 subjects=await read_subjects(connection, item_id),
                 learnt_at=row.created_at if row.origin == "recorded" or learnt_at is None else learnt_at,
                 replaced_by=by,
                 replaces=of,
                 contradicts=await read_contradictions(connection, item_id),
                 standing=standing_of(portable=portable, people=row.people),
+                retired=row.hidden and await is_retired(connection, item_id),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
 
@@ -160,6 +163,13 @@ class KnowledgeStore:
     async def count(self) -> int:
         async with self._database.begin() as connection:
             return await connection.scalar(select(func.count()).select_from(ItemRow)) or 0
+
+
+_DERIVED = frozenset(
+    {"evidence", "evidence_count", "subjects", "learnt_at", "replaced_by", "replaces", "contradicts", "standing", "retired", "code"}
+)
+"""Fields of an item that are no columns of its row."""
+_JOINED = select(ItemRow.id, ItemRow.evidence_count)
 
 
 async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:

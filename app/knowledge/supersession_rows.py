@@ -37,7 +37,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from app.knowledge.item import LinkedItem
+from app.knowledge.item import LinkCause, LinkedItem
 from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import ItemWords, read
@@ -71,7 +71,7 @@ class _Link(NamedTuple):
 async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) -> None:
     """Link these items with those of their projects that they replace or that replace them, and take back what no longer holds.
 
-    What a person undid stays undone. Items that are gone are ignored.
+    What a person undid stays undone, and what a person merged stays merged. Items that are gone are ignored.
     """
     if not items:
         return
@@ -94,8 +94,13 @@ async def read_links(connection: AsyncConnection, item_id: UUID) -> tuple[tuple[
     holds = (SupersessionRow.undone_at.is_(None), ~ItemRow.hidden)
     latest = SupersessionRow.said_at.desc()
     found = [(await connection.execute(query.where(*holds).order_by(latest, ItemRow.id))).all() for query in (newer, older)]
-    by, of = (tuple(LinkedItem(*row) for row in rows) for rows in found)
+    by, of = (tuple(_linked(row) for row in rows) for rows in found)
     return by, of
+
+
+def _linked(row: AnyRow) -> LinkedItem:
+    cause: LinkCause = row.cause
+    return LinkedItem(row.id, row.title, row.words, row.said_at, cause)
 
 
 def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime]:
@@ -236,6 +241,7 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
     One that was undone is kept, so that it isn't made again, without its words: they may be of a session that was purged.
     """
     gone = _concerned(items)
+    links = await _without_decided(connection, links)
     if links:
         kept = [(link.older_id, link.newer_id) for link in links]
         gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
@@ -256,5 +262,24 @@ def _said(rows: Iterable[AnyRow]) -> dict[UUID, ItemWords]:
     return {row.id: read(f"{row.title}.\n{row.text}") for row in rows}
 
 
+async def _without_decided(connection: AsyncConnection, links: set[_Link]) -> set[_Link]:
+    """Leave out links from an item to another that a person had replaced by it: the two would replace each other."""
+    if not links:
+        return links
+    turned = tuple_(SupersessionRow.newer_id, SupersessionRow.older_id).in_([(link.older_id, link.newer_id) for link in links])
+    query = select(SupersessionRow.newer_id, SupersessionRow.older_id).where(turned, ~_SAID, SupersessionRow.undone_at.is_(None))
+    decided = {(row.newer_id, row.older_id) for row in await connection.execute(query)}
+    return {link for link in links if (link.older_id, link.newer_id) not in decided}
+
+
+def merged_into(item_id: UUID) -> Select[UUID]:
+    """Select the items that people merged into this one, and those that were merged into them."""
+    found = select(SupersessionRow.older_id).where(SupersessionRow.newer_id == item_id, MERGED).cte("merged", recursive=True)
+    further = select(SupersessionRow.older_id).join(found, SupersessionRow.newer_id == found.c.older_id).where(MERGED)
+    return select(found.union(further).c.older_id)
+
+
 _SAID = SupersessionRow.cause == "said"
-_LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at)
+MERGED = and_(SupersessionRow.cause == "merged", SupersessionRow.undone_at.is_(None))
+"""The condition that a link is a person's merge, and nobody undid it."""
+_LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at, SupersessionRow.cause)

@@ -24,7 +24,8 @@ class ItemRow(Base):
     `created_at`: first learnt (the transcript's time); `last_seen_at`: last learnt again.
     `origin`: `recorded` was written down by a person, with or without evidence; `recorded_key`: SHA-256 of its text (`derivations.digest`),
     unique in the project. `corrected_at`: a person corrected it; its words no longer change with its evidence.
-    `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its author.
+    `helpful`, `wrong`, `stale`: number of people with that verdict (`FeedbackRow`); `hidden`: judged wrong by two people or by its
+    author, or retired by a lead.
     `code_verdict`: of all its `CodeMarkRow`s; null: its code wasn't checked.
     `subjects_version`: that of the code which found its subjects (`SubjectRow`) and links; with another one they are found anew.
     `worded_at`: a person last gave it words that say something else than before; null: its words are those that it was learnt with.
@@ -154,12 +155,13 @@ class ForgottenRow(Base):
 class RevisionRow(Base):
     """A person's version of an item: all fields when it was recorded, the changed ones when it was corrected (null: unchanged).
 
+    Also that a lead retired it or brought it back, which changes no field: of these two actions the latest counts (`verdicts`).
     Holds no session's words. `developer_id` null: an admin (`by_admin`), or somebody who was removed.
     """
 
     __tablename__ = "knowledge_revisions"
     __table_args__ = (
-        CheckConstraint("action in ('recorded', 'corrected')", name="action_known"),
+        CheckConstraint("action in ('recorded', 'corrected', 'retired', 'reinstated')", name="action_known"),
         Index("ix_knowledge_revisions_knowledge_id", "knowledge_id", text("id desc")),
     )
 

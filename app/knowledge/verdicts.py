@@ -1,6 +1,11 @@
-"""Counts an item's verdicts into its row, for search. The caller locks the item and records the change (`changes.record_changes`)."""
+"""Counts an item's verdicts into its row, for search; tells whether a lead retired it.
+
+The caller locks the item, and records the change (`changes.record_changes`).
+"""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +31,12 @@ async def count_verdicts(connection: AsyncConnection, item: AnyRow) -> None:
         counted[verdict] = people
     author = FeedbackRow.by_admin if item.developer_id is None else FeedbackRow.developer_id == item.developer_id
     by_author = await connection.scalar(select(func.count()).where(*of_this_text, FeedbackRow.verdict == "wrong", author))
-    hidden = should_hide(wrong=counted["wrong"], by_author=bool(by_author))
+    hidden = should_hide(wrong=counted["wrong"], by_author=bool(by_author)) or await is_retired(connection, item.id)
     await connection.execute(update(ItemRow).where(ItemRow.id == item.id).values(**counted, hidden=hidden, updated_at=func.now()))
     await count_people(connection, [item.id])
+
+
+async def is_retired(connection: AsyncConnection, item_id: UUID) -> bool:
+    """Tell whether a lead retired an item, and nobody has brought it back since."""
+    acts = select(RevisionRow.action).where(RevisionRow.knowledge_id == item_id, RevisionRow.action.in_(("retired", "reinstated")))
+    return await connection.scalar(acts.order_by(RevisionRow.id.desc()).limit(1)) == "retired"

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.errors import NotFound
 from app.knowledge.authoring import Authoring
+from app.knowledge.curating import Curating
 from app.knowledge.deciding import Deciding
 from app.knowledge.edits import Author, ItemCorrection, ItemFields
 from app.knowledge.item import Decision
@@ -25,9 +26,9 @@ PASSAGE_BELONGS_TO_SESSIONS = (
 
 
 class KnowledgeWriter:
-    """Records, corrects, judges, restores and deletes items, and decides between two. Conflict for a passage.
+    """Records, corrects, judges, restores, decides between, keeps, retires, merges and deletes items. Conflict for a passage.
 
-    Each needs the permission `write`; `Authoring` and the store check who may change which item.
+    Each needs the permission `write`; `Authoring` and the store check who may change which item. To keep, retire and merge is a lead's.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class KnowledgeWriter:
         judging: Judging,
         restoring: Restoring,
         deciding: Deciding,
+        curating: Curating,
         store: KnowledgeStore,
     ) -> None:
         self._reader = reader
@@ -45,6 +47,7 @@ class KnowledgeWriter:
         self._judging = judging
         self._restoring = restoring
         self._deciding = deciding
+        self._curating = curating
         self._store = store
 
     async def record(self, requester: Requester, project: str, words: ItemFields) -> tuple[ShownItem, bool]:
@@ -68,7 +71,7 @@ class KnowledgeWriter:
         return await self._reader.item(requester, item_id)
 
     async def restore(self, requester: Requester, item_id: UUID) -> ShownItem:
-        """Undo that other items replace this one: everybody in the team. An item that nothing replaces stays as it is."""
+        """Undo that other items replace this one: everybody in the team; that it was retired: a lead or an admin. Else nothing changes."""
         requester.check("write")
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._restoring.restore(_author(requester), item_id)
@@ -80,6 +83,28 @@ class KnowledgeWriter:
         async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
             await self._deciding.decide(_author(requester), item_id, other_id, decision)
         return await self._reader.item(requester, item_id)
+
+    async def keep(self, requester: Requester, item_id: UUID) -> ShownItem:
+        """Judge an item helpful and undo what has it replaced or retired, in a review: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._judging.judge(_author(requester), item_id, "helpful")
+            await self._restoring.restore(_author(requester), item_id)
+        return await self._reader.item(requester, item_id)
+
+    async def retire(self, requester: Requester, item_id: UUID) -> ShownItem:
+        """Hide an item from searches until a lead or an admin restores it: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._curating.retire(_author(requester), item_id)
+        return await self._reader.item(requester, item_id)
+
+    async def merge(self, requester: Requester, item_id: UUID, into: UUID) -> ShownItem:
+        """Merge an item into another of its project, which is kept and returned: a lead or an admin."""
+        requester.check("change_any")
+        async with self._items_only(requester, item_id, PASSAGE_IS_FIXED):
+            await self._curating.merge(_author(requester), item_id, into)
+        return await self._reader.item(requester, into)
 
     async def delete(self, requester: Requester, item_id: UUID) -> None:
         """Delete an item permanently: its author, a lead or an admin."""

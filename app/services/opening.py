@@ -28,6 +28,7 @@ from app.services.child import open_worker_child, worker_heartbeat
 from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
+from app.services.review_digest import digest_part
 from app.services.services import Services
 from app.sessions.part import SessionServices, open_sessions
 from app.settings import Settings
@@ -64,15 +65,15 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     budget = await rooms.open(open_budget(settings, database=database, url=storage.url, accounts=accounts, read_alerts=announced_alerts))
     monitoring = await rooms.open(open_monitoring(settings, role, database=database, accounts=accounts, outbox=outbox, budget=budget))
     limits = await rooms.open(open_limits(settings, role))  # both before the door: they hear of calls that end late
-    inference = await rooms.open(
-        open_inference(
-            settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
-        )
+    door = open_inference(
+        settings, role, storage=storage, embeddings=embeddings, ledger=budget.ledger, prices=budget.prices, requests=budget.requests
     )
+    inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     knowledge, assist = await _open_derived(
         rooms, settings, role, storage=storage, account_services=account_services, embeddings=embeddings, sessions=sessions
     )
+    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,

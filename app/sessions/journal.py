@@ -21,10 +21,10 @@ from app import clock
 from app.errors import NotFound
 from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
 from app.redaction.stored_fields import stored_id, stored_name, stored_url
+from app.sessions import served_ids
 from app.sessions.append import Appended, EventBatch, append
 from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, size, storable
-from app.sessions.served_ids import read_served, record_served
 from app.sessions.session import FACTS, CitedSession, Session
 from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
 from app.settings import SessionsSettings
@@ -55,6 +55,9 @@ DELETED = (
 
 class Journal:
     """The append-only store of sessions and their events."""
+
+    record_served, read_served = staticmethod(served_ids.record_served), staticmethod(served_ids.read_served)
+    served_at_most = staticmethod(served_ids.served_at_most)
 
     def __init__(self, database: Database, limits: SessionsSettings, queue: Queue) -> None:
         self._database = database
@@ -97,14 +100,6 @@ class Journal:
             },
         )
         return (await connection.execute(filled.returning(SessionRow.id))).scalar_one()
-
-    async def record_served(self, connection: AsyncConnection, session_id: UUID, ids: Collection[UUID]) -> None:
-        """Note items and passages that a session is given beside its last event. See `served_ids`."""
-        await record_served(connection, session_id, ids)
-
-    async def read_served(self, connection: AsyncConnection, session_id: UUID) -> dict[UUID, int]:
-        """Return what Cairn served into a session, with the seq of the event by which the session had it."""
-        return await read_served(connection, session_id)
 
     async def may_add(self, connection: AsyncConnection, session_id: UUID, developer_id: UUID | None) -> bool:
         """Tell whether the developer may add to the session: it is theirs or nobody's. None: the admin key, which always may."""

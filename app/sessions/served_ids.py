@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, Select, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,11 @@ async def read_served(connection: AsyncConnection, session_id: UUID) -> dict[UUI
     """Return what Cairn served into a session, with the seq of the event by which the session had it."""
     query = select(SessionServedRow.knowledge_id, SessionServedRow.seq).where(SessionServedRow.session_id == session_id)
     return {row.knowledge_id: row.seq for row in await connection.execute(query)}
+
+
+def served_at_most(sessions: int) -> Select[UUID]:
+    """Select what was served into this number of sessions or fewer, but into one at least, for another room's query."""
+    return select(SessionServedRow.knowledge_id).group_by(SessionServedRow.knowledge_id).having(func.count() <= sessions)
 
 
 _given = select(SessionRow.id, func.unnest(bindparam("ids", type_=ARRAY(Uuid))), SessionRow.event_count)

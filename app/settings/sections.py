@@ -177,6 +177,9 @@ class BudgetSettings(Section):
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(None, description="older name of alerts.webhook_url")
 
 
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
 class AlertsSettings(Section):
     """Rules about what is measured and about budgets. All alerts go to one webhook."""
 
@@ -185,6 +188,9 @@ class AlertsSettings(Section):
     every_seconds: float = Field(15, ge=1, description="seconds between two evaluations of the rules about measured series")
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(
         None, description="URL to which all alerts are posted, including those about budgets"
+    )
+    review_day: Annotated[Weekday | None, BeforeValidator(_off)] = Field(
+        None, description="day of the week on which each team's digest of items to review is posted to the webhook, or off"
     )
 
 

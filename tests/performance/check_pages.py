@@ -54,6 +54,8 @@ STATES: Final = (
     "/dashboard/knowledge?q=why+did+we+pick+NATS+over+Kafka",
     "/dashboard/knowledge?q=xylophone+quokka+zebra",
     "/dashboard/knowledge/items?subject=nothing+like+it",
+    "/dashboard/knowledge/review?list=most_useful&project=nowhere",
+    "/dashboard/knowledge/review?list=nothing&cursor=x",
     "/dashboard/sessions?project=nowhere&since=2999-01-01&subject=NATS&order=oldest",
     "/dashboard/sessions?subject=nothing+like+it",
     "/dashboard/prompts?developer=nobody",
@@ -116,6 +118,7 @@ async def addresses_of(api: Api, *, developer: str) -> tuple[dict[str, str], lis
     both = [
         *(Address(each, "admin") for each in STATES),
         Address("/dashboard/knowledge", "developer"),
+        Address("/dashboard/knowledge/review", "developer", 403),
         Address("/dashboard/system", "developer", 403),
     ]
     odd = [Address(f"/dashboard/knowledge/items/{each}", "admin") for each in await odd_items(api) if each != item]

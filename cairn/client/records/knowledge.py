@@ -135,12 +135,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedItem:
-    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said."""
+    """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said.
+
+    `merged`: a person merged the one into the other, at that time; then `words` may be empty.
+    """
 
     id: str
     title: str
     words: str
     at: datetime
+    cause: str = "said"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +206,7 @@ class Item(ListedItem):
 
     `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
     `contradicts`: those that can't hold beside it, until a person decides. `code`: what became of the code that it speaks of.
+    `retired`: a lead hides it.
     """
 
     intent: str | None
@@ -214,6 +219,7 @@ class Item(ListedItem):
     replaces: tuple[LinkedItem, ...] = ()
     contradicts: tuple[ContradictingItem, ...] = ()
     standing: tuple[str, ...] = ()
+    retired: bool = False
     code: tuple[CodeMark, ...] = ()
 
 
@@ -235,8 +241,8 @@ class Passage:
 class HistoryEntry:
     """An event of an item's history. `by` None: a session.
 
-    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced, restored, contradicted or decided. `other`: the other
-    item of the last four.
+    `what`: learnt, merged, recorded, corrected, judged, used, refused, replaced, restored, contradicted, decided, merged_into, absorbed,
+    retired or reinstated. `other`: the item that replaces or contradicts it, or that was merged into it.
     """
 
     what: str

@@ -7,10 +7,13 @@ from typing import Any, get_args
 import pytest
 
 from app.accounts.requester import DeveloperRole
+from app.alerts import digest
 from app.budget.requests import CallEnd
 from app.budget.views import SpendDimension
-from app.cli import accounts, jobs, spending
+from app.cli import accounts, jobs, review, spending
 from app.cli.pages import first_entries
+from app.dashboard.review import LISTS
+from app.knowledge.item import ReviewList
 from app.queue.jobs import State
 
 
@@ -21,11 +24,17 @@ from app.queue.jobs import State
         (spending.Dimension, SpendDimension),
         (spending.Outcome, CallEnd),
         (accounts.Role, DeveloperRole),
+        (review.Name, ReviewList),
     ],
-    ids=["state of a job", "dimension of spending", "outcome of a call", "role"],
+    ids=["state of a job", "dimension of spending", "outcome of a call", "role", "list of a review"],
 )
 def test_the_choices_of_an_option_are_those_of_its_room(named: object, known: object) -> None:
     assert set(get_args(named)) == set(get_args(known))
+
+
+def test_every_list_of_a_review_has_its_words_wherever_it_is_told() -> None:
+    named = set(get_args(ReviewList))
+    assert (set(review.HEADINGS), set(LISTS), set(digest.LISTS)) == (named, named, named)
 
 
 class Pages:

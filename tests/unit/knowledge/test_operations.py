@@ -19,6 +19,7 @@ from app.telemetry import metrics
 
 TEAM, ITEM = uuid4(), uuid4()
 ADA = Requester(TEAM, "core", uuid4(), "ada", uuid4())
+LEAD = Requester(TEAM, "core", uuid4(), "lea", uuid4(), role="lead")
 AUDITOR = Requester(TEAM, "core", uuid4(), "otto", uuid4(), role="auditor")
 
 
@@ -44,12 +45,11 @@ class Room:
 
     def __init__(self, **gives: object) -> None:
         reading = ("accounts", "search", "store", "passage_store", "browsing", "history", "briefing")
-        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging", "restoring", "deciding")}
+        self.parts = {name: Part(gives.get(name)) for name in (*reading, "authoring", "judging", "restoring", "curating", "deciding")}
         part: Any = self.parts
         self.reader = KnowledgeReader(**{name: part[name] for name in reading})
-        self.writer = KnowledgeWriter(
-            self.reader, **{name: part[name] for name in ("authoring", "judging", "restoring", "deciding", "store")}
-        )
+        writing = {name: part[name] for name in ("authoring", "judging", "restoring", "curating", "deciding", "store")}
+        self.writer = KnowledgeWriter(self.reader, **writing)
 
     @property
     def touched(self) -> list[str]:
@@ -64,6 +64,40 @@ WRITES: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
     "decide": lambda writer, asked: writer.decide(asked, ITEM, uuid4(), "both_hold"),
     "delete": lambda writer, asked: writer.delete(asked, ITEM),
 }
+
+
+REVIEWS: dict[str, Callable[[KnowledgeWriter, Requester], Awaitable[object]]] = {
+    "keep": lambda writer, asked: writer.keep(asked, ITEM),
+    "retire": lambda writer, asked: writer.retire(asked, ITEM),
+    "merge": lambda writer, asked: writer.merge(asked, ITEM, uuid4()),
+}
+
+
+@pytest.mark.parametrize("requester", [ADA, AUDITOR], ids=["developer", "auditor"])
+@pytest.mark.parametrize("review", REVIEWS.values(), ids=REVIEWS.keys())
+async def test_only_a_lead_or_an_admin_reviews(
+    review: Callable[[KnowledgeWriter, Requester], Awaitable[object]], requester: Requester
+) -> None:
+    room = Room()
+    with pytest.raises(NotPermitted, match="Only a lead or an admin"):
+        await review(room.writer, requester)
+    assert room.touched == []
+
+
+@pytest.mark.parametrize("name", REVIEWS)
+async def test_a_passage_is_not_reviewed(name: str) -> None:
+    gone: dict[str, object] = {part: NotFound("No such item.") for part in ("judging", "curating")}
+    with pytest.raises(Conflict, match="passage"):
+        await REVIEWS[name](Room(**gone).writer, LEAD)
+
+
+async def test_what_is_kept_is_judged_helpful_and_restored_in_the_leads_name() -> None:
+    room = Room(store=NotFound("gone since"))
+    with pytest.raises(NotFound, match="gone since"):
+        await room.writer.keep(LEAD, ITEM)
+    lead = Author(TEAM, LEAD.developer_id, change_any=True)
+    assert [call[1] for call in room.parts["judging"].calls] == [(lead, ITEM, "helpful")]
+    assert [call[1] for call in room.parts["restoring"].calls] == [(lead, ITEM)]
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

@@ -1,0 +1,72 @@
+"""`cairn review`: the items that a lead should look at, list by list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from app.cli.output import AsJson
+from app.cli.requests import send_request
+
+if TYPE_CHECKING:
+    from app.cli.client import Json, ServerClient
+
+
+Name = Literal["new", "outdated", "never_used", "most_useful"]
+"""As `knowledge.item.ReviewList`, whose import would slow every command; a test compares them."""
+HEADINGS: dict[Name, str] = {"new": "New", "outdated": "Out of date", "never_used": "Never used", "most_useful": "Most useful"}
+NOTHING = "There is nothing to review{}: all lists are empty."
+NEXT = "Change one: cairn correct ID, cairn forget ID, cairn restore ID. Keep, merge and retire them on the dashboard, Knowledge, Review."
+
+
+def review(
+    *,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project's items.")] = None,
+    list_: Annotated[Name | None, typer.Option("--list", help="Only this list.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="Maximum number of items of each list.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show which items to review: new, out of date, never used, most useful. For leads and admins."""
+    from app.cli.output import err, out, plain, print_json
+
+    wanted = [list_] if list_ else [*HEADINGS]
+
+    async def work(client: ServerClient) -> Json:
+        found: Json = await client.get("/v1/knowledge/review", project=project)
+        pages = {name: await client.get(f"/v1/knowledge/review/{name}", project=project, limit=limit) for name in wanted}
+        return found | {"items": {name: page["items"] for name, page in pages.items()}}
+
+    found = send_request(work)
+    if as_json:
+        print_json(found)
+        return
+    for name in wanted:
+        _print_list(name, found["counts"][name], found["items"][name])
+    if any(found["items"].values()):
+        out.print(plain(NEXT, "dim"), soft_wrap=True)
+    else:
+        err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "")))
+
+
+def _print_list(name: Name, count: int, items: list[Json]) -> None:
+    from app.cli.output import out, plain
+
+    if not items:
+        return
+    out.print(plain(f"{HEADINGS[name]} ({count:,})", "bold"))
+    for each in items:
+        out.print(plain(f"   {each['title']}"), soft_wrap=True)
+        out.print(plain(f"   ─ {each['type'].replace('_', ' ')} · {each['project']}{_why(each)} · {each['id']}", "cyan"), soft_wrap=True)
+    out.print()
+
+
+def _why(item: Json) -> str:
+    """Say what people, sessions and the code say of an item."""
+    from app.cli.query import FRESHNESS
+
+    said = [f"{item['used']} used it"] if item["used"] else []
+    said += [f"{item['feedback']['helpful']} found it helpful"] if item["feedback"]["helpful"] else []
+    said += [FRESHNESS[item["freshness"]]] if item["freshness"] in FRESHNESS else []
+    said += [f"replaced by {item['replaced_by']['id']}"] if item["replaced_by"] else []
+    return "".join(f" · {each}" for each in said)

@@ -1,0 +1,111 @@
+"""The review in the dashboard: for leads, one click each; an item leaves its list, and what was done is told and undone on its page."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.api.conftest import Api
+from tests.integration.dashboard.conftest import Door, key_of
+from tests.integration.dashboard.test_items import page, send
+from tests.performance.page_checks import named_violations as violations
+from tests.signing_in import signed_in
+
+ITEMS, REVIEW = "/dashboard/knowledge/items", "/dashboard/knowledge/review"
+
+
+@pytest.fixture
+async def lead(api: Api) -> str:
+    """The key of a lead of the team."""
+    name = f"lead-{uuid4().hex[:8]}"
+    assert (await api.ask("POST", "/v1/developers", json={"name": name, "team": "default", "role": "lead"})).status == 201
+    return await key_of(api, name)
+
+
+async def recorded(api: Api, project: str, words: str) -> str:
+    made = await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "project": project, "text": f"{words} {uuid4()}."})
+    assert made.status == 201, made.text
+    return str(made.json["id"])
+
+
+def plain(shown: str) -> str:
+    return re.sub(r"<span[^>]*>|</span>|<bdi[^>]*>|</bdi>", "", shown)
+
+
+async def test_a_kept_and_a_retired_item_leave_the_list(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    kept, retired = [await recorded(api, project, words) for words in ("The till rounds half up", "The depot opens at noon")]
+    back = {"list": "new", "project": project}
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{REVIEW}?list=new&project={project}")
+        assert f"{ITEMS}/{kept}" in shown
+        assert f"{ITEMS}/{retired}" in shown
+        assert (await send(http, api, f"{REVIEW}/{kept}/keep", back))[:2] == (303, f"{REVIEW}?list=new&project={project}")
+        assert (await send(http, api, f"{REVIEW}/{retired}/retire", back))[0] == 303
+        _, shown = await page(http, api, f"{REVIEW}?list=new&project={project}")
+        assert "Nothing in this list" in shown
+        assert f"{ITEMS}/{kept}" in (await page(http, api, f"{REVIEW}?list=most_useful&project={project}"))[1]
+        _, shown = await page(http, api, f"{ITEMS}/{retired}")
+        assert "a lead retired it" in shown
+        assert "Bring it back" in shown
+        assert (await send(http, api, f"{ITEMS}/{retired}/restore", {}))[0] == 303
+        _, shown = await page(http, api, f"{ITEMS}/{retired}")
+        assert "brought back</b> by lead-" in plain(shown)
+        assert "retired</b> by lead-" in plain(shown)
+
+
+async def test_an_item_is_merged_into_one_that_is_offered_and_its_page_undoes_it(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    item, kept = [await recorded(api, project, words) for words in ("Cache keys hold the tenant", "The tenant is in each cache key")]
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{ITEMS}/{item}/merge?q=tenant")
+        assert "Merge into another item" in shown
+        assert (await send(http, api, f"{ITEMS}/{item}/merge", {"into": kept}))[:2] == (303, f"{ITEMS}/{kept}")
+        _, shown = await page(http, api, f"{ITEMS}/{kept}")
+        assert "With the evidence of what was merged into it" in shown
+        assert "another one merged into it</b> by lead-" in plain(shown)
+        _, shown = await page(http, api, f"{ITEMS}/{item}")
+        assert "Merged into <a" in shown
+        assert (await send(http, api, f"{ITEMS}/{item}/restore", {}))[0] == 303
+        assert "Merged into <a" not in (await page(http, api, f"{ITEMS}/{item}"))[1]
+
+
+async def test_a_developer_has_no_review_and_its_forms_change_nothing(api: Api) -> None:
+    item = await recorded(api, "till", "Kept as it is")
+    before = (await api.ask("GET", f"/v1/knowledge/{item}")).json
+    async with signed_in(api, await key_of(api, "bjarne")) as http:
+        assert (await page(http, api, REVIEW))[0] == 403
+        assert (await page(http, api, f"{ITEMS}/{item}/merge"))[0] == 403
+        assert REVIEW not in (await page(http, api, "/dashboard/knowledge"))[1]
+        for path, form in ((f"{REVIEW}/{item}/keep", {"list": "new", "project": ""}), (f"{ITEMS}/{item}/retire", {})):
+            assert (await send(http, api, path, form))[0] == 403
+    assert (await api.ask("GET", f"/v1/knowledge/{item}")).json == before
+
+
+@pytest.mark.parametrize("way", ["/items/{}/retire", "/items/{}/merge", "/review/{}/keep", "/review/{}/retire"])
+async def test_a_form_without_its_token_changes_nothing(api: Api, lead: str, way: str) -> None:
+    item = await recorded(api, "till", "Kept as it is")
+    async with signed_in(api, lead) as http:
+        form = {"csrf": "x" * 64, "into": str(uuid4()), "list": "new", "project": ""}
+        async with http.post(f"{api.url}/dashboard/knowledge{way.format(item)}", data=form, allow_redirects=False) as reply:
+            assert reply.status == 403
+    assert not (await api.ask("GET", f"/v1/knowledge/{item}")).json["hidden"]
+
+
+async def test_what_an_address_asks_in_vain_is_told(api: Api, lead: str) -> None:
+    async with signed_in(api, lead) as http:
+        status, shown = await page(http, api, f"{REVIEW}?list=odd&project=nowhere&cursor=x")
+        assert status == 200
+        assert "There is no list “odd”" in shown
+        assert "No project “nowhere”" in shown
+
+
+@pytest.mark.slow
+async def test_the_review_is_accessible_with_items_on_a_phone_and_a_desk(door: Door, lead: str) -> None:
+    await recorded(door.api, "till", "Kept as it is")
+    for width in (375, 1280):
+        async with door.visit(lead, width=width) as visit:
+            await visit.go(REVIEW)
+            assert await violations(visit.page, f"review at {width} px") == []

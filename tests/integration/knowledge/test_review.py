@@ -1,0 +1,306 @@
+"""What a lead reviews: which list an item is in, what takes it out, and that a merge and a retirement are told, kept and undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import now
+from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from app.knowledge.authoring import WriteAdmission
+from app.knowledge.curating import Curating
+from app.knowledge.edits import Author
+from app.knowledge.history import ItemHistory
+from app.knowledge.item import REVIEW_LISTS, ReviewList
+from app.knowledge.judging import Judging
+from app.knowledge.restoring import Restoring
+from app.knowledge.results import Query
+from app.knowledge.review_lists import ReviewLists, ReviewScope
+from tests.integration.knowledge.conftest import Bench, lesson
+
+JANUARY = datetime(2026, 1, 10, tzinfo=UTC)
+OLD, NEW = "Publish order events through nats-jetstream", "Move order events from nats-jetstream to redpanda"
+CACHE = "Cache keys hold the tenant"
+
+
+class Desk:
+    """A lead, a developer, and what they do with items."""
+
+    def __init__(self, bench: Bench, lead: UUID, developer: UUID) -> None:
+        self.bench = bench
+        self.lead = Author(bench.team_id, lead, change_any=True)
+        self.developer = Author(bench.team_id, developer)
+        admission = WriteAdmission()
+        self.curating = Curating(bench.database, admission=admission)
+        self.judging = Judging(bench.database, admission=admission)
+        self.restoring = Restoring(bench.database, admission=admission)
+        self.history = ItemHistory(bench.database, bench.journal)
+        self.lists = ReviewLists(bench.database, bench.journal)
+
+    async def item(self, body: str, at: datetime = JANUARY, *, known_days: int = 0, project: str = "shop") -> UUID:
+        """Teach an item. `known_days`: since when Cairn knows it."""
+        await self.bench.teach(f"session {body}", [lesson("1", body, title=body, at=at)], project=project)
+        found = await self.bench.item_id(body)
+        await self.execute("update knowledge_evidence set created_at = :at where knowledge_id = :item", at=_ago(known_days), item=found)
+        await self.execute("update knowledge set updated_at = :at where id = :item", at=_ago(known_days), item=found)
+        return found
+
+    async def execute(self, statement: str, **values: object) -> None:
+        async with self.bench.database.begin() as connection:
+            await connection.execute(text(statement), values)
+
+    def scope(self, **more: object) -> ReviewScope:
+        return ReviewScope(self.bench.team_id, now(), **more)  # type: ignore[arg-type]
+
+    async def lists_of(self, item: UUID) -> set[ReviewList]:
+        """The lists that an item is in; the counts agree with the pages."""
+        scope, found = self.scope(), set[ReviewList]()
+        counts = await self.lists.counts(scope)
+        for name in REVIEW_LISTS:
+            page = await self.lists.page(name, scope, limit=100)
+            assert counts[name] == len(page.entries)
+            found |= {name for row in page.entries if row.id == item}
+        return found
+
+    async def told(self, item: UUID) -> Sequence[tuple[str, UUID | None]]:
+        return [(each.what, each.developer_id) for each in await self.history.read(self.bench.team_id, item)]
+
+
+def _ago(days: int) -> datetime:
+    return now() - timedelta(days=days, minutes=1)
+
+
+@pytest.fixture
+async def desk(bench: Bench) -> Desk:
+    lead, developer = [(await bench.accounts.create_developer(name)).id for name in ("lea", "dan")]
+    return Desk(bench, lead, developer)
+
+
+async def used(desk: Desk, item: UUID, session: str, *, accepted: bool = True) -> None:
+    """A session that was served an item and did what it says."""
+    session_id = await desk.bench.session(session)
+    await served(desk, item, session)
+    await desk.execute(
+        "insert into knowledge_uses (knowledge_id, session_id, accepted, act, transcript, locator, at)"
+        " values (:item, :session, :accepted, 'command', 't', 'L1', now())",
+        item=item, session=session_id, accepted=accepted,
+    )  # fmt: skip
+
+
+async def served(desk: Desk, item: UUID, session: str) -> None:
+    session_id = await desk.bench.session(session)
+    await desk.execute(
+        "insert into session_served_knowledge (session_id, knowledge_id, seq) values (:session, :item, 1)", item=item, session=session_id
+    )
+
+
+async def test_what_was_learnt_lately_is_new_however_old_its_session_is(desk: Desk) -> None:
+    assert await desk.lists_of(await desk.item(CACHE, JANUARY)) == {"new"}
+    assert await desk.lists_of(await desk.item(OLD, known_days=13)) == {"new"}
+    assert await desk.lists_of(await desk.item("Retry on 40001", known_days=15)) == set()
+
+
+@pytest.mark.parametrize("verdict", ["helpful", "stale", "wrong"])
+async def test_what_somebody_judged_is_no_longer_new(desk: Desk, verdict: str) -> None:
+    item = await desk.item(CACHE)
+    await desk.judging.judge(desk.developer, item, verdict)
+    assert "new" not in await desk.lists_of(item)
+
+
+async def test_what_is_learnt_again_is_not_new(desk: Desk) -> None:
+    item = await desk.item(CACHE, known_days=20)
+    await desk.bench.teach("another", [lesson("1", CACHE, title=CACHE, at=now())])
+    assert await desk.lists_of(item) == set()
+
+
+async def test_what_people_find_out_of_date_is_until_somebody_keeps_it(desk: Desk) -> None:
+    item = await desk.item(CACHE, known_days=20)
+    await desk.judging.judge(desk.developer, item, "stale")
+    await desk.judging.judge(Author(desk.bench.team_id, None), item, "stale")
+    assert await desk.lists_of(item) == {"outdated"}
+    await desk.judging.judge(desk.lead, item, "helpful")
+    assert await desk.lists_of(item) == {"most_useful"}
+
+
+@pytest.mark.parametrize("verdict", ["changed", "gone"])
+async def test_what_speaks_of_changed_code_is_out_of_date_until_somebody_keeps_it(desk: Desk, verdict: str) -> None:
+    item = await desk.item(CACHE, known_days=20)
+    mark = (
+        "insert into knowledge_code_marks (knowledge_id, repository, verdict, head, committed_at) values (:item, 'r', :verdict, 'a', :at)"
+    )
+    await desk.judging.judge(desk.developer, item, "helpful")
+    await desk.execute(mark, item=item, verdict=verdict, at=now() + timedelta(seconds=1))
+    await desk.execute("update knowledge set code_verdict = :verdict where id = :item", item=item, verdict=verdict)
+    assert await desk.lists_of(item) == {"outdated", "most_useful"}
+    await desk.execute("update knowledge_code_marks set committed_at = :at", at=_ago(1))
+    assert await desk.lists_of(item) == {"most_useful"}
+
+
+async def test_what_a_later_item_replaces_is_out_of_date_alone(desk: Desk) -> None:
+    older, newer = await desk.item(OLD, JANUARY), await desk.item(NEW, now() - timedelta(days=1))
+    assert await desk.lists_of(older) == {"outdated"}
+    (row,) = (await desk.lists.page("outdated", desk.scope(), limit=5)).entries
+    assert (row.id, row.replaced_by, row.replaced_by_title) == (older, newer, NEW)
+    await desk.restoring.restore(desk.lead, older)
+    assert await desk.lists_of(older) == {"new"}
+
+
+@pytest.mark.parametrize(("sessions", "listed"), [(0, True), (1, False), (2, False), (3, True)])
+async def test_an_item_of_which_nobody_made_use_is_never_used(desk: Desk, sessions: int, listed: bool) -> None:
+    item = await desk.item(CACHE, known_days=31)
+    for number in range(sessions):
+        await served(desk, item, f"s{number}")
+    assert ("never_used" in await desk.lists_of(item)) is listed
+
+
+async def test_a_use_a_helpful_verdict_or_a_short_time_is_not_never_used(desk: Desk) -> None:
+    tried, helped, young = [await desk.item(words, known_days=days) for words, days in ((CACHE, 31), (OLD, 31), ("Retry on 40001", 29))]
+    await used(desk, tried, "user", accepted=False)
+    await desk.judging.judge(desk.developer, helped, "helpful")
+    for item in (tried, helped, young):
+        assert "never_used" not in await desk.lists_of(item)
+
+
+async def test_the_most_useful_come_first_page_by_page(desk: Desk) -> None:
+    words = [f"Lesson of the {name} service" for name in ("ledger", "courier", "depot", "till", "harbour")]
+    items = [await desk.item(each, known_days=20) for each in words]
+    for number, item in enumerate(items[:4]):
+        for use in range(number):
+            await used(desk, item, f"user {number} {use}")
+    await desk.judging.judge(desk.developer, items[0], "helpful")
+    found: list[UUID] = []
+    after: str | None = None
+    while True:
+        page = await desk.lists.page("most_useful", desk.scope(), limit=1, after=after)
+        found += [row.id for row in page.entries]
+        if (after := page.next) is None:
+            break
+    assert found[:2] == [items[3], items[2]]
+    assert sorted(found[2:]) == sorted(items[:2])
+    assert [row.used for row in (await desk.lists.page("most_useful", desk.scope(), limit=2)).entries] == [3, 2]
+
+
+async def test_every_page_of_new_items_is_read_once(desk: Desk) -> None:
+    items = {await desk.item(f"Fact {word} of the till", JANUARY) for word in ("amber", "birch", "cedar", "dune", "elm")}
+    found: list[UUID] = []
+    after: str | None = None
+    while True:
+        page = await desk.lists.page("new", desk.scope(), limit=2, after=after)
+        found += [row.id for row in page.entries]
+        if (after := page.next) is None:
+            break
+    assert len(found) == len(items)
+    assert set(found) == items
+
+
+async def test_closed_projects_and_other_teams_and_projects_are_left_out(desk: Desk) -> None:
+    await desk.item(CACHE)
+    assert (await desk.lists.counts(desk.scope()))["new"] == 1
+    assert (await desk.lists.counts(desk.scope(closed={desk.bench.project_id})))["new"] == 0
+    assert (await desk.lists.counts(desk.scope(project_id=uuid4())))["new"] == 0
+    assert (await desk.lists.counts(ReviewScope(uuid4(), now())))["new"] == 0
+
+
+async def test_a_retired_item_is_found_by_nobody_until_a_lead_brings_it_back(desk: Desk) -> None:
+    item = await desk.item(CACHE)
+    assert await desk.curating.retire(desk.lead, item)
+    assert not await desk.curating.retire(desk.lead, item)
+    assert await desk.lists_of(item) == set()
+    await desk.judging.judge(desk.developer, item, "helpful")  # another's verdict doesn't bring it back
+    shown = await desk.bench.store.get(desk.bench.team_id, item)
+    assert (shown.hidden, shown.retired) == (True, True)
+    await desk.bench.index.drain_to(2**62)
+    assert not (await desk.bench.search.query(desk.bench.team_id, Query(CACHE, kinds=("item",)))).results
+    with pytest.raises(NotPermitted, match="only a lead or an admin"):
+        await desk.restoring.restore(desk.developer, item)
+    assert await desk.restoring.restore(desk.lead, item) == 1
+    assert await desk.restoring.restore(desk.lead, item) == 0
+    shown = await desk.bench.store.get(desk.bench.team_id, item)
+    assert (shown.hidden, shown.retired) == (False, False)
+    lead = desk.lead.developer_id
+    assert [each for each in await desk.told(item) if each[0] in {"retired", "reinstated"}] == [("reinstated", lead), ("retired", lead)]
+
+
+async def test_what_two_people_judged_wrong_stays_hidden_when_it_is_brought_back(desk: Desk) -> None:
+    item = await desk.item(CACHE)
+    for author in (desk.developer, Author(desk.bench.team_id, None)):
+        await desk.judging.judge(author, item, "wrong")
+    await desk.curating.retire(desk.lead, item)
+    await desk.restoring.restore(desk.lead, item)
+    shown = await desk.bench.store.get(desk.bench.team_id, item)
+    assert (shown.hidden, shown.retired) == (True, False)
+
+
+async def test_a_merged_item_is_marked_and_the_kept_one_shows_the_evidence_of_both(desk: Desk) -> None:
+    merged, kept = await desk.item(CACHE), await desk.item("The tenant is part of each key of a cache")
+    await desk.curating.merge(desk.lead, merged, kept)
+    shown, other = [await desk.bench.store.get(desk.bench.team_id, each) for each in (kept, merged)]
+    assert (shown.evidence_count, len(shown.evidence)) == (2, 2)
+    assert [(each.id, each.cause) for each in shown.replaces] == [(merged, "merged")]
+    assert [(each.id, each.cause) for each in other.replaced_by] == [(kept, "merged")]
+    assert await desk.lists_of(merged) == set()
+    lead = desk.lead.developer_id
+    assert (await desk.told(merged))[0] == ("merged_into", lead)
+    assert ("absorbed", lead) in await desk.told(kept)
+
+
+async def test_a_merge_is_kept_when_sessions_are_read_again_and_undone_by_a_person_for_good(desk: Desk) -> None:
+    merged, kept = await desk.item(CACHE), await desk.item("The tenant is part of each key of a cache")
+    await desk.curating.merge(desk.lead, merged, kept)
+    await desk.bench.teach(f"session {CACHE}", [lesson("1", f"{CACHE}, always", title=CACHE, at=JANUARY)])
+    assert (await desk.bench.store.get(desk.bench.team_id, merged)).replaced_by
+    assert await desk.restoring.restore(desk.developer, merged) == 1
+    shown = await desk.bench.store.get(desk.bench.team_id, kept)
+    assert (shown.replaces, len(shown.evidence)) == ((), 1)
+    assert (await desk.told(merged))[0] == ("restored", desk.developer.developer_id)
+
+
+async def test_a_merge_may_be_made_again_after_it_was_undone(desk: Desk) -> None:
+    merged, kept = await desk.item(CACHE), await desk.item("The tenant is part of each key of a cache")
+    for _ in range(2):
+        await desk.curating.merge(desk.lead, merged, kept)
+        await desk.restoring.restore(desk.developer, merged)
+    await desk.curating.merge(desk.lead, merged, kept)
+    assert [each.id for each in (await desk.bench.store.get(desk.bench.team_id, merged)).replaced_by] == [kept]
+
+
+async def test_evidence_is_joined_through_a_chain_of_merges(desk: Desk) -> None:
+    first, second, third = [await desk.item(words) for words in (CACHE, "The tenant is part of each key", "Retry on 40001")]
+    await desk.curating.merge(desk.lead, first, second)
+    await desk.curating.merge(desk.lead, second, third)
+    assert len((await desk.bench.store.get(desk.bench.team_id, third)).evidence) == 3
+
+
+async def test_what_cannot_be_merged_is_refused_with_the_reason(desk: Desk) -> None:
+    item, kept = await desk.item(CACHE), await desk.item("The tenant is part of each key of a cache")
+    elsewhere = await desk.item("Retry on 40001", project="depot")
+    with pytest.raises(InvalidInput, match="the item itself"):
+        await desk.curating.merge(desk.lead, item, item)
+    with pytest.raises(Conflict, match="different projects"):
+        await desk.curating.merge(desk.lead, item, elsewhere)
+    with pytest.raises(NotFound):
+        await desk.curating.merge(desk.lead, item, uuid4())
+    with pytest.raises(NotFound):
+        await desk.curating.merge(Author(uuid4(), None), item, kept)
+    await desk.curating.merge(desk.lead, item, kept)
+    with pytest.raises(Conflict, match="itself replaced"):
+        await desk.curating.merge(desk.lead, kept, item)
+    await desk.restoring.restore(desk.lead, item)
+    await desk.curating.retire(desk.lead, kept)
+    with pytest.raises(Conflict, match="hidden"):
+        await desk.curating.merge(desk.lead, item, kept)
+
+
+async def test_two_items_never_replace_each_other(desk: Desk) -> None:
+    """A person merges the later one into the earlier one, whatever it says; when it is read again it doesn't replace that."""
+    older, newer = await desk.item(OLD, JANUARY), await desk.item(NEW, now() - timedelta(days=1))
+    await desk.restoring.restore(desk.lead, older)
+    await desk.execute("delete from knowledge_supersessions")
+    await desk.curating.merge(desk.lead, newer, older)
+    await desk.bench.teach(f"session {NEW}", [lesson("1", f"{NEW}.", title=NEW, at=now() - timedelta(days=1))])
+    assert (await desk.bench.store.get(desk.bench.team_id, older)).replaced_by == ()
+    assert [each.id for each in (await desk.bench.store.get(desk.bench.team_id, newer)).replaced_by] == [older]
