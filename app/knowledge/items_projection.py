@@ -5,19 +5,18 @@ Reads the whole session each time, since what precedes and follows a statement d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.embeddings import Embedder, LongForm
+from app.knowledge.evidence_writer import EvidenceWriter
 from app.knowledge.extraction import VERSION, Shortlist, choose, survey
 from app.knowledge.extraction.classifier import Numbers, fitted_for
 from app.knowledge.index import Index
 from app.knowledge.item import ItemCandidate
-from app.knowledge.neighbours import item_text
-from app.knowledge.reconciliation import EmbeddedCandidate, Source
 from app.knowledge.store import KnowledgeStore
 from app.sessions.event import Event
 from app.sessions.journal import Journal
@@ -41,27 +40,14 @@ class ItemsProjection:
     def __init__(self, *, journal: Journal, embedder: Embedder, long_form: LongForm, store: KnowledgeStore, index: Index) -> None:
         self._journal = journal
         self._embedder = embedder
-        self._long_form = long_form
         self._store = store
-        self._index = index
+        self._writer = EvidenceWriter(embedder=embedder, long_form=long_form, store=store, index=index)
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Make the session's evidence exactly what extraction finds in its journal now."""
         events = self._journal.events(session.id, after=after, max_output_chars=MAX_OUTPUT_CHARS)
         candidates = await self._extract(events)
-        source = Source(
-            session_id=session.id,
-            team_id=session.team_id,
-            project_id=session.project_id,
-            developer_id=session.developer_id,
-            transcript=session.transcript,
-            at=session.at,
-            branch=session.branch,
-        )
-        embedded = await self._embed(session.id, candidates)
-        if embedded:
-            await self._index.require()
-        learnt = await self._store.reconcile(source, candidates=candidates, embedded=embedded, checkpointed=checkpointed)
+        learnt = await self._writer.write(session, candidates, checkpointed)
         return Projected(learnt.mark, {name: getattr(learnt, name) for name in self.counted})
 
     async def _extract(self, events: AsyncIterator[Event]) -> list[ItemCandidate]:
@@ -73,10 +59,10 @@ class ItemsProjection:
         return choose(found, vectors)
 
     async def unchanged(self, session_id: UUID) -> Counts:
-        return {"known": len(await self._store.known(session_id))}
+        return {"known": await self._writer.count(session_id)}
 
     async def drain(self, mark: int) -> None:
-        await self._index.drain_to(mark)
+        await self._writer.drain(mark)
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
         """Move a project's items to another project."""
@@ -85,20 +71,6 @@ class ItemsProjection:
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Withdraw a session's evidence. Returns the number of items that are gone with it."""
         return (await self._store.withdraw_session(connection, session)).removed
-
-    async def _embed(self, session_id: UUID, candidates: Sequence[ItemCandidate]) -> dict[str, EmbeddedCandidate]:
-        """Return the vectors of candidates that are new or reworded, by key."""
-        known = await self._store.known(session_id)
-        unknown = [each for each in candidates if known.get(each.key) != (each.title, each.text)]
-        if not unknown:
-            return {}
-        words = [item_text(each.title, each.text) for each in unknown]
-        vectors, longs = await self._embedder.embed(words), await self._long_form.embed(words)
-        names = self._embedder.model, self._long_form.model
-        return {
-            each.key: EmbeddedCandidate(each, vector, names[0], long, names[1])
-            for each, vector, long in zip(unknown, vectors, longs, strict=True)
-        }
 
 
 def _survey(events: Iterator[Event]) -> Iterator[Shortlist]:

@@ -68,18 +68,19 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
     last: datetime = min(max([*by_people, *(row.at or row.created_at for row in rows)]), moment)
     return {
         "item": item.id,
-        "evidence_count": len({original_of(row) for row in rows}) + recorded,
+        "evidence_count": len(_originals(rows)) + recorded,
         "last_seen_at": last,
         "updated_at": moment,
     }
 
 
 def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
-    best = max(rows, key=lambda row: (row.confidence, len(row.text), row.candidate_key))
+    # The rules' own words first, which are the session's: distillation adds items, and rewords none.
+    best = max(rows, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key))
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)
-    originals = {original_of(row): row for row in rows}.values()
+    originals = _originals(rows)
     sessions = len({row.session_id for row in originals})
     return {
         "item": item,
@@ -97,3 +98,9 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "last_seen_at": last,
         "updated_at": moment,
     }
+
+
+def _originals(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+    """Return the evidence without copies. A model's wording of a session confirms nothing that rules found in the same session."""
+    by_rules = {row.session_id for row in rows if not row.distilled}
+    return list({original_of(row): row for row in rows if not row.distilled or row.session_id not in by_rules}.values())

@@ -21,6 +21,7 @@ from app.knowledge.cached_search import CachedSearch
 from app.knowledge.code_checking import CodeChecking
 from app.knowledge.curating import Curating
 from app.knowledge.deciding import Deciding
+from app.knowledge.evidence_writer import EvidenceWriter
 from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
@@ -69,6 +70,7 @@ class KnowledgeServices:
 
     passages: PassagesProjection
     items: ItemsProjection
+    distilled: EvidenceWriter
     uses: UsesProjection
     store: KnowledgeStore
     passage_store: PassageStore
@@ -177,6 +179,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         passages=PassagesProjection(journal=journal, embedder=embedder, store=passage_store, index=index),
         passage_store=passage_store,
         items=ItemsProjection(journal=journal, embedder=embedder, long_form=long_form, store=store, index=index),
+        distilled=EvidenceWriter(embedder=embedder, long_form=long_form, store=store, index=index, distilled=True),
         uses=UsesProjection(journal=journal, records=UseRecords(database, journal)),
         store=store,
         index=index,

@@ -6,7 +6,7 @@ Runs inside the caller's transaction, which holds the session and its project's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -29,7 +29,11 @@ from app.storage.vectors.store import Vector
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The session that evidence cites. `at` dates candidates that have no time of their own."""
+    """The session that evidence cites. `at` dates candidates that have no time of their own.
+
+    `distilled`: a model worded the candidates; what rules extracted from the session is another set of evidence, and stays as it is.
+    `other_events`: so does the evidence of these events, where a session is read in parts.
+    """
 
     session_id: UUID
     team_id: UUID
@@ -38,6 +42,8 @@ class Source:
     transcript: str
     at: datetime | None
     branch: str | None = None
+    distilled: bool = False
+    other_events: Collection[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,10 @@ async def reconcile(
     embedded: Mapping[str, EmbeddedCandidate],
     nearby: Nearby,
 ) -> Reconciled:
-    """Make a session's evidence exactly `candidates`. `embedded`: see `KnowledgeStore.reconcile`; `nearby`: the items close to those."""
+    """Make a session's evidence, as far as `source` says, exactly `candidates`.
+
+    `embedded`: see `KnowledgeStore.reconcile`; `nearby`: the items close to those.
+    """
     plan = await _plan(connection, source, candidates, embedded)
     await _delete_evidence(connection, plan.withdrawn)
     await _update_evidence(connection, source, plan.changed, embedded)
@@ -145,7 +154,7 @@ async def _plan(
     connection: AsyncConnection, source: Source, candidates: Sequence[ItemCandidate], embedded: Mapping[str, EmbeddedCandidate]
 ) -> _EvidencePlan:
     """Compare the stored evidence with the candidates that no person deleted. Pinned items keep their evidence."""
-    stored = await _evidence_by_key(connection, source.session_id)
+    stored = await _evidence_by_key(connection, source)
     forgotten = set(await connection.scalars(select(ForgottenRow.candidate_key).where(ForgottenRow.session_id == source.session_id)))
     wanted = {candidate.key: candidate for candidate in candidates if candidate.key not in forgotten}
     gone = [row for key, row in stored.items() if key not in wanted]
@@ -187,9 +196,10 @@ async def _assign_items(
     return _Assignment(created, merged)
 
 
-async def _evidence_by_key(connection: AsyncConnection, session_id: UUID) -> dict[str, AnyRow]:
-    rows = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.session_id == session_id))
-    return {row.candidate_key: row for row in rows}
+async def _evidence_by_key(connection: AsyncConnection, source: Source) -> dict[str, AnyRow]:
+    ours = (EvidenceRow.session_id == source.session_id, EvidenceRow.distilled == source.distilled)
+    rows = await connection.execute(select(EvidenceRow.__table__).where(*ours))
+    return {row.candidate_key: row for row in rows if row.event_id not in source.other_events}
 
 
 async def _delete_evidence(connection: AsyncConnection, rows: Sequence[AnyRow]) -> None:
@@ -238,6 +248,7 @@ def _evidence(source: Source, candidate: ItemCandidate, embedded: EmbeddedCandid
         "at": candidate.at or source.at,
         "branch": source.branch,
         "developer_id": source.developer_id,
+        "distilled": source.distilled,
     }
     if embedded is not None:
         row |= embedded.columns

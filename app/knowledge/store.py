@@ -46,12 +46,14 @@ class KnowledgeStore:
         self._journal = journal
         self._threshold = merge_threshold
 
-    async def known(self, session_id: UUID) -> dict[str, tuple[str, str]]:
-        """Return candidate key → (title, text) of a session's evidence: unchanged candidates need no new embedding."""
+    async def known(self, session_id: UUID, *, distilled: bool = False) -> dict[str, tuple[str, str]]:
+        """Return candidate key → (title, text) of a session's evidence: unchanged candidates need no new embedding.
+
+        `distilled`: of what a model worded, instead of what rules extracted.
+        """
+        ours = (EvidenceRow.session_id == session_id, EvidenceRow.distilled == distilled)
         async with self._database.begin() as connection:
-            rows = await connection.execute(
-                select(EvidenceRow.candidate_key, EvidenceRow.title, EvidenceRow.text).where(EvidenceRow.session_id == session_id)
-            )
+            rows = await connection.execute(select(EvidenceRow.candidate_key, EvidenceRow.title, EvidenceRow.text).where(*ours))
             return {row.candidate_key: (row.title, row.text) for row in rows}
 
     async def reconcile(
@@ -62,7 +64,7 @@ class KnowledgeStore:
         embedded: Mapping[str, EmbeddedCandidate],
         checkpointed: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> ReconcileCounts:
-        """Make a session's evidence exactly `candidates`, atomically.
+        """Make a session's evidence, as far as `source` says, exactly `candidates`, atomically.
 
         New candidates are merged into an equivalent item or stored as new ones, changed ones updated, those that extraction no longer finds
         withdrawn. `embedded`: the vectors of every new or reworded candidate, by key. `checkpointed` writes the projection's

@@ -94,6 +94,7 @@ class EvidenceRow(Base):
     """One occurrence of an item in a session: the words and where they were said. An item's rows are also the history of its merges.
 
     `branch`: the session's when it was learnt; null: unknown. `developer_id`: whose session it is; null: an admin's, or unknown.
+    `distilled`: a model worded it from the session's quoted words.
     """
 
     __tablename__ = "knowledge_evidence"
@@ -122,6 +123,7 @@ class EvidenceRow(Base):
     at: Mapped[datetime | None]
     branch: Mapped[str | None]
     developer_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("developers.id", ondelete="SET NULL"))
+    distilled: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[CreatedAt]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from app.accounts.part import AccountServices, open_accounts
@@ -17,7 +18,8 @@ from app.cache.part import cache_part
 from app.embeddings.part import EmbeddingServices, exporting_model, open_embeddings
 from app.errors import ConfigurationError
 from app.idempotency.part import open_idempotency
-from app.inference.part import open_inference
+from app.inference.part import InferenceServices, open_inference
+from app.knowledge.distillation.part import open_distillation
 from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
 from app.openid.part import open_openid
@@ -35,6 +37,17 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenedRooms:
+    """The rooms that what is derived from sessions is built on."""
+
+    storage: StorageServices
+    account_services: AccountServices
+    embeddings: EmbeddingServices
+    sessions: SessionServices
+    inference: InferenceServices
 
 
 @asynccontextmanager
@@ -70,9 +83,8 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    knowledge, assist = await _open_derived(
-        rooms, settings, role, storage=storage, account_services=account_services, embeddings=embeddings, sessions=sessions
-    )
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
+    knowledge, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
@@ -104,21 +116,25 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
 
 
 async def _open_derived(
-    rooms: Composition,
-    settings: Settings,
-    role: Role,
-    *,
-    storage: StorageServices,
-    account_services: AccountServices,
-    embeddings: EmbeddingServices,
-    sessions: SessionServices,
+    rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
 ) -> tuple[KnowledgeServices, AssistServices]:
-    """Open what is built on sessions: knowledge, and what IDEs get of both."""
-    accounts, journal, projections = account_services.accounts, sessions.journal, sessions.projections
+    """Open what is built on sessions: knowledge, its distillation by a model, and what IDEs get of both."""
+    storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
+    journal, projections = sessions.journal, sessions.projections
     room = open_knowledge(
-        settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=embeddings
+        settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
     knowledge = await rooms.open(room)
+    distillation = open_distillation(
+        settings,
+        database=storage.database,
+        accounts=accounts,
+        journal=journal,
+        projections=projections,
+        knowledge=knowledge,
+        inference=opened.inference,
+    )
+    await rooms.open(distillation)
     assist = open_assist(
         settings,
         database=storage.database,

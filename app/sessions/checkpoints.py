@@ -142,8 +142,11 @@ class Checkpoints:
             found = {row[0]: Checkpoint(*row[1:]) for row in await connection.execute(query)}
         return [ProjectionStatus(name, found.get(name)) for name in projections]
 
-    async def due(self, versions: Mapping[str, str], *, limit: int) -> list[tuple[UUID, UUID]]:
-        """Return (team, session) ids that need a backfill, latest first: outdated version, retry due, or catch-up job lost."""
+    async def due(self, versions: Mapping[str, str], *, limit: int, without: Collection[UUID] = ()) -> list[tuple[UUID, UUID]]:
+        """Return (team, session) ids that need a backfill, latest first: outdated version, retry due, or catch-up job lost.
+
+        Those of the teams `without` are left out.
+        """
         if not versions:
             return []
         wanted = _wanted(versions)
@@ -155,7 +158,7 @@ class Checkpoints:
             select(SessionRow.team_id, SessionRow.id)
             .join(wanted, true())
             .outerjoin(Row, _joined(wanted))
-            .where(SessionRow.event_count > 0, or_(old, again, lost))
+            .where(SessionRow.event_count > 0, SessionRow.team_id.not_in(without), or_(old, again, lost))
             .group_by(SessionRow.id)
             .order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
             .limit(limit)

@@ -18,6 +18,7 @@ from app.sessions.browsing import SessionBrowsing
 from app.sessions.captures import Captures
 from app.sessions.catch_up import CatchUp
 from app.sessions.checkpoints import Checkpoints
+from app.sessions.deferred import DEFERRED, DeferredRuns
 from app.sessions.endings import SessionEndings
 from app.sessions.erasure import ERASE, Erasure
 from app.sessions.exporting import SessionExport
@@ -59,6 +60,7 @@ class SessionServices:
     stream: SessionStream
     under_way: SessionsUnderWay
     captures: Captures
+    deferred: DeferredRuns
 
 
 @asynccontextmanager
@@ -98,13 +100,14 @@ async def open_sessions(
         stream=SessionStream(journal, browsing),
         under_way=SessionsUnderWay(database),
         captures=captures,
+        deferred=DeferredRuns(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections),
     )
     yield made, _part(made, role, upload_ttl_hours=settings.sessions.upload_ttl_hours)
 
 
 def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part:
     async def behind() -> None:
-        for name, found in (await made.checkpoints.backlog(made.projections.versions)).items():
+        for name, found in (await made.checkpoints.backlog(made.projections.all_versions)).items():
             metrics.set_projection(name, behind=found.behind, parked=found.parked)
 
     return Part(
@@ -114,8 +117,9 @@ def _part(made: SessionServices, role: Role, *, upload_ttl_hours: float) -> Part
             CATCH_UP: made.catch_up.job,
             BACKFILL: made.backfill.job,
             ERASE: made.erasure.job,
+            DEFERRED: made.deferred.job,
         },
-        loops=made.backfill.loops() if role == "worker" else (),
+        loops=(*made.backfill.loops(), *made.deferred.loops()) if role == "worker" else (),
         gauges=[behind],
         maintenance=[
             Maintenance("uploads", partial(made.uploads.sweep, upload_ttl_hours)),

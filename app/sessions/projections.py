@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import Unavailable
 from app.sessions.session import Session
 
 MAX_ATTEMPTS = 5
@@ -29,6 +30,16 @@ Counts: TypeAlias = Mapping[str, int]
 
 class Overtaken(Exception):
     """Another process advanced the projection on this session first: roll back and read again."""
+
+
+class ProjectionPaused(Unavailable):
+    """A deferred projection can't go on with a team's sessions before `until`. What it checkpointed before that is kept."""
+
+    code = "projection_paused"
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class Checkpointed(Protocol):
@@ -185,17 +196,23 @@ def _after(projection: Projection, checkpoint: Checkpoint, first_changed: int | 
 
 
 class Projections:
-    """The registry, in order of registration. Raises ValueError for a duplicate name."""
+    """The registry, in order of registration. Raises ValueError for a duplicate name.
+
+    `deferred`: projections by name that wait for a session's end, and for which nobody waits (`deferred.DeferredRuns`). All else leaves
+    them out: a purge or a merge of projects must reach what they derive without them.
+    """
 
     def __init__(self, projections: Iterable[Projection] = ()) -> None:
         self._by_name: dict[str, Projection] = {}
+        self.deferred: dict[str, Projection] = {}
         for each in projections:
             self.register(each)
 
-    def register(self, projection: Projection) -> None:
-        if projection.name in self._by_name:
+    def register(self, projection: Projection, *, deferred: bool = False) -> None:
+        """Add a projection."""
+        if projection.name in self._by_name.keys() | self.deferred.keys():
             raise ValueError(f"There is a projection {projection.name!r} already: give this one another name.")
-        self._by_name[projection.name] = projection
+        (self.deferred if deferred else self._by_name)[projection.name] = projection
 
     def __iter__(self) -> Iterator[Projection]:
         return iter(self._by_name.values())
@@ -207,3 +224,8 @@ class Projections:
     def versions(self) -> dict[str, str]:
         """Return the projections' versions, by name."""
         return {each.name: each.version for each in self}
+
+    @property
+    def all_versions(self) -> dict[str, str]:
+        """Return the versions of all projections, deferred ones too, by name."""
+        return self.versions | {name: each.version for name, each in self.deferred.items()}

@@ -198,7 +198,7 @@ class SessionReader:
     async def projections(self, requester: Requester) -> ProjectionReport:
         """Tell how far the projections have caught up, and on which of the team's sessions they failed."""
         requester.check("read")
-        versions = self._projections.versions
+        versions = self._projections.all_versions
         behind = await self._checkpoints.backlog(versions)
         return ProjectionReport(
             versions, behind, await self._checkpoints.parked(versions, team_id=requester.team_id, closed=requester.closed)
@@ -206,7 +206,7 @@ class SessionReader:
 
     async def progress(self, shown: ShownSession) -> Sequence[ProjectionProgress]:
         """Tell how far each projection has come with a session that was shown."""
-        versions, session = self._projections.versions, shown.session
+        versions, session = self._projections.all_versions, shown.session
         statuses = await self._checkpoints.statuses(session.id, list(versions))
         return [_progress(each, session, versions[each.projection]) for each in statuses]
 

@@ -36,6 +36,7 @@ from app.settings.caches import (
     QueriesCacheSettings,
     SemanticCacheSettings,
 )
+from app.settings.distillation import DistillationSettings
 from app.settings.freshness import FreshnessSettings
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
 from app.settings.openid import OpenIdSettings, is_trusted_scheme
@@ -72,6 +73,7 @@ __all__ = [
     "DashboardSettings",
     "DatabaseSettings",
     "DiskSettings",
+    "DistillationSettings",
     "EmbeddingsCacheSettings",
     "EmbeddingsSettings",
     "EvictionPolicy",
@@ -161,6 +163,7 @@ class Settings(BaseSettings):
     sessions: SessionsSettings = SessionsSettings()
     worker: WorkerSettings = WorkerSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    distillation: DistillationSettings = DistillationSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()

@@ -166,6 +166,17 @@ projection_sessions = _gauge(
     "state",
 )
 projection_failures = _counter("cairn_projection_failures", "Failed attempts of a projection at a session, in this process.", "projection")
+distillation_calls = _counter(
+    "cairn_distillation_calls",
+    "Calls of a model that distil sessions, by outcome: answered, unreadable (its reply was no JSON with items), refused.",
+    "outcome",
+)
+distilled_items = _counter(
+    "cairn_distilled_items",
+    "Items that models distilled, by outcome: kept, or the reason why one was dropped: malformed, type, unfit (not a statement), citation "
+    "(a quote isn't in the session), contradicted (by a person), words, names or negation (it says what its quotes don't), surplus.",
+    "outcome",
+)
 knowledge_items = _gauge("cairn_knowledge_items", "Knowledge items stored.")
 index_pending = _gauge("cairn_index_pending", "Changes not yet applied to the vector index.", roll_up=RollUp("index.pending", "changes"))
 vector_points = _gauge("cairn_vector_points", "Points in the vector index: all, or unindexed (not yet in its HNSW graph).", "kind")

@@ -174,6 +174,15 @@ def projection_parked(name: str) -> None:
     measures.projection_failures.labels(name).inc()
 
 
+def distillation_call(outcome: str) -> None:
+    measures.distillation_calls.labels(outcome).inc()
+
+
+def distilled(counts: Mapping[str, int]) -> None:
+    for outcome, count in counts.items():
+        measures.distilled_items.labels(outcome).inc(count)
+
+
 def set_pool(*, size: int, limit: int, checked_out: int, overflow: int) -> None:
     measures.database_pool.labels("size").set(size)
     measures.database_pool.labels("most").set(limit)

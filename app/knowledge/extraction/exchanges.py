@@ -80,13 +80,8 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
     """Group events into exchanges; each is yielded once the next prompt, or the end, has shown how it ended."""
     current = Exchange(None)
     for event in events:
-        if event.kind == "tool" and event.tool is not None and _is_served(event):
-            memory.mark_known(event.tool.output)
+        if mark_sources(event, memory):
             continue
-        if event.kind == "notice":
-            memory.mark_known(event.text[:MAX_READ_CHARS])
-        elif event.tool is not None and (_READ.search(event.tool.name) or reads(event.tool.input)):
-            memory.mark_known(event.tool.output[:MAX_READ_CHARS])
         if event.kind == "prompt" and not event.sidechain:
             current.ending, current.verdict = ending(event.text), event.text[:MAX_VERDICT_CHARS]
             yield current
@@ -97,6 +92,18 @@ def exchanges(events: Iterable[Event], memory: SessionMemory) -> Iterator[Exchan
                 yield current
                 current = Exchange(current.prompt)
     yield current
+
+
+def mark_sources(event: Event, memory: SessionMemory) -> bool:
+    """Remember what an event brought in from a file, a notice or Cairn. Return True if Cairn served it: then it is no part of the session."""
+    if event.kind == "tool" and event.tool is not None and _is_served(event):
+        memory.mark_known(event.tool.output)
+        return True
+    if event.kind == "notice":
+        memory.mark_known(event.text[:MAX_READ_CHARS])
+    elif event.tool is not None and (_READ.search(event.tool.name) or reads(event.tool.input)):
+        memory.mark_known(event.tool.output[:MAX_READ_CHARS])
+    return False
 
 
 def ending(next_prompt: str) -> Ending:
