@@ -19,12 +19,11 @@ from app.knowledge.reindexer import Reindexer
 from app.knowledge.results import Query
 from app.storage.vectors.edge import EdgeStagingStore
 from tests.integration.knowledge.conftest import Bench, lesson
+from tests.waiting import patience
 
 pytestmark = pytest.mark.slow
 
 NAMES = ["amber", "birch", "cedar", "daisy", "ebony", "fern", "grape", "hazel", "iris", "jade", "kelp", "lotus"]
-HANGS_SECONDS = 60
-"""What would hang, hangs for half an hour."""
 
 
 @pytest.fixture
@@ -132,7 +131,7 @@ async def test_a_killed_builder_is_noticed_at_once_and_the_old_index_stays(
 ) -> None:
     with monkeypatch.context() as patched:
         before(patched, step, lambda: killed(1))
-        async with asyncio.timeout(HANGS_SECONDS):
+        async with patience():
             with pytest.raises(VectorStoreUnavailable):
                 await index.rebuild()
     await all_found(taught, NAMES)
@@ -148,7 +147,7 @@ async def test_a_builder_killed_while_it_builds_is_noticed(taught: Bench, index:
         asyncio.get_running_loop().call_later(0.3, engine.kill)
 
     before(monkeypatch, "optimize", kill_soon)
-    async with asyncio.timeout(HANGS_SECONDS):
+    async with patience():
         with pytest.raises(VectorStoreUnavailable, match="the build is retried"):
             await index.rebuild()
     await all_found(taught, NAMES)
@@ -161,7 +160,7 @@ async def test_a_killed_copier_ends_the_rebuild_and_the_old_index_stays(taught: 
         running[0].kill()
 
     killing = asyncio.create_task(kill())
-    async with asyncio.timeout(HANGS_SECONDS):
+    async with patience():
         with pytest.raises(VectorStoreUnavailable, match="process that fills the new vector index"):
             await index.rebuild()
     await killing
@@ -176,7 +175,7 @@ async def test_the_old_engine_killed_meanwhile_loses_nothing(
 ) -> None:
     before(monkeypatch, step, lambda: killed(0))
     asked = asyncio.create_task(found(taught, "cedar"))
-    async with asyncio.timeout(HANGS_SECONDS):
+    async with patience():
         await index.rebuild()
     assert body("cedar") in await asked
     await all_found(taught, NAMES)
@@ -198,5 +197,5 @@ async def test_a_copier_ends_with_its_owner(tmp_path: Path, database_url: str) -
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=env)
     assert process.stdin is not None
     process.stdin.close()
-    async with asyncio.timeout(HANGS_SECONDS):
+    async with patience():
         assert await process.wait() != -signal.SIGKILL
