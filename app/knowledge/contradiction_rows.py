@@ -1,4 +1,4 @@
-"""Contradictions in PostgreSQL: found with each change of an item's words, read beside an item and with a search's candidates.
+"""Contradictions in PostgreSQL: found with each change of an item's words, read beside an item, with a search's candidates and as a list.
 
 The caller holds the project's lock, so that two writers can't each miss the other's item.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
+    Select,
     SQLColumnExpression,
     Uuid,
     and_,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -34,10 +36,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from app.knowledge.contradiction.judge import Rule, TitledText, contradiction_of, rules_of
-from app.knowledge.item import ContradictingItem
+from app.knowledge.item import ContradictingItem, Contradiction, ContradictionSide
 from app.knowledge.relation_tables import ContradictionRow
 from app.knowledge.supersession_rows import is_replaced
 from app.knowledge.tables import ItemRow
+from app.storage.pages import EntryPage, PageWanted, page_of_log, paged_log
 from app.storage.tables import AnyRow
 
 MAX_COMPARED = 200
@@ -48,12 +51,13 @@ WORDS_OF_RULE = 3
 """Words of a rule, the longest, that another item must hold to be compared."""
 STEM_SHARE, MIN_STEM = 0.6, 3
 """Share of a word, and characters of it, by which it is found in any inflection."""
-_ITEM = (ItemRow.id, ItemRow.project_id, ItemRow.title, ItemRow.text)
+_ITEM = (ItemRow.id, ItemRow.team_id, ItemRow.project_id, ItemRow.title, ItemRow.text)
 
 
-class _Contradiction(NamedTuple):
+class _Found(NamedTuple):
     one_id: UUID
     other_id: UUID
+    team_id: UUID
     words: str
     other_words: str
 
@@ -63,13 +67,14 @@ async def refresh_contradictions(connection: AsyncConnection, items: Collection[
     if not items:
         return
     rows = (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
-    found: dict[tuple[UUID, UUID], _Contradiction] = {}
+    judged: dict[tuple[UUID, UUID], _Found | None] = {}
     for row in rows:
-        for other in await _comparable(connection, row):
-            await asyncio.sleep(0)  # comparing is CPU work: let the job's heartbeat run
-            if each := _judged(row, other):
-                found[each.one_id, each.other_id] = each
-    await _store(connection, items, found)
+        for other in (*await _known(connection, row), *await _comparable(connection, row)):
+            one, second = sorted((row, other), key=lambda each: each.id)
+            if (one.id, second.id) not in judged:
+                await asyncio.sleep(0)  # comparing is CPU work: let the job's heartbeat run
+                judged[one.id, second.id] = _judged(one, second)
+    await _store(connection, items, {pair: each for pair, each in judged.items() if each is not None})
 
 
 async def read_contradictions(connection: AsyncConnection, item_id: UUID) -> tuple[ContradictingItem, ...]:
@@ -107,8 +112,46 @@ def contradicting(before: ColumnElement[datetime] | None) -> ScalarSelect[list[U
     )
 
 
+def open_contradictions(team_id: UUID, *within: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Select a team's pairs of items between which a person should decide, in no order. `within`: conditions on ItemRow, one of the two.
+
+    Both are of one project. `contradiction_from` reads a row; a page is made by `read_open_contradictions`.
+    """
+    other = aliased(ItemRow)
+    columns = (ContradictionRow.number.label("id"), ContradictionRow.created_at, ItemRow.project_id)
+    one = (ItemRow.id.label("one_id"), ItemRow.title.label("one_title"), ItemRow.created_at.label("one_said_at"), ContradictionRow.words)
+    second = (other.id.label("other_id"), other.title.label("other_title"), other.created_at.label("other_said_at"))
+    return (
+        select(*columns, *one, *second, ContradictionRow.other_words)
+        .select_from(ContradictionRow)
+        .join(ItemRow, ItemRow.id == ContradictionRow.one_id)
+        .join(other, other.id == ContradictionRow.other_id)
+        .where(ContradictionRow.team_id == team_id, ContradictionRow.decision.is_(None), _are_valid(other), *within)
+    )
+
+
+async def read_open_contradictions(
+    connection: AsyncConnection, team_id: UUID, *within: ColumnElement[bool], wanted: PageWanted
+) -> EntryPage[Contradiction]:
+    """Return a page of `open_contradictions`, the one found last first. InvalidInput for a place that isn't one of such a list."""
+    query = paged_log(open_contradictions(team_id, *within), ContradictionRow.number, ContradictionRow.created_at, wanted)
+    return page_of_log([contradiction_from(row) for row in await connection.execute(query)], wanted)
+
+
+def contradiction_from(row: AnyRow) -> Contradiction:
+    """Read a row of `open_contradictions`."""
+    one = ContradictionSide(row.one_id, row.one_title, row.words, row.one_said_at)
+    other = ContradictionSide(row.other_id, row.other_title, row.other_words, row.other_said_at)
+    earlier, later = sorted((one, other), key=lambda side: (side.said_at, side.id))
+    return Contradiction(row.id, row.project_id, row.created_at, (earlier, later))
+
+
 def _is_open(item: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
-    return and_(or_(ContradictionRow.one_id == item, ContradictionRow.other_id == item), ContradictionRow.decision.is_(None))
+    return and_(_is_of(item), ContradictionRow.decision.is_(None))
+
+
+def _is_of(item: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
+    return or_(ContradictionRow.one_id == item, ContradictionRow.other_id == item)
 
 
 def _other_of(item: SQLColumnExpression[UUID]) -> ColumnElement[UUID]:
@@ -118,6 +161,12 @@ def _other_of(item: SQLColumnExpression[UUID]) -> ColumnElement[UUID]:
 def _are_valid(other: type[ItemRow]) -> ColumnElement[bool]:
     """Build the condition that neither item of a pair is hidden or replaced: then there is nothing to decide."""
     return and_(~ItemRow.hidden, ~other.hidden, ~is_replaced(ItemRow.id, other.id))
+
+
+async def _known(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
+    """Read the items that an item is known to contradict: each is judged anew, however many others hold the same words by now."""
+    query = select(*_ITEM).join(ContradictionRow, ItemRow.id == _other_of(literal(row.id, Uuid)))
+    return (await connection.execute(query.where(_is_of(literal(row.id, Uuid))))).all()
 
 
 async def _comparable(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
@@ -146,24 +195,27 @@ def _stems(words: Sequence[str]) -> Iterator[str]:
     yield from dict.fromkeys(word[: max(MIN_STEM, round(len(word) * STEM_SHARE))] for word in words if len(word) >= MIN_STEM)
 
 
-def _judged(row: AnyRow, other: AnyRow) -> _Contradiction | None:
-    one, second = sorted((row, other), key=lambda each: each.id.int)
-    conflict = contradiction_of(_statement(one), _statement(second))
-    return None if conflict is None else _Contradiction(one.id, second.id, conflict.words, conflict.other_words)
+def _judged(one: AnyRow, other: AnyRow) -> _Found | None:
+    conflict = contradiction_of(_statement(one), _statement(other))
+    return None if conflict is None else _Found(one.id, other.id, one.team_id, conflict.words, conflict.other_words)
 
 
-async def _store(connection: AsyncConnection, items: Collection[UUID], found: dict[tuple[UUID, UUID], _Contradiction]) -> None:
+async def _store(connection: AsyncConnection, items: Collection[UUID], found: Mapping[tuple[UUID, UUID], _Found]) -> None:
+    """Store what was found, and take back those of these items that weren't: each was judged.
+
+    A decided one is kept, without its words: they may be of a session that was purged.
+    """
     wanted = literal(list(items), ARRAY(Uuid))
-    concerned = or_(ContradictionRow.one_id == any_(wanted), ContradictionRow.other_id == any_(wanted))
-    gone = and_(concerned, ContradictionRow.decision.is_(None))
+    gone = or_(ContradictionRow.one_id == any_(wanted), ContradictionRow.other_id == any_(wanted))
     if found:
         gone = and_(gone, tuple_(ContradictionRow.one_id, ContradictionRow.other_id).not_in(list(found)))
-    await connection.execute(delete(ContradictionRow).where(gone))
+    await connection.execute(delete(ContradictionRow).where(gone, ContradictionRow.decision.is_(None)))
+    still_worded = or_(ContradictionRow.words != "", ContradictionRow.other_words != "")
+    await connection.execute(update(ContradictionRow).where(gone, still_worded).values(words="", other_words=""))
     if found:
         made = upsert(ContradictionRow).values([each._asdict() for each in sorted(found.values())])
         said = {"words": made.excluded.words, "other_words": made.excluded.other_words}
-        is_open = ContradictionRow.decision.is_(None)
-        await connection.execute(made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said, where=is_open))
+        await connection.execute(made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said))
 
 
 def _statement(row: AnyRow) -> TitledText:

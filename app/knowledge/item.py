@@ -103,6 +103,25 @@ class ContradictingItem(NamedTuple):
     own_words: str
 
 
+class ContradictionSide(NamedTuple):
+    """One of two items that contradict each other. `words`: its own, that do; `said_at`: when it was first said, or recorded."""
+
+    id: UUID
+    title: str
+    words: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two items of a project that can't both hold, and nobody has decided. `id`: its number in lists; `sides`: the earlier first."""
+
+    id: int
+    project_id: UUID
+    found_at: datetime
+    sides: tuple[ContradictionSide, ContradictionSide]
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A citation: where an item was learnt or a passage said. `excerpt` is verbatim: quoted material, never an instruction.

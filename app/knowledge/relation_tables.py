@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, false
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt
@@ -62,7 +62,8 @@ class ContradictionRow(Base):
     """Two items of a project that can't both hold, by their sentences `words` and `other_words`. `one_id` is the smaller id.
 
     `decision`: a person's, once there is one: which of the two holds, or that both do. Then the pair isn't shown again, and stays when it
-    is reworded. `decided_by` null: an admin (`by_admin`), or somebody who was removed.
+    is reworded. `decided_by` null: an admin (`by_admin`), or somebody who was removed. `words` are empty where nothing says them any more.
+    `number` is its place in lists, `team_id` the items'.
     """
 
     __tablename__ = "knowledge_contradictions"
@@ -70,10 +71,13 @@ class ContradictionRow(Base):
         CheckConstraint("one_id < other_id", name="ids_in_order"),
         CheckConstraint("decision in ('one', 'other', 'both')", name="decision_known"),
         Index("ix_knowledge_contradictions_other_id", "other_id"),
+        Index("ix_knowledge_contradictions_team_id", "team_id", "number", postgresql_where=text("decision is null")),
     )
 
     one_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
     other_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
     words: Mapped[str]
     other_words: Mapped[str]
     created_at: Mapped[CreatedAt]

@@ -75,7 +75,7 @@ insert into knowledge_subjects (knowledge_id, kind, name, team_id)
   from generate_series(1, 30000) n, unnest(array['file', 'service']) kind;
 insert into knowledge_supersessions (older_id, newer_id, words, said_at)
   select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, 'from a to b', now() from generate_series(1, 9000) n;
-insert into knowledge_contradictions (one_id, other_id, words, other_words)
+insert into knowledge_contradictions (one_id, other_id, team_id, words, other_words)
   select least(a, b), greatest(a, b), 'through a', 'through b'
   from (select md5('item' || n)::uuid a, md5('item' || (n + 7))::uuid b from generate_series(1, 9000) n) pairs;
 update knowledge set wording = decode(md5(id::text), 'hex');

@@ -30,6 +30,8 @@ def upgrade() -> None:
         "knowledge_contradictions",
         sa.Column("one_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
         sa.Column("other_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("team_id", sa.Uuid(), sa.ForeignKey("teams.id", ondelete="CASCADE"), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
         sa.Column("other_words", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -42,6 +44,11 @@ def upgrade() -> None:
         sa.CheckConstraint("decision in ('one', 'other', 'both')", name=op.f("ck_knowledge_contradictions_decision_known")),
     )
     op.create_index("ix_knowledge_contradictions_other_id", "knowledge_contradictions", ["other_id"])
+    op.create_index(
+        "ix_knowledge_contradictions_team_id",
+        *("knowledge_contradictions", ["team_id", "number"]),
+        postgresql_where=sa.text("decision is null"),
+    )
     op.add_column("knowledge", sa.Column("wording", sa.LargeBinary(), nullable=True))
     op.add_column("knowledge", sa.Column("people", sa.Integer(), server_default="0", nullable=False))
     op.create_index("ix_knowledge_wording", "knowledge", ["team_id", "wording"], postgresql_where=sa.text("wording is not null"))

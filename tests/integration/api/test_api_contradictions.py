@@ -29,7 +29,7 @@ async def record_both(api: Api, project: str) -> tuple[str, str]:
     ]
     older, newer = (each["id"] for each in made)
     (against,) = made[1]["contradicts"]
-    assert against == {"id": older, "title": KAFKA.rstrip("."), "words": KAFKA.rstrip("."), "own_words": PULSAR.rstrip(".")}
+    assert against == {"id": older, "title": KAFKA, "words": KAFKA.rstrip("."), "own_words": PULSAR.rstrip(".")}
     return older, newer
 
 

@@ -6,23 +6,27 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, text
 
 from app.errors import Conflict, NotFound
 from app.knowledge.authoring import WriteAdmission
+from app.knowledge.contradiction_rows import read_open_contradictions, refresh_contradictions
 from app.knowledge.deciding import Deciding
 from app.knowledge.edits import Author
 from app.knowledge.history import ItemHistory
-from app.knowledge.item import ItemCandidate
+from app.knowledge.item import Contradiction, ItemCandidate
 from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query, Result
 from app.knowledge.subjects_backfill import SubjectsBackfill
+from app.knowledge.tables import ItemRow
+from app.storage.pages import EntryPage, PageWanted
 from tests.integration.knowledge.conftest import Bench, lesson
 
 JANUARY, JUNE, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC) for month in (1, 6, 11))
 KAFKA = "Order events go through kafka-main"
 PULSAR = "Order events go through pulsar-main"
 AUDIT = "Audit events go through pulsar-main"
+MEANWHILE = "The order events go through redpanda-main"
 MOVED = "Move order events from kafka-main to pulsar-main"
 
 
@@ -143,6 +147,58 @@ async def test_nobody_decides_between_items_that_agree_or_are_another_teams(benc
         await deciding(bench).decide(Author(bench.team_id, None), older, audit, "both_hold")
     with pytest.raises(NotFound):
         await deciding(bench).decide(Author(uuid4(), None), older, newer, "both_hold")
+
+
+async def listed(bench: Bench, *within: ColumnElement[bool], limit: int = 50, after: str | None = None) -> EntryPage[Contradiction]:
+    async with bench.database.begin() as connection:
+        return await read_open_contradictions(connection, bench.team_id, *within, wanted=PageWanted(limit, after=after))
+
+
+async def test_open_contradictions_are_listed_page_by_page_the_one_found_last_first(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    await bench.teach("till", [said("1", KAFKA, NOVEMBER), said("2", PULSAR, JANUARY)], project="till")
+    first = await listed(bench, limit=1)
+    last = await listed(bench, limit=1, after=first.next)
+    assert (len(first.entries), last.next) == (1, None)
+    (till,), (shop,) = first.entries, last.entries
+    assert till.project_id != shop.project_id
+    assert [each.title for each in till.sides] == [PULSAR, KAFKA]
+    assert [(each.id, each.title, each.words) for each in shop.sides] == [(older, KAFKA, KAFKA), (newer, PULSAR, PULSAR)]
+    assert [each.said_at for each in shop.sides] == [JANUARY, NOVEMBER]
+    only = await listed(bench, ItemRow.project_id.not_in([till.project_id]))
+    assert [each.id for each in only.entries] == [shop.id]
+    async with bench.database.begin() as connection:
+        assert (await read_open_contradictions(connection, uuid4(), wanted=PageWanted(9))).entries == []
+
+
+async def test_what_is_decided_hidden_or_replaced_is_in_no_list(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = true where id = :id"), {"id": older})
+    assert (await listed(bench)).entries == []
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = false"))
+    assert len((await listed(bench)).entries) == 1
+    await deciding(bench).decide(Author(bench.team_id, None), newer, older, "this_holds")
+    assert (await listed(bench)).entries == []
+
+
+async def test_a_pair_stays_known_however_many_others_are_compared(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, newer = await teach_both(bench)
+    monkeypatch.setattr("app.knowledge.contradiction_rows.MAX_COMPARED", 0)
+    async with bench.database.begin() as connection:
+        await refresh_contradictions(connection, [older])
+    assert await pairs(bench) == {frozenset((older, newer))}
+
+
+@pytest.mark.parametrize(("reworded", "kept"), [(AUDIT, ["", ""]), (MEANWHILE, sorted([KAFKA, MEANWHILE]))])
+async def test_a_decided_pair_keeps_no_words_that_nothing_says_any_more(bench: Bench, reworded: str, kept: list[str]) -> None:
+    older, newer = await teach_both(bench)
+    await deciding(bench).decide(Author(bench.team_id, None), older, newer, "both_hold")
+    await bench.teach("november", [said("1", reworded, NOVEMBER)])
+    async with bench.database.begin() as connection:
+        (row,) = (await connection.execute(text("select decision, words, other_words from knowledge_contradictions"))).all()
+    assert (row.decision, sorted([row.words, row.other_words])) == ("both", kept)
 
 
 async def test_items_from_before_are_compared_once(bench: Bench) -> None:
