@@ -36,10 +36,11 @@ async def knowledge(services: TheServices, reader: Reader, request: Request, *, 
     summary="Export all that the team has",
     description=(
         "One JSON object a line, each with its `kind`: `export`; every `developer` and their `key`s (without the secret), `project`,"
-        " `session` and after it each `event`, `item` with its `evidence`, `revision`s, `verdict`s and `replacement`s (by a later item;"
-        " those too that were undone), `budget`, `movement` and `call`; and last `end` with the number of each, without which the export is"
-        " cut off. Amounts are nano-dollars. To an admin it is the whole team, and each other developer can see that their sessions were"
-        " exported; to others what their key reads, and what was said only in their own sessions."
+        " `session` and after it each `event`, `item` with its `evidence`, `revision`s, `verdict`s, `replacement`s (by another item;"
+        " those too that were undone) and `contradiction`s (those too that were decided), `budget`, `movement` and `call`; and last `end`"
+        " with the number of each, without which the export is cut off. Amounts are nano-dollars. To an admin it is the whole team, and"
+        " each other developer can see that their sessions were exported; to others what their key reads, and what was said only in their"
+        " own sessions."
     ),
     responses={**LINES, **responses()},
     response_class=StreamingResponse,

@@ -90,7 +90,10 @@ class FeedbackBody(RequestBody):
 class DecisionBody(RequestBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"decision": "this_holds"}]})
 
-    decision: Decision = Field(description="`this_holds`: the item of the path holds and replaces the other one. `both_hold`: both stay.")
+    decision: Decision = Field(
+        description="`this_holds`: the item of the path holds and replaces the other one. `both_hold`: both stay. `undecided`: takes back"
+        " what was decided, so that somebody can decide anew."
+    )
 
 
 class ListedItem(ResponseBody):
@@ -245,7 +248,8 @@ async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: F
     summary="Undo that an item was replaced, merged or retired",
     description=(
         "For everybody in the team. Every link to an item that replaces this one, or into which it was merged, is undone and not made"
-        " again: the item ranks as before. Only a lead or an admin also brings back one that was retired. Else nothing changes."
+        " again: the item ranks as before, and what a person decided against it is undecided again. Only a lead or an admin also brings"
+        " back one that was retired. Else nothing changes."
     ),
     responses=responses(409),
 )
@@ -257,9 +261,9 @@ async def restore(services: TheServices, caller: Reader, item_id: UUID) -> ItemR
     "/{item_id}/contradictions/{other_id}",
     summary="Decide between two items that contradict each other",
     description=(
-        "For everybody in the team. If this one holds, the other is marked as replaced by it and ranks behind it (POST …/restore undoes"
-        " that); if both hold, they stay as they are. Either way the pair isn't shown as a contradiction again, and both histories tell"
-        " who decided."
+        "For everybody in the team. If this one holds, the other is marked as replaced by it and ranks behind it; if both hold, they stay"
+        " as they are. Either way the pair isn't shown as a contradiction again, until somebody takes the decision back (`undecided`, or"
+        " POST …/restore of the item that was replaced), and both histories tell who decided."
     ),
     responses=responses(400, 409, 413),
 )

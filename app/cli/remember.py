@@ -105,12 +105,19 @@ def decide(
     other_id: Annotated[str, typer.Argument(metavar="OTHER", help="The item that contradicts it.", show_default=False)],
     *,
     both: Annotated[bool, typer.Option("--both", help="Both hold: neither replaces the other.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was decided between the two.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide between two items of knowledge that contradict each other: the first holds and replaces the other, or both hold."""
+    """Decide between two items of knowledge that contradict each other: the first holds and replaces the other, or both hold.
+
+    `cairn contradictions` lists them.
+    """
     path = f"/v1/knowledge/{path_segment(item_id)}/contradictions/{path_segment(other_id)}"
-    made = send_request(lambda client: client.post(path, {"decision": "both_hold" if both else "this_holds"}))
-    told = "Both hold" if both else "Holds, and replaces the other one"
+    if both and undo:
+        raise InvalidInput("Both --both and --undo were given: choose one.", param="undo")
+    decision = "undecided" if undo else "both_hold" if both else "this_holds"
+    made = send_request(lambda client: client.post(path, {"decision": decision}))
+    told = {"undecided": "Undecided again", "both_hold": "Both hold", "this_holds": "Holds, and replaces the other one"}[decision]
     print_result(made, as_json, f"{told}: {made['title']} (project {made['project']})")
 
 

@@ -19,7 +19,7 @@ from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
 from app.freshness.wording import describe
 from app.knowledge.edits import MAX_NOTE_CHARS, MAX_TEXT_CHARS, MAX_TITLE_CHARS, ItemCorrection, ItemFields
-from app.knowledge.item import ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, Decision, HistoryEvent, Item, ItemFilter, ItemState
+from app.knowledge.item import DECISIONS, ITEM_STATES, KNOWLEDGE_TYPES, VERDICTS, Decision, HistoryEvent, Item, ItemFilter, ItemState
 from app.services.administration import list_projects
 from app.services.browsing import export_items
 from app.storage.tables import AnyRow
@@ -180,7 +180,9 @@ async def restore(request: Request, item_id: UUID) -> Response:
 async def decide(request: Request, item_id: UUID, other_id: UUID) -> Response:
     who = await visitor(request)
     form = await verified_form(request, who)
-    decision: Decision = "both_hold" if text_of(form, "decision") == "both_hold" else "this_holds"
+    decision: Decision | None = next((each for each in DECISIONS if each == text_of(form, "decision")), None)
+    if decision is None:
+        raise InvalidInput("Nothing was decided: choose one of the buttons beside the contradiction.", param="decision")
     await who.services.knowledge.writer.decide(who.requester, item_id, other_id, decision)
     log.info("dashboard.contradiction_decided", item=str(item_id), other=str(other_id), decision=decision)
     return _to(who, f"{ITEMS}/{item_id}")

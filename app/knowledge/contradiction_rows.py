@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -79,20 +80,23 @@ async def refresh_contradictions(connection: AsyncConnection, items: Collection[
 
 async def read_contradictions(connection: AsyncConnection, item_id: UUID) -> tuple[ContradictingItem, ...]:
     """Return the items that this one contradicts, while both are valid and no person has decided, the latest first."""
-    other, is_one = aliased(ItemRow), ContradictionRow.one_id == item_id
-    words = (
-        case((is_one, ContradictionRow.other_words), else_=ContradictionRow.words),
-        case((is_one, ContradictionRow.words), else_=ContradictionRow.other_words),
-    )
-    query = (
-        select(other.id, other.title, *words)
-        .select_from(ContradictionRow)
-        .join(ItemRow, ItemRow.id == item_id)
-        .join(other, other.id == _other_of(literal(item_id, Uuid)))
-        .where(_is_open(literal(item_id, Uuid)), _are_valid(other))
-        .order_by(other.created_at.desc(), other.id)
-    )
-    return tuple(ContradictingItem(*row) for row in await connection.execute(query))
+    return (await contradictions_of(connection, [item_id])).get(item_id, ())
+
+
+async def contradictions_of(connection: AsyncConnection, items: Collection[UUID]) -> Mapping[UUID, tuple[ContradictingItem, ...]]:
+    """Return for each of these items what `read_contradictions` does; one that contradicts none is left out."""
+    found: dict[UUID, list[tuple[ContradictionSide, ContradictionSide]]] = defaultdict(list)
+    for row in await connection.execute(_pairs().where(_concern(items))):
+        one, other = _sides(row)
+        found[one.id].append((other, one))
+        found[other.id].append((one, other))
+    return {item: _latest_first(found[item]) for item in items if item in found}
+
+
+def _latest_first(pairs: Iterable[tuple[ContradictionSide, ContradictionSide]]) -> tuple[ContradictingItem, ...]:
+    in_order = sorted(pairs, key=lambda pair: pair[0].id)
+    in_order.sort(key=lambda pair: pair[0].said_at, reverse=True)
+    return tuple(ContradictingItem(other.id, other.title, other.words, own.words) for other, own in in_order)
 
 
 def contradicting(before: ColumnElement[datetime] | None) -> ScalarSelect[list[UUID]]:
@@ -117,6 +121,10 @@ def open_contradictions(team_id: UUID, *within: ColumnElement[bool]) -> Select[*
 
     Both are of one project. `contradiction_from` reads a row; a page is made by `read_open_contradictions`.
     """
+    return _pairs().where(ContradictionRow.team_id == team_id, *within)
+
+
+def _pairs() -> Select[*tuple[Any, ...]]:
     other = aliased(ItemRow)
     columns = (ContradictionRow.number.label("id"), ContradictionRow.created_at, ItemRow.project_id)
     one = (ItemRow.id.label("one_id"), ItemRow.title.label("one_title"), ItemRow.created_at.label("one_said_at"), ContradictionRow.words)
@@ -126,7 +134,7 @@ def open_contradictions(team_id: UUID, *within: ColumnElement[bool]) -> Select[*
         .select_from(ContradictionRow)
         .join(ItemRow, ItemRow.id == ContradictionRow.one_id)
         .join(other, other.id == ContradictionRow.other_id)
-        .where(ContradictionRow.team_id == team_id, ContradictionRow.decision.is_(None), _are_valid(other), *within)
+        .where(ContradictionRow.decision.is_(None), _are_valid(other))
     )
 
 
@@ -140,10 +148,31 @@ async def read_open_contradictions(
 
 def contradiction_from(row: AnyRow) -> Contradiction:
     """Read a row of `open_contradictions`."""
-    one = ContradictionSide(row.one_id, row.one_title, row.words, row.one_said_at)
-    other = ContradictionSide(row.other_id, row.other_title, row.other_words, row.other_said_at)
-    earlier, later = sorted((one, other), key=lambda side: (side.said_at, side.id))
+    earlier, later = sorted(_sides(row), key=lambda side: (side.said_at, side.id))
     return Contradiction(row.id, row.project_id, row.created_at, (earlier, later))
+
+
+def _sides(row: AnyRow) -> tuple[ContradictionSide, ContradictionSide]:
+    one = ContradictionSide(row.one_id, row.one_title, row.words, row.one_said_at)
+    return one, ContradictionSide(row.other_id, row.other_title, row.other_words, row.other_said_at)
+
+
+async def are_open(connection: AsyncConnection, one_id: UUID, other_id: UUID) -> bool:
+    """Tell whether neither of two items is hidden or replaced: else there is nothing to decide between them."""
+    other = aliased(ItemRow)
+    query = select(ItemRow.id).join(other, other.id == other_id).where(ItemRow.id == one_id, _are_valid(other))
+    return await connection.scalar(query) is not None
+
+
+async def reopen(connection: AsyncConnection, pairs: Collection[tuple[UUID, UUID]], *, decided: Collection[str] = ("one", "other")) -> None:
+    """Take back what a person decided between each pair, if it was one of these decisions. A pair whose words are gone goes with it."""
+    if not pairs:
+        return
+    wanted = tuple_(ContradictionRow.one_id, ContradictionRow.other_id).in_([tuple(sorted(pair)) for pair in pairs])
+    which = (wanted, ContradictionRow.decision.in_(decided))
+    await connection.execute(delete(ContradictionRow).where(*which, ContradictionRow.words == ""))
+    undecided = {"decision": None, "decided_at": None, "decided_by": None, "by_admin": False}
+    await connection.execute(update(ContradictionRow).where(*which).values(undecided))
 
 
 def _is_open(item: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
@@ -205,8 +234,7 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], found: Ma
 
     A decided one is kept, without its words: they may be of a session that was purged.
     """
-    wanted = literal(list(items), ARRAY(Uuid))
-    gone = or_(ContradictionRow.one_id == any_(wanted), ContradictionRow.other_id == any_(wanted))
+    gone = _concern(items)
     if found:
         gone = and_(gone, tuple_(ContradictionRow.one_id, ContradictionRow.other_id).not_in(list(found)))
     await connection.execute(delete(ContradictionRow).where(gone, ContradictionRow.decision.is_(None)))
@@ -216,6 +244,11 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], found: Ma
         made = upsert(ContradictionRow).values([each._asdict() for each in sorted(found.values())])
         said = {"words": made.excluded.words, "other_words": made.excluded.other_words}
         await connection.execute(made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said))
+
+
+def _concern(items: Collection[UUID]) -> ColumnElement[bool]:
+    wanted = literal(list(items), ARRAY(Uuid))
+    return or_(ContradictionRow.one_id == any_(wanted), ContradictionRow.other_id == any_(wanted))
 
 
 def _statement(row: AnyRow) -> TitledText:

@@ -9,16 +9,20 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Uuid, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from app.accounts.accounts import Accounts, LastingRequester
+from app.knowledge.contradiction_rows import contradictions_of
 from app.knowledge.edits import revision_of
-from app.knowledge.item import Quote
+from app.knowledge.item import ContradictingItem, Quote, Standing
 from app.knowledge.marks import mark_of
-from app.knowledge.relation_tables import SubjectRow, SupersessionRow
+from app.knowledge.relation_tables import ContradictionRow, SubjectRow, SupersessionRow
+from app.knowledge.standing import is_portable, standing_of
+from app.knowledge.supersession_rows import Links, links_of
 from app.knowledge.tables import ITEM_COLUMNS, NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
+from app.knowledge.verdicts import retired_among
 from app.knowledge.weighing import freshness
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -34,13 +38,13 @@ Record: TypeAlias = Mapping[str, Any]
 class RelatedRecords:
     """A kind of records that belong to an item: the columns that say to which item, and which of its records each is, and those exported.
 
-    `developer`: the column of who did it; None: nobody.
+    `people`: the columns of who did what, by the name under which their name is exported.
     """
 
     item: Any
     place: Any
     names: Sequence[str]
-    developer: Any = None
+    people: Mapping[str, Any] = field(default_factory=dict)
 
 
 _EVIDENCE: Final = (
@@ -50,17 +54,30 @@ _EVIDENCE: Final = (
 _RELATED: Final[Mapping[str, RelatedRecords]] = {
     "evidence": RelatedRecords(EvidenceRow.knowledge_id, EvidenceRow.id, _EVIDENCE),
     "revision": RelatedRecords(
-        RevisionRow.knowledge_id, RevisionRow.id, ("action", "by_admin", "type", "title", "text", "paths", "at"), RevisionRow.developer_id
+        RevisionRow.knowledge_id,
+        RevisionRow.id,
+        ("action", "by_admin", "type", "title", "text", "paths", "at"),
+        {"developer": RevisionRow.developer_id},
     ),
-    "verdict": RelatedRecords(FeedbackRow.knowledge_id, FeedbackRow.id, ("by_admin", "verdict", "note", "at"), FeedbackRow.developer_id),
+    "verdict": RelatedRecords(
+        FeedbackRow.knowledge_id, FeedbackRow.id, ("by_admin", "verdict", "note", "at"), {"developer": FeedbackRow.developer_id}
+    ),
     "replacement": RelatedRecords(
         SupersessionRow.older_id,
         SupersessionRow.newer_id,
-        ("newer_id", "words", "said_at", "created_at", "undone_at", "by_admin"),
-        SupersessionRow.undone_by,
+        ("newer_id", "cause", "words", "said_at", "created_at", "made_by_admin", "undone_at", "by_admin"),
+        {"made_by": SupersessionRow.made_by, "developer": SupersessionRow.undone_by},
+    ),
+    "contradiction": RelatedRecords(
+        ContradictionRow.one_id,
+        ContradictionRow.other_id,
+        ("other_id", "words", "other_words", "created_at", "decision", "decided_at", "by_admin"),
+        {"developer": ContradictionRow.decided_by},
     ),
 }
-"""The kinds of records that belong to an item. A replacement's is the item that was replaced; those that were undone are exported too."""
+"""The kinds of records that belong to an item. A replacement's is the item that was replaced; those that were undone are exported too, and
+so are contradictions that were decided, or of which one item is hidden or replaced.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +86,11 @@ class ItemDetails:
 
     subjects: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
     code: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    replaced_by: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    replaces: Mapping[UUID, list[Record]] = field(default_factory=lambda: defaultdict(list))
     learnt_at: dict[UUID, datetime] = field(default_factory=dict)
+    standing: dict[UUID, tuple[Standing, ...]] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    contradicts: Mapping[UUID, Sequence[ContradictingItem]] = field(default_factory=dict)
+    retired: Collection[UUID] = ()
 
 
 class ItemExport:
@@ -91,13 +110,13 @@ class ItemExport:
         """Yield the items that lists show, of a project or of all, each with its newest citations."""
         async for page in self._pages(reader, project_id, hidden=False):
             quotes = await self._newest_quotes([row.id for row in page])
-            for record in await self._items(page):
+            for record in await self._items(page, reader):
                 yield {**record, "evidence": [asdict(quote) for quote in quotes.get(record["id"], ())]}
 
     async def whole_records(self, reader: LastingRequester) -> AsyncGenerator[Record]:
         """Yield every item, also those that are hidden; after each page of them the records that belong to them."""
         async for page in self._pages(reader, None, hidden=True):
-            for record in await self._items(page):
+            for record in await self._items(page, reader):
                 yield record
             for kind in _RELATED:
                 async for record in self._related(kind, [row.id for row in page]):
@@ -115,10 +134,11 @@ class ItemExport:
             yield page
             last = page[-1].id
 
-    async def _items(self, page: Sequence[AnyRow]) -> list[Record]:
+    async def _items(self, page: Sequence[AnyRow], reader: LastingRequester) -> list[Record]:
+        closed = (await reader.now()).closed
         projects = await self._accounts.project_names(page[0].team_id, {row.project_id for row in page})
         authors = await self._accounts.names({row.developer_id for row in page if row.developer_id is not None})
-        details = await self._database.read(lambda connection: _details(connection, [row.id for row in page]))
+        details = await self._database.read(lambda connection: _details(connection, [row.id for row in page], closed))
         return [_item(row, details, projects.get(row.project_id), authors.get(row.developer_id)) for row in page]
 
     async def _newest_quotes(self, items: Sequence[UUID]) -> Mapping[UUID, Sequence[Quote]]:
@@ -133,16 +153,16 @@ class ItemExport:
 
     async def _related(self, kind: str, items: Sequence[UUID]) -> AsyncIterator[Record]:
         wanted = _RELATED[kind]
-        place, people = tuple_(wanted.item, wanted.place), [] if wanted.developer is None else [wanted.developer.label("person")]
+        place, people = tuple_(wanted.item, wanted.place), [column.label(f"person_{name}") for name, column in wanted.people.items()]
         columns = [getattr(wanted.item.class_, name) for name in wanted.names]
         query = select(wanted.item.label("item_id"), wanted.place.label("place"), *columns, *people)
         query = query.where(wanted.item.in_(items)).order_by(place).limit(RELATED_PAGE)
         after = query
         while rows := await self._database.read(rows_of(after)):
-            named = {row.person for row in rows if row.person is not None} if people else set()
+            named = {person for row in rows for each in people if (person := getattr(row, each.name)) is not None}
             known = await self._accounts.names(named) if named else {}
             for row in rows:
-                by = {"developer": known.get(row.person)} if people else {}
+                by = {name: known.get(getattr(row, each.name)) for name, each in zip(wanted.people, people, strict=True)}
                 yield {"kind": kind, "item_id": row.item_id, **{name: getattr(row, name) for name in wanted.names}, **by}
             after = query.where(place > tuple_(rows[-1].item_id, rows[-1].place))
 
@@ -156,8 +176,13 @@ def _shown(team_id: UUID, closed: Collection[UUID], project_id: UUID | None, *, 
     ]
 
 
-async def _details(connection: AsyncConnection, items: Sequence[UUID]) -> ItemDetails:
-    found = ItemDetails()
+async def _details(connection: AsyncConnection, items: Sequence[UUID], closed: Collection[UUID]) -> ItemDetails:
+    """Read the details of items. `closed`: projects that are closed to who reads, so that what they hold counts for nothing."""
+    found = ItemDetails(
+        links=await links_of(connection, items),
+        contradicts=await contradictions_of(connection, items),
+        retired=await retired_among(connection, items),
+    )
     subjects = select(SubjectRow.__table__).where(SubjectRow.knowledge_id.in_(items)).order_by(SubjectRow.kind, SubjectRow.name)
     for row in await connection.execute(subjects):
         found.subjects[row.knowledge_id].append({"kind": row.kind, "name": row.name})
@@ -167,27 +192,10 @@ async def _details(connection: AsyncConnection, items: Sequence[UUID]) -> ItemDe
     learnt = select(EvidenceRow.knowledge_id, func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id.in_(items))
     for item, moment in await connection.execute(learnt.group_by(EvidenceRow.knowledge_id)):
         found.learnt_at[item] = moment
-    for row in await connection.execute(_links(items)):
-        said = {"words": row.words, "at": row.said_at}
-        if not row.newer_hidden:
-            found.replaced_by[row.older_id].append({"id": row.newer_id, "title": row.newer_title, **said})
-        if not row.older_hidden:
-            found.replaces[row.newer_id].append({"id": row.older_id, "title": row.older_title, **said})
+    standing = select(ItemRow.id, ItemRow.people, is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id.in_(items))
+    for item, people, portable in await connection.execute(standing):
+        found.standing[item] = standing_of(portable=portable, people=people)
     return found
-
-
-def _links(items: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
-    """Select the links of these items to others, in either direction, in the order in which an item's are told."""
-    older, newer = aliased(ItemRow), aliased(ItemRow)
-    link = (SupersessionRow.older_id, SupersessionRow.newer_id, SupersessionRow.words, SupersessionRow.said_at)
-    titles = (older.title.label("older_title"), newer.title.label("newer_title"))
-    return (
-        select(*link, *titles, older.hidden.label("older_hidden"), newer.hidden.label("newer_hidden"))
-        .join(older, older.id == SupersessionRow.older_id)
-        .join(newer, newer.id == SupersessionRow.newer_id)
-        .where(or_(SupersessionRow.older_id.in_(items), SupersessionRow.newer_id.in_(items)), SupersessionRow.undone_at.is_(None))
-        .order_by(SupersessionRow.said_at.desc(), SupersessionRow.newer_id, SupersessionRow.older_id)
-    )
 
 
 def _item(row: AnyRow, details: ItemDetails, project: str | None, author: str | None) -> dict[str, Any]:
@@ -201,8 +209,11 @@ def _item(row: AnyRow, details: ItemDetails, project: str | None, author: str | 
         "learnt_at": row.created_at if row.origin == "recorded" else details.learnt_at.get(row.id, row.created_at),
         "paths": list(row.paths),
         "subjects": details.subjects[row.id],
-        "replaced_by": details.replaced_by[row.id],
-        "replaces": details.replaces[row.id],
+        "replaced_by": [each._asdict() for each in details.links.replaced_by[row.id]],
+        "replaces": [each._asdict() for each in details.links.replaces[row.id]],
+        "contradicts": [each._asdict() for each in details.contradicts.get(row.id, ())],
+        "standing": list(details.standing.get(row.id, ())),
+        "retired": row.hidden and row.id in details.retired,
         "code": details.code[row.id],
         "confidence": round(row.confidence, 3),
         "freshness": freshness(row),

@@ -15,9 +15,10 @@ from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow,
 from app.knowledge.use_counts import counting
 from app.sessions.journal import Journal
 from app.storage.database import Database
+from app.storage.tables import AnyRow
 
 MAX_ENTRIES = 200
-DECISIONS = {"this": "This one holds.", "that": "The other one holds.", "both": "Both hold."}
+_DECIDED = {"this": "This one holds.", "that": "The other one holds.", "both": "Both hold."}
 
 
 class ItemHistory:
@@ -101,18 +102,26 @@ async def _replacements(connection: AsyncConnection, item_id: UUID) -> list[Hist
     )
     rows = (await connection.execute(query)).all()
     made = [
-        HistoryEvent("merged_into", row.created_at, row.made_by, row.made_by_admin, title=row.title, other=row.newer_id)
+        HistoryEvent("merged_into", row.said_at, row.made_by, row.made_by_admin, title=row.title, other=row.newer_id)
         if row.cause == "merged"
         else HistoryEvent("replaced", row.created_at, title=row.title, note=row.words or None, other=row.newer_id)
         for row in rows
-        if row.cause != "decided"  # the contradiction tells it
+        if row.cause != "decided"
     ]
+    decided = [event for row in rows if row.cause == "decided" for event in _undone_decision(row, row.newer_id, "that")]
     undone = [
         HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.newer_id)
         for row in rows
         if row.undone_at is not None
     ]
-    return [*made, *undone]
+    return [*made, *decided, *undone]
+
+
+def _undone_decision(row: AnyRow, other: UUID, which: str) -> list[HistoryEvent]:
+    """Tell a decision that was taken back, by its link; of one that stands the contradiction tells."""
+    if row.undone_at is None:
+        return []
+    return [HistoryEvent("decided", row.said_at, row.made_by, row.made_by_admin, title=row.title, note=_DECIDED[which], other=other)]
 
 
 async def _contradictions(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
@@ -128,26 +137,30 @@ async def _contradictions(connection: AsyncConnection, item_id: UUID) -> list[Hi
     found: list[HistoryEvent] = []
     for row in await connection.execute(query):
         mine, theirs, words = ("one", row.other_id, row.other_words) if row.one_id == item_id else ("other", row.one_id, row.words)
-        found.append(HistoryEvent("contradicted", row.created_at, title=row.title, note=words, other=theirs))
+        found.append(HistoryEvent("contradicted", row.created_at, title=row.title, note=words or None, other=theirs))
         if row.decision is not None:
-            note = DECISIONS["both" if row.decision == "both" else "this" if row.decision == mine else "that"]
+            note = _DECIDED["both" if row.decision == "both" else "this" if row.decision == mine else "that"]
             found.append(HistoryEvent("decided", row.decided_at, row.decided_by, row.by_admin, title=row.title, note=note, other=theirs))
     return found
 
 
 async def _absorbed(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
-    """Read when people merged other items into this one."""
+    """Read when people merged other items into this one, and when a decision for this one was taken back."""
     query = (
         select(SupersessionRow.__table__, ItemRow.title)
         .join(ItemRow, ItemRow.id == SupersessionRow.older_id)
-        .where(SupersessionRow.newer_id == item_id, SupersessionRow.cause == "merged")
+        .where(SupersessionRow.newer_id == item_id, SupersessionRow.cause != "said")
         .order_by(SupersessionRow.created_at.desc())
         .limit(MAX_ENTRIES)
     )
-    return [
-        HistoryEvent("absorbed", row.created_at, row.made_by, row.made_by_admin, title=row.title, other=row.older_id)
-        for row in await connection.execute(query)
-    ]
+    found: list[HistoryEvent] = []
+    for row in await connection.execute(query):
+        if row.cause == "merged":
+            found.append(HistoryEvent("absorbed", row.said_at, row.made_by, row.made_by_admin, title=row.title, other=row.older_id))
+        elif row.undone_at is not None:
+            found += _undone_decision(row, row.older_id, "this")
+            found.append(HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.older_id))
+    return found
 
 
 async def _uses(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:

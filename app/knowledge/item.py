@@ -56,8 +56,9 @@ Standing = Literal["portable", "team_practice"]
 """An item that another project of the team holds too; one that two people or more stand by."""
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
-Decision = Literal["this_holds", "both_hold"]
-"""A person's decision between two items that contradict each other, as one of them tells it."""
+Decision = Literal["this_holds", "both_hold", "undecided"]
+"""A person's decision between two items that contradict each other, as one of them tells it; `undecided` takes one back."""
+DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 
 LinkCause = Literal["said", "decided", "merged"]
 """The cause for which an item replaces another: its words say so, a person decided between the two, or merged the older one into it."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotPermitted
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedPoint, record_changes
+from app.knowledge.contradiction_rows import reopen
 from app.knowledge.edits import Author
 from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.store import lock_item
+from app.knowledge.supersession_rows import undo_links
 from app.knowledge.tables import ItemRow, RevisionRow
 from app.knowledge.verdicts import count_verdicts, is_retired
 from app.storage.database import Database
@@ -32,14 +34,14 @@ class Restoring:
     async def restore(self, author: Author, item_id: UUID) -> int:
         """Undo every link that has this item replaced, permanently, and its retirement. Returns the number of what was undone.
 
+        Where a person had decided against the item, both items contradict each other again, until somebody decides anew.
         NotFound for another team's item; NotPermitted where a lead retired it and the author may not change others' items.
         """
-        undone = {"undone_at": func.now(), "undone_by": author.developer_id, "by_admin": author.developer_id is None}
         async with self._admission.admit(author), self._database.begin() as connection:
             row = await lock_item(connection, author.team_id, item_id, closed=author.closed)
-            held = (SupersessionRow.older_id == item_id, SupersessionRow.undone_at.is_(None))
-            links = await connection.execute(update(SupersessionRow).where(*held).values(undone).returning(SupersessionRow.newer_id))
-            newer = links.scalars().all()
+            links = await undo_links(connection, SupersessionRow.older_id == item_id, author_id=author.developer_id)
+            await reopen(connection, links)
+            newer = [newer_id for _, newer_id in links]
             brought_back = await _reinstate(connection, author, row)
             if newer or brought_back:
                 items = await connection.execute(_CHANGED.where(ItemRow.id.in_([item_id, *newer])).order_by(ItemRow.id))

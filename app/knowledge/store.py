@@ -154,11 +154,14 @@ class KnowledgeStore:
         return withdrawn
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Move a project's items to another project, in the caller's transaction, which must hold the project's sessions."""
+        """Move a project's items to another project, in the caller's transaction, which must hold the project's sessions.
+
+        What they replace or contradict there is found later (`subjects_backfill`): thousands of items would hold both projects for long.
+        """
         for each in sorted((project_id, into)):
             await lock_project(connection, each)
         await move_decisions(connection, project_id, into)
-        moved = update(ItemRow).where(ItemRow.project_id == project_id).values(project_id=into).returning(ItemRow.id)
+        moved = update(ItemRow).where(ItemRow.project_id == project_id).values(project_id=into, subjects_version=0).returning(ItemRow.id)
         items = (await connection.scalars(moved)).all()
         await record_changes(connection, [ChangedPoint(item, project, team_id) for item in items for project in (project_id, into)])
 

@@ -1,4 +1,4 @@
-"""Backfill of the subjects and links of items that were stored before there were any, or by code of another version.
+"""Backfill of the relations of items that were stored before there were any, by code of another version, or in a project merged since.
 
 Works in small batches, each of one project, and can be repeated.
 """
@@ -23,7 +23,7 @@ from app.storage.database import Database
 BATCH = 500
 """Items of one transaction, which holds their project's lock: about a second of work."""
 DONE_SECONDS = 86_400
-"""Pause once nothing is left: only a worker of an older version makes more, and to look takes reading all items."""
+"""Pause once nothing is left: only a worker of an older version and a merge of projects make more, and to look takes reading all items."""
 
 
 _OUTDATED = ItemRow.subjects_version != VERSION

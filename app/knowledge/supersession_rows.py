@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -37,7 +38,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from app.knowledge.item import LinkCause, LinkedItem
+from app.knowledge.item import LinkedItem
 from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import ItemWords, read
@@ -89,18 +90,36 @@ async def refresh_links(connection: AsyncConnection, items: Collection[UUID]) ->
 
 async def read_links(connection: AsyncConnection, item_id: UUID) -> tuple[tuple[LinkedItem, ...], tuple[LinkedItem, ...]]:
     """Return the items that replace this one, and those that it replaces, each the latest first, without what a person undid."""
-    newer = select(*_LINKED).join(SupersessionRow, SupersessionRow.newer_id == ItemRow.id).where(SupersessionRow.older_id == item_id)
-    older = select(*_LINKED).join(SupersessionRow, SupersessionRow.older_id == ItemRow.id).where(SupersessionRow.newer_id == item_id)
-    holds = (SupersessionRow.undone_at.is_(None), ~ItemRow.hidden)
-    latest = SupersessionRow.said_at.desc()
-    found = [(await connection.execute(query.where(*holds).order_by(latest, ItemRow.id))).all() for query in (newer, older)]
-    by, of = (tuple(_linked(row) for row in rows) for rows in found)
-    return by, of
+    found = await links_of(connection, [item_id])
+    return tuple(found.replaced_by[item_id]), tuple(found.replaces[item_id])
 
 
-def _linked(row: AnyRow) -> LinkedItem:
-    cause: LinkCause = row.cause
-    return LinkedItem(row.id, row.title, row.words, row.said_at, cause)
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What replaces items and what they replace, by their ids, each the latest first."""
+
+    replaced_by: Mapping[UUID, list[LinkedItem]] = field(default_factory=lambda: defaultdict(list))
+    replaces: Mapping[UUID, list[LinkedItem]] = field(default_factory=lambda: defaultdict(list))
+
+
+async def links_of(connection: AsyncConnection, items: Collection[UUID]) -> Links:
+    """Read the links of these items in either direction, without those that a person undid and without hidden items."""
+    older, newer = aliased(ItemRow), aliased(ItemRow)
+    titles = (older.title.label("older_title"), newer.title.label("newer_title"))
+    query = (
+        select(SupersessionRow.__table__, *titles, older.hidden.label("older_hidden"), newer.hidden.label("newer_hidden"))
+        .join(older, older.id == SupersessionRow.older_id)
+        .join(newer, newer.id == SupersessionRow.newer_id)
+        .where(_concerned(items), SupersessionRow.undone_at.is_(None))
+        .order_by(SupersessionRow.said_at.desc(), SupersessionRow.newer_id, SupersessionRow.older_id)
+    )
+    found = Links()
+    for row in await connection.execute(query):
+        if not row.newer_hidden:
+            found.replaced_by[row.older_id].append(LinkedItem(row.newer_id, row.newer_title, row.words, row.said_at, row.cause))
+        if not row.older_hidden:
+            found.replaces[row.newer_id].append(LinkedItem(row.older_id, row.older_title, row.words, row.said_at, row.cause))
+    return found
 
 
 def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime]:
@@ -141,6 +160,14 @@ def is_replaced(*items: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
         .where(SupersessionRow.older_id.in_(items), SupersessionRow.undone_at.is_(None), ~newer.hidden)
         .correlate_except(SupersessionRow, newer)
     )
+
+
+async def undo_links(connection: AsyncConnection, *which: ColumnElement[bool], author_id: UUID | None) -> Sequence[tuple[UUID, UUID]]:
+    """Undo links, so that they aren't made again by words. Returns their (older, newer). `author_id` None: an admin."""
+    undone = {"undone_at": func.now(), "undone_by": author_id, "by_admin": author_id is None}
+    made = update(SupersessionRow).where(*which, SupersessionRow.undone_at.is_(None)).values(undone)
+    rows = await connection.execute(made.returning(SupersessionRow.older_id, SupersessionRow.newer_id))
+    return [(row.older_id, row.newer_id) for row in rows]
 
 
 async def replace_by_person(
@@ -282,4 +309,3 @@ def merged_into(item_id: UUID) -> Select[UUID]:
 _SAID = SupersessionRow.cause == "said"
 MERGED = and_(SupersessionRow.cause == "merged", SupersessionRow.undone_at.is_(None))
 """The condition that a link is a person's merge, and nobody undid it."""
-_LINKED = (ItemRow.id, ItemRow.title, SupersessionRow.words, SupersessionRow.said_at, SupersessionRow.cause)

@@ -5,9 +5,11 @@ The caller locks the item, and records the change (`changes.record_changes`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Uuid, any_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.confirming import count_people
@@ -38,5 +40,12 @@ async def count_verdicts(connection: AsyncConnection, item: AnyRow) -> None:
 
 async def is_retired(connection: AsyncConnection, item_id: UUID) -> bool:
     """Tell whether a lead retired an item, and nobody has brought it back since."""
-    acts = select(RevisionRow.action).where(RevisionRow.knowledge_id == item_id, RevisionRow.action.in_(("retired", "reinstated")))
-    return await connection.scalar(acts.order_by(RevisionRow.id.desc()).limit(1)) == "retired"
+    return item_id in await retired_among(connection, [item_id])
+
+
+async def retired_among(connection: AsyncConnection, items: Collection[UUID]) -> set[UUID]:
+    """Return those of these items that a lead retired, and nobody has brought back since."""
+    acts = (RevisionRow.knowledge_id == any_(literal(list(items), ARRAY(Uuid))), RevisionRow.action.in_(("retired", "reinstated")))
+    latest = select(RevisionRow.knowledge_id, RevisionRow.action).distinct(RevisionRow.knowledge_id).where(*acts)
+    rows = await connection.execute(latest.order_by(RevisionRow.knowledge_id, RevisionRow.id.desc()))
+    return {row.knowledge_id for row in rows if row.action == "retired"}

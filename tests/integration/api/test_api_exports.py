@@ -112,7 +112,7 @@ async def test_replacements_are_in_it_also_those_that_were_undone_and_by_whom(te
     items = {each["id"]: each for each in await team.export("ada", "/v1/knowledge/export?project=events") if each["kind"] == "item"}
     for item_id, link in ((older, "replaced_by"), (newer, "replaces")):
         (said,), (shown,) = items[item_id][link], (await team.ask("ada", "GET", f"/v1/knowledge/{item_id}")).json[link]
-        assert {name: said[name] for name in ("id", "title", "words")} == {name: shown[name] for name in ("id", "title", "words")}
+        assert {name: value for name, value in said.items() if name != "at"} == {name: shown[name] for name in set(shown) - {"at"}}
     assert {"kind": "service", "name": "nats-jetstream"} in items[older]["subjects"]
 
     assert (await team.ask("ada", "POST", f"/v1/knowledge/{older}/restore")).status == 200
@@ -121,6 +121,37 @@ async def test_replacements_are_in_it_also_those_that_were_undone_and_by_whom(te
     assert found["undone_at"] is not None
     items = {each["id"]: each for each in await team.export("bo") if each["kind"] == "item"}
     assert (items[older]["replaced_by"], items[newer]["replaces"]) == ([], [])
+
+
+async def test_contradictions_are_in_it_and_who_decided_them(team: Exporters) -> None:
+    daily, hourly = [
+        (await team.ask("bo", "POST", "/v1/knowledge", json={"type": "gotcha", "text": words, "project": "prices"})).json["id"]
+        for words in ("Price caches are invalidated daily.", "Price caches are invalidated hourly.")
+    ]
+    (found,) = (each for each in await team.export("bo") if each["kind"] == "contradiction")
+    assert {found["item_id"], found["other_id"]} == {daily, hourly}
+    assert (found["decision"], found["developer"]) == (None, None)
+    items = {each["id"]: each for each in await team.export("ada", "/v1/knowledge/export?project=prices") if each["kind"] == "item"}
+    for item_id in (daily, hourly):
+        shown = (await team.ask("ada", "GET", f"/v1/knowledge/{item_id}")).json
+        assert len(shown["contradicts"]) == 1
+        assert {name: items[item_id][name] for name in ("contradicts", "standing", "retired")} == {
+            name: shown[name] for name in ("contradicts", "standing", "retired")
+        }
+    path = f"/v1/knowledge/{daily}/contradictions/{hourly}"
+    assert (await team.ask("lead", "POST", path, json={"decision": "this_holds"})).status == 200
+    records = await team.export("bo")
+    (found,) = (each for each in records if each["kind"] == "contradiction")
+    holds = "one" if found["item_id"] == daily else "other"
+    assert (found["decision"], found["developer"], found["by_admin"]) == (holds, team.who("lead"), False)
+    (link,) = (each for each in records if each["kind"] == "replacement")
+    assert (link["item_id"], link["newer_id"], link["cause"], link["made_by"], link["undone_at"]) == (
+        hourly,
+        daily,
+        "decided",
+        team.who("lead"),
+        None,
+    )
 
 
 async def test_where_it_was_learnt_has_its_branch_and_what_was_checked_its_code(team: Exporters) -> None:

@@ -14,10 +14,11 @@ from app.knowledge.contradiction_rows import read_open_contradictions, refresh_c
 from app.knowledge.deciding import Deciding
 from app.knowledge.edits import Author
 from app.knowledge.history import ItemHistory
-from app.knowledge.item import Contradiction, ItemCandidate
+from app.knowledge.item import Contradiction, Decision, ItemCandidate
 from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query, Result
 from app.knowledge.subjects_backfill import SubjectsBackfill
+from app.knowledge.supersession_rows import replace_by_person
 from app.knowledge.tables import ItemRow
 from app.storage.pages import EntryPage, PageWanted
 from tests.integration.knowledge.conftest import Bench, lesson
@@ -128,7 +129,98 @@ async def test_a_decision_outlives_new_words_and_ends_with_a_restoration(bench: 
     assert (await asked(bench))[PULSAR].replaced_by is not None
     assert await Restoring(bench.database, admission=WriteAdmission()).restore(author, newer) == 1
     found = await asked(bench)
-    assert (found[PULSAR].replaced_by, found[PULSAR].contradicts) == (None, None)
+    assert (found[PULSAR].replaced_by, found[PULSAR].contradicts) == (None, (older,))
+
+
+async def told(bench: Bench, item: UUID) -> list[tuple[str, UUID | None, str | None]]:
+    """What an item's history tells of another item, the latest first."""
+    history = await ItemHistory(bench.database, bench.journal).read(bench.team_id, item)
+    return [(each.what, each.developer_id, each.note) for each in history if each.other is not None]
+
+
+async def test_who_undoes_a_decision_may_decide_otherwise_and_both_histories_keep_both(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    ada, bo = [Author(bench.team_id, (await bench.accounts.create_developer(name)).id) for name in ("ada", "bo")]
+    await deciding(bench).decide(ada, older, newer, "this_holds")
+    assert await Restoring(bench.database, admission=WriteAdmission()).restore(bo, newer) == 1
+    assert await pairs(bench) == {frozenset((older, newer))}
+    await deciding(bench).decide(bo, newer, older, "this_holds")
+    found = await asked(bench)
+    replacement = found[KAFKA].replaced_by
+    assert replacement is not None
+    assert (replacement.id, found[PULSAR].replaced_by, found[PULSAR].contradicts) == (newer, None, None)
+    assert await told(bench, newer) == [
+        ("decided", bo.developer_id, "This one holds."),
+        ("restored", bo.developer_id, None),
+        ("decided", ada.developer_id, "The other one holds."),
+        ("contradicted", None, KAFKA),
+    ]
+    assert await told(bench, older) == [
+        ("decided", bo.developer_id, "The other one holds."),
+        ("restored", bo.developer_id, None),
+        ("decided", ada.developer_id, "This one holds."),
+        ("contradicted", None, PULSAR),
+    ]
+
+
+@pytest.mark.parametrize("decision", ["this_holds", "both_hold"])
+async def test_any_decision_is_taken_back_once_and_made_again(bench: Bench, decision: Decision) -> None:
+    older, newer = await teach_both(bench)
+    author = Author(bench.team_id, None)
+    for _ in range(2):
+        await deciding(bench).decide(author, older, newer, decision)
+        assert await pairs(bench) == set()
+        await deciding(bench).decide(author, newer, older, "undecided")
+        await deciding(bench).decide(author, older, newer, "undecided")
+        assert await pairs(bench) == {frozenset((older, newer))}
+        assert {each.replaced_by for each in (await asked(bench)).values()} == {None}
+
+
+async def test_what_nobody_says_any_more_is_no_contradiction_once_it_is_undecided(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    author = Author(bench.team_id, None)
+    await deciding(bench).decide(author, older, newer, "this_holds")
+    await bench.teach("november", [said("1", AUDIT, NOVEMBER)])
+    assert await Restoring(bench.database, admission=WriteAdmission()).restore(author, newer) == 1
+    assert (await bench.store.get(bench.team_id, newer)).contradicts == ()
+    with pytest.raises(Conflict, match="don't contradict"):
+        await deciding(bench).decide(author, older, newer, "this_holds")
+
+
+async def test_nothing_is_decided_where_one_replaces_the_other_or_is_hidden(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    author = Author(bench.team_id, None)
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = true where id = :id"), {"id": newer})
+    with pytest.raises(Conflict, match="hidden or replaced"):
+        await deciding(bench).decide(author, newer, older, "this_holds")
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge set hidden = false"))
+        await replace_by_person(connection, older, newer, cause="merged", author_id=None)
+    for one, other in ((older, newer), (newer, older)):
+        with pytest.raises(Conflict, match="hidden or replaced"):
+            await deciding(bench).decide(author, one, other, "this_holds")
+
+
+async def test_a_restored_merge_leaves_no_decision_behind_that_replaces_nothing(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    author = Author(bench.team_id, None)
+    await deciding(bench).decide(author, older, newer, "this_holds")
+    async with bench.database.begin() as connection:
+        await replace_by_person(connection, newer, older, cause="merged", author_id=None)
+    await Restoring(bench.database, admission=WriteAdmission()).restore(author, newer)
+    assert await pairs(bench) == {frozenset((older, newer))}
+
+
+async def test_merged_projects_are_compared_once(bench: Bench) -> None:
+    await bench.teach("january", [said("1", KAFKA, JANUARY)])
+    await bench.teach("november", [said("1", PULSAR, NOVEMBER)], project="till")
+    till = await bench.accounts.project_named(bench.team_id, "till", closed=frozenset())
+    assert till is not None
+    assert await pairs(bench) == set()
+    await bench.merging().merge(bench.team_id, till, bench.project_id)
+    await SubjectsBackfill(bench.database).maintain()
+    assert len(await pairs(bench)) == 1
 
 
 async def test_where_both_hold_they_stay_and_are_not_shown_again(bench: Bench) -> None:
