@@ -22,7 +22,7 @@ from app.knowledge.edits import (
     ItemCorrection,
     ItemFields,
 )
-from app.knowledge.item import MAX_PAGE, Decision, Freshness, HistoryAction, ItemFilter, ItemState, KnowledgeType, Verdict
+from app.knowledge.item import MAX_PAGE, Freshness, HistoryAction, ItemFilter, ItemState, KnowledgeType, Verdict
 from app.knowledge.reader import ShownEntry, ShownItem
 from app.storage.matching import MAX_WORDS_CHARS
 from app.web.authenticated_route import AuthenticatedRoute
@@ -85,15 +85,6 @@ class FeedbackBody(RequestBody):
 
     verdict: Verdict
     note: Annotated[Plain, Field(max_length=MAX_NOTE_CHARS)] | None = Field(None, description="The reason, for the history.")
-
-
-class DecisionBody(RequestBody):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"decision": "this_holds"}]})
-
-    decision: Decision = Field(
-        description="`this_holds`: the item of the path holds and replaces the other one. `both_hold`: both stay. `undecided`: takes back"
-        " what was decided, so that somebody can decide anew."
-    )
 
 
 class ListedItem(ResponseBody):
@@ -255,20 +246,6 @@ async def feedback(services: TheServices, caller: Reader, item_id: UUID, body: F
 )
 async def restore(services: TheServices, caller: Reader, item_id: UUID) -> ItemReply:
     return item_reply(await services.knowledge.writer.restore(caller, item_id))
-
-
-@router.post(
-    "/{item_id}/contradictions/{other_id}",
-    summary="Decide between two items that contradict each other",
-    description=(
-        "For everybody in the team. If this one holds, the other is marked as replaced by it and ranks behind it; if both hold, they stay"
-        " as they are. Either way the pair isn't shown as a contradiction again, until somebody takes the decision back (`undecided`, or"
-        " POST …/restore of the item that was replaced), and both histories tell who decided."
-    ),
-    responses=responses(400, 409, 413),
-)
-async def decide(services: TheServices, caller: Reader, item_id: UUID, other_id: UUID, body: DecisionBody) -> ItemReply:
-    return item_reply(await services.knowledge.writer.decide(caller, item_id, other_id, body.decision))
 
 
 @router.get("/{item_id}/history", summary="Show an item's history: learnt, merged, recorded, corrected, judged", responses=responses(409))

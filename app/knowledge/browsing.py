@@ -1,4 +1,4 @@
-"""Lists a team's items, newest first, page by page, by project, type, date, subject and session. Reads only."""
+"""Lists a team's items, newest first, page by page, by project, type, date, subject and session; and its contradictions. Reads only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import in_utc
 from app.errors import InvalidInput
-from app.knowledge.item import ItemFilter, LearntItem, LearntItems
+from app.knowledge.contradiction_rows import read_open_contradictions
+from app.knowledge.item import Contradiction, ItemFilter, LearntItem, LearntItems
 from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
 from app.knowledge.passages import terms
 from app.knowledge.subject_rows import about
 from app.knowledge.tables import ITEM_COLUMNS, EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
-from app.storage.pages import EntryPage
+from app.storage.pages import EntryPage, PageWanted
 from app.storage.tables import AnyRow
 
 MAX_ABOUT, MAX_PASSAGES = 2_000, 5_000
@@ -45,6 +46,13 @@ class ItemBrowsing:
         rows = await self._database.read(rows_of(query))
         shown = rows[:limit]
         return EntryPage(shown, _encode_cursor(shown[-1]) if len(rows) > limit else None)
+
+    async def contradictions(
+        self, team_id: UUID, project_id: UUID | None, wanted: PageWanted, *, closed: Collection[UUID] = ()
+    ) -> EntryPage[Contradiction]:
+        """Return a page of the pairs between which nobody has decided, of a project or of all but those `closed`."""
+        within = [*([] if project_id is None else [ItemRow.project_id == project_id]), *_open(ItemRow.project_id, closed)]
+        return await self._database.read(lambda connection: read_open_contradictions(connection, team_id, *within, wanted=wanted))
 
     async def sessions_about(self, team_id: UUID, words: str, *, closed: Collection[UUID] = ()) -> Collection[UUID]:
         """Return sessions that taught an item about these words, or in which a passage with all of them was said; the latest first.

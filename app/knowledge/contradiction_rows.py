@@ -109,7 +109,7 @@ def contradicting(before: ColumnElement[datetime] | None) -> ScalarSelect[list[U
         select(func.array_agg(aggregate_order_by(other.id, other.created_at.desc(), other.id)))
         .select_from(ContradictionRow)
         .join(other, other.id == _other_of(ItemRow.id))
-        .where(_is_open(ItemRow.id), _are_valid(other))
+        .where(_is_open(ItemRow.id), _are_valid(other, before))
         .where(*([] if before is None else [other.created_at < before]))
         .correlate(ItemRow)
         .scalar_subquery()
@@ -187,9 +187,9 @@ def _other_of(item: SQLColumnExpression[UUID]) -> ColumnElement[UUID]:
     return case((ContradictionRow.one_id == item, ContradictionRow.other_id), else_=ContradictionRow.one_id)
 
 
-def _are_valid(other: type[ItemRow]) -> ColumnElement[bool]:
-    """Build the condition that neither item of a pair is hidden or replaced: then there is nothing to decide."""
-    return and_(~ItemRow.hidden, ~other.hidden, ~is_replaced(ItemRow.id, other.id))
+def _are_valid(other: type[ItemRow], before: ColumnElement[datetime] | None = None) -> ColumnElement[bool]:
+    """Build the condition that neither item of a pair is hidden, or replaced `before` a time: then there is nothing to decide."""
+    return and_(~ItemRow.hidden, ~other.hidden, ~is_replaced(ItemRow.id, other.id, before=before))
 
 
 async def _known(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:

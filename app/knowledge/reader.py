@@ -18,12 +18,12 @@ from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import revision_of
 from app.knowledge.history import ItemHistory
-from app.knowledge.item import BriefedItem, Freshness, HistoryEvent, Item, ItemFilter, LearntItems
+from app.knowledge.item import BriefedItem, Contradiction, Freshness, HistoryEvent, Item, ItemFilter, LearntItems
 from app.knowledge.passage_store import PassageStore, StoredPassage
 from app.knowledge.results import Query, Searcher, SearchResults
 from app.knowledge.store import KnowledgeStore
 from app.knowledge.weighing import freshness
-from app.storage.pages import EntryPage
+from app.storage.pages import EntryPage, PageWanted
 from app.storage.tables import AnyRow
 from app.telemetry import metrics
 
@@ -55,6 +55,12 @@ class ShownItem:
 @dataclass(frozen=True, slots=True)
 class ShownPassage:
     passage: StoredPassage
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownContradiction:
+    contradiction: Contradiction
     project: str
 
 
@@ -135,6 +141,21 @@ class KnowledgeReader:
         page = await self._browsing.page(requester.team_id, wanted, closed=requester.closed, limit=limit, cursor=cursor)
         names = await self._accounts.project_names(requester.team_id, {row.project_id for row in page.entries})
         shown = [ShownItem(row, names[row.project_id], _may_change(requester, row)) for row in page.entries if row.project_id in names]
+        return EntryPage(shown, page.next)
+
+    async def contradictions(
+        self, requester: Requester, wanted: PageWanted, *, project: str | None = None
+    ) -> EntryPage[ShownContradiction]:
+        """Return a page of the contradictions that nobody has decided, of the named project or of all, the one found last first."""
+        requester.check("read")
+        project_id = None
+        if project is not None:
+            project_id = await self._accounts.project_named(requester.team_id, project, closed=requester.closed)
+            if project_id is None:
+                return EntryPage((), None)
+        page = await self._browsing.contradictions(requester.team_id, project_id, wanted, closed=requester.closed)
+        names = await self._accounts.project_names(requester.team_id, {each.project_id for each in page.entries})
+        shown = [ShownContradiction(each, names[each.project_id]) for each in page.entries if each.project_id in names]
         return EntryPage(shown, page.next)
 
     async def sessions_about(self, requester: Requester, words: str) -> Collection[UUID]:

@@ -96,7 +96,7 @@ async def read_links(connection: AsyncConnection, item_id: UUID) -> tuple[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What replaces items and what they replace, by their ids, each the latest first."""
+    """Links of items, by their ids: those that replace each, and those that each replaces, the latest first."""
 
     replaced_by: Mapping[UUID, list[LinkedItem]] = field(default_factory=lambda: defaultdict(list))
     replaces: Mapping[UUID, list[LinkedItem]] = field(default_factory=lambda: defaultdict(list))
@@ -145,19 +145,24 @@ def _latest(
         select(*columns)
         .join(newer, newer.id == SupersessionRow.newer_id)
         .where(SupersessionRow.older_id == older, SupersessionRow.undone_at.is_(None), ~newer.hidden)
-        .where(*([] if before is None else [SupersessionRow.said_at < before]))
+        .where(*_said_before(before))
         .order_by(SupersessionRow.said_at.desc(), newer.id)
         .limit(1)
     )
 
 
-def is_replaced(*items: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
-    """Build the condition that one of these items is replaced by one that isn't hidden."""
+def _said_before(moment: ColumnElement[datetime] | None) -> list[ColumnElement[bool]]:
+    return [] if moment is None else [SupersessionRow.said_at < moment]
+
+
+def is_replaced(*items: SQLColumnExpression[UUID], before: ColumnElement[datetime] | None = None) -> ColumnElement[bool]:
+    """Build the condition that one of these items is replaced by one that isn't hidden. `before`: only if that was said before then."""
     newer = aliased(ItemRow)
     return exists(
         select(SupersessionRow.older_id)
         .join(newer, newer.id == SupersessionRow.newer_id)
         .where(SupersessionRow.older_id.in_(items), SupersessionRow.undone_at.is_(None), ~newer.hidden)
+        .where(*_said_before(before))
         .correlate_except(SupersessionRow, newer)
     )
 

@@ -46,6 +46,6 @@ async def is_retired(connection: AsyncConnection, item_id: UUID) -> bool:
 async def retired_among(connection: AsyncConnection, items: Collection[UUID]) -> set[UUID]:
     """Return those of these items that a lead retired, and nobody has brought back since."""
     acts = (RevisionRow.knowledge_id == any_(literal(list(items), ARRAY(Uuid))), RevisionRow.action.in_(("retired", "reinstated")))
-    latest = select(RevisionRow.knowledge_id, RevisionRow.action).distinct(RevisionRow.knowledge_id).where(*acts)
-    rows = await connection.execute(latest.order_by(RevisionRow.knowledge_id, RevisionRow.id.desc()))
-    return {row.knowledge_id for row in rows if row.action == "retired"}
+    latest = select(func.max(RevisionRow.id)).where(*acts).group_by(RevisionRow.knowledge_id)
+    retired = select(RevisionRow.knowledge_id).where(RevisionRow.id.in_(latest), RevisionRow.action == "retired")
+    return set(await connection.scalars(retired))

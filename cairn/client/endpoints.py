@@ -9,7 +9,7 @@ from typing import Final
 
 from cairn.client.records.assistance import Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
-from cairn.client.records.knowledge import History, Item, ItemPage, Passage, QueryReply
+from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
 from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
@@ -32,6 +32,9 @@ DELETE: Final = Endpoint[None]("DELETE", "/v1/knowledge/{item_id}", None)
 JUDGE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/feedback", Item, body=("verdict", "note"), repeatable=True)
 RESTORE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/restore", Item, repeatable=True)
 DECIDE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/contradictions/{other_id}", Item, body=("decision",), repeatable=True)
+CONTRADICTIONS: Final = Endpoint[ContradictionPage](
+    "GET", "/v1/knowledge/contradictions", ContradictionPage, query=("project", "limit", "cursor"), repeatable=True
+)
 HISTORY: Final = Endpoint[History]("GET", "/v1/knowledge/{item_id}/history", History, repeatable=True)
 ITEMS: Final = Endpoint[ItemPage](
     "GET",

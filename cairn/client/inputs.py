@@ -25,6 +25,7 @@ ItemState = Literal["stale", "recorded", "corrected"]
 Kind = Literal["item", "passage"]
 JobState = Literal["queued", "running", "done", "failed"]
 Verdict = Literal["helpful", "wrong", "stale"]
+Decision = Literal["this_holds", "both_hold", "undecided"]
 
 
 class QueryFilters(TypedDict, total=False):

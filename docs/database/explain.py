@@ -76,8 +76,8 @@ insert into knowledge_subjects (knowledge_id, kind, name, team_id)
 insert into knowledge_supersessions (older_id, newer_id, words, said_at)
   select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, 'from a to b', now() from generate_series(1, 9000) n;
 insert into knowledge_contradictions (one_id, other_id, team_id, words, other_words)
-  select least(a, b), greatest(a, b), 'through a', 'through b'
-  from (select md5('item' || n)::uuid a, md5('item' || (n + 7))::uuid b from generate_series(1, 9000) n) pairs;
+  select least(a, b), greatest(a, b), md5('team' || (1 + n % 5))::uuid, 'through a', 'through b'
+  from (select n, md5('item' || n)::uuid a, md5('item' || (n + 50))::uuid b from generate_series(1, 9000) n) pairs;
 update knowledge set wording = decode(md5(id::text), 'hex');
 update knowledge set gives_up = array['kafka'] where id in (select md5('item' || n * 60)::uuid from generate_series(1, 400) n);
 insert into knowledge_forgotten (session_id, candidate_key, project_id, event_id)
@@ -284,6 +284,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_contradictions_other_id": (
         "The same where its id is the larger one.",
         "select one_id from knowledge_contradictions where other_id = md5('item77')::uuid and decision is null",
+    ),
+    "ix_knowledge_contradictions_team_id": (
+        "A page of the contradictions that nobody has decided, the one found last first.",
+        f"select one_id, other_id from knowledge_contradictions where team_id = {TEAM} and decision is null order by number desc limit 51",
     ),
     "ix_knowledge_wording": (
         "Whether another of the team's projects holds an item that says the same, with each candidate of a search.",

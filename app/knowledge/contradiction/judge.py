@@ -42,7 +42,7 @@ class TitledText:
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
+class ConflictingWords:
     """Two sentences that can't both hold, each with its value; that of a `not` is the whole sentence."""
 
     words: str
@@ -71,7 +71,7 @@ class _Reading:
     subjects: frozenset[str]
 
 
-def contradiction_of(one: TitledText, other: TitledText) -> Contradiction | None:
+def contradiction_of(one: TitledText, other: TitledText) -> ConflictingWords | None:
     """Return the first two sentences of two items that can't both hold; None if all can."""
     mine, theirs = _read(one), _read(other)
     for rule in mine.rules:
@@ -110,17 +110,17 @@ def _rule(sentence: str) -> Rule:
     return Rule(sentence, slots, tuple(word for word in content_words(sentence) if word not in values))
 
 
-def _conflict(rule: Rule, against: Rule) -> Contradiction | None:
+def _conflict(rule: Rule, against: Rule) -> ConflictingWords | None:
     if shared(rule.words, against.words) < MIN_COMMON and shared(against.words, rule.words) < MIN_COMMON:
         return None
     return next(_of_values(rule, against), None) or _of_negation(rule, against)
 
 
-def _of_values(rule: Rule, against: Rule) -> Iterator[Contradiction]:
+def _of_values(rule: Rule, against: Rule) -> Iterator[ConflictingWords]:
     for mine in rule.slots:
         for theirs in against.slots:
             if (mine.kind, mine.group) == (theirs.kind, theirs.group) and _excludes(mine, theirs) and _is_same_matter(mine, theirs):
-                yield Contradiction(rule.sentence, against.sentence, mine.written, theirs.written)
+                yield ConflictingWords(rule.sentence, against.sentence, mine.written, theirs.written)
 
 
 def _excludes(mine: Slot, theirs: Slot) -> bool:
@@ -138,7 +138,7 @@ def _is_same_matter(mine: Slot, theirs: Slot) -> bool:
     return len(common) >= least and not differing(mine.matter, theirs.matter)
 
 
-def _of_negation(rule: Rule, against: Rule) -> Contradiction | None:
+def _of_negation(rule: Rule, against: Rule) -> ConflictingWords | None:
     """Return a conflict if all that differs is a `not`, or `never` for `always`."""
     reasons = differing(rule.sentence, against.sentence)
     is_denied = any(each.startswith("negation: ") and "∅" in each for each in reasons)
@@ -148,10 +148,10 @@ def _of_negation(rule: Rule, against: Rule) -> Contradiction | None:
     common, own = one.counts & other.counts, {word for words in own_words(one, other) for word in words}
     if len(common.keys() - one.vocabulary.negation) < MIN_MATTER or own - one.vocabulary.negation - _ALWAYS:
         return None
-    return Contradiction(rule.sentence, against.sentence, rule.sentence, against.sentence)
+    return ConflictingWords(rule.sentence, against.sentence, rule.sentence, against.sentence)
 
 
-def _is_of_one_scope(one: tuple[_Reading, Rule], other: tuple[_Reading, Rule], found: Contradiction) -> bool:
+def _is_of_one_scope(one: tuple[_Reading, Rule], other: tuple[_Reading, Rule], found: ConflictingWords) -> bool:
     """Tell whether two items speak of the same environments and things, and neither says that it holds in some cases only."""
     (mine, rule), (theirs, against) = one, other
     beside = [*_others(mine.sentences, rule), *_others(theirs.sentences, against)]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
-from cairn.client.inputs import ItemFilters, KnowledgeType, Verdict
-from cairn.client.records.knowledge import HistoryEntry, Item, ItemPage, ListedItem, Passage
+from cairn.client.endpoints import CONTRADICTIONS, CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
+from cairn.client.inputs import Decision, ItemFilters, KnowledgeType, Verdict
+from cairn.client.records.knowledge import ContradictionPage, HistoryEntry, Item, ItemPage, ListedItem, Passage
 from cairn.client.requests import Given
 
 
@@ -62,10 +62,17 @@ class Knowledge:
         """Undo that other items replace this one. Links that are undone are not made again."""
         return self._transport.call(RESTORE, Given(path={"item_id": item_id}))
 
-    def decide(self, item_id: str, other_id: str, *, both: bool = False) -> Item:
-        """Decide that an item holds and replaces the other one, which contradicts it; `both`: that both hold. Returns the first."""
-        given = Given(path={"item_id": item_id, "other_id": other_id}, body={"decision": "both_hold" if both else "this_holds"})
+    def decide(self, item_id: str, other_id: str, decision: Decision = "this_holds") -> Item:
+        """Decide between two items that contradict each other. Returns the first, which holds and replaces the other one by default.
+
+        `both_hold`: neither replaces the other; `undecided`: takes back what was decided.
+        """
+        given = Given(path={"item_id": item_id, "other_id": other_id}, body={"decision": decision})
         return self._transport.call(DECIDE, given)
+
+    def contradictions(self, *, project: str | None = None, cursor: str | None = None, limit: int | None = None) -> ContradictionPage:
+        """Return one page of the pairs of items that contradict each other, between which nobody has decided."""
+        return self._transport.call(CONTRADICTIONS, Given(query={"project": project, "limit": limit, "cursor": cursor}))
 
     def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

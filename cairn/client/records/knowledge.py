@@ -271,3 +271,30 @@ class ItemPage:
 
     items: tuple[ListedItem, ...]
     next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContradictionSide:
+    """One of two items that contradict each other. `words`: its own, which do; `said_at`: when it was first said, or recorded."""
+
+    id: str
+    title: str
+    words: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Two items of a project that can't both hold, between which nobody has decided. `items`: the one said first before the other."""
+
+    project: str
+    found_at: datetime
+    items: tuple[ContradictionSide, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContradictionPage:
+    """A page of contradictions, the one found last first. `next_cursor`: pass it as `cursor` for the next page; None on the last one."""
+
+    contradictions: tuple[Contradiction, ...]
+    next_cursor: str | None = None

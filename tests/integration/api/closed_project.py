@@ -88,6 +88,9 @@ async def _contents(made: ClosedProject) -> None:
     (made.ids["session"],) = done["result"]["sessions"]
     words = {"type": "gotcha", "text": f"The manifold {secret} of the harbour crane wants its grease warm.", "project": made.name}
     made.ids["item"] = (await made.ask("member", "POST", "/v1/knowledge", json=words)).json["id"]
+    for queue in ("kafka", "pulsar"):
+        against = words | {"text": f"Grease reports of the crane {secret} go through {queue}-main."}
+        made.ids[queue] = (await made.ask("member", "POST", "/v1/knowledge", json=against)).json["id"]
     remark = {"verdict": "helpful", "note": f"As {secret} said."}
     assert (await made.ask("lead", "POST", f"/v1/knowledge/{made.ids['item']}/feedback", json=remark)).status in {200, 201}
     made.ids["external"] = f"live-{secret}"

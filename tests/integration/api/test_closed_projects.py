@@ -90,8 +90,11 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     ],
     "PATCH /v1/knowledge/{item_id}": [{"path": "/v1/knowledge/{item}", "json": {"title": "Mine"}, "statuses": {403, 404}}],
     "POST /v1/knowledge/{item_id}/restore": [{"path": "/v1/knowledge/{item}/restore", **GONE}],
+    "GET /v1/knowledge/contradictions": [{}, {"path": "/v1/knowledge/contradictions?project={project}"}],
     "POST /v1/knowledge/{item_id}/contradictions/{other_id}": [
         {"path": "/v1/knowledge/{item}/contradictions/{open_item}", "json": {"decision": "both_hold"}, **GONE},
+        {"path": "/v1/knowledge/{kafka}/contradictions/{pulsar}", "json": {"decision": "this_holds"}, **GONE},
+        {"path": "/v1/knowledge/{open_item}/contradictions/{pulsar}", "json": {"decision": "both_hold"}, "statuses": {409}},
     ],
     "POST /v1/knowledge/{item_id}/feedback": [
         {"path": "/v1/knowledge/{item}/feedback", "json": {"verdict": "wrong"}, "statuses": {403, 404}},
@@ -266,6 +269,7 @@ async def test_members_and_leads_see_and_use_a_closed_project(closed: ClosedProj
         "/v1/knowledge/{item}",
         "/v1/knowledge/{passage}",
         "/v1/knowledge",
+        "/v1/knowledge/contradictions",
         "/v1/projects",
     ):
         shown = await closed.ask(who, "GET", filled(path, closed.ids))

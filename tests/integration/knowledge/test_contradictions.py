@@ -73,6 +73,14 @@ async def test_the_past_knows_nothing_of_what_was_said_later(bench: Bench) -> No
     assert (await asked(bench, until=JUNE))[KAFKA].contradicts is None
 
 
+async def test_what_was_replaced_later_contradicted_before(bench: Bench) -> None:
+    older, newer = await teach_both(bench)
+    await bench.teach("december", [said("1", MOVED, datetime(2026, 11, 20, tzinfo=UTC))])
+    assert (await asked(bench, until=datetime(2026, 11, 15, tzinfo=UTC)))[KAFKA].contradicts == (newer,)
+    assert (await asked(bench))[KAFKA].contradicts is None
+    assert (await bench.store.get(bench.team_id, older)).contradicts == ()
+
+
 async def test_the_order_in_which_sessions_are_read_makes_no_difference(bench: Bench) -> None:
     await bench.teach("november", [said("1", PULSAR, NOVEMBER)])
     await bench.teach("january", [said("1", KAFKA, JANUARY)])
