@@ -62,7 +62,7 @@ async def _pair(connection: AsyncConnection, item_id: UUID, other_id: UUID) -> A
 
 async def _check_can_decide(connection: AsyncConnection, pair: AnyRow) -> None:
     if pair.decision is not None:
-        raise Conflict("Somebody decided otherwise between these two: see the history. To decide anew, take that back first (`undecided`).")
+        raise Conflict("Somebody decided otherwise between these two: see the history. To decide anew, first send `undecided` (`--undo`).")
     if not await are_open(connection, pair.one_id, pair.other_id):
         raise Conflict("One of the two is hidden or replaced by now, so there is nothing to decide: read both, or restore that one first.")
 
