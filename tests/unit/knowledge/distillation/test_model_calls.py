@@ -161,7 +161,7 @@ async def test_a_team_whose_distiller_may_not_call_sends_nothing_to_a_model(fiel
     [
         (DEFAULT_TEAM, "distiller"),
         ("core", "distiller-core"),
-        ("команда", f"distiller-{TEAM.hex[:8]}"),
+        ("команда", f"distiller-{TEAM.hex[:12]}"),
         ("t" * 100, f"distiller-{'t' * 90}"),
     ],
 )
@@ -176,12 +176,28 @@ async def test_a_distiller_that_another_worker_makes_meanwhile_pays() -> None:
     assert await Distillers(Accounts(taken=True), monthly_limit=7).payer(TEAM) == PAYER  # type: ignore[arg-type]
 
 
-async def test_a_name_that_another_team_has_is_refused() -> None:
-    class Elsewhere(Accounts):
-        async def create_developer(self, name: str, *, team: str, monthly_limit_nanousd: int) -> Any:
-            raise Conflict("taken")
+class Elsewhere(Accounts):
+    """Developers of other teams have these names; None: every one."""
 
-    with pytest.raises(NotFound):
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._elsewhere = names
+
+    async def create_developer(self, name: str, *, team: str, monthly_limit_nanousd: int) -> Any:
+        if not self._elsewhere or name in self._elsewhere:
+            raise Conflict("taken")
+        return await super().create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd)
+
+
+async def test_where_another_team_has_the_name_the_distiller_is_named_by_the_teams_id() -> None:
+    accounts = Elsewhere("distiller")
+    payers = Distillers(accounts, monthly_limit=7)  # type: ignore[arg-type]
+    assert [await payers.payer(TEAM), await payers.payer(TEAM)] == [PAYER, PAYER]
+    assert accounts.made == [(f"distiller-{TEAM.hex[:12]}", 7)]
+
+
+async def test_where_other_teams_have_all_names_nobody_pays() -> None:
+    with pytest.raises(NotPermitted, match="of other teams"):
         await Distillers(Elsewhere(), monthly_limit=7).payer(TEAM)  # type: ignore[arg-type]
 
 
