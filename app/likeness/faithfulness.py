@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Final
 
 from app.likeness.claims import extract_claims
 from app.likeness.clause_order import are_mixed
@@ -21,6 +22,8 @@ from app.likeness.wording import MAX_CONCERNED, Word, Wording, wording_of
 
 MIN_SHARE = 0.5
 """Share of a clause's words that a clause of the source has, from which on it says the same matter."""
+WHOLE: Final = 0.9
+"""Share of the source's words from which on a text is all of it, so that it denies as often: which clause lost a "not" may be unclear."""
 _DENYING = frozenset(
     [
         "without",
@@ -105,9 +108,15 @@ def _negations(said: Wording, there: Wording, *, heading: bool) -> Iterator[str]
         yield from _gained(clause, [each for each in taken if each.clause is clause])
     if not heading:
         yield from _lost(mine, theirs)
+        if len(said.words) >= WHOLE * len(there.words) and _count(mine) != _count(theirs):
+            yield "negation: of the whole"
     yield from _moved(taken, within=MAX_CONCERNED, heading=heading)
     if said.vocabulary.language in FIXED_ORDER:  # elsewhere a modal verb may stand far from its verb
         yield from (f"modality: {each.word.key}" for each in taken if _is_permitted(each, said.vocabulary.obligations))
+
+
+def _count(clauses: Sequence[_Clause]) -> int:
+    return sum(len(each.negations) for each in clauses)
 
 
 def _clauses(wording: Wording) -> list[_Clause]:

@@ -55,14 +55,15 @@ async def test_a_worker_killed_twice_in_the_middle_pays_at_most_what_was_under_w
         config.write_text(CONFIG.format(url=fake.url))
         server = await asyncio.to_thread(start, folder, {"CAIRN_CONFIG": str(config), **ENV})
         try:
-            await taught(server, folder)
+            database = server.database_url().replace("+asyncpg", "")  # the worker was told of it: later it may be dead
+            await taught(server, database, short_folder / "shop.jsonl")
             for kills in range(KILLS):
                 async with patience():
                     while len(fake.asked) < 2 + 2 * kills:  # the second part's call, then the last part's
                         await asyncio.sleep(0.05)
                 await asyncio.to_thread(kill_worker, server)
             async with patience():
-                while len(stored := await evidence(server)) < len(LESSONS) or await behind(server):
+                while len(stored := await evidence(database)) < len(LESSONS) or await behind(database):
                     await asyncio.sleep(0.5)
             assert sorted(stored) == sorted(LESSONS)
             assert len(fake.asked) <= len(LESSONS) + KILLS
@@ -75,35 +76,30 @@ async def test_a_worker_killed_twice_in_the_middle_pays_at_most_what_was_under_w
             await asyncio.to_thread(server.stop)
 
 
-async def taught(server: Running, folder: Path) -> None:
-    """Upload a session of three parts, quiet for an hour."""
-    file = folder.parent / "shop.jsonl"
+async def taught(server: Running, database: str, file: Path) -> None:
+    """Upload a session of three parts, and let it have been quiet for an hour."""
     file.write_text(generic(*((f"d{number}", "assistant", each + FILLER * 6) for number, each in enumerate(LESSONS))))
     job = await asyncio.to_thread(server.upload, file, "shop")
     assert (await asyncio.to_thread(server.finished, job, seconds=240))["state"] == "done"
-    await execute(server, "update sessions set updated_at = now() - interval '1 hour'")
+    await execute(database, "update sessions set updated_at = now() - interval '1 hour'")
 
 
 def kill_worker(server: Running) -> None:
     next(each for each in server.family() if each.cmdline()[-1:] == ["worker"]).kill()
 
 
-async def evidence(server: Running) -> list[str]:
-    return json.loads(await execute(server, "select coalesce(json_agg(text), '[]') from knowledge_evidence where distilled"))  # type: ignore[no-any-return]
+async def evidence(database: str) -> list[str]:
+    found = await execute(database, "select coalesce(json_agg(text), '[]') from knowledge_evidence where distilled")
+    return list(json.loads(found))
 
 
-async def behind(server: Running) -> bool:
-    query = "select json_build_object('n', count(*)) from jobs where kind = 'deferred' and state in ('queued', 'running')"
-    return bool(json.loads(await execute(server, query))["n"])
+async def behind(database: str) -> bool:
+    return await execute(database, "select count(*) from jobs where kind = 'deferred' and state in ('queued', 'running')") != "0"
 
 
-async def execute(server: Running, query: str) -> str:
-    connection = await asyncpg.connect(DATABASES.setdefault(server.process.pid, server.database_url().replace("+asyncpg", "")))
+async def execute(database: str, query: str) -> str:
+    connection = await asyncpg.connect(database)
     try:
         return str(await connection.fetchval(query))
     finally:
         await connection.close()
-
-
-DATABASES: dict[int, str] = {}
-"""By the server's process: while its worker is dead, nobody tells it."""
