@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -123,19 +124,24 @@ async def test_a_model_that_says_nothing_is_passed_over() -> None:
     assert await made.ask(SESSION, (passage("x"),)) is None
 
 
+def used_up(resets_in: timedelta) -> BudgetExceeded:
+    return BudgetExceeded("used up", unit="nanousd", left=0, asked=1, resets_at=clock.now() + resets_in)
+
+
 @pytest.mark.parametrize(
-    ("error", "pause"),
+    ("fails", "pause"),
     [
-        (BudgetExceeded("used up", unit="nanousd", left=0, asked=1, resets_at=clock.now() + timedelta(days=9)), RECHECKED),
-        (BudgetExceeded("used up", unit="tokens", left=0, asked=1, resets_at=clock.now() + timedelta(minutes=5)), timedelta(minutes=5)),
-        (RateLimited("slow down", retry_after=7_200), timedelta(hours=2)),
-        (RateLimited("slow down", retry_after=1), TRIED_AGAIN),
-        (AllProvidersFailed("all failed"), TRIED_AGAIN),
-        (DeadlineExceeded("too slow"), TRIED_AGAIN),
-        (NotFound("no key for this model"), TRIED_AGAIN),
+        (lambda: used_up(timedelta(days=9)), RECHECKED),
+        (lambda: used_up(timedelta(minutes=5)), timedelta(minutes=5)),
+        (lambda: RateLimited("slow down", retry_after=7_200), timedelta(hours=2)),
+        (lambda: RateLimited("slow down", retry_after=1), TRIED_AGAIN),
+        (lambda: AllProvidersFailed("all failed"), TRIED_AGAIN),
+        (lambda: DeadlineExceeded("too slow"), TRIED_AGAIN),
+        (lambda: NotFound("no key for this model"), TRIED_AGAIN),
     ],
 )
-async def test_a_call_that_cannot_be_made_now_pauses_the_team(error: CairnError, pause: timedelta) -> None:
+async def test_a_call_that_cannot_be_made_now_pauses_the_team(fails: Callable[[], CairnError], pause: timedelta) -> None:
+    error = fails()
     made, _ = calls(error)
     with pytest.raises(ProjectionPaused, match=error.message) as paused:
         await made.ask(SESSION, (passage("x"),))
