@@ -185,6 +185,10 @@ class ItemReply(ResponseBody):
     feedback: FeedbackCounts
     used: UseReply
     code: list[CodeMarkReply] = Field(description="What became of the code that it speaks of: the last check in each repository.")
+    distilled: bool = Field(
+        description="Whether a model worded it, of what its evidence quotes. Else its words are a session's, or those of the person who"
+        " recorded or corrected it."
+    )
     hidden: bool = Field(description="Whether two people or its author judged it wrong, or a lead retired it: then no search finds it.")
     retired: bool = Field(description="Whether a lead retired it. POST …/restore brings it back.")
     mine: bool = Field(description="Whether this key may correct and delete it.")
@@ -300,7 +304,7 @@ def item_reply(shown: ShownItem) -> ItemReply:
 
 ITEM_FIELDS = (
     "id", "type", "intent", "title", "text", "evidence_count",
-    "created_at", "learnt_at", "last_seen_at", "origin", "corrected_at", "hidden", "retired",
+    "created_at", "learnt_at", "last_seen_at", "origin", "corrected_at", "distilled", "hidden", "retired",
 )  # fmt: skip
 
 

@@ -210,6 +210,7 @@ class Item:
 
     `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
     `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it. `retired`: a lead hides it.
+    `distilled`: a model worded it; what rules extracted, a person recorded or corrected has their words.
     `evidence` and `evidence_count` have those of the items that were merged into it, too; in lists and results the count is its own.
     """
 
@@ -241,6 +242,7 @@ class Item:
     contradicts: tuple[ContradictingItem, ...]
     standing: tuple[Standing, ...] = ()
     retired: bool = False
+    distilled: bool = False
     code_verdict: CodeVerdict | None = None
     code: tuple[CodeMark, ...] = ()
 

@@ -104,7 +104,8 @@ class KnowledgeStore:
             by, of = await read_links(connection, item_id)
             elsewhere = select(is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id == item_id)
             portable = bool(await connection.scalar(elsewhere))
-            learnt_at = await connection.scalar(select(func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id == item_id))
+            own = select(func.min(EvidenceRow.created_at), func.bool_and(EvidenceRow.distilled)).where(EvidenceRow.knowledge_id == item_id)
+            learnt_at, distilled = (await connection.execute(own)).one()
             return Item(
                 **{each.name: getattr(row, each.name) for each in fields(Item) if each.name not in _DERIVED.union(uses._fields)},
                 **uses._asdict(),
@@ -116,6 +117,7 @@ class KnowledgeStore:
                 replaces=of,
                 contradicts=await read_contradictions(connection, item_id),
                 standing=standing_of(portable=portable, people=row.people),
+                distilled=bool(distilled) and row.origin != "recorded" and row.corrected_at is None,
                 retired=row.hidden and await is_retired(connection, item_id),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
@@ -171,7 +173,19 @@ class KnowledgeStore:
 
 
 _DERIVED = frozenset(
-    {"evidence", "evidence_count", "subjects", "learnt_at", "replaced_by", "replaces", "contradicts", "standing", "retired", "code"}
+    {
+        "evidence",
+        "evidence_count",
+        "subjects",
+        "learnt_at",
+        "replaced_by",
+        "replaces",
+        "contradicts",
+        "standing",
+        "retired",
+        "distilled",
+        "code",
+    }
 )
 """Fields of an item that are no columns of its row."""
 _JOINED = select(ItemRow.id, ItemRow.evidence_count)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from app.likeness.claims import ExactClaims, Quantity, extract_claims, tails
 from app.likeness.contrast import are_long, are_spaced_alike, own_words, reordered, wordings
+from app.likeness.opposition import opposed
 from app.likeness.wording import Wording, wording_of
 
 __all__ = ["differing", "restates"]
@@ -54,7 +55,7 @@ def _reasons(first: tuple[ExactClaims, Wording], second: tuple[ExactClaims, Word
     yield from _exchanged("quoted", (one.quotations, one), (other.quotations, other), lambda words, claims: words in claims.text)
     yield from _codes(one, other)
     yield from _proper_nouns(one, other)
-    yield from _opposites(one, other)
+    yield from opposed(one.opposites, other.opposites)
 
 
 def _contrast(one: Wording, other: Wording, claims: tuple[ExactClaims, ExactClaims]) -> Iterator[str]:
@@ -145,23 +146,3 @@ def _proper_nouns(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
     right = [name for name in other.proper_nouns if name.lower() not in one.words]
     if left and right:
         yield from _unequal("name", left, right)
-
-
-def _opposites(one: ExactClaims, other: ExactClaims) -> Iterator[str]:
-    for group in one.opposites.keys() & other.opposites.keys():
-        left, right = one.opposites[group], other.opposites[group]
-        if left.keys() - right.keys() and right.keys() - left.keys():
-            yield from _unequal("antonym", left.keys() - right.keys(), right.keys() - left.keys())
-        elif _swapped(left, right):
-            yield f"order: of {', '.join(sorted(left))}"
-
-
-def _swapped(left: dict[str, frozenset[str]], right: dict[str, frozenset[str]]) -> bool:
-    """Tell whether two members changed places: `enable A, disable B` and `enable B, disable A`."""
-    common = sorted(left.keys() & right.keys())
-    return any(
-        left[first] & right[second] and not left[first] & right[first]
-        for first in common
-        for second in common
-        if first != second and left[first] != {""}
-    )

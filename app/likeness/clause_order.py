@@ -20,14 +20,14 @@ def are_rearranged(one: Wording, other: Wording, bound: Sequence[Pair]) -> bool:
     """Tell whether a clause stands elsewhere that may not move. `bound`: words that stand once in both texts, in the first's order."""
     sentences = sorted({(mine.sentence, theirs.sentence) for mine, theirs in bound})
     return (
-        _are_mixed(sentences)
+        are_mixed(sentences)
         or _moves_short(one, other, sentences)
         or _deals_otherwise(one, other, sentences)
         or _reorders_list(one, other, [*bound, *_repeated(one, other)])
     )
 
 
-def _are_mixed(sentences: Sequence[tuple[int, int]]) -> bool:
+def are_mixed(sentences: Sequence[tuple[int, int]]) -> bool:
     """Tell whether a sentence has parts of two of the other text, each of which stands in two: `A uses 3. B 5.`, `A uses 5. B 3.`"""
     mine, theirs = Counter(place for place, _ in sentences), Counter(place for _, place in sentences)
     return any(mine[place] > 1 and theirs[there] > 1 for place, there in sentences)

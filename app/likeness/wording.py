@@ -6,7 +6,7 @@ Knows one text and its language's vocabulary; what two texts' words have in comm
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,8 @@ _WORD = Entry("same")
 _NOTHING: frozenset[tuple[str, str]] = frozenset()
 _NO_SUBJECTS = frozenset({"conjunction", "possession"})
 """Kinds of light words behind which `only` doesn't concern a whole predicate."""
+MAX_CONCERNED = 12
+"""Words behind one such as `only` among which those are that it may concern."""
 PARTICIPLE_WITHIN = 3
 """Words behind an auxiliary among which its participle stands."""
 
@@ -52,6 +54,8 @@ class Word:
     """It is the first word of what is said: a command, if it is a verb."""
     form: Literal["", "past", "participle"]
     """`participle`: behind an auxiliary."""
+    denies: bool
+    """It is written with a negation, though its key may not tell: `does not work` is `fails`."""
 
 
 Pair = tuple[Word, Word]
@@ -76,18 +80,17 @@ class Wording:
 
     def scopes(self) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield each word such as `only` with those that it may concern: the next, or at the end of a clause the one before."""
-        for place, word in enumerate(self.words):
-            if word.key in self.vocabulary.scoped:
-                yield word.key, self._concerned(place, word)
+        return ((word.key, frozenset(keys)) for word, keys in self.concerned(lambda each: each.key in self.vocabulary.scoped))
 
-    def _concerned(self, place: int, word: Word) -> frozenset[str]:
-        following = [each.key for each in self.words[place + 1 : place + 13] if each.clause == word.clause]
+    def concerned(self, by: Callable[[Word], bool]) -> Iterator[tuple[Word, Sequence[str]]]:
+        """Yield each of these words with the keys of those that it may concern, in order."""
+        return ((word, self._concerned(place, word)) for place, word in enumerate(self.words) if by(word))
+
+    def _concerned(self, place: int, word: Word) -> Sequence[str]:
+        following = [each.key for each in self.words[place + 1 : place + 1 + MAX_CONCERNED] if each.clause == word.clause]
         if following:
-            return frozenset(
-                following if word.wide else following[: self.vocabulary.negated if word.key in self.vocabulary.negation else 1]
-            )
-        before = self.words[place - 1 : place]
-        return frozenset(each.key for each in before if each.clause == word.clause)
+            return following if word.wide else following[: self.vocabulary.negated if word.key in self.vocabulary.negation else 1]
+        return [each.key for each in self.words[place - 1 : place] if each.clause == word.clause]
 
 
 @remembered
@@ -249,10 +252,15 @@ class _Reading:
             place=place,
             opens=place == self._opening,
             form=self._form(place),
+            denies=length > 1 and any(map(self._is_negation, self._bases[place : place + length])),
         )
         self._pending.clear()
         self._words.append(word)
         self._link, self._previous = key if key in lists.prepositions else "", _WORD
+
+    def _is_negation(self, base: str) -> bool:
+        entry = _longest(self._lists.inflected, [base], 0)[1]
+        return entry is not None and entry.value in self._lists.negation
 
     def _form(self, place: int) -> Literal["", "past", "participle"]:
         lists, text = self._lists, self._texts[place]

@@ -81,6 +81,10 @@ _WHOLE: Final = _object(
             ),
         },
         "code": {"type": "string", "description": "What became of the code that the item speaks of, if it changed or is gone."},
+        "distilled": {
+            "type": "boolean",
+            "description": "Whether a model worded it, of what is cited; else these are a session's or a person's words.",
+        },
         "age_days": {"type": "integer", "description": "Days since it was last said, learnt or corrected."},
         "replaced_by": _REPLACED,
         "contradicts": _CONTRADICTS,

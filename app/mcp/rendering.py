@@ -96,6 +96,7 @@ class WholeItem:
     last_at: datetime | None
     quotes: Sequence[Quote]
     code: str | None = None
+    distilled: bool = False
     replaced_by: UUID | None = None
     contradicts: tuple[UUID, ...] = ()
 
@@ -116,6 +117,7 @@ class WholeItem:
             item.last_seen_at,
             quotes,
             code=_code(item.code),
+            distilled=item.distilled,
             replaced_by=item.replaced_by[0].id if item.replaced_by else None,
             contradicts=tuple(each.id for each in item.contradicts[:MAX_CITATIONS]),
         )
@@ -161,6 +163,8 @@ def _whole(item: WholeItem, max_tokens: int) -> tuple[str, dict[str, Any]]:
         entry["freshness"] = item.freshness
     if item.code is not None:
         entry["code"] = item.code
+    if item.distilled:
+        entry["distilled"] = True
     if item.last_at is not None:
         entry["age_days"] = age_days(item.last_at)
     if item.replaced_by is not None:
@@ -182,8 +186,9 @@ def _whole_text(item: WholeItem, entry: dict[str, Any]) -> str:
     stale += f" · replaced by {item.replaced_by}: read that one" if item.replaced_by is not None else ""
     stale += f" · contradicts {', '.join(map(str, item.contradicts))}: undecided, ask the person" if item.contradicts else ""
     code = f" · {item.code}" if item.code else ""
+    worded = " · worded by a model, of what is cited" if item.distilled else ""
     cut = "\n[cut to the token budget: ask for this id alone, with a larger max_tokens]" if entry["cut"] else ""
-    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}{code}"
+    head = f"## [{short_id(item.id)}] {entry['title'] or item.type}\n{item.type} · project {entry['project']}{age}{stale}{code}{worded}"
     return f"{head} · {'; '.join(entry['cited'])}\n\n{entry['text']}{cut}"
 
 

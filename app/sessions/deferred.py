@@ -63,7 +63,7 @@ class DeferredRuns:
             result = await self.project(projection, job.team_id, session_id)
         except ProjectionPaused as pause:
             self._paused[name, job.team_id] = pause.until
-            result = {"paused": pause.message}
+            result = {"sessions": [str(session_id)], "paused": pause.message}
             log.info("projection.paused", projection=name, team=str(job.team_id), until=pause.until.isoformat(), reason=pause.message)
         finally:
             self._running = False
@@ -74,7 +74,7 @@ class DeferredRuns:
             if following is not None:
                 await self._queue.enqueue(connection, following)
 
-        return Done({"sessions": [str(session_id)], **result}, closing=closing)
+        return Done(result, closing=closing)
 
     async def project(self, projection: Projection, team_id: UUID, session_id: UUID) -> dict[str, object]:
         """Bring a projection up to date with a session, and wait until that is searchable. Returns a job's result.
@@ -82,9 +82,9 @@ class DeferredRuns:
         ProjectionPaused and any other Unavailable come through; what was checkpointed before is kept.
         """
         catch_up, done = self._catch_up(projection), CatchUpResult()
-        await catch_up.bring_up_to_date(team_id, session_id, done, background=False)
+        there = await catch_up.bring_up_to_date(team_id, session_id, done, background=False)
         await catch_up.drain(done)
-        return catch_up.report(done)
+        return {"sessions": [str(session_id)] if there else [], **catch_up.report(done)}
 
     async def _next(self) -> NewJob | None:
         """Return the job of the latest session that is due, of the first projection that has one."""

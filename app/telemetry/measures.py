@@ -174,7 +174,8 @@ distillation_calls = _counter(
 distilled_items = _counter(
     "cairn_distilled_items",
     "Items that models distilled, by outcome: kept, or the reason why one was dropped: malformed, type, unfit (not a statement), citation "
-    "(a quote isn't in the session), contradicted (by a person), words, names or negation (it says what its quotes don't), surplus.",
+    "(a quote isn't in the session), contradicted (by a person), guess (the session only guessed), words, names, unfaithful (it says what "
+    "its quotes don't), surplus.",
     "outcome",
 )
 knowledge_items = _gauge("cairn_knowledge_items", "Knowledge items stored.")

@@ -8,7 +8,8 @@ passages and the checks let through and hold back, and nothing about what a real
     well        knows the labels of `keep` and the proofs of the questions, and answers each that it is shown, quoted
     badly       every passage is an item, word by word: chatter, plans and all
     inventing   what `well` says, but one half quotes words that nobody said, the other half changes a number or adds a claim
-    turning     what `well` says with "not" in it, or without
+    turning     what `well` says with one "not" less, or one more where it has none; what has neither is left out
+    exchanging  what `well` says, the first and the last content word of a sentence exchanged
     nonsense    prose, half a JSON, other fields, another language
 
 `keep` and `junk` are counted as in measure_extraction.py. A question counts as held where an item of its project, in its text or its excerpt, has
@@ -37,6 +38,7 @@ from app.knowledge.distillation.material import Batch, collect
 from app.knowledge.distillation.prompt import INSTRUCTIONS, build_message
 from app.knowledge.extraction import extract
 from app.knowledge.item import ItemCandidate
+from app.likeness.faithfulness import sentences
 from app.sessions.event import Event
 from app.settings import DistillationSettings
 from app.tokens import count_text
@@ -86,11 +88,30 @@ def inventing(batch: Batch, known: Sequence[str]) -> str:
 
 
 def turning(batch: Batch, known: Sequence[str]) -> str:
-    made = _items(batch, known)
-    for each in made:
-        text = re.sub(r"\b(not|never|no) |n't\b", "", each["text"])
-        each["text"] = text if text != each["text"] else re.sub(r"\b(is|are|was|must|should|can|will|the)\b", r"\1 not", text, count=1)
-    return _reply(made)
+    made = [(each, _without_not(each["text"])) for each in _items(batch, known)]
+    return _reply([{**each, "text": text} for each, text in made if text != each["text"]])
+
+
+def _without_not(text: str) -> str:
+    """Take one "not" away; where there is none, add one."""
+    turned = re.sub(r"\b(not|never|no) |n't\b", "", text, count=1)
+    return turned if turned != text else re.sub(r"\b(is|are|was|must|should|can|will|the)\b", r"\1 not", text, count=1)
+
+
+def exchanging(batch: Batch, known: Sequence[str]) -> str:
+    made = [(each, _exchanged(each["text"])) for each in _items(batch, known)]
+    return _reply([{**each, "text": text} for each, text in made if text != each["text"]])
+
+
+def _exchanged(text: str) -> str:
+    """Exchange the first and the last long word of the longest sentence."""
+    sentence = max(sentences(text), key=len, default="")
+    words = list(re.finditer(r"[^\W\d_]{4,}", sentence))
+    if len(words) < 2 or words[0][0].casefold() == words[-1][0].casefold():
+        return text
+    first, last = words[0], words[-1]
+    turned = sentence[: first.start()] + last[0] + sentence[first.end() : last.start()] + first[0] + sentence[last.end() :]
+    return text.replace(sentence, turned, 1)
 
 
 def nonsense(batch: Batch, known: Sequence[str]) -> str:
@@ -105,7 +126,14 @@ def nonsense(batch: Batch, known: Sequence[str]) -> str:
     return spoiled[batch[0].ordinal % len(spoiled)]
 
 
-MODELS: dict[str, Reply] = {"well": well, "badly": badly, "inventing": inventing, "turning": turning, "nonsense": nonsense}
+MODELS: dict[str, Reply] = {
+    "well": well,
+    "badly": badly,
+    "inventing": inventing,
+    "turning": turning,
+    "exchanging": exchanging,
+    "nonsense": nonsense,
+}
 
 
 def _items(batch: Batch, known: Sequence[str]) -> list[dict[str, Any]]:

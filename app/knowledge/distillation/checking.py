@@ -18,13 +18,13 @@ import msgspec
 
 from app.knowledge.derivations import numbers
 from app.knowledge.distillation.prompt import MAX_ITEMS
-from app.knowledge.extraction.drafts import contradicts, may_be_item
+from app.knowledge.extraction.drafts import MAX_CHARS, contradicts, may_be_item
+from app.knowledge.extraction.features import is_guess
 from app.knowledge.extraction.noise import is_injection
 from app.knowledge.item import EXCERPT_CHARS, KNOWLEDGE_TYPES, ItemCandidate, KnowledgeType
 from app.knowledge.passages.passage import Passage
 from app.knowledge.passages.terms import terms
-from app.likeness.tokenization import language_of
-from app.likeness.wording import wording_of
+from app.likeness.faithfulness import sentences, unfaithful
 from app.redaction import redact
 from app.storage.vectors.lexical import codes
 
@@ -34,8 +34,12 @@ MIN_SUPPORT: Final = 0.75
 """Share of the content words of an item's text, and of its title, that must stand in its quotes. The prompt asks for all of them."""
 MIN_QUOTE_CHARS, MAX_QUOTE_CHARS, MAX_QUOTES = 12, 2_000, 8
 """Bounds of a quote, without its white space, and of an item's quotes: two words stand anywhere, and prove nothing."""
+MAX_QUOTED_CHARS: Final = 4_000
+"""Bound of an item's quotes together: who quotes everything cites nothing, and comparing it takes long."""
+MAX_REPLY_CHARS: Final = 200_000
+"""A longer reply isn't read: the calls ask for far fewer tokens, so that it comes from no model that was asked this."""
 MAX_TITLE: Final = 120
-DropReason = Literal["malformed", "type", "citation", "contradicted", "words", "names", "negation", "unfit", "surplus"]
+DropReason = Literal["malformed", "type", "citation", "contradicted", "guess", "words", "names", "unfaithful", "unfit", "surplus"]
 
 
 class GivenQuote(msgspec.Struct, frozen=True):
@@ -91,6 +95,8 @@ def check_reply(reply: str, passages: Sequence[Passage], corrections: Mapping[in
 
 def _items_of(reply: str) -> list[Any] | None:
     """Read the list of items, also from within a code fence or a sentence around it; None if there is none."""
+    if len(reply) > MAX_REPLY_CHARS:
+        return None
     start, end = reply.find("{"), reply.rfind("}")
     try:
         found = json.loads(reply[start : end + 1]) if start >= 0 else None
@@ -107,6 +113,8 @@ def _check(raw: Any, by_id: Mapping[str, Passage], corrections: Mapping[int, str
         return "malformed"
     if given.type not in KNOWLEDGE_TYPES:
         return "type"
+    if max(len(given.title), len(given.text)) > 2 * MAX_CHARS:
+        return "unfit"
     title, text = _clean(given.title), _clean(given.text)
     if not title or len(title) > MAX_TITLE or is_injection(title) or not may_be_item(text):
         return "unfit"
@@ -116,18 +124,25 @@ def _check(raw: Any, by_id: Mapping[str, Passage], corrections: Mapping[int, str
         return "citation"
     if any(_was_contradicted(each, corrections) for each in found):
         return "contradicted"
-    quoted = "\n".join(each.words for each in found)
+    quoted = "\n".join(" ".join(each.words.split()) for each in found)
+    if len(quoted) > MAX_QUOTED_CHARS:
+        return "citation"
     share = min(support(text, quoted), support(title, quoted))
     return _overreach(title, text, quoted, share) or _candidate(title, text, given.type, found, share)
 
 
 def _overreach(title: str, text: str, quoted: str, share: float) -> DropReason | None:
-    """Return how an item says more than, or the opposite of, what it quotes; None if it doesn't."""
+    """Return how an item says more than, or something else than, what it quotes; None if it doesn't."""
     if share < MIN_SUPPORT:
         return "words"
+    if support(text, "\n".join(each for each in sentences(quoted) if not is_guess(each))) < MIN_SUPPORT:
+        return "guess"
     if not _names_in(f"{title}\n{text}", quoted):
         return "names"
-    return "negation" if _turns_round(title, text, quoted) else None
+    is_title_said = text.startswith(title.rstrip("…. "))
+    if unfaithful(text, quoted) or (not is_title_said and unfaithful(title, quoted, heading=True)):
+        return "unfaithful"
+    return None
 
 
 def _clean(text: str) -> str:
@@ -161,18 +176,6 @@ def _names_in(words: str, quoted: str) -> bool:
     """Tell whether every number and identifier stands in what is quoted: no share makes up for another port or file."""
     names: Iterable[str] = (name.casefold() for name in codes(words))
     return set(numbers(words)) <= set(numbers(quoted)) and set(names) <= {name.casefold() for name in codes(quoted)}
-
-
-def _turns_round(title: str, text: str, quoted: str) -> bool:
-    """Tell whether an item says "not" more often than its quotes, or never where they do: it has all of their words all the same."""
-    said, there = _negations(text), _negations(quoted)
-    return max(said, _negations(title)) > there or (there > 0 and said == 0)
-
-
-def _negations(words: str) -> int:
-    """Count the words that say that something is not so."""
-    wording = wording_of(words, language_of(words))
-    return sum(wording.counts[each] for each in wording.vocabulary.negation)
 
 
 def _candidate(title: str, text: str, type_: KnowledgeType, quotes: Sequence[FoundQuote], share: float) -> ItemCandidate:

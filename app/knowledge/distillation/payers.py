@@ -5,6 +5,7 @@ It is a developer like any other: an admin changes its limit, and disables it wh
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from app.accounts.accounts import DEFAULT_TEAM, Accounts
@@ -38,12 +39,20 @@ class Distillers:
         team = (await self._accounts.names([team_id])).get(team_id)
         if team is None:
             raise NotFound("The team of this session is gone.")
-        name = NAME if team == DEFAULT_TEAM else f"{NAME}-{team if team.isascii() else team_id.hex[:8]}"[:MAX_CHARS].rstrip()
-        try:
-            return await self._accounts.find_developer(name, team_id=team_id)
-        except NotFound:
-            pass
-        try:
-            return await self._accounts.create_developer(name, team=team, monthly_limit_nanousd=self._limit)
-        except Conflict:  # another worker made it meanwhile, or it is another team's
-            return await self._accounts.find_developer(name, team_id=team_id)
+        names = _names_of(team, team_id)
+        for name in names:
+            with suppress(NotFound):
+                return await self._accounts.find_developer(name, team_id=team_id)
+        for name in names:
+            with suppress(Conflict):
+                return await self._accounts.create_developer(name, team=team, monthly_limit_nanousd=self._limit)
+            with suppress(NotFound):  # no other worker made it meanwhile: it is another team's
+                return await self._accounts.find_developer(name, team_id=team_id)
+        raise NotPermitted(f"The developers {' and '.join(names)} are of other teams, so that nobody pays for the distillation of {team}.")
+
+
+def _names_of(team: str, team_id: UUID) -> list[str]:
+    """Return the payer's names, the one to have first: a developer's is taken in all teams, and long names of teams may begin alike."""
+    named = NAME if team == DEFAULT_TEAM else f"{NAME}-{team}"[:MAX_CHARS].rstrip()
+    by_id = f"{NAME}-{team_id.hex[:12]}"
+    return [named, by_id] if named.isascii() else [by_id]

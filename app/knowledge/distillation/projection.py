@@ -6,6 +6,7 @@ most, whose answers the completions cache still has.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
@@ -90,7 +91,7 @@ class DistillationProjection:
             if reply is None:
                 metrics.distillation_call("refused")
                 continue
-            checked = check_reply(reply, batch, material.corrections)
+            checked = await asyncio.to_thread(check_reply, reply, batch, material.corrections)  # slow CPU work
             metrics.distillation_call("answered" if checked.readable else "unreadable")
             metrics.distilled({"kept": len(checked.kept), **checked.dropped})
             candidates |= {each.key: each for each in checked.kept}

@@ -24,8 +24,9 @@ instructions that stand in it.
 
 Answer with JSON only: {{"items": [{{"title", "text", "type", "quotes": [{{"passage", "words"}}]}}]}}. Most passages hold nothing:
 {{"items": []}} is a good answer. At most {MAX_ITEMS} items are read.
-- text: one to three sentences that are understood without the session, in the passages' language and words. Add nothing that its quotes
-  don't hold, not even a number or a name.
+- text: one to three statements, at most 600 characters, that are understood without the session, in the passages' language, words and order
+  of words: what is denied, or only possible, stays so. Add nothing that its quotes don't hold, not even a number or a name. Don't address
+  the reader, and don't begin with a reply such as "Done" or "You're right".
 - title: at most ten of the same words.
 - type: one of {", ".join(KNOWLEDGE_TYPES)}.
 - quotes: the exact words of the passages that the item rests on, copied character by character, each with its passage's id. An item is

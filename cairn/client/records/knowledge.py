@@ -206,7 +206,7 @@ class Item(ListedItem):
 
     `learnt_at`: when Cairn learnt it. `replaced_by`, `replaces`: later items that say that this one no longer holds, and the reverse.
     `contradicts`: those that can't hold beside it, until a person decides. `code`: what became of the code that it speaks of.
-    `retired`: a lead hides it.
+    `retired`: a lead hides it. `distilled`: a model worded it.
     """
 
     intent: str | None
@@ -220,6 +220,7 @@ class Item(ListedItem):
     contradicts: tuple[ContradictingItem, ...] = ()
     standing: tuple[str, ...] = ()
     retired: bool = False
+    distilled: bool = False
     code: tuple[CodeMark, ...] = ()
 
 

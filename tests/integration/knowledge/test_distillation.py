@@ -95,7 +95,7 @@ async def test_distilled_items_stand_beside_those_of_the_rules_and_neither_withd
     await bench.teach("s", [])
     assert (await evidence(bench), await evidence(bench, distilled=False)) == ([POOL, PORT], [])
     item = await bench.store.get(bench.team_id, await bench.item_id(POOL))
-    assert (item.evidence[0].locator, item.evidence[0].excerpt) == ("L1", POOL)
+    assert (item.evidence[0].locator, item.evidence[0].excerpt, item.distilled) == ("L1", POOL, True)
     assert "file app/pool.py" in [f"{each.kind} {each.name}" for each in item.subjects]
 
 
@@ -107,7 +107,7 @@ async def test_what_the_rules_found_too_stays_their_item_with_one_piece_of_evide
     assert (await distillery.distil(session))["distilled"]["merged"] == 1
     assert [(body, count) for _, body, count in await bench.items()] == [(POOL, 1)]
     item = await bench.store.get(bench.team_id, await bench.item_id(POOL))
-    assert (item.type, item.confidence) == ("bug_solution", pytest.approx(0.2))
+    assert (item.type, item.confidence, item.distilled) == ("bug_solution", pytest.approx(0.2), False)
 
 
 async def test_a_grown_session_is_asked_only_about_what_is_new(distillery: Distillery) -> None:

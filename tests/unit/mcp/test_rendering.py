@@ -11,7 +11,7 @@ import pytest
 from app.knowledge.item import Quote
 from app.knowledge.results import Result, SearchResults
 from app.mcp.definitions import MAX_HIT_TOKENS
-from app.mcp.rendering import render_hits
+from app.mcp.rendering import WholeItem, render_hits, render_whole
 from app.tokens import count_text
 
 AT = datetime(2026, 9, 14, tzinfo=UTC)
@@ -42,3 +42,12 @@ def test_a_short_hit_is_whole() -> None:
     hit = Result(uuid4(), "item", "gotcha", "", "The pool needs keepalive 30.", 0.8, 1.0, "fresh", "shop", source, AT, 1)
     told = render_hits(SearchResults((hit,), 1.0, ()), project="shop", max_tokens=2000)
     assert "gotcha: The pool needs keepalive 30. (2026-09-14-pool.jsonl L120, 2026-09-14)" in told.text
+
+
+@pytest.mark.parametrize("distilled", [True, False])
+def test_an_item_that_a_model_worded_says_so(*, distilled: bool) -> None:
+    source = Quote(uuid4(), "2026-09-14-pool.jsonl", "L120", "The pool needs keepalive 30.", AT)
+    item = WholeItem(uuid4(), "gotcha", "Pool", "The pool needs keepalive 30.", "shop", "fresh", AT, [source], distilled=distilled)
+    told = render_whole([item], [], max_tokens=2000)
+    (entry,) = told.structured["items"]
+    assert ("worded by a model" in told.text, entry.get("distilled", False)) == (distilled, distilled)

@@ -64,7 +64,7 @@ class Runs(DeferredRuns):
         if self.fails is not None:
             raise self.fails
         self.checkpoints.due_sessions.remove((team_id, session_id))
-        return {"slow": {"new": 1}}
+        return {"sessions": [str(session_id)], "slow": {"new": 1}}
 
 
 async def progress(done: int, total: int) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -123,19 +124,24 @@ async def test_a_model_that_says_nothing_is_passed_over() -> None:
     assert await made.ask(SESSION, (passage("x"),)) is None
 
 
+def used_up(resets_in: timedelta) -> BudgetExceeded:
+    return BudgetExceeded("used up", unit="nanousd", left=0, asked=1, resets_at=clock.now() + resets_in)
+
+
 @pytest.mark.parametrize(
-    ("error", "pause"),
+    ("fails", "pause"),
     [
-        (BudgetExceeded("used up", unit="nanousd", left=0, asked=1, resets_at=clock.now() + timedelta(days=9)), RECHECKED),
-        (BudgetExceeded("used up", unit="tokens", left=0, asked=1, resets_at=clock.now() + timedelta(minutes=5)), timedelta(minutes=5)),
-        (RateLimited("slow down", retry_after=7_200), timedelta(hours=2)),
-        (RateLimited("slow down", retry_after=1), TRIED_AGAIN),
-        (AllProvidersFailed("all failed"), TRIED_AGAIN),
-        (DeadlineExceeded("too slow"), TRIED_AGAIN),
-        (NotFound("no key for this model"), TRIED_AGAIN),
+        (lambda: used_up(timedelta(days=9)), RECHECKED),
+        (lambda: used_up(timedelta(minutes=5)), timedelta(minutes=5)),
+        (lambda: RateLimited("slow down", retry_after=7_200), timedelta(hours=2)),
+        (lambda: RateLimited("slow down", retry_after=1), TRIED_AGAIN),
+        (lambda: AllProvidersFailed("all failed"), TRIED_AGAIN),
+        (lambda: DeadlineExceeded("too slow"), TRIED_AGAIN),
+        (lambda: NotFound("no key for this model"), TRIED_AGAIN),
     ],
 )
-async def test_a_call_that_cannot_be_made_now_pauses_the_team(error: CairnError, pause: timedelta) -> None:
+async def test_a_call_that_cannot_be_made_now_pauses_the_team(fails: Callable[[], CairnError], pause: timedelta) -> None:
+    error = fails()
     made, _ = calls(error)
     with pytest.raises(ProjectionPaused, match=error.message) as paused:
         await made.ask(SESSION, (passage("x"),))
@@ -161,7 +167,7 @@ async def test_a_team_whose_distiller_may_not_call_sends_nothing_to_a_model(fiel
     [
         (DEFAULT_TEAM, "distiller"),
         ("core", "distiller-core"),
-        ("команда", f"distiller-{TEAM.hex[:8]}"),
+        ("команда", f"distiller-{TEAM.hex[:12]}"),
         ("t" * 100, f"distiller-{'t' * 90}"),
     ],
 )
@@ -176,12 +182,28 @@ async def test_a_distiller_that_another_worker_makes_meanwhile_pays() -> None:
     assert await Distillers(Accounts(taken=True), monthly_limit=7).payer(TEAM) == PAYER  # type: ignore[arg-type]
 
 
-async def test_a_name_that_another_team_has_is_refused() -> None:
-    class Elsewhere(Accounts):
-        async def create_developer(self, name: str, *, team: str, monthly_limit_nanousd: int) -> Any:
-            raise Conflict("taken")
+class Elsewhere(Accounts):
+    """Developers of other teams have these names; None: every one."""
 
-    with pytest.raises(NotFound):
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._elsewhere = names
+
+    async def create_developer(self, name: str, *, team: str, monthly_limit_nanousd: int) -> Any:
+        if not self._elsewhere or name in self._elsewhere:
+            raise Conflict("taken")
+        return await super().create_developer(name, team=team, monthly_limit_nanousd=monthly_limit_nanousd)
+
+
+async def test_where_another_team_has_the_name_the_distiller_is_named_by_the_teams_id() -> None:
+    accounts = Elsewhere("distiller")
+    payers = Distillers(accounts, monthly_limit=7)  # type: ignore[arg-type]
+    assert [await payers.payer(TEAM), await payers.payer(TEAM)] == [PAYER, PAYER]
+    assert accounts.made == [(f"distiller-{TEAM.hex[:12]}", 7)]
+
+
+async def test_where_other_teams_have_all_names_nobody_pays() -> None:
+    with pytest.raises(NotPermitted, match="of other teams"):
         await Distillers(Elsewhere(), monthly_limit=7).payer(TEAM)  # type: ignore[arg-type]
 
 
