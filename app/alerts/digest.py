@@ -29,7 +29,13 @@ AT: Final = time(9)
 POLL_SECONDS: Final = 300.0
 MAX_TITLE_CHARS: Final = 100
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-LISTS: Final[Mapping[str, str]] = {"new": "new", "outdated": "out of date", "never_used": "never used", "most_useful": "useful"}
+LISTS: Final[Mapping[str, str]] = {
+    "new": "new",
+    "contradicted": "contradicted",
+    "outdated": "out of date",
+    "never_used": "never used",
+    "most_useful": "useful",
+}
 """The words for each list's count."""
 _ESCAPED: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 """Slack's control characters: a quoted title must not mention a channel or hide a link."""

@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import ConfigDict, Field
 
-from app.api.item_relations import ReplacedByReply
+from app.api.item_relations import ContradictingItemReply, ReplacedByReply
 from app.api.knowledge import ItemReply, item_reply
 from app.api.periods import Moment
 from app.api.schema import ProjectFilter, RequestBody, ResponseBody
 from app.api.writing import ListedItem, listed_fields
 from app.knowledge.item import MAX_PAGE, ReviewList
-from app.knowledge.reader import ShownItem
+from app.knowledge.reader import ItemToReview
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.paging import NextCursor, Page
@@ -23,7 +23,8 @@ from app.web.requester import Reader, TheServices
 router = APIRouter(prefix="/v1/knowledge", tags=["knowledge"], route_class=AuthenticatedRoute)
 
 LISTS = (
-    "`new`: learnt or recorded in the last 14 days, and neither judged nor corrected. `outdated`: more people say so than find it helpful,"
+    "`new`: learnt or recorded in the last 14 days, and neither judged nor corrected. `contradicted`: it can't hold beside an item said"
+    " before it, and nobody has decided between the two: each pair is listed once. `outdated`: more people say so than find it helpful,"
     " its code changed or is gone, or a later item replaces it, and nobody has found it helpful since. `never_used`: known for 30 days,"
     " and no session used it, though three or more were served it, or none was ever served it; nobody found it helpful."
     " `most_useful`: found helpful, or used and accepted, the most often first."
@@ -34,6 +35,7 @@ class ReviewCountsReply(ResponseBody):
     """The number of items in each list."""
 
     new: int
+    contradicted: int
     outdated: int
     never_used: int
     most_useful: int
@@ -45,8 +47,13 @@ class ReviewReply(ResponseBody):
 
 
 class ReviewedItem(ListedItem):
-    used: int = Field(description="Sessions that were served it and did what it says, whose person continued with it.")
+    used: int = Field(
+        description="Sessions that were served it, or an item merged into it, and did what that says, whose person continued with it."
+    )
     replaced_by: ReplacedByReply | None = Field(description="The later item that says that this one no longer holds.")
+    contradicts: list[ContradictingItemReply] = Field(
+        description="Items that can't hold beside this one, until a person decides: POST …/contradictions/{other_id}. The latest first."
+    )
 
 
 class ReviewPage(ResponseBody):
@@ -90,6 +97,19 @@ async def page(
 
 
 @router.post(
+    "/{item_id}/keep",
+    summary="Keep an item",
+    description=(
+        "For a lead or an admin: says that the item is helpful and still valid, which takes it out of the list that it is in. It is a"
+        " verdict `helpful`, and undoes what has the item replaced, merged or retired."
+    ),
+    responses=responses(409),
+)
+async def keep(services: TheServices, caller: Reader, item_id: UUID) -> ItemReply:
+    return item_reply(await services.knowledge.writer.keep(caller, item_id))
+
+
+@router.post(
     "/{item_id}/retire",
     summary="Retire an item",
     description=(
@@ -115,7 +135,8 @@ async def merge(services: TheServices, caller: Reader, item_id: UUID, body: Merg
     return item_reply(await services.knowledge.writer.merge(caller, item_id, body.into))
 
 
-def _reviewed(shown: ShownItem) -> ReviewedItem:
+def _reviewed(shown: ItemToReview) -> ReviewedItem:
     row: Any = shown.item  # in a list it is a row
     later = None if row.replaced_by is None else ReplacedByReply(id=row.replaced_by, title=row.replaced_by_title)
-    return ReviewedItem.model_validate(listed_fields(shown) | {"used": row.used, "replaced_by": later})
+    of_review = {"used": row.used, "replaced_by": later, "contradicts": shown.contradicts}
+    return ReviewedItem.model_validate(listed_fields(shown) | of_review)

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from app.dashboard.filtering import AddressFilters, address, period_of, project_of
 from app.dashboard.knowledge import ITEMS, source_of
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.review_place import ReviewPlace
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput
@@ -131,6 +132,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
         code=[(each, describe(each)) for each in shown.item.code],
         mine=shown.can_delete,
         reviews=who.requester.may("change_any"),
+        place=ReviewPlace.of(request),
         correcting=request.query_params.get("correct") == "1",
         revision=shown.revision,
         history=[(each.entry, each.by or "") for each in entries],
@@ -146,7 +148,7 @@ async def shown(request: Request, item_id: UUID) -> Response:
 
 @router.post("/items/{item_id}/correct")
 async def correct(request: Request, item_id: UUID) -> Response:
-    """Correct only the fields that were changed: a form sends all of them, with CRLF line ends."""
+    """Correct only the fields that were changed: a form sends all of them, with CRLF line ends. Leads back to a review that led here."""
     who = await visitor(request)
     form = await verified_form(request, who)
     shown = await who.services.knowledge.reader.item(who.requester, item_id)
@@ -156,7 +158,8 @@ async def correct(request: Request, item_id: UUID) -> Response:
         change = ItemCorrection(change.type, change.title, change.text, change.paths, revision)
         await who.services.knowledge.writer.correct(who.requester, item_id, change)
         log.info("dashboard.item_corrected", item=str(item_id), fields=sorted(change.fields))
-    return _to(who, f"{ITEMS}/{item_id}")
+    place = ReviewPlace.of_form(form)
+    return place.back(who) if place.list else _to(who, f"{ITEMS}/{item_id}")
 
 
 @router.post("/items/{item_id}/feedback")
@@ -180,9 +183,7 @@ async def restore(request: Request, item_id: UUID) -> Response:
 async def decide(request: Request, item_id: UUID, other_id: UUID) -> Response:
     who = await visitor(request)
     form = await verified_form(request, who)
-    decision: Decision | None = next((each for each in DECISIONS if each == text_of(form, "decision")), None)
-    if decision is None:
-        raise InvalidInput("Nothing was decided: choose one of the buttons beside the contradiction.", param="decision")
+    decision = decision_of(form)
     await who.services.knowledge.writer.decide(who.requester, item_id, other_id, decision)
     log.info("dashboard.contradiction_decided", item=str(item_id), other=str(other_id), decision=decision)
     return _to(who, f"{ITEMS}/{item_id}")
@@ -204,6 +205,15 @@ async def delete(request: Request, item_id: UUID) -> Response:
     await who.services.knowledge.writer.delete(who.requester, item_id)
     log.info("dashboard.item_deleted", item=str(item_id))
     return _to(who, ITEMS)
+
+
+def decision_of(form: FormData) -> Decision:
+    """Return a form's decision between two items. InvalidInput for what is none."""
+    given = text_of(form, "decision")
+    decision = next((each for each in DECISIONS if each == given), None)
+    if decision is None:
+        raise InvalidInput("The form names no decision: reload the page and decide again.", param="decision")
+    return decision
 
 
 async def _view(who: Visitor, request: Request) -> ItemView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -12,9 +12,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
-from app.dashboard.filtering import AddressFilters, address, page_at, project_of
+from app.dashboard.filtering import address, page_at, project_of
+from app.dashboard.items import decision_of
 from app.dashboard.knowledge import ITEMS
 from app.dashboard.page_route import DataPageRoute
+from app.dashboard.review_place import ReviewPlace
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput, NotPermitted
@@ -25,12 +27,12 @@ from app.services.administration import list_projects
 
 log = structlog.get_logger()
 
-REVIEW: Final = f"{PATH}/knowledge/review"
 PAGE: Final = 20
 CANDIDATES: Final = 10
 """Items that are offered to merge another one into."""
 LISTS: Final[Mapping[ReviewList, tuple[str, str]]] = {
     "new": ("New", "Learnt or recorded in the last 14 days, and neither judged nor corrected."),
+    "contradicted": ("Contradicted", "Can’t hold beside an item said before it, and nobody has decided between the two."),
     "outdated": (
         "Out of date",
         "More people say so than find it helpful, its code changed or is gone, or a later item replaces it; and nobody kept it since.",
@@ -46,37 +48,32 @@ LISTS: Final[Mapping[ReviewList, tuple[str, str]]] = {
 router = APIRouter(prefix=f"{PATH}/knowledge", route_class=DataPageRoute, include_in_schema=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewFilters(AddressFilters):
-    """The list and the project that the page shows."""
-
-    list: str
-    project: str
-
-
 @router.get("/review")
 async def shown(request: Request) -> Response:
     who = await _lead(request)
-    filters, problems = ReviewFilters.of(request), list[str]()
-    name = _list_of(filters.list)
-    if filters.list and name != filters.list:
-        problems.append(f"There is no list “{filters.list}”: choose one of these.")
-    project = await project_of(who, filters.project)
+    place, problems = ReviewPlace.of(request), list[str]()
+    name = place.name
+    if place.list and name != place.list:
+        problems.append(f"There is no list “{place.list}”: choose one of these.")
+    project = await project_of(who, place.project)
     review = who.services.knowledge.review
-    cursor = request.query_params.get("cursor")
-    page, problem = await page_at(cursor, lambda after: review.page(who.requester, name, project=project.name, limit=PAGE, after=after))
+    page, problem = await page_at(
+        place.cursor, lambda after: review.page(who.requester, name, project=project.name, limit=PAGE, after=after)
+    )
+    if place.cursor and not page.entries:  # the last item of the last page was just reviewed
+        page = await review.page(who.requester, name, project=project.name, limit=PAGE)
     problems += filter(None, [project.problem, problem])
     counted = await review.counts(who.requester, project=project.name)
     return await state_of(request).renderer.page(
         "review.html",
         who,
-        filters=filters,
+        chosen_project=project.name or "",
         problems=problems,
         chosen=name,
         about=LISTS[name][1],
-        lists=[(each, LISTS[each][0], counted.counts[each], _address(who, each, filters.project)) for each in REVIEW_LISTS],
-        items=page.entries,
-        further=address(who, REVIEW, list=name, project=filters.project, cursor=page.next) if page.next else None,
+        lists=[(each, LISTS[each][0], counted.counts[each], ReviewPlace(each, place.project).address(who)) for each in REVIEW_LISTS],
+        items=[(each, replace(place, list=name, at=str(number))) for number, each in enumerate(page.entries, 1)],
+        further=ReviewPlace(name, place.project, page.next).address(who) if page.next else None,
         projects=sorted(each.name for each in await list_projects(who.services, who.requester)),
     )
 
@@ -86,7 +83,7 @@ async def keep(request: Request, item_id: UUID) -> Response:
     who, form = await _change(request)
     await who.services.knowledge.writer.keep(who.requester, item_id)
     log.info("dashboard.item_kept", item=str(item_id))
-    return _back(who, form)
+    return ReviewPlace.of_form(form).back(who)
 
 
 @router.post("/review/{item_id}/retire")
@@ -94,7 +91,16 @@ async def retire(request: Request, item_id: UUID) -> Response:
     who, form = await _change(request)
     await who.services.knowledge.writer.retire(who.requester, item_id)
     log.info("dashboard.item_retired", item=str(item_id))
-    return _back(who, form)
+    return ReviewPlace.of_form(form).back(who)
+
+
+@router.post("/review/{item_id}/contradictions/{other_id}")
+async def decide(request: Request, item_id: UUID, other_id: UUID) -> Response:
+    who, form = await _change(request)
+    decision = decision_of(form)
+    await who.services.knowledge.writer.decide(who.requester, item_id, other_id, decision)
+    log.info("dashboard.contradiction_decided", item=str(item_id), other=str(other_id), decision=decision)
+    return ReviewPlace.of_form(form).back(who)
 
 
 @router.get("/items/{item_id}/merge")
@@ -102,7 +108,7 @@ async def candidates(request: Request, item_id: UUID) -> Response:
     """Offer the items of the same project that are likest to one, or that answer `q`, to merge it into."""
     who = await _lead(request)
     reader = who.services.knowledge.reader
-    shown = await reader.item(who.requester, item_id)
+    shown, place = await reader.item(who.requester, item_id), ReviewPlace.of(request)
     words = request.query_params.get("q", "").strip()[:MAX_TITLE_CHARS] or shown.item.title
     query = Query(text=words, project=shown.project, kinds=("item",), min_score=0.0, limit=CANDIDATES + 1)
     found = await reader.find(who.requester, query)
@@ -111,6 +117,8 @@ async def candidates(request: Request, item_id: UUID) -> Response:
         who,
         item=shown.item,
         shown=shown,
+        place=place,
+        review_address=place.address(who),
         words=words,
         found=[each for each in found.results if each.id != item_id and each.replaced_by is None][:CANDIDATES],
         item_address=lambda other: address(who, f"{ITEMS}/{other}"),
@@ -119,7 +127,7 @@ async def candidates(request: Request, item_id: UUID) -> Response:
 
 @router.post("/items/{item_id}/merge")
 async def merge(request: Request, item_id: UUID) -> Response:
-    """Merge the item into the one that was chosen, and show that."""
+    """Merge the item into the one that was chosen, and lead back to the review, or show that one."""
     who, form = await _change(request)
     try:
         into = UUID(text_of(form, "into"))
@@ -127,7 +135,8 @@ async def merge(request: Request, item_id: UUID) -> Response:
         raise InvalidInput("No item was chosen: go back and choose the one that is kept.", param="into") from None
     await who.services.knowledge.writer.merge(who.requester, item_id, into)
     log.info("dashboard.item_merged", item=str(item_id), into=str(into))
-    return RedirectResponse(address(who, f"{ITEMS}/{into}"), status_code=303)
+    place = ReviewPlace.of_form(form)
+    return place.back(who) if place.list else RedirectResponse(address(who, f"{ITEMS}/{into}"), status_code=303)
 
 
 async def _lead(request: Request) -> Visitor:
@@ -140,16 +149,3 @@ async def _lead(request: Request) -> Visitor:
 async def _change(request: Request) -> tuple[Visitor, FormData]:
     who = await _lead(request)
     return who, await verified_form(request, who)
-
-
-def _list_of(given: str) -> ReviewList:
-    return next((each for each in REVIEW_LISTS if each == given), REVIEW_LISTS[0])
-
-
-def _address(who: Visitor, name: ReviewList, project: str) -> str:
-    return address(who, REVIEW, list=name, project=project)
-
-
-def _back(who: Visitor, form: FormData) -> Response:
-    """Lead back to the list that the form was sent from: its first page, since what was reviewed has left it."""
-    return RedirectResponse(_address(who, _list_of(text_of(form, "list")), text_of(form, "project")), status_code=303)

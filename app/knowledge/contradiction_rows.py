@@ -124,6 +124,13 @@ def open_contradictions(team_id: UUID, *within: ColumnElement[bool]) -> Select[*
     return _pairs().where(ContradictionRow.team_id == team_id, *within)
 
 
+def contradicts_earlier(team_id: UUID) -> Select[UUID]:
+    """Select the team's items that contradict one said before them, while a person should decide: one of each pair."""
+    pair = open_contradictions(team_id).subquery("pairs").c
+    is_later = tuple_(pair.one_said_at, pair.one_id) > tuple_(pair.other_said_at, pair.other_id)
+    return select(case((is_later, pair.one_id), else_=pair.other_id))
+
+
 def _pairs() -> Select[*tuple[Any, ...]]:
     other = aliased(ItemRow)
     columns = (ContradictionRow.number.label("id"), ContradictionRow.created_at, ItemRow.project_id)

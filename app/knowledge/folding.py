@@ -29,16 +29,20 @@ def fold(ranked: Sequence[Result], rows: Mapping[UUID, AnyRow], *, limit: int) -
     """Return the first `limit` results, each with its near-copies among the ranked ones folded under it (`like`).
 
     One is a copy if it says the same as a better one, or less of the same: in one project, of one day, about the same subjects. What is
-    replaced, contradicted or written by a person stands for itself.
+    replaced, contradicted or written by a person stands for itself; but what a person merged is folded under the one that was kept.
     """
     vectors = {each.id: unpack(rows[each.id].embedding) for each in ranked}
     subjects = _subjects_of_results(rows)
     kept: list[Result] = []
     folded: dict[UUID, list[UUID]] = {}
+    under: dict[UUID, UUID] = {}
     for each in ranked:
-        best = next((one for one in kept if _is_copy(one, each, vectors, subjects)), None) if _may_fold(each, rows) else None
+        best = _merged_under(each, rows, under)
+        if best is None and _may_fold(each, rows):
+            best = next((one.id for one in kept if _is_copy(one, each, vectors, subjects)), None)
+        under[each.id] = best or each.id
         if best is not None:
-            folded.setdefault(best.id, []).append(each.id)
+            folded.setdefault(best, []).append(each.id)
         elif len(kept) < limit:
             kept.append(each)
     return [_with_copies(each, tuple(folded.get(each.id, ()))) for each in kept]
@@ -51,6 +55,13 @@ def _subjects_of_results(rows: Mapping[UUID, AnyRow]) -> Callable[[UUID], frozen
         return frozenset(each.name for each in subjects_of(row.title, row.text, paths=row.paths))
 
     return subjects
+
+
+def _merged_under(result: Result, rows: Mapping[UUID, AnyRow], under: Mapping[UUID, UUID]) -> UUID | None:
+    """Return the result that stands for the one into which a person merged this one, if it comes before it. `under`: of those before."""
+    if result.replaced_by is None or rows[result.id].replaced_cause != "merged":
+        return None
+    return under.get(result.replaced_by.id)
 
 
 def _may_fold(result: Result, rows: Mapping[UUID, AnyRow]) -> bool:

@@ -63,7 +63,7 @@ DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 LinkCause = Literal["said", "decided", "merged"]
 """The cause for which an item replaces another: its words say so, a person decided between the two, or merged the older one into it."""
 
-ReviewList = Literal["new", "outdated", "never_used", "most_useful"]
+ReviewList = Literal["new", "contradicted", "outdated", "never_used", "most_useful"]
 REVIEW_LISTS: Final[tuple[ReviewList, ...]] = get_args(ReviewList)
 """The lists of items that a lead reviews (`review_lists`)."""
 
@@ -211,7 +211,7 @@ class Item:
     `used`, `refused`: numbers of sessions that used it, by whether the person accepted that. `code`: its marks, one of each repository;
     `code_verdict`: of all of them. `created_at`: when it was first said; `learnt_at`: when Cairn learnt it. `retired`: a lead hides it.
     `distilled`: a model worded it; what rules extracted, a person recorded or corrected has their words.
-    `evidence` and `evidence_count` have those of the items that were merged into it, too; in lists and results the count is its own.
+    `evidence`, `evidence_count`, `used` and `refused` have those of the items that were merged into it, too; in results they are its own.
     """
 
     id: UUID

@@ -18,7 +18,7 @@ from app.knowledge.briefing import ProjectBriefing
 from app.knowledge.browsing import ItemBrowsing
 from app.knowledge.edits import revision_of
 from app.knowledge.history import ItemHistory
-from app.knowledge.item import BriefedItem, Contradiction, Freshness, HistoryEvent, Item, ItemFilter, LearntItems
+from app.knowledge.item import BriefedItem, ContradictingItem, Contradiction, Freshness, HistoryEvent, Item, ItemFilter, LearntItems
 from app.knowledge.passage_store import PassageStore, StoredPassage
 from app.knowledge.results import Query, Searcher, SearchResults
 from app.knowledge.store import KnowledgeStore
@@ -50,6 +50,13 @@ class ShownItem:
     @property
     def revision(self) -> str:
         return revision_of(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemToReview(ShownItem):
+    """An item of a review's list, with what it contradicts until a person decides."""
+
+    contradicts: tuple[ContradictingItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from app.knowledge.results import Result
@@ -22,7 +21,7 @@ def newer_first(ranked: Sequence[Result], newer: Sequence[Result], *, limit: int
     """
     known = {each.id: each for each in (*newer, *ranked)}
     scores: dict[UUID, float] = {each.id: each.score for each in ranked}
-    for each in sorted(known.values(), key=_said):  # the earliest first: a score passes on through a chain
+    for each in sorted(known.values(), key=lambda each: -_steps(each, known)):  # a chain's end first: a score passes on through it
         later = None if each.replaced_by is None else known.get(each.replaced_by.id)
         if later is not None and each.id in scores:
             scores[later.id] = max(scores.get(later.id, later.score), scores[each.id])
@@ -40,10 +39,6 @@ def _steps(result: Result, known: Mapping[UUID, Result]) -> int:
             break
         result = later
     return steps
-
-
-def _said(result: Result) -> datetime:
-    return result.created_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _scored(result: Result, score: float, *, factor: float) -> Result:

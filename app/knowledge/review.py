@@ -10,7 +10,7 @@ from app.accounts.requester import Requester
 from app.clock import now
 from app.errors import NotFound
 from app.knowledge.item import ReviewCounts, ReviewList
-from app.knowledge.reader import ShownItem
+from app.knowledge.reader import ItemToReview
 from app.knowledge.review_lists import ReviewLists, ReviewScope
 from app.storage.pages import EntryPage
 
@@ -40,12 +40,19 @@ class Review:
 
     async def page(
         self, requester: Requester, name: ReviewList, *, project: str | None = None, limit: int, after: str | None = None
-    ) -> EntryPage[ShownItem]:
+    ) -> EntryPage[ItemToReview]:
         """Return a page of a list. InvalidInput for an unknown place; NotFound for a project that isn't there."""
         page = await self._lists.page(name, await self._scope(requester, project), limit=limit, after=after)
         names = await self._accounts.project_names(requester.team_id, {row.project_id for row in page.entries})
-        shown = [ShownItem(row, names[row.project_id], can_delete=True) for row in page.entries if row.project_id in names]
-        return EntryPage(shown, page.next)
+        against = await self._lists.contradictions([row.id for row in page.entries])
+        return EntryPage(
+            [
+                ItemToReview(row, names[row.project_id], can_delete=True, contradicts=against.get(row.id, ()))
+                for row in page.entries
+                if row.project_id in names
+            ],
+            page.next,
+        )
 
     async def digest(self, team_id: UUID) -> TeamDigest:
         """Read a team's digest, without its closed projects: nobody knows who reads it."""

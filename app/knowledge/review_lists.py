@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, tup
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.errors import InvalidInput
-from app.knowledge.item import REVIEW_LISTS, ReviewList
+from app.knowledge.contradiction_rows import contradictions_of, contradicts_earlier
+from app.knowledge.item import REVIEW_LISTS, ContradictingItem, ReviewList
 from app.knowledge.relation_tables import SupersessionRow
-from app.knowledge.supersession_rows import replacement
+from app.knowledge.supersession_rows import MERGES, replacement
 from app.knowledge.tables import ITEM_COLUMNS, CodeMarkRow, EvidenceRow, FeedbackRow, ItemRow, UseRow
-from app.knowledge.use_counts import counting
+from app.knowledge.use_counts import accepted_uses, counting
 from app.sessions.journal import Journal
 from app.storage.database import Database, rows_of
 from app.storage.pages import NO_PLACE, EntryPage
@@ -73,11 +74,11 @@ class ReviewLists:
         """
         order: Sequence[ColumnElement[Any]] = (ItemRow.created_at, ItemRow.id)  # type: ignore[assignment]
         if ranked := name == "most_useful":
-            order = (ItemRow.helpful + _used(), *order)
+            order = (ItemRow.helpful + accepted_uses(), *order)
         later = replacement(None).lateral("later")
         replaced = (later.c.replaced_by, later.c.replaced_by_title)
         query = (
-            select(*ITEM_COLUMNS, _used().label("used"), *replaced)
+            select(*ITEM_COLUMNS, accepted_uses().label("used"), *replaced)
             .select_from(ItemRow)
             .outerjoin(later, true())
             .where(*self._belonging(name, scope))
@@ -90,6 +91,10 @@ class ReviewLists:
         shown = rows[:limit]
         return EntryPage(shown, _written(shown[-1], ranked=ranked) if len(rows) > limit else None)
 
+    async def contradictions(self, items: Collection[UUID]) -> Mapping[UUID, tuple[ContradictingItem, ...]]:
+        """Return what each of these items contradicts, as `contradictions_of`."""
+        return await self._database.read(lambda connection: contradictions_of(connection, items))
+
     def _belonging(self, name: ReviewList, scope: ReviewScope) -> tuple[ColumnElement[bool], ...]:
         """Return the conditions on which an item belongs to a list. What another item replaces is in no list but that of the outdated."""
         newer = aliased(ItemRow)
@@ -100,6 +105,8 @@ class ReviewLists:
                 unreviewed = (ItemRow.corrected_at.is_(None), ~exists().where(FeedbackRow.knowledge_id == ItemRow.id))
                 # what was learnt since was changed since: the cheaper condition first
                 return (scope.condition, ItemRow.updated_at >= scope.new_since, ~_learnt_before(scope.new_since), *unreviewed, ~replaced)
+            case "contradicted":
+                return (scope.condition, ItemRow.id.in_(contradicts_earlier(scope.team_id)))
             case "outdated":
                 return (
                     scope.condition,
@@ -109,18 +116,18 @@ class ReviewLists:
             case "never_used":
                 moment = scope.now - UNUSED_AFTER
                 untouched = (ItemRow.helpful == 0, or_(ItemRow.corrected_at.is_(None), ItemRow.corrected_at < moment))
-                unused = (~exists().where(UseRow.knowledge_id == ItemRow.id), ItemRow.id.not_in(self._journal.served_at_most(FEW_SESSIONS)))
+                merged = select(MERGES.c.kept).join(UseRow, UseRow.knowledge_id == MERGES.c.merged)
+                used = or_(exists().where(UseRow.knowledge_id == ItemRow.id), ItemRow.id.in_(merged))
+                unused = (~used, ItemRow.id.not_in(self._journal.served_at_most(FEW_SESSIONS)))
                 return (scope.condition, *untouched, _learnt_before(moment), *unused, ~replaced)
             case "most_useful":
-                used = exists().where(counting(), UseRow.accepted)
+                # by equality alone, which PostgreSQL hashes for many items: most were never used
+                any_use = exists().where(UseRow.knowledge_id == ItemRow.id, UseRow.accepted)
+                own = exists().where(counting(), UseRow.accepted)
+                used = or_(and_(any_use, own), and_(ItemRow.id.in_(select(MERGES.c.kept)), accepted_uses() > 0))
                 return (scope.condition, or_(ItemRow.helpful > 0, used), ~replaced)
             case _:
                 assert_never(name)
-
-
-def _used() -> ColumnElement[int]:
-    """Count the sessions that used the enclosing query's item, and whose people accepted that."""
-    return select(func.count()).select_from(UseRow).where(counting(), UseRow.accepted).correlate(ItemRow).scalar_subquery()
 
 
 def _learnt_before(moment: datetime) -> ColumnElement[bool]:

@@ -99,7 +99,7 @@ class KnowledgeStore:
                 .where(EvidenceRow.knowledge_id.in_([item_id, *(each.id for each in joined)]))
                 .order_by(*NEWEST_EVIDENCE)
             )
-            uses = await count_item_uses(connection, item_id)
+            uses = await count_item_uses(connection, [item_id, *(each.id for each in joined)])
             marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id == item_id).order_by(CodeMarkRow.repository)
             by, of = await read_links(connection, item_id)
             elsewhere = select(is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id == item_id)

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Select,
     SQLColumnExpression,
@@ -38,6 +39,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from app.errors import Conflict
 from app.knowledge.item import LinkedItem
 from app.knowledge.relation_tables import SupersessionRow
 from app.knowledge.supersession.judge import replaced_by
@@ -122,7 +124,7 @@ async def links_of(connection: AsyncConnection, items: Collection[UUID]) -> Link
     return found
 
 
-def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime]:
+def replacement(before: ColumnElement[datetime] | None) -> Select[UUID, str, datetime, str]:
     """Select what replaces the ItemRow of the query around it, the latest. `before`: only if that was said before this time."""
     return _latest(ItemRow.id, before).correlate(ItemRow)
 
@@ -138,11 +140,11 @@ def replacements(items: ColumnElement[Sequence[UUID]], before: ColumnElement[dat
 
 def _latest(
     older: ColumnElement[UUID] | InstrumentedAttribute[UUID], before: ColumnElement[datetime] | None
-) -> Select[UUID, str, datetime]:
+) -> Select[UUID, str, datetime, str]:
     newer = aliased(ItemRow)
     columns = (newer.id.label("replaced_by"), newer.title.label("replaced_by_title"), SupersessionRow.said_at.label("replaced_at"))
     return (
-        select(*columns)
+        select(*columns, SupersessionRow.cause.label("replaced_cause"))
         .join(newer, newer.id == SupersessionRow.newer_id)
         .where(SupersessionRow.older_id == older, SupersessionRow.undone_at.is_(None), ~newer.hidden)
         .where(*_said_before(before))
@@ -178,11 +180,25 @@ async def undo_links(connection: AsyncConnection, *which: ColumnElement[bool], a
 async def replace_by_person(
     connection: AsyncConnection, replaced: UUID, by: UUID, *, cause: Literal["decided", "merged"], author_id: UUID | None
 ) -> None:
-    """Link two items because a person says so, now, whatever was said or undone before. `author_id` None: an admin."""
+    """Link two items because a person says so, now, whatever was said or undone before. `author_id` None: an admin.
+
+    Conflict if the one that stays is replaced by the other, also through others or ones that are hidden now: neither would be valid.
+    """
+    if await _leads_to(connection, by, replaced):
+        raise Conflict(f"Item {by} is itself replaced by {replaced}: restore it first, so that the two don't replace each other.")
     values = {"words": "", "said_at": func.now(), "cause": cause, "made_by": author_id, "made_by_admin": author_id is None}
     made = upsert(SupersessionRow).values(older_id=replaced, newer_id=by, **values)
     anew = values | {"undone_at": None, "undone_by": None, "by_admin": False}
     await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=anew))
+
+
+async def _leads_to(connection: AsyncConnection, older: UUID, newer: UUID) -> bool:
+    """Tell whether an item is replaced by another one, directly or through others, whether or not these are hidden."""
+    holds = SupersessionRow.undone_at.is_(None)
+    chain = select(SupersessionRow.newer_id).where(SupersessionRow.older_id == older, holds).cte("leads_to", recursive=True)
+    further = select(SupersessionRow.newer_id).join(chain, SupersessionRow.older_id == chain.c.newer_id).where(holds)
+    chain = chain.union(further)
+    return bool(await connection.scalar(select(exists().where(chain.c.newer_id == newer))))
 
 
 async def _rows(connection: AsyncConnection, items: Collection[UUID]) -> Sequence[AnyRow]:
@@ -311,6 +327,16 @@ def merged_into(item_id: UUID) -> Select[UUID]:
     return select(found.union(further).c.older_id)
 
 
+def _merges() -> CTE:
+    found = (
+        select(SupersessionRow.newer_id.label("kept"), SupersessionRow.older_id.label("merged")).where(MERGED).cte("merges", recursive=True)
+    )
+    further = select(found.c.kept, SupersessionRow.older_id).join(SupersessionRow, SupersessionRow.newer_id == found.c.merged).where(MERGED)
+    return found.union(further)
+
+
 _SAID = SupersessionRow.cause == "said"
 MERGED = and_(SupersessionRow.cause == "merged", SupersessionRow.undone_at.is_(None))
 """The condition that a link is a person's merge, and nobody undid it."""
+MERGES = _merges()
+"""Every item into which people merged others (`kept`), with each of these (`merged`), also through others: for lists of items."""

@@ -53,6 +53,7 @@ from cairn.client.records.knowledge import (
     Uses,
     Verdicts,
 )
+from cairn.client.records.review import Review, ReviewCounts, ReviewedItem, ReviewPage
 from cairn.client.records.sessions import (
     Appended,
     Capture,
@@ -124,6 +125,10 @@ __all__ = [
     "Redaction",
     "Refused",
     "Result",
+    "Review",
+    "ReviewCounts",
+    "ReviewPage",
+    "ReviewedItem",
     "Sentence",
     "ServerFailed",
     "Session",

@@ -10,6 +10,7 @@ from typing import Final
 from cairn.client.records.assistance import Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
+from cairn.client.records.review import Review, ReviewPage
 from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
@@ -34,6 +35,13 @@ RESTORE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/restore", Item,
 DECIDE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/contradictions/{other_id}", Item, body=("decision",), repeatable=True)
 CONTRADICTIONS: Final = Endpoint[ContradictionPage](
     "GET", "/v1/knowledge/contradictions", ContradictionPage, query=("project", "limit", "cursor"), repeatable=True
+)
+KEEP: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/keep", Item, repeatable=True)
+RETIRE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/retire", Item, repeatable=True)
+MERGE: Final = Endpoint[Item]("POST", "/v1/knowledge/{item_id}/merge", Item, body=("into",), repeatable=True)
+REVIEW: Final = Endpoint[Review]("GET", "/v1/knowledge/review", Review, query=("project",), repeatable=True)
+REVIEW_LIST: Final = Endpoint[ReviewPage](
+    "GET", "/v1/knowledge/review/{name}", ReviewPage, query=("project", "limit", "cursor"), repeatable=True
 )
 HISTORY: Final = Endpoint[History]("GET", "/v1/knowledge/{item_id}/history", History, repeatable=True)
 ITEMS: Final = Endpoint[ItemPage](

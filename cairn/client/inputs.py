@@ -24,6 +24,7 @@ Order = Literal["newest", "oldest"]
 ItemState = Literal["stale", "recorded", "corrected"]
 Kind = Literal["item", "passage"]
 JobState = Literal["queued", "running", "done", "failed"]
+ReviewList = Literal["new", "contradicted", "outdated", "never_used", "most_useful"]
 Verdict = Literal["helpful", "wrong", "stale"]
 Decision = Literal["this_holds", "both_hold", "undecided"]
 

@@ -56,6 +56,7 @@ STATES: Final = (
     "/dashboard/knowledge/items?subject=nothing+like+it",
     "/dashboard/knowledge/review?list=most_useful&project=nowhere",
     "/dashboard/knowledge/review?list=nothing&cursor=x",
+    "/dashboard/knowledge/review?list=contradicted",
     "/dashboard/sessions?project=nowhere&since=2999-01-01&subject=NATS&order=oldest",
     "/dashboard/sessions?subject=nothing+like+it",
     "/dashboard/prompts?developer=nobody",
@@ -74,6 +75,7 @@ ODD: Final = (
     ),
 )
 """Titles and paths of items in other scripts, and without a place to break."""
+CONTRADICTING: Final = ("Access tokens expire after 15 minutes.", "Access tokens expire after 24 hours.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,11 @@ async def examples(api: Api, developer: str) -> dict[str, str]:
 
 
 async def odd_items(api: Api) -> list[str]:
-    """Record items that are hard to lay out, in a project whose name is, too; return their ids."""
-    found = []
-    for title, path in ODD:
-        words = {"type": "gotcha", "project": "project-" + "n" * 80, "title": title, "text": f"{title} {uuid4()}", "paths": [path]}
+    """Record items that are hard to lay out, in a project whose name is, too, and two that contradict each other; return their ids."""
+    found, project = [], "project-" + "n" * 80
+    odd = [(title, f"{title} {uuid4()}", [path]) for title, path in ODD]
+    for title, text, files in (*odd, *((None, each, []) for each in CONTRADICTING)):
+        words = {"type": "gotcha", "project": project, "title": title, "text": text, "paths": files}
         made = await api.ask("POST", "/v1/knowledge", json=words)
         assert made.status == 201, made.text
         found.append(made.json["id"])

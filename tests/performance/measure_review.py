@@ -1,6 +1,7 @@
 """Times the lists of a review over a large team, on an embedded PostgreSQL of its own: `python tests/performance/measure_review.py [ITEMS]`.
 
-Of every ten items four were learnt lately, one is out of date by people, by its code and by a later item, two are useful, some were served.
+Of every ten items four were learnt lately, one is out of date by people, by its code and by a later item, two are useful, some were served;
+of every hundred one contradicts another, and one was merged.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ insert into knowledge_code_marks (knowledge_id, repository, verdict, head) selec
   'r', 'changed', 'a' from generate_series(1, :items) n where n % 30 = 14;
 insert into knowledge_supersessions (older_id, newer_id, words, said_at) select md5('item' || n)::uuid,
   md5('item' || n - 1)::uuid, 'w', now() from generate_series(1, :items) n where n % 30 = 24;
+insert into knowledge_supersessions (older_id, newer_id, words, said_at, cause, made_by_admin) select md5('item'
+  || n)::uuid, md5('item' || n - 1)::uuid, '', now(), 'merged', true from generate_series(1, :items) n where n % 100 = 49;
+insert into knowledge_contradictions (one_id, other_id, team_id, words, other_words) select least(a, b), greatest(a, b),
+  md5('team')::uuid, 'w', 'x' from (select md5('item' || n)::uuid a, md5('item' || n + 50)::uuid b from
+  generate_series(1, :items - 50) n where n % 100 = 11) pairs;
 insert into knowledge_uses (knowledge_id, session_id, accepted, act, transcript, locator, at) select
   md5('item' || n)::uuid, md5('session' || (n + s) % (:items / 20))::uuid, true, 'change', 't', 'L1', now()
   from generate_series(1, :items) n, generate_series(1, 3) s where n % 20 = 16;

@@ -1,4 +1,4 @@
-"""Knowledge: recorded, read, corrected, judged, listed, deleted."""
+"""Knowledge: recorded, read, corrected, judged, reviewed, listed, deleted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import CONTRADICTIONS, CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
-from cairn.client.inputs import Decision, ItemFilters, KnowledgeType, Verdict
+from cairn.client.endpoints import (
+    CONTRADICTIONS,
+    CORRECT,
+    DECIDE,
+    DELETE,
+    HISTORY,
+    ITEMS,
+    JUDGE,
+    KEEP,
+    MERGE,
+    READ,
+    RECORD,
+    RESTORE,
+    RETIRE,
+    REVIEW,
+    REVIEW_LIST,
+)
+from cairn.client.inputs import Decision, ItemFilters, KnowledgeType, ReviewList, Verdict
 from cairn.client.records.knowledge import ContradictionPage, HistoryEntry, Item, ItemPage, ListedItem, Passage
+from cairn.client.records.review import Review, ReviewedItem, ReviewPage
 from cairn.client.requests import Given
 
 
@@ -58,7 +75,7 @@ class AsyncKnowledge:
         return await self._transport.call(JUDGE, Given(path={"item_id": item_id}, body={"verdict": verdict, "note": note}))
 
     async def restore(self, item_id: str) -> Item:
-        """Undo that other items replace this one. Links that are undone are not made again."""
+        """Undo that other items replace this one, for good; for a lead or an admin, also that it was retired."""
         return await self._transport.call(RESTORE, Given(path={"item_id": item_id}))
 
     async def decide(self, item_id: str, other_id: str, decision: Decision = "this_holds") -> Item:
@@ -72,6 +89,37 @@ class AsyncKnowledge:
     async def contradictions(self, *, project: str | None = None, cursor: str | None = None, limit: int | None = None) -> ContradictionPage:
         """Return one page of the pairs of items that contradict each other, between which nobody has decided."""
         return await self._transport.call(CONTRADICTIONS, Given(query={"project": project, "limit": limit, "cursor": cursor}))
+
+    async def keep(self, item_id: str) -> Item:
+        """Say that an item is helpful and still valid, and undo what has it replaced or retired. For a lead or an admin."""
+        return await self._transport.call(KEEP, Given(path={"item_id": item_id}))
+
+    async def retire(self, item_id: str) -> Item:
+        """Hide an item from searches until it is restored. For a lead or an admin."""
+        return await self._transport.call(RETIRE, Given(path={"item_id": item_id}))
+
+    async def merge(self, item_id: str, into: str) -> Item:
+        """Merge an item into another of its project, which is kept and returned: `restore` undoes it. For a lead or an admin."""
+        return await self._transport.call(MERGE, Given(path={"item_id": item_id}, body={"into": into}))
+
+    async def review(self, *, project: str | None = None) -> Review:
+        """Count the items that should be looked at, list by list. For a lead or an admin."""
+        return await self._transport.call(REVIEW, Given(query={"project": project}))
+
+    async def review_page(
+        self, name: ReviewList, *, project: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> ReviewPage:
+        """Return one page of a list of the review. `cursor`: `next_cursor` of the page before."""
+        query = {"project": project, "limit": limit, "cursor": cursor}
+        return await self._transport.call(REVIEW_LIST, Given(path={"name": name}, query=query))
+
+    async def review_list(
+        self, name: ReviewList, *, project: str | None = None, page_size: int | None = None
+    ) -> AsyncIterator[ReviewedItem]:
+        """Iterate over a list of the review. Pages are asked for as they are needed."""
+        given = Given(path={"name": name}, query={"project": project, "limit": page_size})
+        async for each in self._transport.every(REVIEW_LIST, given, "items to review"):
+            yield each
 
     async def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

@@ -1,5 +1,5 @@
 # Written from cairn/client/_async/knowledge.py by `python -m tests.sync_client`: change that one.
-"""Knowledge: recorded, read, corrected, judged, listed, deleted."""
+"""Knowledge: recorded, read, corrected, judged, reviewed, listed, deleted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import CONTRADICTIONS, CORRECT, DECIDE, DELETE, HISTORY, ITEMS, JUDGE, READ, RECORD, RESTORE
-from cairn.client.inputs import Decision, ItemFilters, KnowledgeType, Verdict
+from cairn.client.endpoints import (
+    CONTRADICTIONS,
+    CORRECT,
+    DECIDE,
+    DELETE,
+    HISTORY,
+    ITEMS,
+    JUDGE,
+    KEEP,
+    MERGE,
+    READ,
+    RECORD,
+    RESTORE,
+    RETIRE,
+    REVIEW,
+    REVIEW_LIST,
+)
+from cairn.client.inputs import Decision, ItemFilters, KnowledgeType, ReviewList, Verdict
 from cairn.client.records.knowledge import ContradictionPage, HistoryEntry, Item, ItemPage, ListedItem, Passage
+from cairn.client.records.review import Review, ReviewedItem, ReviewPage
 from cairn.client.requests import Given
 
 
@@ -59,7 +76,7 @@ class Knowledge:
         return self._transport.call(JUDGE, Given(path={"item_id": item_id}, body={"verdict": verdict, "note": note}))
 
     def restore(self, item_id: str) -> Item:
-        """Undo that other items replace this one. Links that are undone are not made again."""
+        """Undo that other items replace this one, for good; for a lead or an admin, also that it was retired."""
         return self._transport.call(RESTORE, Given(path={"item_id": item_id}))
 
     def decide(self, item_id: str, other_id: str, decision: Decision = "this_holds") -> Item:
@@ -73,6 +90,35 @@ class Knowledge:
     def contradictions(self, *, project: str | None = None, cursor: str | None = None, limit: int | None = None) -> ContradictionPage:
         """Return one page of the pairs of items that contradict each other, between which nobody has decided."""
         return self._transport.call(CONTRADICTIONS, Given(query={"project": project, "limit": limit, "cursor": cursor}))
+
+    def keep(self, item_id: str) -> Item:
+        """Say that an item is helpful and still valid, and undo what has it replaced or retired. For a lead or an admin."""
+        return self._transport.call(KEEP, Given(path={"item_id": item_id}))
+
+    def retire(self, item_id: str) -> Item:
+        """Hide an item from searches until it is restored. For a lead or an admin."""
+        return self._transport.call(RETIRE, Given(path={"item_id": item_id}))
+
+    def merge(self, item_id: str, into: str) -> Item:
+        """Merge an item into another of its project, which is kept and returned: `restore` undoes it. For a lead or an admin."""
+        return self._transport.call(MERGE, Given(path={"item_id": item_id}, body={"into": into}))
+
+    def review(self, *, project: str | None = None) -> Review:
+        """Count the items that should be looked at, list by list. For a lead or an admin."""
+        return self._transport.call(REVIEW, Given(query={"project": project}))
+
+    def review_page(
+        self, name: ReviewList, *, project: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> ReviewPage:
+        """Return one page of a list of the review. `cursor`: `next_cursor` of the page before."""
+        query = {"project": project, "limit": limit, "cursor": cursor}
+        return self._transport.call(REVIEW_LIST, Given(path={"name": name}, query=query))
+
+    def review_list(self, name: ReviewList, *, project: str | None = None, page_size: int | None = None) -> Iterator[ReviewedItem]:
+        """Iterate over a list of the review. Pages are asked for as they are needed."""
+        given = Given(path={"name": name}, query={"project": project, "limit": page_size})
+        for each in self._transport.every(REVIEW_LIST, given, "items to review"):
+            yield each
 
     def history(self, item_id: str) -> tuple[HistoryEntry, ...]:
         """Return what became of an item, and by whom, the latest first."""

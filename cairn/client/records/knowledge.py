@@ -137,7 +137,7 @@ class Subject:
 class LinkedItem:
     """An item that replaces another, or is replaced by it. `words`: the later one's, that say so; `at`: when they were said.
 
-    `merged`: a person merged the one into the other, at that time; then `words` may be empty.
+    `cause`: `said`, or a person's deed at that time without words: `decided` between two that contradict each other, or `merged`.
     """
 
     id: str

@@ -25,8 +25,9 @@ class Team:
     async def status(self, role: str, method: str, path: str, **options: Any) -> int:
         return (await self.api.ask(method, path, key=self.keys[role], **options)).status
 
-    async def record(self, role: str = "developer") -> str:
-        body = {"type": "gotcha", "text": f"The {uuid4().hex} service needs a warm cache before it takes load.", "project": "p"}
+    async def record(self, role: str = "developer", words: str = "") -> str:
+        text = words or f"The {uuid4().hex} service needs a warm cache before it takes load."
+        body = {"type": "gotcha", "text": text, "project": "p"}
         made = await self.api.ask("POST", "/v1/knowledge", key=self.keys[role], json=body)
         assert made.status == 201, made.text
         return str(made.json["id"])

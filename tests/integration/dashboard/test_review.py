@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -25,7 +26,11 @@ async def lead(api: Api) -> str:
 
 
 async def recorded(api: Api, project: str, words: str) -> str:
-    made = await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "project": project, "text": f"{words} {uuid4()}."})
+    return await said(api, project, f"{words} {uuid4()}.")
+
+
+async def said(api: Api, project: str, text: str) -> str:
+    made = await api.ask("POST", "/v1/knowledge", json={"type": "gotcha", "project": project, "text": text})
     assert made.status == 201, made.text
     return str(made.json["id"])
 
@@ -72,6 +77,51 @@ async def test_an_item_is_merged_into_one_that_is_offered_and_its_page_undoes_it
         assert "Merged into <a" not in (await page(http, api, f"{ITEMS}/{item}"))[1]
 
 
+async def test_what_is_done_with_an_item_leads_back_to_its_place(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    items = [await recorded(api, project, words) for words in ("The till rounds half up", "The depot opens at noon", "The quay is wet")]
+    place = {"list": "new", "project": project, "cursor": "", "at": "2"}
+    there = f"{REVIEW}?list=new&project={project}#n2"
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{REVIEW}?list=new&project={project}")
+        assert [each in shown for each in ('id="n1"', 'id="n3"', 'id="n4"', 'id="n5"', 'name="at" value="3"')] == [True] * 3 + [False, True]
+        assert (await send(http, api, f"{ITEMS}/{items[1]}/merge", place | {"into": items[0]}))[:2] == (303, there)
+        shown_item = (await api.ask("GET", f"/v1/knowledge/{items[0]}")).json
+        fields = {"type": "gotcha", "title": "Rounding", "text": shown_item["text"], "paths": "", "revision": shown_item["revision"]}
+        assert (await send(http, api, f"{ITEMS}/{items[0]}/correct", place | fields))[:2] == (303, there)
+        for odd in ("javascript:1", "٢", "1#x", "9" * 300):
+            _, where, _ = await send(http, api, f"{REVIEW}/{items[2]}/keep", place | {"at": odd, "list": "https://evil.example"})
+            assert where.startswith(f"{REVIEW}?list=new&project={project}")
+            assert "evil" not in where
+
+
+async def test_the_page_after_the_last_item_is_the_first(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    item = await recorded(api, project, "The till rounds half up")
+    made = (await api.ask("GET", f"/v1/knowledge/{item}")).json["created_at"]
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{REVIEW}?{urlencode({'list': 'new', 'project': project, 'cursor': f'{made}|{item}'})}")
+        assert f"{ITEMS}/{item}" in shown
+
+
+async def test_a_contradiction_is_decided_in_the_list(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    earlier, later = [await said(api, project, f"Access tokens expire after {value}.") for value in ("15 minutes", "24 hours")]
+    back = {"list": "contradicted", "project": project, "cursor": "", "at": "1"}
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{REVIEW}?list=contradicted&project={project}")
+        for words in ("15 minutes", "24 hours", ">This one holds<", ">The other one holds<", ">Both hold<", f"{ITEMS}/{earlier}"):
+            assert words in shown, words
+        assert 'aria-label="Keep ' not in shown
+        decide = f"{REVIEW}/{earlier}/contradictions/{later}"
+        assert (await send(http, api, decide, back | {"decision": "perhaps"}))[0] == 422
+        status, where, _ = await send(http, api, decide, back | {"decision": "this_holds"})
+        assert (status, where) == (303, f"{REVIEW}?list=contradicted&project={project}#n1")
+        assert "Nothing in this list" in (await page(http, api, f"{REVIEW}?list=contradicted&project={project}"))[1]
+        _, shown = await page(http, api, f"{ITEMS}/{later}")
+        assert "as a person decided" in shown
+
+
 async def test_a_developer_has_no_review_and_its_forms_change_nothing(api: Api) -> None:
     item = await recorded(api, "till", "Kept as it is")
     before = (await api.ask("GET", f"/v1/knowledge/{item}")).json
@@ -84,7 +134,16 @@ async def test_a_developer_has_no_review_and_its_forms_change_nothing(api: Api) 
     assert (await api.ask("GET", f"/v1/knowledge/{item}")).json == before
 
 
-@pytest.mark.parametrize("way", ["/items/{}/retire", "/items/{}/merge", "/review/{}/keep", "/review/{}/retire"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "/review/{}/contradictions/3f0c1c9e-7d7b-4f53-9d3c-1d2f7f6f2b11",
+        "/items/{}/retire",
+        "/items/{}/merge",
+        "/review/{}/keep",
+        "/review/{}/retire",
+    ],
+)
 async def test_a_form_without_its_token_changes_nothing(api: Api, lead: str, way: str) -> None:
     item = await recorded(api, "till", "Kept as it is")
     async with signed_in(api, lead) as http:
@@ -103,9 +162,30 @@ async def test_what_an_address_asks_in_vain_is_told(api: Api, lead: str) -> None
 
 
 @pytest.mark.slow
-async def test_the_review_is_accessible_with_items_on_a_phone_and_a_desk(door: Door, lead: str) -> None:
-    await recorded(door.api, "till", "Kept as it is")
-    for width in (375, 1280):
-        async with door.visit(lead, width=width) as visit:
-            await visit.go(REVIEW)
-            assert await violations(visit.page, f"review at {width} px") == []
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_the_review_is_accessible_with_items_on_a_phone_and_a_desk(door: Door, lead: str, width: int) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    await recorded(door.api, project, "Kept as it is. " + "Nobody waits for a worker that was told to stop. " * 20)
+    for value in ("15 minutes", "24 hours"):
+        await said(door.api, project, f"Access tokens expire after {value}.")
+    async with door.visit(lead, width=width) as visit:
+        for name in ("new", "contradicted"):
+            await visit.go(f"{REVIEW}?list={name}&project={project}")
+            await visit.shot(f"review-{name}-{width}")
+            assert await violations(visit.page, f"review, {name}, at {width} px") == []
+            assert await visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+async def test_a_lead_goes_through_a_list_by_keyboard_and_stays_where_they_are(door: Door, lead: str) -> None:
+    """Enter on Keep takes the item out; the next one then stands in its place, and the Tab key goes on in it."""
+    project = f"p{uuid4().hex[:8]}"
+    items = [await recorded(door.api, project, f"The crane {word}") for word in ("lifts", "turns", "stops")]
+    async with door.visit(lead) as visit:
+        await visit.go(f"{REVIEW}?list=new&project={project}")
+        await visit.page.locator("#n2 button:has-text('Keep')").focus()
+        await visit.page.keyboard.press("Enter")
+        await visit.page.wait_for_url("**#n2")
+        assert items[0] in (await visit.page.locator("#n2 .title a").get_attribute("href") or "")
+        await visit.page.keyboard.press("Tab")
+        assert items[0] in (await visit.page.evaluate("document.activeElement.href") or "")

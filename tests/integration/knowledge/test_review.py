@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from app.clock import now
 from app.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.curating import Curating
+from app.knowledge.deciding import Deciding
 from app.knowledge.edits import Author
 from app.knowledge.history import ItemHistory
 from app.knowledge.item import REVIEW_LISTS, ReviewList
@@ -21,10 +23,12 @@ from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query
 from app.knowledge.review_lists import ReviewLists, ReviewScope
 from tests.integration.knowledge.conftest import Bench, lesson
+from tests.waiting import PATIENCE_SECONDS
 
 JANUARY = datetime(2026, 1, 10, tzinfo=UTC)
 OLD, NEW = "Publish order events through nats-jetstream", "Move order events from nats-jetstream to redpanda"
 CACHE = "Cache keys hold the tenant"
+MINUTES, HOURS = "Access tokens expire after 15 minutes.", "Access tokens expire after 24 hours."
 
 
 class Desk:
@@ -37,6 +41,7 @@ class Desk:
         admission = WriteAdmission()
         self.curating = Curating(bench.database, admission=admission)
         self.judging = Judging(bench.database, admission=admission)
+        self.deciding = Deciding(bench.database, admission=admission)
         self.restoring = Restoring(bench.database, admission=admission)
         self.history = ItemHistory(bench.database, bench.journal)
         self.lists = ReviewLists(bench.database, bench.journal)
@@ -246,6 +251,108 @@ async def test_a_merged_item_is_marked_and_the_kept_one_shows_the_evidence_of_bo
     lead = desk.lead.developer_id
     assert (await desk.told(merged))[0] == ("merged_into", lead)
     assert ("absorbed", lead) in await desk.told(kept)
+
+
+async def test_what_used_a_merged_item_counts_for_the_kept_one_once_and_no_longer_when_that_is_undone(desk: Desk) -> None:
+    words = (CACHE, "The tenant is part of each key", "The tenant is part of each key of a cache")
+    first, second, kept = [await desk.item(each, known_days=40) for each in words]
+    await used(desk, first, "one")
+    await used(desk, second, "one")
+    await used(desk, second, "two")
+    await used(desk, kept, "two", accepted=False)
+    await used(desk, first, f"session {words[2]}")  # it taught the kept one: that is no use
+    await desk.curating.merge(desk.lead, first, second)
+    await desk.curating.merge(desk.lead, second, kept)
+    shown = await desk.bench.store.get(desk.bench.team_id, kept)
+    assert (shown.used, shown.refused) == (2, 1)
+    assert await desk.lists_of(kept) == {"most_useful"}
+    (row,) = (await desk.lists.page("most_useful", desk.scope(), limit=5)).entries
+    assert (row.id, row.used) == (kept, 2)
+    await desk.restoring.restore(desk.lead, second)
+    shown = await desk.bench.store.get(desk.bench.team_id, kept)
+    assert (shown.used, shown.refused) == (0, 1)
+    assert await desk.lists_of(second) == {"most_useful"}
+
+
+async def test_what_a_used_item_was_merged_into_is_not_never_used(desk: Desk) -> None:
+    merged, kept = await desk.item(CACHE, known_days=40), await desk.item("The tenant is part of each key of a cache", known_days=40)
+    assert await desk.lists_of(kept) == {"never_used"}
+    await used(desk, merged, "user", accepted=False)
+    await desk.curating.merge(desk.lead, merged, kept)
+    assert await desk.lists_of(kept) == set()
+    await desk.restoring.restore(desk.lead, merged)
+    assert await desk.lists_of(kept) == {"never_used"}
+
+
+async def test_a_search_shows_what_was_merged_under_the_one_that_was_kept(desk: Desk) -> None:
+    """Also where the kept one is the earlier, through others, and none of the question's words are in it."""
+    kept = await desk.item("Every tenant has a prefix of its own in redis", JANUARY)
+    middle = await desk.item("Never share one redis prefix between two customers", JANUARY + timedelta(days=30))
+    last = await desk.item("Shared invoices came from colliding names of memory entries", JANUARY + timedelta(days=60))
+    await desk.curating.merge(desk.lead, last, middle)
+    await desk.curating.merge(desk.lead, middle, kept)
+    await desk.bench.index.drain_to(2**62)
+    query = Query("Why did invoices collide by names of memory entries?", kinds=("item",), limit=2, min_score=0.0)
+    found = (await desk.bench.search.query(desk.bench.team_id, query)).results
+    assert [each.id for each in found] == [kept]
+    assert set(found[0].like or ()) >= {last}
+    await desk.restoring.restore(desk.lead, last)
+    found = (await desk.bench.search.query(desk.bench.team_id, query)).results
+    assert found[0].id == last
+
+
+async def test_what_contradicts_an_earlier_item_is_listed_until_a_person_decides(desk: Desk) -> None:
+    earlier = await desk.item(MINUTES, JANUARY)
+    later = await desk.item(HOURS, JANUARY + timedelta(days=1))
+    assert "contradicted" in await desk.lists_of(later)
+    assert "contradicted" not in await desk.lists_of(earlier)
+    assert [each.id for each in (await desk.lists.contradictions([earlier, later]))[later]] == [earlier]
+    for scope in (desk.scope(closed={desk.bench.project_id}), desk.scope(project_id=uuid4()), ReviewScope(uuid4(), now())):
+        assert (await desk.lists.counts(scope))["contradicted"] == 0
+    await desk.deciding.decide(desk.developer, later, earlier, "both_hold")
+    assert (await desk.lists.counts(desk.scope()))["contradicted"] == 0
+    await desk.deciding.decide(desk.developer, later, earlier, "undecided")
+    assert "contradicted" in await desk.lists_of(later)
+
+
+@pytest.mark.parametrize("act", ["retire the earlier", "retire the later", "merge", "judge wrong"])
+async def test_what_is_not_valid_contradicts_nothing_in_a_review(desk: Desk, act: str) -> None:
+    earlier = await desk.item(MINUTES, JANUARY)
+    later = await desk.item(HOURS, JANUARY + timedelta(days=1))
+    match act:
+        case "merge":
+            await desk.curating.merge(desk.lead, later, earlier)
+        case "judge wrong":
+            for author in (desk.developer, desk.lead):
+                await desk.judging.judge(author, earlier, "wrong")
+        case _:
+            await desk.curating.retire(desk.lead, earlier if act.endswith("earlier") else later)
+    assert (await desk.lists.counts(desk.scope()))["contradicted"] == 0
+    assert (await desk.lists.page("contradicted", desk.scope(), limit=5)).entries == []
+
+
+async def test_two_items_are_not_merged_into_each_other_while_one_is_hidden(desk: Desk) -> None:
+    """Else both were replaced, and valid nowhere, once the hidden one is brought back."""
+    words = (CACHE, "The tenant is part of each key", "Retry on 40001")
+    first, second, third = [await desk.item(each) for each in words]
+    await desk.curating.merge(desk.lead, first, second)
+    await desk.curating.merge(desk.lead, second, third)
+    for item in (second, third):
+        await desk.curating.retire(desk.lead, item)
+    for item in (second, third):
+        with pytest.raises(Conflict, match="restore it first"):
+            await desk.curating.merge(desk.lead, item, first)
+    await desk.restoring.restore(desk.lead, first)
+    await desk.curating.merge(desk.lead, third, first)
+
+
+async def test_merges_of_two_items_into_each_other_at_once_leave_one(desk: Desk) -> None:
+    item, other = await desk.item(CACHE), await desk.item("The tenant is part of each key of a cache")
+    merges = (desk.curating.merge(desk.lead, item, other), desk.curating.merge(desk.lead, other, item))
+    done = await asyncio.wait_for(asyncio.gather(*merges, return_exceptions=True), PATIENCE_SECONDS)
+    assert [type(each) for each in done if each is not None] == [Conflict]
+    replaced = [(await desk.bench.store.get(desk.bench.team_id, each)).replaced_by for each in (item, other)]
+    assert sorted(map(len, replaced)) == [0, 1]
 
 
 async def test_a_merge_is_kept_when_sessions_are_read_again_and_undone_by_a_person_for_good(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.alerts.digest import MAX_TITLE_CHARS, WEEKDAYS, Digest, last_due, notice_of
 
 MONDAY_NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
-COUNTS = {"new": 1200, "outdated": 3, "never_used": 0, "most_useful": 7}
+COUNTS = {"new": 1200, "contradicted": 2, "outdated": 3, "never_used": 0, "most_useful": 7}
 
 
 def digest(*newest: str, useful: tuple[str, ...] = (), url: str | None = None) -> Digest:
@@ -42,7 +42,7 @@ def test_what_was_due_last_is_past_and_less_than_eight_days_ago(hours: int) -> N
 def test_it_tells_the_counts_and_quotes_the_titles() -> None:
     notice = notice_of(digest("Cache keys hold the tenant", useful=("Retry on 40001",), url="https://cairn.example/review"), MONDAY_NOON)
     assert notice.text.splitlines() == [
-        "Cairn: knowledge of team core to review: 1,200 new, 3 out of date, 0 never used, 7 useful.",
+        "Cairn: knowledge of team core to review: 1,200 new, 2 contradicted, 3 out of date, 0 never used, 7 useful.",
         "Newest: “Cache keys hold the tenant”",
         "Most useful: “Retry on 40001”",
         "https://cairn.example/review",

@@ -15,6 +15,7 @@ from app.cli.pages import first_entries
 from app.dashboard.review import LISTS
 from app.knowledge.item import ReviewList
 from app.queue.jobs import State
+from cairn.client import inputs
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,9 @@ from app.queue.jobs import State
         (spending.Outcome, CallEnd),
         (accounts.Role, DeveloperRole),
         (review.Name, ReviewList),
+        (inputs.ReviewList, ReviewList),
     ],
-    ids=["state of a job", "dimension of spending", "outcome of a call", "role", "list of a review"],
+    ids=["state of a job", "dimension of spending", "outcome of a call", "role", "list of a review", "list of a review in the client"],
 )
 def test_the_choices_of_an_option_are_those_of_its_room(named: object, known: object) -> None:
     assert set(get_args(named)) == set(get_args(known))

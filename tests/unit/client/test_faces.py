@@ -40,6 +40,11 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "RESTORE": ("knowledge.restore", ("i",), {}),
     "DECIDE": ("knowledge.decide", ("i", "o", "both_hold"), {}),
     "CONTRADICTIONS": ("knowledge.contradictions", (), {"project": "p", "limit": 1, "cursor": "c"}),
+    "KEEP": ("knowledge.keep", ("i",), {}),
+    "RETIRE": ("knowledge.retire", ("i",), {}),
+    "MERGE": ("knowledge.merge", ("i", "o"), {}),
+    "REVIEW": ("knowledge.review", (), {"project": "p"}),
+    "REVIEW_LIST": ("knowledge.review_page", ("n",), {"project": "p", "limit": 1, "cursor": "c"}),
     "HISTORY": ("knowledge.history", ("i",), {}),
     "ITEMS": ("knowledge.page", (), {"project": "p", "type": "gotcha", "since": NOW, "until": NOW, "subject": "s", "session": "s", "hidden": True, "state": "stale", "order": "oldest", "limit": 1, "cursor": "c"}),
     "UPLOAD": ("sessions.upload", (b"x",), {"project": "p", "format": "auto", "name": "n", "modified_at": NOW, "directory": "d"}),
@@ -89,7 +94,7 @@ def test_a_method_with_all_its_arguments_sends_all_that_its_route_takes(name: st
         list(found(*given, **named))
     (request,) = asked
     path = endpoint.path
-    for part in ("item_id", "other_id", "session_id", "session", "job_id", "project_id"):
+    for part in ("item_id", "other_id", "session_id", "session", "job_id", "project_id", "name"):
         path = path.replace(f"{{{part}}}", part[0])
     assert (request.method, urlsplit(str(request.url)).path) == (endpoint.method, path)
     assert {key for key, _ in parse_qsl(urlsplit(str(request.url)).query)} == set(endpoint.query)

@@ -37,7 +37,15 @@ class Shelf:
             freshness="fresh", project=project, source=Quote(None, "t", "L1", text, at), created_at=at, evidence_count=1, explain={},
         )  # fmt: skip
         self.results.append(made)
-        plain = {"title": text, "text": text, "paths": (), "embedding": pack(vector), "origin": "extracted", "corrected_at": None}
+        plain = {
+            "title": text,
+            "text": text,
+            "paths": (),
+            "embedding": pack(vector),
+            "origin": "extracted",
+            "corrected_at": None,
+            "replaced_cause": None,
+        }
         self.rows[made.id] = SimpleNamespace(**(plain | row))
         return made
 
@@ -85,6 +93,19 @@ def test_what_a_person_wrote_and_what_is_replaced_or_contradicted_stands_for_its
     shelf.results[3] = replace(shelf.results[3], contradicts=(UUID(int=9),))
     shelf.results[4] = replace(shelf.results[4], replaced_by=Replacement(UUID(int=8), "t", NEXT_DAY))
     assert list(shelf.folded().values()) == [()] * 5
+
+
+def test_what_a_person_merged_is_folded_under_the_one_that_was_kept_whatever_both_say() -> None:
+    shelf = Shelf()
+    for text in (LONG, "Deploys are frozen on Fridays", "Invoices are numbered by year", "Nobody is on call at night"):
+        shelf.add(text, cosine=0.1)
+    for merged, into in ((2, 1), (3, 2), (4, 9)):
+        number = merged - 1
+        shelf.results[number] = replace(shelf.results[number], replaced_by=Replacement(UUID(int=into), "t", NEXT_DAY))
+        shelf.rows[UUID(int=merged)].replaced_cause = "merged"
+    assert shelf.folded() == {1: (2, 3), 4: ()}  # nothing of the last one's is found
+    shelf.rows[UUID(int=2)].replaced_cause = "decided"
+    assert shelf.folded() == {1: (), 2: (3,), 4: ()}
 
 
 def test_explain_counts_the_copies() -> None:

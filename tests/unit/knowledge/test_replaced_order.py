@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from random import Random
 from uuid import UUID
 
 from hypothesis import given
@@ -61,3 +62,14 @@ def test_of_any_chain_the_later_is_before_the_earlier(scores: list[float]) -> No
     last = len(scores)
     chain = [result(place, round(score, 4), by=place + 1 if place < last else None) for place, score in enumerate(scores, start=1)]
     assert [each.id.int for each in newer_first(chain, [], limit=9)] == list(range(last, 0, -1))
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_of_any_chain_that_people_made_the_one_that_holds_is_first(scores: list[float], chance: Random) -> None:
+    """A person merges in any direction, also a later one into an earlier one."""
+    numbers = list(range(1, len(scores) + 1))
+    chance.shuffle(numbers)
+    following = [*numbers[1:], None]
+    chain = [result(number, round(score, 4), by=by) for number, score, by in zip(numbers, scores, following, strict=True)]
+    chance.shuffle(chain)
+    assert [each.id.int for each in newer_first(chain, [], limit=9)] == numbers[::-1]

@@ -10,7 +10,7 @@ import pytest
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, NotPermitted
-from app.knowledge.item import REVIEW_LISTS
+from app.knowledge.item import REVIEW_LISTS, ContradictingItem
 from app.knowledge.review import Review
 from app.knowledge.review_lists import ReviewScope, _place, _written
 from app.storage.pages import EntryPage
@@ -52,6 +52,9 @@ class Lists:
     async def page(self, name: str, scope: ReviewScope, *, limit: int, after: str | None = None) -> EntryPage[Any]:
         self.scopes.append(scope)
         return EntryPage((), None)
+
+    async def contradictions(self, items: list[UUID]) -> dict[UUID, tuple[ContradictingItem, ...]]:
+        return {}
 
 
 def room() -> tuple[Review, Lists]:
