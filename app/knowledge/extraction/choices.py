@@ -68,7 +68,9 @@ def choice_of(text: str) -> str:
 def _names_change(text: str) -> bool:
     """Tell whether a text gives up one named service or tool for another one: `from nats-jetstream to redpanda`."""
     changes = [each for each in read(text).changes if each.new and not each.refused and _is_name(each.old) and _is_name(each.new)]
-    return any(_is_named(each.old) or _is_named(each.new) or bool(each.matter and _moves_data(text, each.old, each.new)) for each in changes)
+    return any(
+        _is_named(each.old) or _is_named(each.new) or bool(each.matter and _moves_data(text, each.old, each.new)) for each in changes
+    )
 
 
 def _moves_data(text: str, old: str, new: str) -> bool:

@@ -59,7 +59,10 @@ _EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CODE = re.compile(r"`([^`\n]{2,48})`")
 _LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 """A letter of a script that sets words off by spaces: others may stand right beside a name."""
-_NAME = re.compile(rf"(?<!{_LETTER})(?:{_LETTER}+[._/-])+{_LETTER}+(?!{_LETTER})|" r"\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)")
+_NAME = re.compile(
+    rf"(?<!{_LETTER})(?:{_LETTER}+[._/-])+{_LETTER}+(?!{_LETTER})|"
+    r"\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)"
+)
 _PATH = re.compile(r"^`?[\w./~*-]+(?::\d+(?:-\d+)?)?`?(?: ?\([^)]*\))?:? *[-–—:]? *")
 _POINTS = re.compile(r"\b(?:it|this|these|those|them|that way|the same|as follows|above|below)\b", re.IGNORECASE)
 _NARRATES = re.compile(
