@@ -29,12 +29,18 @@ def fold(ranked: Sequence[Result], rows: Mapping[UUID, AnyRow], *, limit: int) -
     vectors = {each.id: unpack(rows[each.id].embedding) for each in ranked}
     kept: list[Result] = []
     folded: dict[UUID, list[UUID]] = {}
+    best_of: dict[UUID, UUID] = {}
+    seen: list[Result] = []
     for each in ranked:
-        best = next((one for one in kept if _is_copy(one, each, vectors)), None) if _may_fold(each, rows) else None
-        if best is not None:
-            folded.setdefault(best.id, []).append(each.id)
+        like = next((one for one in seen if _is_copy(one, each, vectors)), None) if _may_fold(each, rows) else None
+        if like is not None:
+            best_of[each.id] = best_of.get(like.id, like.id)
+            folded.setdefault(best_of[each.id], []).append(each.id)
         elif len(kept) < limit:
             kept.append(each)
+        else:
+            continue
+        seen.append(each)
     return [_with_copies(each, tuple(folded.get(each.id, ()))) for each in kept]
 
 

@@ -1,4 +1,4 @@
-"""Decides whether one text says less of the same than another one: its words, in the same relations, and none that turn it.
+"""Decides whether one text says less of the same than another one: its words in their order, and none that turn it.
 
 Stricter than the guard of merges, which knows no word that only one text lacks: "opt-out" is no "opt-in" with a word more.
 """
@@ -6,7 +6,7 @@ Stricter than the guard of merges, which knows no word that only one text lacks:
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Sequence
 
 from app.knowledge.contradiction.hedges import is_limited
 from app.knowledge.extraction.gloss import gloss
@@ -37,9 +37,8 @@ def says_less(poorer: str, richer: str) -> bool:
     """Tell whether the richer of two items' texts says all that the poorer one does, and more of it."""
     if max(len(poorer), len(richer)) > MAX_CHARS:
         return False
-    more, less = Counter(_tokens(richer)), Counter(_tokens(poorer))
-    added = list((more - less).elements())
-    if less - more or not added or not all(map(_ADDED.fullmatch, added)):
+    added = _added(_tokens(poorer), _tokens(richer))
+    if not added or not all(map(_ADDED.fullmatch, added)):
         return False
     phrase = " ".join(added)
     if is_denied(phrase) or is_limited(phrase) or is_doubted(phrase) or _TURNING.search(phrase) or scopes(poorer) != scopes(richer):
@@ -57,6 +56,13 @@ def is_near_copy(poorer: str, richer: str) -> bool:
 def _explains(text: str) -> bool:
     """Tell whether a text says why something is so. A rule or a permission with fewer words holds for more: it is no copy."""
     return bool(_EXPLAINS.search(gloss(text)))
+
+
+def _added(poorer: Sequence[str], richer: Sequence[str]) -> list[str]:
+    """Return the words that the richer text has between those of the poorer one; none if it doesn't have these in their order."""
+    left = list(poorer)
+    added = [word for word in richer if not (left and word == left[0] and left.pop(0))]
+    return [] if left else added
 
 
 def _tokens(text: str) -> list[str]:

@@ -83,8 +83,8 @@ def _may_be_told(text: str) -> bool:
 def _as_choice(draft: Draft, *, is_bare: bool) -> Draft:
     """Return the draft of a choice, whose words may be its title. `is_bare`: no other word says that it lasts."""
     words = capitalize(draft.core.text.rstrip(" .!。！"))
-    titled = replace(draft, title=words if len(words) <= MAX_TITLE else "")
-    return replace(titled, prior=PERSON + CHOICE, type="architectural_decision") if is_bare else titled
+    title, prior = words if len(words) <= MAX_TITLE else "", max(draft.prior, PERSON + CHOICE)
+    return replace(draft, title=title, prior=prior, type="architectural_decision" if is_bare else None)
 
 
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0

@@ -25,7 +25,7 @@ _ENGLISH = frozenset(
 _ALSO_ENGLISH = frozenset(
     _WORD.findall(
         "no attention important solo want bare mal super standard perfect per serve car convention non nic sans vain usa sin die den son van vi op men man "
-        "sea come fin dare pose case note simple source mine"
+        "sea come fin dare pose case note simple source mine send sender gem"
     )
 )
 """Words of other languages that English technical text has, too: they tell nothing about a text's language."""

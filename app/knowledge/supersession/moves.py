@@ -22,7 +22,7 @@ class _Move(NamedTuple):
 _MOVES = (
     _Move("spost|migr|pass|cambi|trasfer", "da|dal|dalla|dallo|dai|dagli|dalle", "a|al|alla|allo|ai|agli|alle|verso|su"),
     _Move("verplaats|migre|verhuis|verhuiz|schakel|stap|zet", "van", "naar|op"),
-    _Move("flytt|migrer|byt|skift|overfør", "från|fra", "till|til"),
+    _Move("flyt|migrer|byt|skift|overfør", "från|fra", "till|til"),
     _Move("przen|migr|zmigr|przełącz|przejd|przechodz|przes", "z|ze", "do|na"),
     _Move("перен|мигр|перевед|перевод|переез|переключ|переход|перейд", "из|с|со", "в|на|к"),
     _Move("перен|мігр|перевед|перевод|переїз|перемк|переход|перейд", "з|із|зі", "в|у|на|до"),
@@ -44,7 +44,7 @@ GIVE_UP = "|".join(move.from_ for move in _MOVES)
 """Words without which no pattern matches."""
 STOP_WORDS = """
     gli degli delle dello della dei nel nella negli nelle tramite mediante attraverso ogni nostri nostre tutti tutte sono salviamo conserviamo
-    het een voor onze via worden wordt naar bij
+    verstuur stuur publiceer bewaar zet het een voor onze via worden wordt naar bij
     och från till våra genom för att ett skickas sparas
     og fra til vores gennem
     przez przy dla nasze nasz wszystkie są

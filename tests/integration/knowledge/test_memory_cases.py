@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -55,12 +56,12 @@ REVISIONS = {
 JANUARY, NOVEMBER = "2026-01-12", "2026-11-09"
 
 
-def claude(session: str, day: str, said: Sequence[tuple[str, str]]) -> bytes:
+def claude(session: str, day: str, said: Sequence[tuple[str, Any]]) -> bytes:
     """A transcript of Claude Code: (role, words), a minute apart."""
     records: list[dict[str, Any]] = [
         {
             "type": role,
-            "uuid": f"{abs(hash((session, place))) % 16**8:08x}-0000-4000-8000-{place:012}",
+            "uuid": f"{crc32(session.encode()):08x}-0000-4000-8000-{place:012}",
             "sessionId": session,
             "cwd": "/home/dev/shop",
             "timestamp": f"{day}T09:{place:02}:00Z",
@@ -121,9 +122,119 @@ async def test_the_passage_of_what_was_replaced_is_marked_behind_the_later_words
     await ingest(bench, claude("s-january", JANUARY, passing(january)), "january")
     await ingest(bench, claude("s-november", NOVEMBER, passing(november)), "november")
     found = await asked(bench, question, limit=limit)
-    print([(r.kind, r.text[:60], r.score, r.replaced_by is not None) for r in found])
+
     assert november in found[0].text
     assert found[0].replaced_by is None
     marked = [each for each in found if january in each.text]
     assert all(each.replaced_by is not None and each.replaced_by.at.month == 11 for each in marked)
     assert marked or limit == 1
+
+
+FACTS = {
+    "es": (
+        "¿Por qué se detiene la importación? Nuestra regla: nunca editar `import_map.json` a mano.",
+        "Hemos decidido usar `ndjson` en lugar de CSV para las importaciones, porque las líneas pueden contener comas.",
+        "La causa raíz es que `reader.py` abre el archivo en modo texto. La solución es abrirlo con `newline=''`.",
+        "Atención: `make import` no funciona sin `IMPORT_DIR`.",
+    ),
+    "nl": (
+        "Waarom stopt de import? Onze regel: `import_map.json` nooit met de hand wijzigen.",
+        "We hebben besloten `ndjson` te gebruiken in plaats van CSV voor imports, omdat regels komma's kunnen bevatten.",
+        "De oorzaak is dat `reader.py` het bestand in tekstmodus opent. De oplossing is het te openen met `newline=''`.",
+        "Let op: `make import` werkt niet zonder `IMPORT_DIR`.",
+    ),
+    "pl": (
+        "Dlaczego import się zatrzymuje? Nasza zasada: nigdy nie edytować `import_map.json` ręcznie.",
+        "Zdecydowaliśmy się używać `ndjson` zamiast CSV do importów, ponieważ wiersze mogą zawierać przecinki.",
+        "Przyczyną jest to, że `reader.py` otwiera plik w trybie tekstowym. Rozwiązaniem jest otwarcie go z `newline=''`.",
+        "Uwaga: `make import` nie działa bez `IMPORT_DIR`.",
+    ),
+}
+NAMES = ("import_map.json", "ndjson", "newline=''", "IMPORT_DIR")
+
+
+@pytest.mark.parametrize("language", FACTS)
+async def test_facts_are_learnt_and_found(bench: Bench, language: str) -> None:
+    rule, *replies = FACTS[language]
+    turns = [("user", rule), *(turn for each in replies for turn in (("assistant", each), ("user", "ok")))]
+    await ingest(bench, claude("s-facts", JANUARY, turns), "facts")
+    for name, fact in zip(NAMES, FACTS[language], strict=True):
+        found = await asked(bench, fact, kinds=("item",))
+        assert any(name in each.text for each in found), name
+
+
+CORRECTIONS = {
+    "es": "No, usa pnpm aquí, el lockfile es pnpm-lock.yaml.",
+    "nl": "Nee, gebruik hier pnpm, de lockfile is pnpm-lock.yaml.",
+    "pl": "Nie, używaj tu pnpm, plik blokady to pnpm-lock.yaml.",
+}
+
+
+@pytest.mark.parametrize("language", CORRECTIONS)
+async def test_a_correction_is_learnt(bench: Bench, language: str) -> None:
+    turns = [("user", "Install the dependencies"), ("assistant", "I ran npm install."), ("user", CORRECTIONS[language])]
+    await ingest(bench, claude("s-correction", JANUARY, turns), "correction")
+    assert any("pnpm-lock.yaml" in text for _, text, _ in await bench.items())
+
+
+PASSING = {
+    "es": (
+        "Decidimos esperar la ejecución de CI 4711, porque hoy la cola es larga.",
+        "Decidí leer primero README.md, porque necesito entender el repositorio.",
+        "El árbol de trabajo está limpio porque no se cambió nada.",
+    ),
+    "nl": (
+        "We hebben besloten te wachten op CI-run 4711, omdat de wachtrij vandaag lang is.",
+        "Ik heb besloten eerst README.md te lezen, omdat ik de repository moet begrijpen.",
+        "De werkmap is schoon omdat er niets is gewijzigd.",
+    ),
+    "pl": (
+        "Zdecydowaliśmy się poczekać na uruchomienie CI 4711, ponieważ kolejka jest dziś długa.",
+        "Zdecydowałem się najpierw przeczytać README.md, ponieważ muszę zrozumieć repozytorium.",
+        "Drzewo robocze jest czyste, ponieważ nic nie zostało zmienione.",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", PASSING)
+async def test_what_concerns_this_moment_is_no_item(bench: Bench, language: str) -> None:
+    turns = [("user", "Fix the import"), *(turn for each in PASSING[language] for turn in (("assistant", each), ("user", "ok")))]
+    await ingest(bench, claude("s-passing", JANUARY, turns), "passing")
+    assert await bench.items() == []
+
+
+async def test_what_was_read_and_said_again_is_no_evidence(bench: Bench) -> None:
+    for language, (_, decision, *_rest) in FACTS.items():
+        call = [{"type": "tool_use", "id": f"toolu_{language}", "name": "Bash", "input": {"command": "cat CLAUDE.md"}}]
+        output = [{"type": "tool_result", "tool_use_id": f"toolu_{language}", "content": f"# Notes\n{decision}\n"}]
+        turns: list[tuple[str, Any]] = [("user", "Fix the import"), ("assistant", call), ("user", output), ("assistant", decision)]
+        await ingest(bench, claude(f"s-read-{language}", JANUARY, turns), f"read-{language}")
+    assert await bench.items() == []
+
+
+APART = {
+    "es": [
+        ("Solo los editores pueden publicar un borrador de la portada.", "Solo los autores pueden publicar un borrador de la portada."),
+        ("El archivo guarda siempre quince copias nocturnas.", "El archivo guarda siempre treinta copias nocturnas."),
+    ],
+    "nl": [
+        (
+            "Alleen redacteuren mogen een concept van de voorpagina publiceren.",
+            "Alleen auteurs mogen een concept van de voorpagina publiceren.",
+        ),
+        ("De importer heeft altijd ten minste één vrije worker nodig.", "De importer heeft altijd ten hoogste één vrije worker nodig."),
+    ],
+    "pl": [
+        ("Tylko redaktorzy mogą publikować szkic strony głównej.", "Tylko autorzy mogą publikować szkic strony głównej."),
+        ("Eksport księgi działa zawsze tylko w dni robocze.", "Eksport księgi działa zawsze tylko w weekendy."),
+    ],
+}
+
+
+@pytest.mark.parametrize("language", APART)
+async def test_rules_that_differ_in_one_word_are_two_items(bench: Bench, language: str) -> None:
+    for place, (one, other) in enumerate(APART[language]):
+        for name, rule in (("one", one), ("other", other)):
+            await ingest(bench, claude(f"s-{place}-{name}", JANUARY, [("user", rule), ("assistant", "ok")]), f"{place}-{name}")
+    stored = {text for _, text, _ in await bench.items()}
+    assert stored == {rule for pair in APART[language] for rule in pair}
