@@ -25,7 +25,7 @@ _WORDS, _NOTHING = "word: ", " ≠ ∅"
 """Beginning and end of a reason where only the first of two texts has words of its own, and these are plain ones: no number, no `not`."""
 _EDGES = ".,;:!?()\"'“”`"
 _ADDED = re.compile(r"[^\W\d_]+|[\w@.-]*[/.][\w./@-]*[\w/]")
-"""What a text may have more: plain words and paths, no sign and no number."""
+"""A plain word or a path, which a text may have more than another one: no sign and no number."""
 _TURNING = re.compile(
     r"\b(?:non|all but|but|save|other than|apart from|nearly|almost|hardly|in|out|on|off|up|down|from|to)$", re.IGNORECASE
 )

@@ -202,7 +202,7 @@ async def _assign_items(
 
 @dataclass(slots=True)
 class _Made:
-    """What an assignment makes: rows of new items by id and of evidence, not stored yet; items that take evidence, or gave it away."""
+    """An assignment under way: rows of new items by id and of evidence, not stored yet; items that take evidence, or gave it away."""
 
     items: dict[UUID, dict[str, object]] = field(default_factory=dict)
     evidence: list[dict[str, object]] = field(default_factory=list)

@@ -37,7 +37,7 @@ _STANDS = re.compile(
 _STORED = re.compile(
     rf"(?i:store|keep|save|persist|cache|archive|host|index) (?!{_OTHER_WORD})[^.;:?!]{{3,60}}? (?:in|on|with|using) (?P<name>[a-z][a-z0-9]{{3,}})(?=[.,;!]|$| (?:not|instead|from now on)\b)"
 )
-"""What is stored is stored somewhere: a single word without an article at the end."""
+"""A word without an article, at the end, is where something is stored."""
 _NAME = re.compile(rf"(?<![\w./@`-])(?:{_ONE_PRODUCT}|[A-Za-z][A-Za-z0-9]+)(?![\w/@-]|\.\w)", re.ASCII)
 _FORMED = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+|`[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*`", re.ASCII)
 _SETTLES = re.compile(r"\b(?:send|deploy|store|move|use|we decided|instead of|no longer)\b")
@@ -54,7 +54,7 @@ _WORKPIECE = re.compile(
     r"variables?|sections?|paragraphs?|pages?|lines?|blocks?|labels?|icons?|colou?rs?|margins?|links?|menus?|dialogs?|names?|titles?|texts?|values?)\b",
     re.IGNORECASE,
 )
-"""What an errand moves: a place in the code or on a page, not data that a service holds or carries."""
+"""Objects of an errand: a place in the code or on a page, not data that a service holds or carries."""
 
 
 def choice_of(text: str) -> str:
