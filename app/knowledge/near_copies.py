@@ -6,7 +6,7 @@ Stricter than the guard of merges, which knows no word that only one text lacks:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from app.knowledge.contradiction.hedges import is_limited
 from app.knowledge.extraction.gloss import gloss
@@ -37,7 +37,8 @@ def says_less(poorer: str, richer: str) -> bool:
     """Tell whether the richer of two items' texts says all that the poorer one does, and more of it."""
     if max(len(poorer), len(richer)) > MAX_CHARS:
         return False
-    added = _added(_tokens(poorer), _tokens(richer))
+    orders = ((less, more) for less in _orders(poorer) for more in _orders(richer))
+    added = next(filter(None, (_added(less, more) for less, more in orders)), [])
     if not added or not all(map(_ADDED.fullmatch, added)):
         return False
     phrase = " ".join(added)
@@ -63,6 +64,14 @@ def _added(poorer: Sequence[str], richer: Sequence[str]) -> list[str]:
     left = list(poorer)
     added = [word for word in richer if not (left and word == left[0] and left.pop(0))]
     return [] if left else added
+
+
+def _orders(text: str) -> Iterator[list[str]]:
+    """Yield the words of a text; of two clauses with one comma between them ("Because …, …"), also the second one first."""
+    yield _tokens(text)
+    first, comma, second = text.rstrip(_EDGES).partition(", ")
+    if comma and ", " not in second:
+        yield _tokens(f"{second} {first}")
 
 
 def _tokens(text: str) -> list[str]:

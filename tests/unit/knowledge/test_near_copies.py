@@ -23,6 +23,7 @@ def test_none_of_the_guards_pairs_says_less_of_the_other() -> None:
         (POORER, "The stock export fails because the connection pool is exhausted."),
         (POORER, "The export fails because the connection pool is exhausted by open transactions."),
         (POORER, "The export of the archive fails because the connection pool that it shares is exhausted."),
+        (POORER, "Because the connection pool of the archive is exhausted, the export fails."),
         (POORER, "The export fails because the connection pool in `app/pool.py` is exhausted."),
         (
             "Der Export bricht ab, weil der Pool erschöpft ist.",
@@ -50,6 +51,7 @@ def test_an_explanation_with_fewer_words_is_a_near_copy(poorer: str, richer: str
         "The export fails because the connection pool of 20 is exhausted.",
         "The export fails because the connection pool is almost exhausted if nobody looks.",
         "The import fails because the connection pool of the export is exhausted.",
+        "Because the connection pool of the export is exhausted, the import fails.",
         "The export fails because the connection pool is exhausted except on Sundays.",
         "The connection pool is exhausted because the export fails at night.",
         POORER,
