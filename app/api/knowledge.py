@@ -125,7 +125,9 @@ class ResultReply(ResponseBody):
     evidence_count: int = Field(description="Number of places where it was learnt or said.")
     created_at: datetime | None = Field(None, description="When an item was first learnt, or a passage last said. Absent if unknown.")
     replaced_by: ReplacementReply | None = Field(
-        None, description="The later item that says that this no longer holds. Absent if none does, or none did before `until`."
+        None,
+        description="The later item that says that this no longer holds; of a passage, an item whose words it holds."
+        " Absent if none does, or none did before `until`.",
     )
     contradicts: list[UUID] | None = Field(
         None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import cache
 from uuid import UUID
 
+from app.knowledge.near_copies import MIN_LIKE, says_less
 from app.knowledge.neighbours import item_text, unpack
 from app.knowledge.results import Result
-from app.knowledge.subjects.naming import subjects_of
 from app.likeness import differing
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
 MIN_SAME = 0.65
 """Cosine from which two texts that say the same in other words are one: as for merging (`merge_threshold`)."""
-MIN_LIKE = 0.85
-"""Cosine from which an item is a near-copy of another one of its day, about the same subjects, that says all of it and more."""
 ROOM = 20
 """Results beyond the limit that are looked at: what is folded makes room for them."""
-_WORDS, _NOTHING = "word: ", " ≠ ∅"
-"""Beginning and end of a reason where only the first of two texts has words of its own, and these are plain ones: no number, no `not`."""
 
 
 def fold(ranked: Sequence[Result], rows: Mapping[UUID, AnyRow], *, limit: int) -> list[Result]:
@@ -32,29 +27,23 @@ def fold(ranked: Sequence[Result], rows: Mapping[UUID, AnyRow], *, limit: int) -
     replaced, contradicted or written by a person stands for itself; but what a person merged is folded under the one that was kept.
     """
     vectors = {each.id: unpack(rows[each.id].embedding) for each in ranked}
-    subjects = _subjects_of_results(rows)
     kept: list[Result] = []
     folded: dict[UUID, list[UUID]] = {}
     under: dict[UUID, UUID] = {}
+    seen: list[Result] = []
     for each in ranked:
         best = _merged_under(each, rows, under)
         if best is None and _may_fold(each, rows):
-            best = next((one.id for one in kept if _is_copy(one, each, vectors, subjects)), None)
-        under[each.id] = best or each.id
+            best = next((under[one.id] for one in seen if _is_copy(one, each, vectors)), None)
         if best is not None:
             folded.setdefault(best, []).append(each.id)
         elif len(kept) < limit:
             kept.append(each)
+        else:
+            continue
+        under[each.id] = best or each.id
+        seen.append(each)
     return [_with_copies(each, tuple(folded.get(each.id, ()))) for each in kept]
-
-
-def _subjects_of_results(rows: Mapping[UUID, AnyRow]) -> Callable[[UUID], frozenset[str]]:
-    @cache  # reading a text for its subjects takes longest, and few are asked for
-    def subjects(item: UUID) -> frozenset[str]:
-        row = rows[item]
-        return frozenset(each.name for each in subjects_of(row.title, row.text, paths=row.paths))
-
-    return subjects
 
 
 def _merged_under(result: Result, rows: Mapping[UUID, AnyRow], under: Mapping[UUID, UUID]) -> UUID | None:
@@ -70,18 +59,15 @@ def _may_fold(result: Result, rows: Mapping[UUID, AnyRow]) -> bool:
     return result.replaced_by is None and not result.contradicts and not is_written
 
 
-def _is_copy(best: Result, other: Result, vectors: Mapping[UUID, Vector], subjects: Callable[[UUID], frozenset[str]]) -> bool:
+def _is_copy(best: Result, other: Result, vectors: Mapping[UUID, Vector]) -> bool:
     if best.project != other.project or best.replaced_by is not None:
         return False
     cosine = float(vectors[best.id] @ vectors[other.id])
     if cosine < MIN_SAME:
         return False
-    reasons = differing(item_text(best.title, best.text), item_text(other.title, other.text))
-    if not reasons:
+    if not differing(item_text(best.title, best.text), item_text(other.title, other.text)):
         return True
-    is_like = cosine >= MIN_LIKE and _day(best) == _day(other) is not None
-    says_less = all(each.startswith(_WORDS) and each.endswith(_NOTHING) for each in reasons)
-    return is_like and says_less and subjects(other.id) <= subjects(best.id)
+    return cosine >= MIN_LIKE and _day(best) == _day(other) is not None and says_less(other.text, best.text)
 
 
 def _day(result: Result) -> date | None:

@@ -81,6 +81,12 @@ class ItemSearch:
         found_in_order = [each for each in in_order if query.min_score is None or each.score >= query.min_score]
         return fold(found_in_order, {row.id: row for row in found.rows}, limit=limit)
 
+    async def by_id(self, scope: Scope, query: Query, ids: Sequence[UUID], vector: Vector | None, *, support: Support) -> list[Result]:
+        """Return the items of these ids that the requester may see, whatever their score: they come along with a passage."""
+        rows = await self._read(scope, list(ids), query)
+        names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
+        return rank(query, rows, vector, names, limit=len(rows), min_score=0.0, support=support) if rows else []
+
     async def _about(self, scope: Scope, query: Query) -> list[UUID]:
         """Return the newest items about the query's subject: few enough to rank each, whatever words they share with the question."""
         place = ItemRow.team_id == scope.team_id if scope.project_id is None else ItemRow.project_id == scope.project_id

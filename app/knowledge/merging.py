@@ -11,15 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.knowledge.confirming import original_of
 from app.knowledge.marks import forget_older_marks
+from app.knowledge.near_copies import is_near_copy
+from app.knowledge.subject_rows import VERSION as SUBJECTS_VERSION
 from app.knowledge.tables import EvidenceRow, ItemRow
+from app.likeness import differing
 from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
@@ -42,7 +45,7 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
     if not ids:
         return Rederived((), 0, 0)
     # Locked in one order by every transaction, so that two with the same items can't deadlock.
-    columns = (ItemRow.id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at)
+    columns = (ItemRow.id, ItemRow.team_id, ItemRow.project_id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at, ItemRow.text)
     rows = await connection.execute(select(*columns).where(ItemRow.id.in_(ids)).order_by(ItemRow.id).with_for_update())
     known = {row.id: row for row in rows}
     evidence = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.knowledge_id.in_(ids)))
@@ -51,6 +54,8 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
         by_item[row.knowledge_id].append(row)
     recorded = {item for item, row in known.items() if row.origin == "recorded"}
     written = recorded | {item for item, row in known.items() if row.corrected_at is not None}
+    for item in [item for item in by_item if item not in written]:
+        by_item |= await _set_apart(connection, known[item], by_item[item])
     elected = [_elected_columns(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
     confirmed = [_confirmed_columns(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
     for views in filter(None, (elected, confirmed)):
@@ -58,7 +63,7 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
     if orphans := [item for item in ids if item not in by_item and item not in recorded]:
         await connection.execute(delete(ItemRow).where(ItemRow.id.in_(orphans)))
     await forget_older_marks(connection, by_item.keys())
-    return Rederived(ids, kept=len(ids) - len(orphans), removed=len(orphans))
+    return Rederived(sorted({*ids, *by_item}), kept=len(ids) - len(orphans), removed=len(orphans))
 
 
 def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object]:
@@ -75,8 +80,7 @@ def _confirmed_columns(item: AnyRow, rows: Sequence[AnyRow]) -> dict[str, object
 
 
 def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
-    # The rules' own words first, which are the session's: distillation adds items, and rewords none.
-    best = max(rows, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key))
+    best = _best_of(rows)
     moment = now()
     seen = [row.at or row.created_at for row in rows]
     last: datetime = min(max(seen), moment)
@@ -98,6 +102,44 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
         "last_seen_at": last,
         "updated_at": moment,
     }
+
+
+def _best_of(rows: Sequence[AnyRow]) -> AnyRow:
+    """Elect the wording. The rules' own words first, which are the session's: distillation adds items, and rewords none. None that says
+    less than another one."""
+    texts = {row.text for row in rows if not row.distilled}
+    richest = [row for row in rows if row.distilled or not any(is_near_copy(row.text, each) for each in texts if each != row.text)]
+    return max(richest, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key))
+
+
+async def _set_apart(connection: AsyncConnection, item: AnyRow, rows: Sequence[AnyRow]) -> dict[UUID, list[AnyRow]]:
+    """Give what was part of words that are gone, and isn't part of the best of the rest, items of its own. Returns the evidence of each."""
+    parts: dict[UUID, list[AnyRow]] = {}
+    left = list(rows)
+    if any(row.text == item.text for row in rows) or not any(is_near_copy(row.text, item.text) for row in rows):
+        return {item.id: left}
+    while left:
+        best = _best_of(left)
+        apart = [row for row in left if is_near_copy(row.text, item.text) and not _is_part(row.text, best.text)]
+        owner = uuid4() if parts else item.id
+        parts[owner] = [row for row in left if row not in apart]
+        left = apart
+    for owner, of_owner in parts.items():
+        if owner != item.id:
+            await _store_part(connection, owner, item, of_owner)
+    return parts
+
+
+def _is_part(text: str, best: str) -> bool:
+    return text == best or not differing(best, text) or is_near_copy(text, best)
+
+
+async def _store_part(connection: AsyncConnection, owner: UUID, item: AnyRow, rows: Sequence[AnyRow]) -> None:
+    place = {"id": owner, "team_id": item.team_id, "project_id": item.project_id, "developer_id": _best_of(rows).developer_id}
+    place["subjects_version"] = SUBJECTS_VERSION
+    columns = {name: value for name, value in _elected_columns(owner, rows).items() if name != "item"}
+    await connection.execute(insert(ItemRow).values(**place, **columns))
+    await connection.execute(update(EvidenceRow).where(EvidenceRow.id.in_([row.id for row in rows])).values(knowledge_id=owner))
 
 
 def _originals(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:

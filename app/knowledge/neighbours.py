@@ -8,7 +8,7 @@ The index is queried before the storing transaction, so that no lock waits for a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -112,6 +112,18 @@ class Neighbourhood:
             if cosines[place] >= least and _agree(self._long_forms[place], long_form, least) and not differing(known, wording):
                 return self._items[place]
         return None
+
+    def replace(self, items: Collection[UUID], by: UUID) -> None:
+        """Make the wordings of some items those of another one, which took their evidence."""
+        self._items = [by if item in items else item for item in self._items]
+
+    def like(self, vector: Vector, least: float) -> list[tuple[UUID, str]]:
+        """Return the NEAREST items with a cosine of at least `least`, the nearest first, each with a wording."""
+        if not self._items:
+            return []
+        cosines = self._vectors[: len(self._items)] @ vector
+        places = map(int, np.argsort(-cosines, kind="stable")[:NEAREST])
+        return [(self._items[place], self._wordings[place]) for place in places if cosines[place] >= least]
 
 
 def _agree(one: Vector | None, other: Vector | None, least: float) -> bool:

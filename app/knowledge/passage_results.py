@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.knowledge.item import PASSAGE, Quote
 from app.knowledge.passages import Ranked
 from app.knowledge.ranking import DIGITS
-from app.knowledge.results import Result
+from app.knowledge.results import Replacement, Result
 from app.sessions.session import CitedSession
 from app.storage.tables import AnyRow
 
@@ -14,8 +14,16 @@ VERBATIM = 1.0
 """Confidence of a passage: it is quoted, where an item may have been distilled wrongly."""
 
 
-def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, explain: dict[str, object] | None) -> Result:
-    """Build the result. `row`: the passage with its newest place."""
+def result(
+    ranked: Ranked,
+    row: AnyRow,
+    *,
+    session: CitedSession,
+    project: str,
+    explain: dict[str, object] | None = None,
+    replaced_by: Replacement | None = None,
+) -> Result:
+    """Build the result. `row`: the passage with its newest place; `replaced_by`: what replaces an item whose words it holds."""
     return Result(
         id=row.id,
         kind=PASSAGE,
@@ -32,6 +40,7 @@ def result(ranked: Ranked, row: AnyRow, *, session: CitedSession, project: str, 
         evidence_count=row.places,
         explain=explain,
         places=ranked.places,
+        replaced_by=replaced_by,
     )
 
 

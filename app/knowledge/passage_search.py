@@ -18,6 +18,7 @@ from app.embeddings.embedder import Encoded
 from app.errors import Unavailable
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack_half
+from app.knowledge.passage_replacements import HeldItem, PassageReplacements
 from app.knowledge.passage_results import result
 from app.knowledge.passage_rows import PassageRows, SaidWithin
 from app.knowledge.passages import PassageCandidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
@@ -99,6 +100,7 @@ class PassageSearch:
 
     def __init__(self, backend: SearchBackend) -> None:
         self._rows = PassageRows(backend.reads)
+        self._replacements = PassageReplacements(backend.reads)
         self._accounts = backend.accounts
         self._index = backend.index
         self._vectors = backend.vectors
@@ -124,6 +126,10 @@ class PassageSearch:
         relevant = replace(ranking, scored=self._relevant(query, ranking.scored, answered))
         return FoundPassages(question, {str(row.id): row for row in rows}, names, answered, relevant)
 
+    async def held_items(self, query: Query, found: FoundPassages) -> dict[UUID, HeldItem]:
+        """Return the items of replacements whose words the passages found hold, by passage."""
+        return await self._replacements.held_by([found.rows[each.candidate.id] for each in found.relevant], query)
+
     async def around(self, found: FoundPassages) -> dict[Place, PassageCandidate]:
         """Read the passages around the first of those found."""
         return await self._rows.at(neighbours(found.relevant))
@@ -136,8 +142,9 @@ class PassageSearch:
         sessions: Mapping[UUID, CitedSession],
         *,
         max_tokens: int,
+        held: Mapping[UUID, HeldItem],
     ) -> list[Result]:
-        """Compose results in the order of their scores; leaves out sessions that were purged meanwhile."""
+        """Compose results in the order of their scores; leaves out sessions that were purged meanwhile. `held`: see `held_items`."""
         ranked = compose(found.question, found.ranking, around, limit=query.limit, max_tokens=max_tokens)
         ranked = _with_coverage(query.text, ranked) if found.confidence is None else with_relevance(ranked, found.confidence)
         made: list[Result] = []
@@ -147,7 +154,8 @@ class PassageSearch:
             if session is None or project is None or round(each.relevance, DIGITS) < (query.min_score or 0.0):
                 continue
             explained = _explained(each, found) if query.explain else None
-            made.append(result(each, row, session=session, project=project, explain=explained))
+            replaced_by = held[row.id].replaced_by if row.id in held else None
+            made.append(result(each, row, session=session, project=project, explain=explained, replaced_by=replaced_by))
         return made
 
     async def _legs(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import CursorResult, bindparam, delete, insert, select, update
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.embeddings.longform import parts_of
+from app.knowledge.consolidation import absorb, near_copies_of
 from app.knowledge.derivations import PastDecisions, pinned_among
 from app.knowledge.item import ItemCandidate
 from app.knowledge.merging import rederive
@@ -107,10 +109,14 @@ class _EvidencePlan:
 
 @dataclass(frozen=True, slots=True)
 class _Assignment:
-    """The items that a session's new candidates were assigned to: `created` for them, or `merged_into` (one entry a candidate)."""
+    """The items that a session's new candidates were assigned to: `created` for them, or `merged_into` (one entry a candidate).
+
+    `absorbed`: items that became part of one of these, and have no evidence any more.
+    """
 
     created: Sequence[UUID] = ()
     merged_into: Sequence[UUID] = ()
+    absorbed: Sequence[UUID] = ()
 
 
 async def reconcile(
@@ -137,7 +143,7 @@ async def reconcile(
     wanted = [each for each in plan.new if not decisions.was_deleted(source.session_id, each.candidate, each.vector)]
     assigned = await _assign_items(connection, source, wanted, nearby, decisions)
     touched = {row.knowledge_id for row in (*plan.withdrawn, *(row for row, _ in plan.changed))}
-    rederived = await rederive(connection, touched.union(assigned.merged_into))
+    rederived = await rederive(connection, touched.union(assigned.merged_into, assigned.absorbed))
     counts = ReconcileCounts(
         new=len(assigned.created),
         merged=len(assigned.merged_into),
@@ -173,27 +179,55 @@ async def _assign_items(
         return _Assignment()
     neighbourhood = await Neighbourhood.read(connection, source.project_id, nearby)
     decisions.extend(neighbourhood)
-    created: list[UUID] = []
-    merged: list[UUID] = []
-    items: list[dict[str, object]] = []
-    evidence: list[dict[str, object]] = []
+    made = _Made()
     for each in new:
         await asyncio.sleep(0)  # comparing is slow CPU work: let the job's heartbeat run
         words = item_text(each.candidate.title, each.candidate.text)
         item = decisions.item_of(source.session_id, each.candidate, each.vector)
         item = item or await neighbourhood.duplicate_of(words, each.vector, each.long_form)
+        if item is None and not source.distilled:
+            item = await _join_copies(connection, source, each, neighbourhood, made)
         if item is None:
             item = uuid4()
-            created.append(item)
-            items.append(_item(item, source, each))
+            made.items[item] = _item(item, source, each)
             neighbourhood.add(item, words, each.vector, each.long_form)
         else:
-            merged.append(item)
-        evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
-    if items:
-        await connection.execute(insert(ItemRow), items)
-    await connection.execute(insert(EvidenceRow), evidence)
-    return _Assignment(created, merged)
+            made.merged.append(item)
+        made.evidence.append(_evidence(source, each.candidate, each) | {"id": uuid4(), "knowledge_id": item})
+    if made.items:
+        await connection.execute(insert(ItemRow), list(made.items.values()))
+    await connection.execute(insert(EvidenceRow), made.evidence)
+    return _Assignment(list(made.items), made.merged, made.absorbed)
+
+
+@dataclass(slots=True)
+class _Made:
+    """An assignment under way: rows of new items by id and of evidence, not stored yet; items that take evidence, or gave it away."""
+
+    items: dict[UUID, dict[str, object]] = field(default_factory=dict)
+    evidence: list[dict[str, object]] = field(default_factory=list)
+    merged: list[UUID] = field(default_factory=list)
+    absorbed: list[UUID] = field(default_factory=list)
+
+
+async def _join_copies(
+    connection: AsyncConnection, source: Source, each: EmbeddedCandidate, neighbourhood: Neighbourhood, made: _Made
+) -> UUID | None:
+    """Return the item of which a candidate is a near-copy, with all others that it says all of; None if it is none."""
+    candidate = each.candidate
+    created = {item: cast("datetime", row["created_at"]) for item, row in made.items.items()}
+    at = candidate.at or source.at
+    copies = await near_copies_of(connection, neighbourhood, candidate.text, each.vector, at=at, created=created)
+    if copies is None:
+        return None
+    await absorb(connection, copies.absorbed, copies.item)
+    unstored = [item for item in copies.absorbed if made.items.pop(item, None) is not None]
+    made.absorbed += [item for item in copies.absorbed if item not in unstored]
+    made.merged = [copies.item if item in copies.absorbed else item for item in made.merged] + [copies.item for _ in unstored]
+    made.evidence = [row | {"knowledge_id": copies.item} if row["knowledge_id"] in copies.absorbed else row for row in made.evidence]
+    neighbourhood.replace(copies.absorbed, copies.item)
+    neighbourhood.add(copies.item, item_text(candidate.title, candidate.text), each.vector, each.long_form)
+    return copies.item
 
 
 async def _evidence_by_key(connection: AsyncConnection, source: Source) -> dict[str, AnyRow]:

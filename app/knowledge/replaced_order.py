@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from app.knowledge.item import PASSAGE
 from app.knowledge.results import Result
 
 REPLACED = 0.6
@@ -27,6 +28,28 @@ def newer_first(ranked: Sequence[Result], newer: Sequence[Result], *, limit: int
             scores[later.id] = max(scores.get(later.id, later.score), scores[each.id])
     found = [_scored(known[item], score, factor=REPLACED ** _steps(known[item], known)) for item, score in scores.items()]
     return sorted(found, key=lambda result: (-result.score, str(result.id)))[:limit]
+
+
+def missing_newer(results: Sequence[Result], newer: Mapping[UUID, UUID]) -> set[UUID]:
+    """Return the items that replace passages among the results and that no result is or says. `newer`: as for `behind_newer`."""
+    wanted = {each.replaced_by.id for each in results if each.kind == PASSAGE and each.replaced_by is not None and each.id in newer}
+    return wanted.difference(*((each.id, newer.get(each.id)) for each in results))
+
+
+def behind_newer(results: Sequence[Result], newer: Mapping[UUID, UUID]) -> list[Result]:
+    """Return items and passages by score, each passage that says little but what was replaced behind what replaces it.
+
+    `newer`: of such a passage, and of one that says what replaces something, its item. The best of those that say the replacement takes
+    the score of the passage, as they answer at least as well; items are in their order already.
+    """
+    scores = {each.id: each.score for each in results}
+    behind = {each.id for each in results if each.kind == PASSAGE and each.replaced_by is not None and each.id in newer}
+    for each in sorted((each for each in results if each.id in behind), key=_said):
+        later = [one for one in results if each.replaced_by is not None and each.replaced_by.id in (one.id, newer.get(one.id))]
+        if best := max(later, key=lambda one: (scores[one.id], str(one.id)), default=None):
+            scores[best.id] = max(scores[best.id], scores[each.id])
+    found = [_scored(each, scores[each.id], factor=REPLACED if each.id in behind else 1.0) for each in results]
+    return sorted(found, key=lambda result: (-result.score, str(result.id)))
 
 
 def _steps(result: Result, known: Mapping[UUID, Result]) -> int:

@@ -58,7 +58,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The item that replaces what a result says, the latest if there are several; `at`: when it was said."""
+    """The item that replaces what a result says, the latest if there are several; `at`: when it was said.
+
+    Of a passage: what replaces an item whose words it holds.
+    """
 
     id: UUID
     title: str

@@ -17,6 +17,7 @@ from app.knowledge.item import KINDS, KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.item_search import NO_ITEMS, FoundItems, ItemSearch
 from app.knowledge.passage_search import FoundPassages, PassageSearch
 from app.knowledge.ranking import NO_SUPPORT, Support
+from app.knowledge.replaced_order import behind_newer, missing_newer
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.unanswered import Unanswered
@@ -92,8 +93,9 @@ class Search:
             return await self._items_alone(scope, query, vector, candidates, passages)
         most = min(query.limit, self._limits.max_items) if passages.relevant else query.limit
         items = self._items.results(query, candidates, vector, limit=most, support=Support(passages.answered))
-        around, sessions = await asyncio.gather(
+        around, held, sessions = await asyncio.gather(
             self._passages.around(passages),
+            self._passages.held_items(query, passages),
             self._journal.cited(scope.team_id, _sessions_of(items) | passages.sessions),
         )
         items = _cited(items, sessions)
@@ -101,8 +103,13 @@ class Search:
         if not passages.relevant:
             return fit_budget(items, room)
         items, spent = fit_budget(items, room // ITEMS_SHARE, cut=False)
-        quoted = self._passages.results(query, passages, around, sessions, max_tokens=room - spent)
-        return fit_budget(sorted([*quoted, *items], key=lambda result: -result.score)[: query.limit], room)
+        quoted = self._passages.results(query, passages, around, sessions, max_tokens=room - spent, held=held)
+        said = {passage: each.item for passage, each in held.items() if each.mostly}
+        missing = sorted(missing_newer([*quoted, *items], said)) if query.asks_for("item") else []
+        newer = await self._items.by_id(scope, query, missing, vector, support=Support(passages.answered)) if missing else []
+        newer = _cited(newer, await self._journal.cited(scope.team_id, _sessions_of(newer)))
+        found = behind_newer([*quoted, *items, *newer], said)
+        return fit_budget([each for each in found if each.score >= (query.min_score or 0.0)][: query.limit], room)
 
     async def _items_alone(
         self, scope: Scope, query: Query, vector: Vector | None, candidates: FoundItems, passages: FoundPassages

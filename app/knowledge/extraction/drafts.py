@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from app.knowledge.extraction.choices import choice_of
 from app.knowledge.extraction.exchanges import Exchange, ending
 from app.knowledge.extraction.features import is_guess, is_order, is_rule
 from app.knowledge.extraction.gloss import gloss
@@ -13,7 +14,7 @@ from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
-from app.knowledge.extraction.titles import capitalize, without_lead
+from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
 from app.knowledge.item import Intent, KnowledgeType
 
 MAX_PROMPT_CHARS = 3_000
@@ -25,7 +26,10 @@ _MERGE = re.compile(r"<{5,}|>{5,}|={7,}|[⋮█]")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A statement that might become an item. `type`, `title`, `text` are set where a rule knows them (commands), else derived from `context`."""
+    """A statement that might become an item. `type`, `title`, `text` are set where a rule knows them (commands), else derived from `context`.
+
+    A `title` without a `text` is the last choice, where `context` gives none.
+    """
 
     core: Statement
     context: tuple[Statement, ...]
@@ -50,13 +54,12 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
-        told = tuple(replace(said, text=classifier_text(said.text)) for said in statements(prompt))
-        told = tuple(
-            said for said in told if may_be_item(said.text) and not _is_request(without_lead(said.text)) and not memory.is_known(said.text)
-        )
+        told = tuple(replace(said, text=choice_of(said.text) or classifier_text(said.text)) for said in statements(prompt))
+        told = tuple(said for said in told if _may_be_told(said.text) and not memory.is_known(said.text))
         for said in told:
             weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
-            yield Draft(said, told, PERSON + weight, number, intent, person=True)
+            drafted = Draft(said, told, PERSON + weight, number, intent, person=True)
+            yield _as_choice(drafted, is_bare=weight < 0) if choice_of(said.text) else drafted
     replies = exchange.replies
     outcome = (ACCEPTED if exchange.ending == "accepted" else 0.0) + (TESTED if exchange.tests_passed else 0.0)
     outcome += (CHANGED if exchange.changed_files else 0.0) - (REJECTED if exchange.ending == "corrected" else 0.0)
@@ -72,9 +75,23 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
                 yield Draft(replace(said, text=classifier_text(said.text)), told, outcome + final, number, intent)
 
 
+def _may_be_told(text: str) -> bool:
+    """Tell whether a person's words may be an item: no errand, unless it settles which service or tool is used from now on."""
+    return may_be_item(text) and bool(choice_of(text) or not _is_request(without_lead(text)))
+
+
+def _as_choice(draft: Draft, *, is_bare: bool) -> Draft:
+    """Return the draft of a choice, whose words may be its title. `is_bare`: no other word says that it lasts."""
+    words = capitalize(draft.core.text.rstrip(" .!。！"))
+    title, prior = words if len(words) <= MAX_TITLE else "", max(draft.prior, PERSON + CHOICE)
+    return replace(draft, title=title, prior=prior, type="architectural_decision" if is_bare else None)
+
+
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
 """Added to or taken from the classifier's log-odds: who said it, and how the exchange ended. A person's request mostly reports what happened;
 only their rules and corrections are lessons."""
+CHOICE = 2.6
+"""Added for a person's choice of a service or a tool: the classifier, made for lessons, takes a bare one for an errand."""
 
 
 def classifier_text(text: str) -> str:

@@ -17,7 +17,7 @@ MIN_COMMON = 2
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’](?=\w))?")
 _ENGLISH = frozenset(
     _WORD.findall(
-        "the a an is are was were be been it its this that these those to of and or in on at by for from with as we you i they he she not but if when "
+        "the a an is are was were be been it its this that these those to of and or on at by for from with as we you i they he she not but if when "
         "which so than then because can will would should must has have had does do did into only also there their our your all any one more most "
         "before after never always each every other some use using"
     )
@@ -25,7 +25,7 @@ _ENGLISH = frozenset(
 _ALSO_ENGLISH = frozenset(
     _WORD.findall(
         "no attention important solo want bare mal super standard perfect per serve car convention non nic sans vain usa sin die den son van vi op men man "
-        "sea come fin dare pose case note simple source mine"
+        "sea come fin dare pose case note simple source mine send sender gem"
     )
 )
 """Words of other languages that English technical text has, too: they tell nothing about a text's language."""

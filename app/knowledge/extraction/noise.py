@@ -32,6 +32,16 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 """Statements that hold for today or for this piece of work only: a wait for one run, an agent's own next step, a state because nothing was done yet."""
+_PASSING_IN_ANY_ORDER = re.compile(
+    r"\bbecause\b[^.;]{0,40}\bnothing\b[^.;]{0,30}\bchanged\b|\bbecause\b[^.;]{0,30}\bchanged\b[^.;]{0,30}\bnothing\b|\bnothing\b[^.;]{0,20}\bchanged\b[^.;]{0,20}\bbecause\b",
+    re.IGNORECASE,
+)
+"""The same in the gloss of another language, which has English words in the order of its own."""
+_OWN_STEP = re.compile(
+    r"^\W*i decided\s+(?:\S+\s+){0,2}first\b|\bbecause i need\b.{0,40}\bfirst\b.{0,80}\bi decided\b",
+    re.IGNORECASE,
+)
+"""An agent's own next step in such a gloss, also where it has to."""
 _LASTING = re.compile(r"(?<!\bi )\b(?:must|never|always)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"|“[^”]*”")
 _DANGLING = re.compile(
@@ -62,7 +72,8 @@ def is_talk(text: str) -> bool:
 def is_transient(text: str) -> bool:
     """Tell whether it describes a passing state, stale by tomorrow; a rule (`never … while it is running`) doesn't."""
     read = _QUOTED.sub("`…`", gloss(text))
-    return bool(_TRANSIENT.search(read) or _PASSING.search(read)) and not _LASTING.search(read)
+    passes = _TRANSIENT.search(read) or _PASSING.search(read) or (is_foreign(text) and _PASSING_IN_ANY_ORDER.search(read))
+    return bool(passes and not _LASTING.search(read)) or (is_foreign(text) and bool(_OWN_STEP.search(read)))
 
 
 def is_injection(text: str) -> bool:

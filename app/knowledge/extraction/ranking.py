@@ -93,7 +93,7 @@ def choose(found: Shortlist, vectors: Numbers | None) -> list[ItemCandidate]:
         if vectors is not None and any(float(vectors[place] @ vectors[each]) >= SAME_COSINE for each in chosen):
             continue
         group = window(draft.core, draft.context, taken)
-        title = draft.title or title_of(draft.core, group, said_by_person=draft.person)
+        title = draft.title if draft.fixed else title_of(draft.core, group, said_by_person=draft.person) or draft.title
         if not title:
             continue
         type_ = type_of(types[place], cues[place], draft.intent, person=draft.person)
@@ -116,6 +116,8 @@ def _by_adjusted_score(drafts: Sequence[Draft], scores: Sequence[float]) -> Iter
 
 def _prior(draft: Draft) -> float:
     text = draft.core.text
+    if draft.type is not None:  # a rule knows what it is
+        return draft.prior
     unclear = (DANGLING if is_dangling(text) else 0.0) + (UNCUED if _is_bare_remark(text) else 0.0)
     return draft.prior + (SPECIFIC if names_something(text) else -SPECIFIC) - unclear
 

@@ -45,7 +45,7 @@ _VERB = re.compile(
     r"adds?|removes?|moves?|replaces?|sends?|goes|comes?|loads?|matches|passes|receives?|provides?|allows?|prevents?|ensures?|causes?|throws?|raises?|ignores?|skips?|deletes?|drops?|clears?|"
     r"converts?|strips?|treats?|differs?|depends?|belongs?|lives?|happens?|exists?|inherits?|defaults?|changes?|breaks?|blocks?|waits?|polls?|caches?|lets?|gives?|finds?|looks?|tells?|shows?|"
     r"prints?|logs?|parses?|validates?|wraps?|exposes?|installs?|queries|fetches|pushes|counts?|compares?|computes?|recomputes?|eliminates?|avoids?|opens?|closes|closed|emits?|dispatch(?:es)?|"
-    r"covers?|verif(?:y|ies)|use|run|import|modify|update|avoid|never|always|\w{2,}ed|made|built|wrote|split|put|kept|chose)\b",
+    r"covers?|verif(?:y|ies)|publish(?:es)?|routes?|delivers?|forwards?|use|run|import|modify|update|avoid|never|always|\w{2,}ed|made|built|wrote|split|put|kept|chose)\b",
     re.IGNORECASE,
 )
 _GENERIC_HEADING = re.compile(
@@ -57,7 +57,12 @@ _GENERIC_HEADING = re.compile(
 _EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 """Scripts in which few characters make a clause."""
 _CODE = re.compile(r"`([^`\n]{2,48})`")
-_NAME = re.compile(r"\b(?:\w+[._/-])+\w+\b|\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)")
+_LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+"""A letter of a script that sets words off by spaces: others may stand right beside a name."""
+_NAME = re.compile(
+    rf"(?<!{_LETTER})(?:{_LETTER}+[._/-])+{_LETTER}+(?!{_LETTER})|"
+    r"\b[a-z]+[A-Z]\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z][A-Z0-9]+_[A-Z0-9_]+\b|\b\w+\(\)"
+)
 _PATH = re.compile(r"^`?[\w./~*-]+(?::\d+(?:-\d+)?)?`?(?: ?\([^)]*\))?:? *[-–—:]? *")
 _POINTS = re.compile(r"\b(?:it|this|these|those|them|that way|the same|as follows|above|below)\b", re.IGNORECASE)
 _NARRATES = re.compile(

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from app.knowledge.supersession import moves
 from app.knowledge.supersession.reversal import is_refused
 from app.knowledge.supersession.words import content_words, sentences
 
 _GIVES_UP = re.compile(
     r"\b(?:from|replac\w+|instead|rather|in place|not|drop\w*|ditch\w*|abandon\w*|swap\w*|exchang\w*|no longer|stop\w*"
     r"|von|ersetz\w*|abgelöst|statt|anstatt|anstelle|mehr|de|remplac\w*|lieu|place|plutôt|plus|reemplaz\w*|sustitu\w*|lugar|vez|ya no"
-    r"|do|da|substitu\w*|troc\w*|invés|mais)\b|[从把用被]|不再",
+    rf"|do|da|substitu\w*|troc\w*|invés|mais|{moves.GIVE_UP})\b|[从把用被]|不再|から",
     re.IGNORECASE,
 )
 """Words without which no pattern matches: most sentences need no closer look."""
@@ -21,7 +22,7 @@ MAX_VALUE_WORDS = 4
 _ENDS = (
     "from|to|with|by|for|in|on|of|and|or|because|since|at|instead|rather|as|when|is|are|was|were|has|have|been|now|goes|go|replaced|"
     "von|auf|nach|durch|mit|für|statt|wird|werden|wurde|wurden|ist|sind|jetzt|par|pour|au|aux|vers|à|est|sont|a|ont|por|para|con|com|en|em|de|"
-    "fue|ha|foi|pelo|pela|pelos|pelas|no|na|nos|nas|dans|sur|im|zum|zur"
+    f"fue|ha|foi|pelo|pela|pelos|pelas|no|na|nos|nas|dans|sur|im|zum|zur|um|{moves.ENDS}"
 )
 """Words that no value goes on with: prepositions and auxiliaries."""
 _V = rf"(?<![\w`\"“])[\w`\"“][^\s,;:()!?，。；、]{{0,60}}(?: (?!(?:{_ENDS})\b)[\w`\"“][^\s,;:()!?，。；、]{{0,60}}){{0,3}}"
@@ -56,7 +57,7 @@ _PATTERNS = tuple(
         rf"\bstop(?:ped)? (?:using|running|publishing to|writing to|deploying to) (?:the |a |an )?{_OLD}",
         # German
         rf"\bvon {_OLD} (?:auf|nach|zu) {_NEW} (?:umgestellt|umgezogen|migriert|gewechselt|geändert|erhöht|gesenkt|verschoben|umstellen|wechseln|umziehen|migrieren|verlegt|umbenannt)",
-        rf"\b(?:wechseln|wechselten|migrieren|stellen|ziehen)\b(?P<gap>[^.;]*?) von {_OLD} (?:auf|nach|zu) {_NEW}",
+        rf"\b(?:wechsl?eln?|wechsle|wechselten|migrieren?|stellen?|ziehen?|verschieb(?:en?|t)|verleg(?:en?|t))\b(?P<gap>[^.;]*?) von {_OLD} (?:auf|nach|zu) {_NEW}",
         rf"\b{_OLD} (?:wird |wurde |haben wir |ist )?(?:jetzt |nun )?durch {_NEW} (?:ersetzt|ersetzen|abgelöst)",
         rf"\bersetz(?:en|t|te|e) (?:wir )?(?:jetzt )?{_OLD} durch {_NEW}",
         rf"\b(?:nutzen|verwenden|nutzt|benutzen|nimm|nutze|verwende|über|mit|auf) (?:wir |jetzt |nun |ab sofort )*{_NEW}(?P<gap>[^.;]*?) (?:statt|anstatt|anstelle von) {_OLD}",
@@ -81,6 +82,7 @@ _PATTERNS = tuple(
         rf"{_OLD} foi (?:substituíd[oa]|trocad[oa]) (?:por|pelo|pela) {_NEW}",
         rf"\b(?:us\w+|por|com|via|em) (?:o |a )?{_NEW}(?P<gap>[^.;]*?) (?:em vez d[eo]|em vez da|ao invés d[eo]|no lugar d[eo]) {_OLD}",
         rf"\bnão (?:se )?(?:us\w+|pass\w+|public\w+) mais (?:o |a |por |via |com )?{_OLD}",
+        *moves.patterns(_V),
     )
 )
 _LATIN = r"[A-Za-z0-9][A-Za-z0-9_.+#/-]{0,40}(?: [A-Z][A-Za-z0-9_.+#/-]{0,40}){0,3}"
@@ -93,6 +95,7 @@ _CHINESE = tuple(
         r"用\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)了?\s*(?P<old>[^，。；,;]{1,24})",
         r"(?P<old>[A-Za-z0-9][A-Za-z0-9_.+#/ -]{0,30}?)\s*(?:已)?被\s*(?P<new>[^，。；,;]{1,24}?)\s*(?:代替|替换|取代|替代)",
         rf"不再(?:使用|用|通过|发到|写入|依赖)\s*(?P<old>{_LATIN})",
+        moves.JAPANESE,
         rf"(?:改用|使用|用)\s*(?P<new>{_LATIN})[^，。；]{{0,20}}，?\s*(?:而不是|而不用|不用)\s*(?P<old>{_LATIN})",
     )
 )
@@ -157,7 +160,8 @@ def _changes(sentence: str, *, afterwards: str) -> Iterator[Change]:
             if not old or old.casefold() == new.casefold() or old.casefold() in _NO_VALUES:
                 continue
             values = {*content_words(old), *content_words(new)}
-            matter = tuple(word for word in content_words(_without(sentence, match)) if word not in values)
+            about = named["object"] if "object" in named else _without(sentence, match)
+            matter = tuple(word for word in content_words(about) if word not in values)
             if len(matter) <= MAX_MATTER_WORDS:
                 within = " | ".join((sentence[: match.start()], named.get("gap") or "", old, new))
                 refused = is_refused(within, behind=sentence[match.end() :], afterwards=afterwards)

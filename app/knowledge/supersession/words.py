@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 
+from app.knowledge.supersession import moves
+
 MAX_CHARS = 8_000
 """Characters of a text that are read, as many as a person may write."""
 MAX_SENTENCE_CHARS, MAX_WITH_REASON_CHARS = 300, 1_000
@@ -18,8 +20,10 @@ take time by the square of a sentence's length.
 """
 _BLANKS = re.compile(r"[^\S\n]+")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[。！？；])")
-_WORD = re.compile(r"[\u3400-\u9fff]+|[^\W_](?:[\w+#]|[./:@-](?=\w))*")
+_WORD = re.compile(r"[\u3400-\u9fff]+|[^\W_](?:(?![\u3400-\u9fff])[\w+#]|[./:@-](?=\w))*")
 _CJK = re.compile(r"[\u3400-\u9fff]")
+_SPACED = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+"""A character of a word that spaces set off: Chinese, Japanese and Korean ones may stand right beside a name."""
 _REASON = re.compile(
     r"[,;:–—]? ?(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
     r"due to|in order to|which (?=is|are|has|was|keeps|makes|gives|costs)|as (?=it |we |they )|to (?:avoid|save|cut|reduce costs?|keep|get rid)|"
@@ -28,7 +32,7 @@ _REASON = re.compile(
 )
 _DENIED = re.compile(
     r"\b(?:not|never|no longer|cannot|neither|nor|avoid|without|instead of|rather than|anymore|against|deprecated|obsolete|stop(?:ped)?|"
-    r"nicht|nie|kein\w*|statt|anstatt|anstelle|ohne|pas|jamais|plus (?=de|d')|au lieu|plutôt|sans|não|nunca|em vez|sem|sin|en lugar|en vez|ya no|jamás)\b"
+    rf"{moves.DENIED}|nicht|nie|kein\w*|statt|anstatt|anstelle|ohne|pas|jamais|plus (?=de|d')|au lieu|plutôt|sans|não|nunca|em vez|sem|sin|en lugar|en vez|ya no|jamás)\b"
     r"|n['’]t\b|\bno (?:se )?(?:us|deb|hay)\w+|不|别|没有|而非|无需",
     re.IGNORECASE,
 )
@@ -42,7 +46,7 @@ _DOUBTED = re.compile(
     r"vielleicht|könnte\w*|würde\w*|sollte\w* wir|wenn|falls|bis|solange|vorübergehend|vorläufig|vorerst|nur|außer|ausser|geplant|planen|auch|erwäg\w*|überleg\w*|probeweise|jede\w?|"
     r"peut-être|pourrait|pourrions|serait|quand|jusqu\w*|temporairement|provisoirement|seulement|uniquement|sauf|aussi|envisag\w+|essa\w+|chaque|pour l['’]instant|"
     r"quizás?|tal vez|podría\w*|sería|cuando|hasta|temporalmente|provisionalmente|sólo|solo|salvo|excepto|también|considera\w+|prob(?:ar|amos)|cada|por ahora|"
-    r"talvez|poderia\w*|seria|quando|até|temporariamente|provisoriamente|apenas|somente|exceto|também|considera\w+|testa\w+|por enquanto)\b"
+    rf"talvez|poderia\w*|seria|quando|até|temporariamente|provisoriamente|apenas|somente|exceto|também|considera\w+|testa\w+|por enquanto|{moves.DOUBTED})\b"
     r"|可能|也许|考虑|建议|计划|如果|暂时|临时|目前先|只在|只有|仅|除了|除非|尝试|试用|试试|试着|每天|每周|也(?=用|要)|是否",
     re.IGNORECASE,
 )
@@ -64,17 +68,17 @@ _STOP_WORDS = """
     store stored stores live lives lived come comes came call calls called library go sit sits is please let lets must should can need needs new old one rule convention default value
     der die das den dem des ein eine einen einem einer wir unser unsere ist sind war waren wird werden wurde wurden hat haben auf nach zu zum zur von
     vom mit für über durch in im an am und oder als nicht mehr jetzt nun ab seit statt anstelle nutzen nutzt nutze verwenden verwendet benutzen
-    umgestellt umstellen gewechselt wechseln migriert umgezogen umziehen geändert ändern ersetzt ersetzen erhöht erhöhen gesenkt verschoben laufen läuft liegen liegt beträgt
+    umgestellt umstellen stelle stellen ziehe ziehen verschiebe verschieben verlege verlegen migriere migrieren wechsle gewechselt wechseln migriert umgezogen umziehen geändert ändern ersetzt ersetzen erhöht erhöhen gesenkt verschoben laufen läuft liegen liegt beträgt
     le la les l un une des du de d à au aux en et ou que qui nous notre nos est sont était a avons ont été sur dans par pour avec plus ne pas
-    maintenant désormais vers utilisent passent passe passée passés passées migrée migrés migrées déplacée déplacés déplacées utiliser utilisons utilise utilisez passer passé passons migrer migré migrons basculer basculé déplacer déplacé changer changé
+    maintenant désormais vers utilisent passent passe passée passés passées migrée migrés migrées déplacée déplacés déplacées utiliser utilisons utilise utilisez passer passé passons migrer migré migrons bascule basculer basculons basculé déplace déplacer déplaçons déplacé migre migrons change changer changé
     remplacer remplacé remplacée remplacés lieu plutôt se fait
     el los las lo un una unos unas del al y o es son era fue han ha hemos nuestro nuestra en por para con sin ya no más ahora usar usamos usa usan
-    guardan guarda mover movimos movido migrar migramos migrado cambiar cambiamos cambiado pasar pasamos reemplazar reemplazado reemplazamos sustituir sustituido
-    sustituimos lugar vez se
-    o os as um uma do da dos das no na nos nas ao aos e ou é são foi foram por para com sem já não mais agora usar usamos usa usam mover movemos movido
-    em pelo pela ficam fica mudar mudamos mudado trocar trocamos trocado passar passamos substituir substituído substituímos substituído invés nosso nossa
+    guardan guarda mueve mover movemos movimos movido migra migre migrar migramos migrado cambia cambie cambiar cambiamos cambiado pasa pase pasar pasamos reemplazar reemplazado reemplazamos sustituir sustituido
+    sustituimos lugar vez se través mediante enviamos mandamos publicamos guardamos almacenamos procesamos desplegamos
+    o os as um uma do da dos das no na nos nas ao aos e ou é são foi foram por para com sem já não mais agora usar usamos usa usam mova mover movemos movido migre migra migrar migramos mude muda troque passe passa
+    em pelo pela ficam fica mudar mudamos mudado trocar trocamos trocado passar passamos substituir substituído substituímos substituído através armazenamos processamos invés nosso nossa
 """
-STOP = frozenset(_STOP_WORDS.split())
+STOP = frozenset((*_STOP_WORDS.split(), *moves.STOP_WORDS.split()))
 _CJK_STOP = re.compile(
     r"我们|现在|已经|已|把|将|从|到|改为|改成|改用|换成|换为|迁移|迁到|迁|切换|移到|替换|代替|取代|不再|使用|不用|用|通过|都|了|的|在|请|而|再|是|为|由|里|中|上|决定|所有|全部|以后|今后"
 )
@@ -142,7 +146,7 @@ def has_value(sentence: str, value: str) -> bool:
     if _CJK.search(value):
         return value.casefold() in sentence.casefold()
     literal = re.escape(value.casefold()).replace(r"\ ", r"\s+")
-    found = re.search(rf"(?<![\w./@#-]){literal}(?![\w/@-]|[.:]\w)", sentence.casefold())
+    found = re.search(rf"(?<!{_SPACED})(?<![./@#-]){literal}(?!{_SPACED}|[/@-]|[.:]{_SPACED})", sentence.casefold())
     return found is not None and not _continues(sentence[found.start() : found.end()], sentence[found.end() :])
 
 
