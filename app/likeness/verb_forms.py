@@ -5,7 +5,7 @@ A command says what must be: `errors must be logged`, `log errors`. A passive ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.likeness.wording import Pair, Wording
 
@@ -23,7 +23,7 @@ def form_differences(one: Wording, other: Wording, shared: Sequence[Pair]) -> It
 
 def _permissions(wording: Wording) -> dict[str, int]:
     """Count words such as `may`, without which a text says that something is."""
-    modality = wording.kinds.get("modality", {})
+    modality: Mapping[str, int] = wording.kinds.get("modality", {})
     return {value: count for value, count in modality.items() if value not in wording.vocabulary.obligations}
 
 
