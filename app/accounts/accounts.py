@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import cachebox
@@ -32,7 +33,7 @@ from app.accounts.keys import digest, public_id_of
 from app.accounts.names import canonical, check_account_name
 from app.accounts.project_directory import ProjectDirectory
 from app.accounts.prompts import PromptAudit
-from app.accounts.requester import DeveloperRole, Requester
+from app.accounts.requester import DeveloperRole, Permission, Requester
 from app.accounts.tables import DeveloperRow, TeamRow
 from app.accounts.views import DeveloperView, TeamView
 from app.cache.memory import MemoryCache
@@ -43,6 +44,7 @@ from app.storage.database import Database, rows_of
 from app.storage.invalidations import Invalidations
 from app.storage.pages import EntryPage, PageWanted, page_of, paged
 
+T = TypeVar("T")
 DEFAULT_TEAM = "default"
 KEYS = "keys"
 """The topic of the invalidations: a key was revoked, a developer's role was changed, or whom a project is open to."""
@@ -230,6 +232,14 @@ class Accounts(ProjectDirectory):
         made = LastingRequester(self, requester)
         await made.now()
         return made
+
+    async def while_permitted(self, requester: Requester, entries: AsyncGenerator[T], *, needs: Permission) -> AsyncGenerator[T]:
+        """Yield entries while their reader is who they are and has the permission. Errors, between two entries, as for `refreshed`."""
+        reader = LastingRequester(self, requester)
+        async with aclosing(entries):
+            async for each in entries:
+                (await reader.now()).check(needs)
+                yield each
 
     def _requesters_changed(self, changed: UUID) -> None:
         """Forget lookups here and in other processes, once it is committed that a key, a developer or whom a project is open to changed."""

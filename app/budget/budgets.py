@@ -130,16 +130,17 @@ class Budgets:
         return EntryPage(page, str(page[-1].id) if len(found) > limit else None)
 
     async def export_movements(self, requester: Requester, developer: str) -> AsyncGenerator[MovementEntry]:
-        """Read every movement of a budget, the newest first. Errors are raised before the first entry."""
+        """Read every movement of a budget, the newest first, while the requester may. Errors are raised before the first entry."""
         requester.check("read_team_budget")
         account, _ = await self._account(developer, team_id=_readable_team(requester))
-        return self._balances.iterate_movements(account)
+        return self._accounts.while_permitted(requester, self._balances.iterate_movements(account), needs="read_team_budget")
 
     async def export_team_movements(self, requester: Requester) -> AsyncGenerator[MovementEntry]:
-        """Read every movement of the requester's team: of its developers' budgets and its own. Errors are raised before the first entry."""
+        """Read every movement of the requester's team: of its developers' budgets and its own. As `export_movements`."""
         requester.check("read_team_budget")
         await self._ledger.flush()
-        return self._balances.iterate_movements(Account("team", requester.team_id, requester.team_id))
+        movements = self._balances.iterate_movements(Account("team", requester.team_id, requester.team_id))
+        return self._accounts.while_permitted(requester, movements, needs="read_team_budget")
 
     async def reconcile(
         self, requester: Requester, developer: str, *, nanousd: int | None, hold_ids: Sequence[UUID] | None, note: str | None

@@ -77,10 +77,11 @@ class CallReports:
         return CallPage(await self._views(page, scope), following, searched_to)
 
     async def export(self, requester: Requester, wanted: CallFilter) -> AsyncGenerator[CallView]:
-        """Read all calls, the latest first, page by page. Errors are raised before the first."""
+        """Read all calls, the latest first, page by page, as far as the requester may see them by then. Errors come before the first."""
+        lasting = await self._accounts.lasting(requester)
 
         async def read(before: str | None) -> EntryPage[CallView]:
-            page = await self.list_calls(requester, wanted, before=before, limit=EXPORTED_AT_ONCE)
+            page = await self.list_calls(await lasting.now(), wanted, before=before, limit=EXPORTED_AT_ONCE)
             return EntryPage(page.calls, page.next)
 
         return every_entry(await read(None), read)

@@ -106,7 +106,9 @@ class SpendReports:
             rows = (await connection.execute(_by_part_and_day(sums, _spent(sums, scope, upto).subquery(), monthly=monthly))).all()
             if query.by != "session":
                 return rows, ()
-            return rows, (await connection.execute(_by_session(query, _spent(query, scope, upto).cte(), limit=limit))).all()
+            # The roll-up is read twice rather than kept in between: a year of sessions takes a quarter less time so.
+            spent = _spent(query, scope, upto).cte().prefix_with("NOT MATERIALIZED")
+            return rows, (await connection.execute(_by_session(query, spent, limit=limit))).all()
 
         return await self._database.read(read)
 
@@ -120,7 +122,10 @@ def _spent(query: SpendQuery, scope: ReportScope, upto: int) -> CompoundSelect[*
     said = {name: func.coalesce(getattr(RequestRow, name), "") for name in ("purpose", "project", "session")}
     plain = {name: getattr(MovementRow, name) for name in ("team_id", "developer_id", "provider", "model")}
     said["project"] = scope.shown_project(said["project"])
-    beyond = movements_after(upto).where(*_conditions(query, scope, {"day": HoldRow.day, **plain, **said})).subquery()
+    # Read once, also where the whole is read twice (`_by_session`): it is three tables, and long where the roll-up is late.
+    beyond = (
+        movements_after(upto).where(*_conditions(query, scope, {"day": HoldRow.day, **plain, **said})).cte().prefix_with("MATERIALIZED")
+    )
     table: type[SpendDayRow | SpendPartRow] = SpendDayRow
     stored: dict[str, Any] = {name: getattr(SpendDayRow, name) for name in KEY}
     stored["project"] = scope.shown_project(SpendDayRow.project)

@@ -14,7 +14,7 @@ from app.cli.output import AsJson
 
 if TYPE_CHECKING:
     from app.cli.client import Json, ServerClient
-    from app.settings import Settings
+    from app.settings import FreshnessSettings, Settings
     from app.storage.folder import DataFolder
 
 MAX_SESSIONS = 100
@@ -101,6 +101,8 @@ def _installation_checks() -> Iterator[Check | Settings]:
         return
     yield Check("data folder", "ok", str(folder.path))
     yield _disk(folder, settings)
+    if settings.freshness.repositories:
+        yield git_check(settings.freshness)
     yield settings
 
 
@@ -110,6 +112,18 @@ def _disk(folder: DataFolder, settings: Settings) -> Check:
     found = free_space(folder.path, settings.disk, embedded=settings.embedded)
     verdicts: dict[str, Verdict] = {"ok": "ok", "low": "note", "full": "failed"}
     return Check("disk", verdicts[found.state], found.words)
+
+
+def git_check(settings: FreshnessSettings) -> Check:
+    """Check that a worker on this machine can read the repositories that are configured."""
+    from shutil import which
+
+    if which("git") is None:
+        detail = "the git command isn't on this machine, and freshness.repositories is set: install the package `git` where workers run"
+        return Check("git", "failed", detail)
+    if missing := [str(path) for path in settings.repositories.values() if not path.is_dir()]:
+        return Check("git", "failed", f"freshness.repositories names no folder of this machine: {', '.join(missing)}")
+    return Check("git", "ok", f"reads {len(settings.repositories)} repositories that items are checked against")
 
 
 async def _server_checks(client: ServerClient, settings: Settings | None, disk: Check | None) -> AsyncIterator[Check]:

@@ -85,7 +85,7 @@ def _check(code: CodeAt, item: CheckedItem, floor: int) -> CodeFinding:
         each if isinstance(each, CodeFinding) else code.file(written, each, said_at, whole=each not in places) for written, each in files
     ]
     moved = {each.path: each.former_path for each in judged}
-    told = [replace(each, former_path=each.former_path or moved.get(each.path)) for each in symbols]
+    told = [replace(each, former_path=moved[each.path]) if each.former_path is None and moved.get(each.path) else each for each in symbols]
     alone = [each for each in judged if each.path not in places or each.path is None]
     return combine([*alone, *told])
 
@@ -146,12 +146,14 @@ class CodeAt:
         return replace(judge(now, altered), path=path), before
 
     def _symbol_state(self, parts: tuple[str, ...]) -> State:
+        name_alone, within = ".".join(parts), f".{'.'.join(parts)}"
+
         def state(at: str, blob: str | None) -> str | None:
             if blob is None:
                 return None
             if (symbols := self._digests.of(at, blob).symbols) is None:
                 return UNKNOWN
-            return " ".join(digest for name, digest in symbols.items() if _names(name, parts)) or None
+            return " ".join(digest for name, digest in symbols.items() if name == name_alone or name.endswith(within)) or None
 
         return state
 
@@ -254,9 +256,10 @@ def _readings(reference: SymbolReference) -> Iterator[tuple[str, ...]]:
 
 
 def _names(qualified: str, parts: tuple[str, ...]) -> bool:
-    """Tell whether a qualified name ends with these parts."""
-    return tuple(qualified.split("."))[-len(parts) :] == parts
+    """Tell whether a qualified name ends with these parts, which hold no dot."""
+    named = ".".join(parts)
+    return qualified == named or qualified.endswith(f".{named}")
 
 
 def _last(qualified: str) -> str:
-    return qualified.rpartition(".")[2]
+    return qualified[qualified.rfind(".") + 1 :]

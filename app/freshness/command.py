@@ -71,7 +71,10 @@ def start_git(folder: Path, *arguments: str, complaints: int | IO[bytes] = subpr
             env=_environment(),
         )
     except FileNotFoundError as error:
-        raise Unavailable("The git command isn't installed, and the repository is read with it. Install git, then try again.") from error
+        raise Unavailable(
+            "The git command isn't on this machine, and repositories are read with it. Install the package `git` (`apt-get install git`, "
+            "`brew install git`), then try again."
+        ) from error
 
 
 def _environment() -> dict[str, str]:

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from time import time
 
 from app.freshness.git import MAX_COMMITS, BlobReader, Commit, FileChange, Repository, Unread
 from app.freshness.grammars import ending, versions
 from app.freshness.symbols import FileDigest, digest_file
 from app.freshness.verdicts import UNKNOWN
 
+REST = ".part"
+"""The ending of a file that isn't written to its end yet."""
+REST_SECONDS = 3600.0
+"""No run writes for so long."""
 UNREAD = FileDigest(UNKNOWN, None)
 """The digest of a content that the repository lacks."""
 
@@ -119,9 +124,18 @@ def _write(file: Path, digests: Digests) -> None:
         "commits": [[each.id, each.at, [_fields(change) for change in each.changes]] for each in history.commits],
     }
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with NamedTemporaryFile(dir=file.parent, delete=False) as written:
+    _remove_rests(file)
+    with NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", suffix=REST, delete=False) as written:
         written.write(json.dumps(kept, separators=(",", ":")).encode())
     os.replace(written.name, file)  # noqa: PTH105 - as Path.replace, of a name
+
+
+def _remove_rests(file: Path) -> None:
+    """Remove what runs left that were killed while they wrote."""
+    for rest in file.parent.glob(f"{file.stem}.*{REST}"):
+        with suppress(OSError):
+            if time() - rest.stat().st_mtime > REST_SECONDS:
+                rest.unlink()
 
 
 def _fields(change: FileChange) -> list[str | None]:

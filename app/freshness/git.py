@@ -62,9 +62,9 @@ class Repository:
     def open(cls, path: Path) -> Repository:
         """Open the repository that a folder belongs to. NotFound where it is none, Unavailable without the git command."""
         if not path.is_dir():
-            raise NotFound(f"There is no folder {path}. Name a folder of a git repository, with --repo.")
+            raise NotFound(f"There is no folder {path}. Name a folder of a git repository.")
         repository = cls(path)
-        repository._git("rev-parse", "--git-dir", otherwise=f"{path} is not in a git repository that can be read. Name one with --repo")
+        repository._git("rev-parse", "--git-dir", otherwise=f"{path} is not in a git repository that can be read. Name one")
         return repository
 
     def commit_id(self, ref: str) -> str:
@@ -73,7 +73,7 @@ class Repository:
             return self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
         except NotFound:
             raise InvalidInput(
-                f"The repository at {self.path} has no commit {ref!r}. Make a first commit, or name a branch or tag with --ref.",
+                f"The repository at {self.path} has no commit {ref!r}. Make a first commit, or name a branch or tag that it has.",
                 param="ref",
             ) from None
 

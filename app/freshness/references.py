@@ -60,9 +60,9 @@ class References:
 def find_references(words: str, paths: Sequence[str]) -> References:
     """Find the references of an item in its title and text. `paths`: the files that a person named."""
     plain = _URL.sub(" ", words)
-    written = [path for match in _WORD.finditer(plain) if (path := _path(match[0])) is not None]
-    files = dict.fromkeys(_normal(each) for each in (*paths, *written))
-    rest = _WORD.sub(lambda match: match[0] if _path(match[0]) is None else " ", plain) if written else plain
+    written = {word: path for word in _WORD.findall(plain) if (path := _path(word)) is not None}
+    files = dict.fromkeys(_normal(each) for each in (*paths, *written.values()))
+    rest = _WORD.sub(lambda match: " " if match[0] in written else match[0], plain) if written else plain
     symbols: dict[tuple[str, ...], SymbolReference] = {}
     for reference in _symbols(plain, rest):
         symbols.setdefault(reference.parts, reference)

@@ -22,7 +22,7 @@ from app.embeddings.longform import MODEL as LONG_MODEL
 from app.embeddings.longform import agreement, parts_of
 from app.knowledge.item import KNOWLEDGE_TYPES
 from app.knowledge.tables import ItemRow, OutboxRow
-from app.likeness import differing, restates
+from app.likeness import differs, restates
 from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector, VectorStore
@@ -109,7 +109,7 @@ class Neighbourhood:
             await asyncio.sleep(0)
             known = self._wordings[place]
             least = self.threshold - RESTATED if restates(known, wording) else self.threshold
-            if cosines[place] >= least and _agree(self._long_forms[place], long_form, least) and not differing(known, wording):
+            if cosines[place] >= least and _agree(self._long_forms[place], long_form, least) and not differs(known, wording):
                 return self._items[place]
         return None
 

@@ -5,8 +5,7 @@ At most one job of a repository waits. What a run found out stands in the data f
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
 from uuid import UUID
 
@@ -15,10 +14,10 @@ import structlog
 from app import clock
 from app.accounts.accounts import Accounts
 from app.errors import NotFound
-from app.freshness.checking import CheckedItem, check_items
-from app.freshness.git import Repository
-from app.freshness.marking import FIELDS, MAX_MARKS, KnownMark, choose_findings, kept_file, told_by
+from app.freshness.checking import CheckedItem
+from app.freshness.marking import FIELDS, MAX_MARKS, KnownMark, told_by
 from app.freshness.verdicts import CodeFinding
+from app.knowledge.check_process import CheckProcess, MarkedItem, open_check
 from app.knowledge.code_checking import CheckedProject, CodeChecking
 from app.knowledge.item import CheckableItem, CodeMark, GivenMark
 from app.part import JobHandler, Loop
@@ -76,18 +75,17 @@ class RepositoryChecks:
         path = self._settings.repositories.get(name)
         if path is None:
             raise NotFound(f"This worker has no repository of the project {name!r}: add it to freshness.repositories.")
-        repository = await asyncio.to_thread(Repository.open, path)
-        remote = await asyncio.to_thread(repository.remote) or path.name.removesuffix(".git")
         project = await self._project(name)
-        items = await self._items(project, remote)
-        commit, findings = await asyncio.to_thread(self._check, repository, items)
-        new = [_given(item, remote, commit, findings[item.id]) for item in items if item.id in findings]
+        async with open_check(path, self._folder) as check:
+            remote, items = check.remote, await self._hand_over(project, check)
+            result = await check.findings()
+        new = [_given(items[item], remote, result.commit, finding) for item, finding in result.findings]
         stored = 0
         for start in range(0, len(new), MAX_MARKS):
             stored += (await self._checking.store(project, remote, new[start : start + MAX_MARKS])).stored
             await progress(stored, len(new))
-        log.info("freshness.checked", items=len(items), stored=stored, commit=commit)
-        return Done({"items": len(items), "stored": stored, "commit": commit})
+        log.info("freshness.checked", items=len(items), stored=stored, commit=result.commit)
+        return Done({"items": len(items), "stored": stored, "commit": result.commit})
 
     async def _enqueue(self, project: str) -> None:
         wanted = KeyedJob(project, {"project": project}, await self._team(project), None)
@@ -104,20 +102,17 @@ class RepositoryChecks:
             raise NotFound(f"There is no project {project!r} yet: correct freshness.repositories, or send its sessions.")
         return CheckedProject(team_id, project_id)
 
-    async def _items(self, project: CheckedProject, remote: str) -> list[CheckableItem]:
+    async def _hand_over(self, project: CheckedProject, check: CheckProcess) -> dict[UUID, CheckableItem]:
+        """Read the project's items, and hand them to the check. Returns them by their ids."""
+
         def read(place: str | None) -> Awaitable[EntryPage[CheckableItem]]:
-            return self._checking.page(project, remote, PageWanted(MAX_MARKS, after=place))
+            return self._checking.page(project, check.remote, PageWanted(MAX_MARKS, after=place))
 
-        return [each async for each in every_entry(await read(None), read)]
-
-    def _check(self, repository: Repository, items: Sequence[CheckableItem]) -> tuple[str, Mapping[UUID, CodeFinding]]:
-        """Check in a thread: the remote's default branch, as a clone that is only fetched has it, else HEAD. Return what to store."""
-        default = repository.default_branch()
-        given = [CheckedItem(each.id, f"{each.title}\n{each.text}", each.paths, each.said_at) for each in items]
-        ref = "HEAD" if default is None else f"refs/remotes/origin/{default}"
-        result = check_items(repository, given, ref=ref, kept=kept_file(self._folder, repository))
-        chosen = choose_findings(repository, result, _known(items), at=clock.now())
-        return result.commit, {item: finding for item, finding in result.findings if item in chosen.items}
+        items: dict[UUID, CheckableItem] = {}
+        async for each in every_entry(await read(None), read):
+            await check.add(_to_check(each))
+            items[each.id] = each
+        return items
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -126,9 +121,10 @@ def _parts(name: str) -> tuple[str, str]:
     return (team, project) if colon else (DEFAULT_TEAM, name)
 
 
-def _known(items: Sequence[CheckableItem]) -> Mapping[UUID, KnownMark]:
-    marks = {each.id: each.mark for each in items if each.mark is not None}
-    return {item: KnownMark(told_by(mark), mark.head, mark.checked_at) for item, mark in marks.items() if mark.checked_at is not None}
+def _to_check(item: CheckableItem) -> MarkedItem:
+    mark = item.mark
+    known = None if mark is None or mark.checked_at is None else KnownMark(told_by(mark), mark.head, mark.checked_at)
+    return MarkedItem(CheckedItem(item.id, f"{item.title}\n{item.text}", item.paths, item.said_at), known)
 
 
 def _given(item: CheckableItem, repository: str, commit: str, finding: CodeFinding) -> GivenMark:

@@ -205,7 +205,10 @@ class CodeMarkRow(Base):
     """
 
     __tablename__ = "knowledge_code_marks"
-    __table_args__ = (CheckConstraint("verdict in ('fresh', 'changed', 'gone', 'unverifiable')", name="verdict_known"),)
+    __table_args__ = (
+        CheckConstraint("verdict in ('fresh', 'changed', 'gone', 'unverifiable')", name="verdict_known"),
+        Index("ix_knowledge_code_marks_checked_at", "checked_at"),
+    )
 
     knowledge_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)
     repository: Mapped[str] = mapped_column(primary_key=True)

@@ -56,6 +56,7 @@ _QUOTED = re.compile(  # "not found", “so”, 'yes'
 _WORD = re.compile(  # `port`, `8080`, one ideograph
     r"[A-Za-z]+|[0-9]+|[\u3400-\u9fff]"
 )
+_LOWERED_WORD = re.compile(r"[a-z]+")
 _ORIGINAL_WORD = re.compile(  # `utf-8`, `v1.2`, `user_id`
     r"\w+(?:[.-]\w+)*", re.ASCII
 )
@@ -124,9 +125,18 @@ class ExactClaims:
     """Group of opposites → the words of it in the text → the stems of the words that follow each: {7: {"enable": {"cach"}}}."""
 
 
+def plain(text: str) -> str:
+    """Return a text as claims hold it: case-folded, whitespace collapsed, without backticks and marks of lists."""
+    return " ".join(_without_lists(text).replace("`", "").casefold().split())
+
+
+def _without_lists(text: str) -> str:
+    return _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
+
+
 @remembered
 def extract_claims(text: str) -> ExactClaims:
-    without_lists = _LIST_MARK.sub(" ", text.replace("\u00a0", " "))
+    without_lists = _without_lists(text)
     without_ticks = without_lists.replace("`", "")
     lowered = without_ticks.casefold()
     remaining, urls = _take(_URL, without_ticks)
@@ -151,7 +161,7 @@ def extract_claims(text: str) -> ExactClaims:
         quotations=frozenset(_normalized_quotation(next(filter(None, found))) for found in _QUOTED.findall(without_ticks)),
         codes=_codes(without_lists),
         proper_nouns=frozenset(_PROPER_NOUN.findall(remaining)),
-        opposites=_opposites(lowered),
+        opposites={} if lowered.isascii() and GROUPS_BY_WORD.keys().isdisjoint(words) else _opposites(lowered),
     )
 
 
@@ -172,7 +182,8 @@ def tails(name: str, separator: str) -> Iterator[str]:
 
 def _take(pattern: re.Pattern[str], text: str) -> tuple[str, set[str]]:
     """Return the text without the pattern's matches, and the matches."""
-    return pattern.sub(" ", text), set(pattern.findall(text))
+    found = set(pattern.findall(text))
+    return pattern.sub(" ", text) if found else text, found
 
 
 def _is_prose_pair(path: str) -> bool:
@@ -247,9 +258,9 @@ def _opposites(text: str) -> dict[int, dict[str, frozenset[str]]]:
 
 
 def _occurrences(text: str) -> Iterator[tuple[str, int]]:
-    for word in re.finditer(r"[a-z]+", text):
+    for word in _LOWERED_WORD.finditer(text):
         if word[0] in GROUPS_BY_WORD:
             yield word[0], word.end()
     if not text.isascii():
-        for form in IDEOGRAPHIC:
+        for form in filter(text.__contains__, IDEOGRAPHIC):
             yield from ((form, found.end()) for found in re.finditer(re.escape(form), text))

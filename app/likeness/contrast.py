@@ -61,11 +61,12 @@ def reordered(one: Wording, other: Wording) -> Iterator[str]:
 
 
 def _more(one: Wording, other: Wording) -> list[str]:
-    surplus = one.counts - other.counts
+    """Return the words of which a text has more than the other; verbs that add nothing only where the two share few words."""
+    surplus = [key for key in one.counts if one.counts[key] > other.counts[key]]
     generic = one.vocabulary.generic
-    if len((one.counts & other.counts).keys() - generic) < MIN_COMMON:
-        generic = frozenset()
-    return [key for key in dict.fromkeys(one.keys) if key in surplus and key not in generic]
+    if not generic.isdisjoint(surplus) and len((one.counts & other.counts).keys() - generic) >= MIN_COMMON:
+        return [key for key in surplus if key not in generic]
+    return surplus
 
 
 def _exclusive(one: Wording, other: Wording) -> Iterator[str]:
@@ -80,7 +81,10 @@ def _kinds_by_word(wording: Wording) -> dict[str, dict[str, Counter[str]]]:
     found: dict[str, dict[str, Counter[str]]] = {}
     for word in wording.words:
         for kind, value in word.kinds:
-            found.setdefault(word.key, {}).setdefault(kind, Counter())[value] += 1
+            of_word = found.setdefault(word.key, {})
+            if kind not in of_word:
+                of_word[kind] = Counter()
+            of_word[kind][value] += 1
     return found
 
 

@@ -16,7 +16,9 @@ def number_at(texts: Sequence[str], place: int, names: Mapping[str, int]) -> tup
     """Return the number that begins at a place, and of how many tokens it is; 0 tokens if none does. `names`: a language's."""
     if texts[place] in _DIGITS or texts[place] in _TENS:
         return _ideographic(texts[place : place + MAX_TOKENS])
-    return _spelled(texts[place : place + MAX_TOKENS], names)
+    if texts[place] in names or texts[place] == DOZEN:
+        return _spelled(texts[place : place + MAX_TOKENS], names)
+    return 0, 0
 
 
 def _spelled(texts: Sequence[str], names: Mapping[str, int]) -> tuple[int, int]:

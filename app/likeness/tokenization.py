@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.likeness.remembering import remembered
 from app.likeness.signs import LIST_MARKS, SIGN
@@ -41,8 +41,7 @@ MIN_IDEOGRAPHS = 0.3
 """Share of ideographs from which on a text is Chinese: its names are often in Latin letters."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextToken:
+class TextToken(NamedTuple):  # made in a third of the time that a frozen dataclass takes, and there are ten thousands
     """A word, number or sign as it is written, case-folded. `starts`: nothing but punctuation stands before it in its clause."""
 
     text: str
@@ -96,7 +95,7 @@ def _written(found: str, kind: str | None, *, starts: bool) -> str:
         return "→"
     if found in _IN_CAPITALS or (found == "A" and not starts):
         return found
-    return found.replace(",", "") if _THOUSANDS.fullmatch(found) else found.casefold()
+    return found.replace(",", "") if "," in found and _THOUSANDS.fullmatch(found) else found.casefold()
 
 
 def language_of(*texts: str) -> str:
@@ -126,7 +125,10 @@ class LanguageTally:
 @remembered
 def _tally(text: str) -> LanguageTally:
     written = [token.text for token in tokens(text)]
-    known = Counter(language for each in written for language in LANGUAGES_BY_WORD.get(each, ()))
+    known = dict.fromkeys(LANGUAGES, 0)
+    for each in written:
+        for language in LANGUAGES_BY_WORD.get(each, ()):
+            known[language] += 1
     ideographs = 0 if text.isascii() else sum(map(bool, map(_IDEOGRAPH.match, written)))
     kana = not text.isascii() and any(map(_KANA.match, written))
-    return LanguageTally(len(written), kana, ideographs, tuple(known[language] for language in LANGUAGES))
+    return LanguageTally(len(written), kana, ideographs, tuple(known.values()))

@@ -5,15 +5,14 @@ A command says what must be: `errors must be logged`, `log errors`. A passive ma
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.likeness.wording import Pair, Wording
 
 
 def form_differences(one: Wording, other: Wording, shared: Sequence[Pair]) -> Iterator[str]:
     """Yield `tense`, `modality` or `role`. `shared`: the words that stand once in both texts."""
-    if any({mine.form, theirs.form} == {"past", ""} for mine, theirs in shared):
+    if any(mine.form != theirs.form and "participle" not in (mine.form, theirs.form) for mine, theirs in shared):
         yield "tense"
     backwards = [(theirs, mine) for mine, theirs in shared]
     if _permissions(one) != _permissions(other) or _only_states(one, other, shared) or _only_states(other, one, backwards):
@@ -22,16 +21,16 @@ def form_differences(one: Wording, other: Wording, shared: Sequence[Pair]) -> It
         yield "role"
 
 
-def _permissions(wording: Wording) -> Counter[str]:
+def _permissions(wording: Wording) -> dict[str, int]:
     """Count words such as `may`, without which a text says that something is."""
-    modality = wording.kinds.get("modality", Counter())
-    return Counter({value: count for value, count in modality.items() if value not in wording.vocabulary.obligations})
+    modality: Mapping[str, int] = wording.kinds.get("modality", {})
+    return {value: count for value, count in modality.items() if value not in wording.vocabulary.obligations}
 
 
 def _only_states(one: Wording, other: Wording, shared: Sequence[Pair]) -> bool:
     """Tell whether the second text states what must be in the first: `the linter must pass`, `the linter passes`."""
     return "modality" not in other.kinds and any(
-        not theirs.opens and any(kind == "modality" and value in one.vocabulary.obligations for kind, value in mine.kinds)
+        mine.kinds and not theirs.opens and any(kind == "modality" and value in one.vocabulary.obligations for kind, value in mine.kinds)
         for mine, theirs in shared
     )
 

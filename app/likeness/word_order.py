@@ -39,11 +39,15 @@ def order_differences(one: Wording, other: Wording) -> Iterator[str]:
     yield from form_differences(one, other, [(each.word, each.other) for each in forwards])
     if _is_exchanged(one, forwards) or (one.passive != other.passive and _acts_elsewhere(forwards)):
         yield "role"
-    elif one.keys != other.keys and (
-        any(_is_reversed(one, other, shared) for shared in (forwards, backwards))
-        or (one.passive == other.passive and (_moves(one, other, forwards) or _moves(other, one, backwards) or _swaps(one, other)))
-    ):
+    elif one.keys != other.keys and _is_ordered_otherwise(one, other, _bound(one, other, forwards), _bound(one, other, backwards)):
         yield "order of words"
+
+
+def _is_ordered_otherwise(one: Wording, other: Wording, forwards: Sequence[SharedWord], backwards: Sequence[SharedWord]) -> bool:
+    """Tell whether words say something else where they stand. Both sequences are of the words whose place matters, in either order."""
+    if any(_is_reversed(one, other, bound) for bound in (forwards, backwards)):
+        return True
+    return one.passive == other.passive and (_moves(one, other, forwards) or _moves(other, one, backwards) or _swaps(one, other))
 
 
 def _shared(one: Wording, other: Wording) -> list[SharedWord]:
@@ -72,9 +76,8 @@ def _acts_elsewhere(shared: Sequence[SharedWord]) -> bool:
     )
 
 
-def _is_reversed(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
+def _is_reversed(one: Wording, other: Wording, bound: Sequence[SharedWord]) -> bool:
     """Tell whether the order is reversed: `A calls B`, `B calls A`. Some clauses may change places, and a change of voice reverses one."""
-    bound = _bound(one, other, shared)
     if are_rearranged(one, other, [(each.word, each.other) for each in bound]):
         return True
     parts: dict[object, list[int]] = {}
@@ -113,9 +116,8 @@ def _descends_twice(places: Sequence[int]) -> bool:
     return False
 
 
-def _moves(one: Wording, other: Wording, shared: Sequence[SharedWord]) -> bool:
+def _moves(one: Wording, other: Wording, bound: Sequence[SharedWord]) -> bool:
     """Tell whether a modifier has gone to another word."""
-    bound = _bound(one, other, shared)
     staying = _longest_ascent([each.place for each in bound])
     ranks = {place: rank for rank, place in enumerate(sorted(each.place for each in bound))}
     common = {each.word.key for each in bound}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.likeness.claims import UNITS
 from app.likeness.negation import negation_at
@@ -28,8 +28,7 @@ PARTICIPLE_WITHIN = 3
 """Words behind an auxiliary among which its participle stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):  # as TextToken
     """A word with a meaning. `link`: the class of its preposition; `attached`: it follows the word before at once."""
 
     key: str
@@ -136,7 +135,8 @@ class _Reading:
         kinds: dict[str, Counter[str]] = {}
         for kind, value in self._kinds.values():
             kinds.setdefault(kind, Counter())[value] += 1
-        kinds.setdefault("time", Counter({self._lists.present: 1}))
+        if "time" not in kinds:
+            kinds["time"] = Counter({self._lists.present: 1})
         return self._words, kinds
 
     def is_passive(self) -> bool:

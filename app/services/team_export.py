@@ -76,6 +76,7 @@ async def _counted(
     ):
         (await reader.now()).check(needs)
         async for record in part:
+            (await reader.now()).check(needs)
             counts[record["kind"]] += 1
             yield record
     yield {"kind": "end", "records": dict(sorted(counts.items()))}

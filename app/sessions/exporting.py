@@ -61,6 +61,7 @@ class SessionExport:
                 sessions += 1
                 yield {"record": "session", **await self._session(session)}
                 async for seq, event in self._journal.numbered(session.id):
+                    await reader.now()
                     events += 1
                     yield {"record": "event", **_event(session.id, seq, event)}
         yield {"record": "end", "sessions": sessions, "events": events}

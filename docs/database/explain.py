@@ -91,6 +91,8 @@ insert into knowledge_feedback (id, knowledge_id, by_admin, verdict, note)
   select md5('admin verdict' || n)::uuid, md5('item' || n)::uuid, true, 'stale', '' from generate_series(1, 3000) n;
 insert into session_served_knowledge (session_id, knowledge_id, seq)
   select md5('session' || (1 + n % 3000))::uuid, md5('item' || n)::uuid, 1 from generate_series(1, 20000) n;
+insert into knowledge_code_marks (knowledge_id, repository, verdict, head, checked_at)
+  select md5('item' || n)::uuid, 'github.com/acme/shop', 'fresh', 'c1', now() - n % 80 * interval '1 day' from generate_series(1, 10000) n;
 insert into knowledge_uses (knowledge_id, session_id, accepted, act, transcript, locator, at)
   select md5('item' || (1 + n % 900))::uuid, md5('session' || (1 + n % 2999))::uuid, n % 9 > 0, 'change', 't.jsonl', 'L1', now()
   from generate_series(1, 9000) n on conflict do nothing;
@@ -248,6 +250,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_uses_session_id": (
         "What a session used: compared when it is read again, withdrawn when it is purged.",
         "select knowledge_id, accepted from knowledge_uses where session_id = md5('session7')::uuid",
+    ),
+    "ix_knowledge_code_marks_checked_at": (
+        "The marks that no check has confirmed for 90 days, every ten minutes.",
+        "select knowledge_id from knowledge_code_marks where checked_at < now() - interval '90 days' limit 1",
     ),
     "ix_knowledge_project_last_seen": (
         "How old a project's knowledge is, by type: from the index alone.",

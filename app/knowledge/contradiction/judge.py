@@ -17,7 +17,7 @@ from app.knowledge.contradiction.values import exclude_each_other
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.supersession.statements import read
 from app.knowledge.supersession.words import MAX_CHARS, MAX_SENTENCE_CHARS, content_words, holds, scopes, sentences, shared
-from app.likeness import differing
+from app.likeness import differing, differs
 from app.likeness.contrast import own_words, wordings
 
 MAX_SENTENCES = 30
@@ -135,7 +135,7 @@ def _is_same_matter(mine: Slot, theirs: Slot) -> bool:
     least = MIN_MATTER_OF_NAME if mine.kind == "name" else MIN_MATTER
     one, other = wordings(mine.matter, theirs.matter)
     common = (one.counts & other.counts).keys() - {PLACEHOLDER}
-    return len(common) >= least and not differing(mine.matter, theirs.matter)
+    return len(common) >= least and not differs(mine.matter, theirs.matter)
 
 
 def _of_negation(rule: Rule, against: Rule) -> ConflictingWords | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -133,6 +133,30 @@ async def test_who_reads_on_has_the_role_and_the_teams_that_are_theirs_by_then(a
     assert (await own.now()).role == "auditor"
     with pytest.raises(NotPermitted, match="another team"):
         await other.now()
+
+
+async def test_entries_end_when_their_reader_may_not_see_them_any_more(accounts: Accounts) -> None:
+    closed: list[str] = []
+
+    async def entries(name: str) -> AsyncGenerator[int]:
+        try:
+            for each in range(10):
+                yield each
+        finally:
+            closed.append(name)
+
+    for name in ("bo", "cy"):
+        await accounts.create_developer(name, role="lead")
+    readers = {name: await accounts.authenticate((await accounts.keys.create(name)).key) for name in ("bo", "cy")}
+    read = {name: accounts.while_permitted(reader, entries(name), needs="read_team_budget") for name, reader in readers.items()}
+    assert [await anext(read[name]) for name in ("bo", "cy", "cy")] == [0, 0, 1]
+    await accounts.developers.change("bo", disabled=True)
+    await accounts.developers.change("cy", role="developer")
+    with pytest.raises(NotAuthenticated, match="is disabled"):
+        await anext(read["bo"])
+    with pytest.raises(NotPermitted):
+        await anext(read["cy"])
+    assert closed == ["bo", "cy"]
 
 
 async def test_a_sign_in_ends_when_its_key_expires(accounts: Accounts, sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch) -> None:

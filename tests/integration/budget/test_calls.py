@@ -17,7 +17,7 @@ from app.budget.corrections import Corrections
 from app.budget.holds import Payer
 from app.budget.requests import CallFilter, RequestLog, RequestOutcome, RequestRecord
 from app.budget.views import ReportDays
-from app.errors import InvalidInput, NotFound, NotPermitted
+from app.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from tests.integration.budget.conftest import Bank, account
 
 
@@ -171,3 +171,22 @@ async def test_statistics_of_over_a_month_are_refused(calling: Calling) -> None:
         await calling.reports.statistics(
             calling.lead, CallFilter(ReportDays(days.first.replace(year=days.first.year - 1), days.last)), by="model"
         )
+
+
+async def test_an_export_ends_when_its_reader_may_not_read_it_any_more(calling: Calling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls_module, "EXPORTED_AT_ONCE", 2)
+    bank = calling.bank
+    ada = await bank.payer(10**12, "ada")
+    for number in range(5):
+        await calling.log(ada, f"r{number}")
+    key = await bank.accounts.keys.create(calling.lead.name)
+    reader = await bank.accounts.authenticate(key.key)
+    whole = [each.spending.request_id async for each in await calling.reports.export(reader, calling.today())]
+    assert sorted(whole) == [f"r{number}" for number in range(5)]
+    entries = await calling.reports.export(reader, calling.today())
+    read = [(await anext(entries)).spending.request_id]
+    await bank.accounts.developers.change(calling.lead.name, disabled=True)
+    with pytest.raises(NotAuthenticated, match="is disabled"):
+        async for each in entries:
+            read.append(each.spending.request_id)
+    assert read == whole[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -358,3 +359,16 @@ def test_what_left_its_file_in_a_huge_repository_is_not_called_gone(repo: Repo, 
 def test_nothing_to_check_is_no_error(repo: Repo) -> None:
     repo.commit({"a.py": "x = 1\n"})
     assert repo.check() == []
+
+
+def test_what_a_killed_run_left_is_removed_by_a_later_one(repo: Repo, tmp_path: Path) -> None:
+    kept = tmp_path / "state" / "kept.json"
+    kept.parent.mkdir()
+    old, running, other = (kept.parent / name for name in ("kept.a1.part", "kept.b2.part", "till.c3.part"))
+    for each in (old, running, other):
+        each.write_text("{")
+    for each in (old, other):
+        os.utime(each, (0, 0))
+    repo.commit({"a.py": "def acquire_one():\n    return 1\n"})
+    repo.check(repo.said("`acquire_one` gives one"), kept=kept)
+    assert sorted(each.name for each in kept.parent.iterdir()) == ["kept.b2.part", "kept.json", "till.c3.part"]

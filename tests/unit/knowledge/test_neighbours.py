@@ -15,11 +15,11 @@ from app.knowledge.neighbours import NEAREST, Neighbourhood, pack, pack_half, un
 async def test_of_hundreds_of_look_alikes_a_bounded_number_is_compared_the_nearest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
 
-    def noted(a: str, b: str) -> tuple[str, ...]:
+    def noted(a: str, b: str) -> bool:
         compared.append(a)
-        return () if a == b else ("number",)
+        return a != b
 
-    monkeypatch.setattr(neighbours, "differing", noted)
+    monkeypatch.setattr(neighbours, "differs", noted)
     found = Neighbourhood(threshold=0.95)
     ids = [uuid4() for _ in range(300)]
     for place, item in enumerate(ids):
@@ -43,11 +43,11 @@ def test_a_passages_vector_keeps_its_direction_in_half_of_the_room_and_one_of_be
 async def test_other_tasks_run_between_two_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
 
-    def noted(a: str, b: str) -> tuple[str, ...]:
+    def noted(a: str, b: str) -> bool:
         events.append("compared")
-        return ("number",)
+        return True
 
-    monkeypatch.setattr(neighbours, "differing", noted)
+    monkeypatch.setattr(neighbours, "differs", noted)
     found = Neighbourhood(threshold=0.95)
     vector = np.array([1.0, 0.0], dtype=np.float32)
     for place in range(3):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
-from app.likeness import differing, restates
+from app.likeness import differing, differs, restates
 from app.likeness.contrast import MAX_CHARS
 from tests.contrast_pairs import contrast_pairs, held_out_pairs
 from tests.minimal_pairs import minimal_pairs
@@ -30,6 +31,15 @@ def test_one_thing_that_changes_what_is_said_keeps_two_apart(kind: str, one: str
 def test_nine_of_ten_paraphrases_may_be_merged(pairs: Sequence[tuple[str, str]]) -> None:
     refused = [pair for pair in pairs if differing(*pair)]
     assert len(refused) <= len(pairs) / 10, refused
+
+
+def test_the_quick_answer_is_whether_there_is_a_reason() -> None:
+    pairs = [pair[1:] for pair in (*MADE, *WRITTEN, *minimal_pairs())] + [*KNOWN, *HELD_OUT, *UNSEEN, *LATEST]
+    crossed = [(one, other) for (one, _), (_, other) in pairwise(pairs)]
+    titled = [(f"- Lesson\n{one}", f"1. Lesson\n`{one}`".upper()) for one, _ in pairs]
+    long = [("word " * MAX_CHARS, "word  " * MAX_CHARS), ("word " * MAX_CHARS, "other " * MAX_CHARS)]
+    for one, other in (*pairs, *crossed, *titled, *long):
+        assert differs(one, other) == bool(differing(one, other)), (one, other)
 
 
 @pytest.mark.parametrize("word", ["zorblat", "quux", "ŝlosilo", "ключ", "鑰"])
