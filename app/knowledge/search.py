@@ -107,7 +107,8 @@ class Search:
         said = {passage: each.item for passage, each in held.items() if each.mostly}
         missing = sorted(missing_newer([*quoted, *items], said)) if query.asks_for("item") else []
         newer = await self._items.by_id(scope, query, missing, vector, support=Support(passages.answered)) if missing else []
-        newer = _cited(newer, await self._journal.cited(scope.team_id, _sessions_of(newer)))
+        if newer:
+            newer = _cited(newer, await self._journal.cited(scope.team_id, _sessions_of(newer)))
         found = behind_newer([*quoted, *items, *newer], said)
         return fit_budget([each for each in found if each.score >= (query.min_score or 0.0)][: query.limit], room)
 
