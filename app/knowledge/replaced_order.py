@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from app.knowledge.item import PASSAGE
@@ -50,6 +51,10 @@ def behind_newer(results: Sequence[Result], newer: Mapping[UUID, UUID]) -> list[
             scores[best.id] = max(scores[best.id], scores[each.id])
     found = [_scored(each, scores[each.id], factor=REPLACED if each.id in behind else 1.0) for each in results]
     return sorted(found, key=lambda result: (-result.score, str(result.id)))
+
+
+def _said(result: Result) -> datetime:
+    return result.created_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _steps(result: Result, known: Mapping[UUID, Result]) -> int:
