@@ -91,6 +91,7 @@ class ItemDetails:
     links: Links = field(default_factory=Links)
     contradicts: Mapping[UUID, Sequence[ContradictingItem]] = field(default_factory=dict)
     retired: Collection[UUID] = ()
+    distilled: set[UUID] = field(default_factory=set)
 
 
 class ItemExport:
@@ -189,9 +190,12 @@ async def _details(connection: AsyncConnection, items: Sequence[UUID], closed: C
     marks = select(CodeMarkRow.__table__).where(CodeMarkRow.knowledge_id.in_(items)).order_by(CodeMarkRow.repository)
     for row in await connection.execute(marks):
         found.code[row.knowledge_id].append(asdict(mark_of(row)))
-    learnt = select(EvidenceRow.knowledge_id, func.min(EvidenceRow.created_at)).where(EvidenceRow.knowledge_id.in_(items))
-    for item, moment in await connection.execute(learnt.group_by(EvidenceRow.knowledge_id)):
+    taught = (func.min(EvidenceRow.created_at), func.bool_and(EvidenceRow.distilled))
+    learnt = select(EvidenceRow.knowledge_id, *taught).where(EvidenceRow.knowledge_id.in_(items))
+    for item, moment, distilled in await connection.execute(learnt.group_by(EvidenceRow.knowledge_id)):
         found.learnt_at[item] = moment
+        if distilled:
+            found.distilled.add(item)
     standing = select(ItemRow.id, ItemRow.people, is_portable(literal(list(closed), ARRAY(Uuid)))).where(ItemRow.id.in_(items))
     for item, people, portable in await connection.execute(standing):
         found.standing[item] = standing_of(portable=portable, people=people)
@@ -213,6 +217,7 @@ def _item(row: AnyRow, details: ItemDetails, project: str | None, author: str | 
         "replaces": [each._asdict() for each in details.links.replaces[row.id]],
         "contradicts": [each._asdict() for each in details.contradicts.get(row.id, ())],
         "standing": list(details.standing.get(row.id, ())),
+        "distilled": row.id in details.distilled and row.origin != "recorded" and row.corrected_at is None,
         "retired": row.hidden and row.id in details.retired,
         "code": details.code[row.id],
         "confidence": round(row.confidence, 3),
