@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -37,7 +37,7 @@ from app.sessions.projections import ProjectionPaused
 from app.settings import CompletionsCacheSettings, DistillationSettings
 from tests.unit.knowledge.distillation.replies import passage
 
-TEAM, PAYER = uuid4(), uuid4()
+TEAM, PAYER = UUID("817f3fc8-77a1-4d6e-9a40-2f6c5a1e7b11"), uuid4()
 SESSION: Any = SimpleNamespace(id=uuid4(), team_id=TEAM, external_id="agent-1")
 
 
