@@ -30,8 +30,8 @@ asyncio.run(ensure_exported(pathlib.Path('/opt/models')))"
 
 
 FROM python:3.11-slim-bookworm
-# Workers read repositories with it (`freshness.repositories`).
-RUN apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*
+# Workers read repositories with it (`freshness.repositories`). The release's own version, with whatever security update it has by then.
+RUN apt-get update && apt-get install --yes --no-install-recommends "git=1:2.39.*" && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/cairn --shell /usr/sbin/nologin cairn
 COPY --from=build /opt/cairn /opt/cairn
 COPY --from=build --chown=cairn:cairn /opt/models /var/lib/cairn/models
