@@ -200,11 +200,12 @@ class Queue:
         waiting = select(JobRow.id).where(*theirs).order_by(JobRow.id).with_for_update(skip_locked=True)  # a locked one is being claimed
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
-    async def count_of(self, *, kind: str, developer_id: UUID) -> int:
-        """Count the jobs of a kind that a developer asked for and that wait or run."""
-        theirs = (JobRow.kind == kind, JobRow.developer_id == developer_id, JobRow.state.in_([QUEUED, RUNNING]))
+    async def count_of(self, *, kind: str, developer_id: UUID | None = None) -> int:
+        """Count the jobs of a kind that wait, also for their next attempt, or run. `developer_id`: those that a developer asked for."""
+        unfinished = (JobRow.kind == kind, JobRow.state.in_([QUEUED, RUNNING]))
+        theirs = () if developer_id is None else (JobRow.developer_id == developer_id,)
         async with self._database.begin() as connection:
-            return await connection.scalar(select(func.count()).select_from(JobRow).where(*theirs)) or 0
+            return await connection.scalar(select(func.count()).select_from(JobRow).where(*unfinished, *theirs)) or 0
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """Return a job. Raises NotFound for an unknown one or another team's. `team_id` None: of any team."""

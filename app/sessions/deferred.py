@@ -45,7 +45,6 @@ class DeferredRuns:
         """Until when a projection leaves a team's sessions, or one session, alone, as this worker has found out."""
         self._pauses: Counter[tuple[str, UUID]] = Counter()
         """Pauses that a session may have caused itself, since it was last brought up to date or left alone."""
-        self._running = False
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the planning, for a worker."""
@@ -53,8 +52,11 @@ class DeferredRuns:
         return (Loop(name="sessions.deferred", step=self.plan, pause=PLANNED_SECONDS, meanwhile=meanwhile),)
 
     async def plan(self) -> None:
-        """Enqueue the latest session that is due, unless this worker is at one: that job enqueues the next itself."""
-        if not self._running and (job := await self._next()) is not None:
+        """Enqueue the latest session that is due, unless a job waits or runs: it enqueues the next itself.
+
+        One that waits for its next attempt counts too: else an outage would add a job each minute.
+        """
+        if not await self._queue.count_of(kind=DEFERRED) and (job := await self._next()) is not None:
             async with self._queue.begin() as connection:
                 await self._queue.enqueue(connection, job)
 
@@ -65,15 +67,12 @@ class DeferredRuns:
         projection = self._projections.deferred.get(name)
         if projection is None:
             return Done({"skipped": f"This worker has no projection {name!r}: it was switched off."})
-        self._running = True
         try:
             result = await self.project(projection, job.team_id, session_id)
             del self._pauses[name, session_id]
         except ProjectionPaused as pause:
             self._pause(name, job.team_id, session_id, pause)
             result = {"sessions": [str(session_id)], "paused": pause.message}
-        finally:
-            self._running = False
         await progress(1, 1)
         following = await self._next()
 

@@ -22,8 +22,15 @@ FAST: Any = SimpleNamespace(name="fast", version="1", counted=(), result_field="
 
 
 class Queue:
+    """`unfinished`: jobs that wait or run."""
+
     def __init__(self) -> None:
         self.enqueued: list[NewJob] = []
+        self.unfinished = 0
+
+    async def count_of(self, *, kind: str) -> int:
+        assert kind == DEFERRED
+        return self.unfinished
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[None]:
@@ -89,6 +96,13 @@ async def test_the_latest_due_session_is_planned_in_one_lane_below_all_other_job
 
 @pytest.mark.parametrize("runs", [Runs(), Runs((ONE, uuid4()), registered=False)], ids=["nothing is due", "nothing is deferred"])
 async def test_nothing_is_planned_where_there_is_nothing_to_do(runs: Runs) -> None:
+    await runs.plan()
+    assert not runs.queue.enqueued
+
+
+async def test_nothing_is_planned_while_a_job_of_any_worker_waits_or_runs() -> None:
+    runs = Runs((ONE, uuid4()))
+    runs.queue.unfinished = 1
     await runs.plan()
     assert not runs.queue.enqueued
 
