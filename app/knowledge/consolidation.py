@@ -75,10 +75,15 @@ async def _of_the_day(connection: AsyncConnection, items: Collection[UUID], day:
     untouched = (ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ~ItemRow.hidden, ~is_decided(ItemRow.id), ~reviewed, ~used)
     unjudged = (ItemRow.helpful == 0, ItemRow.wrong == 0, ItemRow.stale == 0)
     columns = select(ItemRow.id, ItemRow.created_at, ItemRow.last_seen_at)
-    rows = await connection.execute(columns.where(ItemRow.id.in_(items), *untouched, *unjudged))
+    rows = await connection.execute(columns.where(ItemRow.id.in_(items), *untouched, *unjudged, _BY_RULES))
     stored = {row.id for row in rows if day in (_day(row.created_at), _day(row.last_seen_at))}
     return stored | {item for item, at in created.items() if item in items and _day(at) == day}
 
 
 def _day(at: datetime) -> date:
     return at.astimezone(UTC).date()
+
+
+_BY_RULES = exists(select(EvidenceRow.id).where(EvidenceRow.knowledge_id == ItemRow.id, ~EvidenceRow.distilled))
+"""The condition that rules found an item too. One that a model alone worded stays by itself: else it would depend on which of the two came
+first whether a poorer text of the rules takes its place."""

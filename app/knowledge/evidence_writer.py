@@ -48,8 +48,12 @@ class EvidenceWriter:
         )
         embedded = await self._embed(session.id, candidates)
         if embedded:
-            await self._index.require()
+            await self.require_index()
         return await self._store.reconcile(source, candidates=candidates, embedded=embedded, checkpointed=checkpointed)
+
+    async def require_index(self) -> None:
+        """Raise VectorStoreUnavailable where nothing new could be written now."""
+        await self._index.require()
 
     async def count(self, session_id: UUID) -> int:
         """Count the session's evidence."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from app.knowledge.near_copies import MIN_LIKE, says_less
 from app.knowledge.neighbours import item_text, unpack
 from app.knowledge.results import Result
-from app.likeness import differing
+from app.likeness import differs
 from app.storage.tables import AnyRow
 from app.storage.vectors.store import Vector
 
@@ -65,7 +65,7 @@ def _is_copy(best: Result, other: Result, vectors: Mapping[UUID, Vector]) -> boo
     cosine = float(vectors[best.id] @ vectors[other.id])
     if cosine < MIN_SAME:
         return False
-    if not differing(item_text(best.title, best.text), item_text(other.title, other.text)):
+    if not differs(item_text(best.title, best.text), item_text(other.title, other.text)):
         return True
     return cosine >= MIN_LIKE and _day(best) == _day(other) is not None and says_less(other.text, best.text)
 

@@ -22,12 +22,15 @@ from app.knowledge.marks import forget_older_marks
 from app.knowledge.near_copies import is_near_copy
 from app.knowledge.subject_rows import VERSION as SUBJECTS_VERSION
 from app.knowledge.tables import EvidenceRow, ItemRow
-from app.likeness import differing
+from app.likeness import differs
 from app.storage.tables import AnyRow
 
 CORROBORATION = 0.05
 """Added to the confidence for each further session with the same evidence, up to CERTAIN."""
 CERTAIN = 0.99
+_ITEM = (
+    ItemRow.id, ItemRow.team_id, ItemRow.project_id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at, ItemRow.text, ItemRow.hidden,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,7 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
     if not ids:
         return Rederived((), 0, 0)
     # Locked in one order by every transaction, so that two with the same items can't deadlock.
-    columns = (ItemRow.id, ItemRow.team_id, ItemRow.project_id, ItemRow.origin, ItemRow.corrected_at, ItemRow.created_at, ItemRow.text)
-    rows = await connection.execute(select(*columns).where(ItemRow.id.in_(ids)).order_by(ItemRow.id).with_for_update())
+    rows = await connection.execute(select(*_ITEM).where(ItemRow.id.in_(ids)).order_by(ItemRow.id).with_for_update())
     known = {row.id: row for row in rows}
     evidence = await connection.execute(select(EvidenceRow.__table__).where(EvidenceRow.knowledge_id.in_(ids)))
     by_item: dict[UUID, list[AnyRow]] = defaultdict(list)
@@ -54,7 +56,7 @@ async def rederive(connection: AsyncConnection, items: Iterable[UUID]) -> Rederi
         by_item[row.knowledge_id].append(row)
     recorded = {item for item, row in known.items() if row.origin == "recorded"}
     written = recorded | {item for item, row in known.items() if row.corrected_at is not None}
-    for item in [item for item in by_item if item not in written]:
+    for item in [item for item in by_item if item not in written and not known[item].hidden]:  # a part of a hidden one would be shown
         by_item |= await _set_apart(connection, known[item], by_item[item])
     elected = [_elected_columns(item, evidence) for item, evidence in sorted(by_item.items()) if item not in written]
     confirmed = [_confirmed_columns(known[item], by_item[item]) for item in sorted(written) if item in by_item or item in recorded]
@@ -106,24 +108,30 @@ def _elected_columns(item: UUID, rows: Sequence[AnyRow]) -> dict[str, object]:
 
 def _best_of(rows: Sequence[AnyRow]) -> AnyRow:
     """Elect the wording. The rules' own words first, which are the session's: distillation adds items, and rewords none. None that says
-    less than another one."""
-    texts = {row.text for row in rows if not row.distilled}
-    richest = [row for row in rows if row.distilled or not any(is_near_copy(row.text, each) for each in texts if each != row.text)]
-    return max(richest, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key))
+    less than another one.
+
+    Each text is compared once, and none behind the elected one: a thousand sessions may say the same.
+    """
+    in_order = sorted(rows, key=lambda row: (not row.distilled, row.confidence, len(row.text), row.candidate_key), reverse=True)
+    texts = dict.fromkeys(row.text for row in in_order if not row.distilled)
+    firsts = {row.text: row for row in reversed(in_order)}
+    richest = (text for text in texts if not any(is_near_copy(text, each) for each in texts if each != text))
+    return firsts[next(richest)] if texts else in_order[0]
 
 
 async def _set_apart(connection: AsyncConnection, item: AnyRow, rows: Sequence[AnyRow]) -> dict[UUID, list[AnyRow]]:
     """Give what was part of words that are gone, and isn't part of the best of the rest, items of its own. Returns the evidence of each."""
     parts: dict[UUID, list[AnyRow]] = {}
     left = list(rows)
-    if any(row.text == item.text for row in rows) or not any(is_near_copy(row.text, item.text) for row in rows):
+    texts = {row.text for row in rows}
+    if item.text in texts or not any(is_near_copy(each, item.text) for each in texts):
         return {item.id: left}
     while left:
         best = _best_of(left)
-        apart = [row for row in left if is_near_copy(row.text, item.text) and not _is_part(row.text, best.text)]
+        apart = {text for text in {row.text for row in left} if is_near_copy(text, item.text) and not _is_part(text, best.text)}
         owner = uuid4() if parts else item.id
-        parts[owner] = [row for row in left if row not in apart]
-        left = apart
+        parts[owner] = [row for row in left if row.text not in apart]
+        left = [row for row in left if row.text in apart]
     for owner, of_owner in parts.items():
         if owner != item.id:
             await _store_part(connection, owner, item, of_owner)
@@ -131,7 +139,7 @@ async def _set_apart(connection: AsyncConnection, item: AnyRow, rows: Sequence[A
 
 
 def _is_part(text: str, best: str) -> bool:
-    return text == best or not differing(best, text) or is_near_copy(text, best)
+    return text == best or not differs(best, text) or is_near_copy(text, best)
 
 
 async def _store_part(connection: AsyncConnection, owner: UUID, item: AnyRow, rows: Sequence[AnyRow]) -> None:

@@ -75,6 +75,11 @@ def _older_is_due() -> ColumnElement[bool]:
     return exists().where(other.lane == JobRow.lane, other.state == QUEUED, other.run_at <= func.now(), older)
 
 
+def anything_waits(*, priority_below: int) -> Select[bool]:
+    """Select whether a job of a smaller priority number than this is due."""
+    return select(exists(select(JobRow.id).where(JobRow.state == QUEUED, JobRow.run_at <= func.now(), JobRow.priority < priority_below)))
+
+
 ANYTHING_DUE = select(
     or_(
         exists(select(JobRow.id).where(JobRow.state == QUEUED, JobRow.run_at <= func.now())),

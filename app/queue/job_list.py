@@ -1,4 +1,4 @@
-"""Lists a team's jobs, page by page, without their results. Knows no kind of job."""
+"""Lists a team's jobs, page by page, without their results, and what unfinished jobs name. Knows no kind of job."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.queue.claiming import QUEUED, RUNNING
 from app.queue.jobs import Json, State
 from app.queue.tables import JobRow
 from app.storage.database import Database
@@ -57,3 +59,10 @@ async def read_jobs(database: Database, wanted: PageWanted, among: JobFilter) ->
             query = query.where(column == value)
     async with database.begin() as connection:
         return [JobEntry(*row) for row in await connection.execute(paged(query, JobRow, wanted))]
+
+
+async def unfinished_values(connection: AsyncConnection, field: str) -> set[str]:
+    """Return the values under `field` in unfinished jobs' payloads: what they name must be kept."""
+    value = JobRow.payload[field].astext
+    unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)
+    return set(await connection.scalars(select(value).where(unfinished, value.is_not(None))))

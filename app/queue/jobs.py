@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import now
 from app.errors import NotFound
-from app.queue.claiming import ANYTHING_DUE, QUEUED, RUNNING, fail_exhausted, next_job
+from app.queue.claiming import ANYTHING_DUE, QUEUED, RUNNING, anything_waits, fail_exhausted, next_job
 from app.queue.failure import Failure, backoff_seconds, outage_backoff_seconds
 from app.queue.tables import JobRow
 from app.redaction.stored_fields import without_invalid_chars
@@ -200,11 +200,12 @@ class Queue:
         waiting = select(JobRow.id).where(*theirs).order_by(JobRow.id).with_for_update(skip_locked=True)  # a locked one is being claimed
         await connection.execute(delete(JobRow).where(JobRow.id.in_(list(await connection.scalars(waiting)))))
 
-    async def count_of(self, *, kind: str, developer_id: UUID) -> int:
-        """Count the jobs of a kind that a developer asked for and that wait or run."""
-        theirs = (JobRow.kind == kind, JobRow.developer_id == developer_id, JobRow.state.in_([QUEUED, RUNNING]))
+    async def count_of(self, *, kind: str, developer_id: UUID | None = None) -> int:
+        """Count the jobs of a kind that wait, also for their next attempt, or run. `developer_id`: those that a developer asked for."""
+        unfinished = (JobRow.kind == kind, JobRow.state.in_([QUEUED, RUNNING]))
+        theirs = () if developer_id is None else (JobRow.developer_id == developer_id,)
         async with self._database.begin() as connection:
-            return await connection.scalar(select(func.count()).select_from(JobRow).where(*theirs)) or 0
+            return await connection.scalar(select(func.count()).select_from(JobRow).where(*unfinished, *theirs)) or 0
 
     async def get(self, job_id: UUID, *, team_id: UUID | None) -> Job:
         """Return a job. Raises NotFound for an unknown one or another team's. `team_id` None: of any team."""
@@ -301,6 +302,11 @@ class Queue:
             row = (await connection.execute(query.where(or_(JobRow.state == QUEUED, JobRow.state == RUNNING)))).one()
         return Backlog(waiting=row[0], running=row[1], oldest_seconds=float(row[2] or 0))
 
+    async def requested_waits(self) -> bool:
+        """Tell whether a job waits that is more urgent than background work (LOW), which gives way to it."""
+        async with self._database.begin() as connection:
+            return bool(await connection.scalar(anything_waits(priority_below=LOW)))
+
     async def sweep(self, older_than: timedelta = FINISHED_KEPT) -> int:
         """Delete jobs that finished before the retention period; return their number."""
         async with self._database.begin() as connection:
@@ -308,13 +314,6 @@ class Queue:
 
     def _lease(self) -> Any:
         return func.clock_timestamp() + timedelta(seconds=self._settings.lease_seconds)
-
-
-async def unfinished_values(connection: AsyncConnection, field: str) -> set[str]:
-    """Return the values under `field` in unfinished jobs' payloads: what they name must be kept."""
-    value = JobRow.payload[field].astext
-    unfinished = or_(JobRow.state == QUEUED, JobRow.state == RUNNING)
-    return set(await connection.scalars(select(value).where(unfinished, value.is_not(None))))
 
 
 async def change(connection: AsyncConnection, job: Job, values: Json) -> None:

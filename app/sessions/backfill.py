@@ -51,12 +51,12 @@ class Backfill:
         return True
 
     async def job(self, job: Job, progress: Progress) -> Done:
-        """Bring some sessions up to date, stopping early if other jobs wait. Enqueues the next job if sessions remain."""
+        """Bring some sessions up to date, stopping early if requested jobs wait. Enqueues the next job if sessions remain."""
         del job
         due = await self._checkpoints.due(self._projections.versions, limit=self._max_sessions)
         done, count, yielded = CatchUpResult(), 0, False
         for team_id, session_id in due:
-            if count and (yielded := bool((await self._queue.backlog()).waiting)):
+            if count and (yielded := await self._queue.requested_waits()):
                 break
             await self._catch_up.bring_up_to_date(team_id, session_id, done, background=False)
             count += 1

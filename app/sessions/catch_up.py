@@ -59,14 +59,27 @@ class CatchUpResult:
 
 
 class CatchUp:
-    """Runs the projections of sessions from their checkpoints, and parks those that fail."""
+    """Runs the projections of sessions from their checkpoints, and parks those that fail.
 
-    def __init__(self, *, database: Database, queue: Queue, journal: Journal, checkpoints: Checkpoints, projections: Projections) -> None:
+    `follow`: go on with what a session grows by meanwhile; else one run of a projection is enough.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queue: Queue,
+        journal: Journal,
+        checkpoints: Checkpoints,
+        projections: Projections,
+        follow: bool = True,
+    ) -> None:
         self._database = database
         self._queue = queue
         self._journal = journal
         self._checkpoints = checkpoints
         self._projections = projections
+        self._follow = follow
 
     async def job(self, job: Job, progress: Progress) -> Done:
         """Run the job that each append enqueues. Succeeds also if the session was purged meanwhile."""
@@ -140,7 +153,7 @@ class CatchUp:
                     done.parked[projection.name] = reason
                     return
                 case Due(after):
-                    if not await self._project(projection, session, after, checkpoint, done):
+                    if not await self._project(projection, session, after, checkpoint, done) or not self._follow:
                         return
                     worked = True
                 case unreachable:

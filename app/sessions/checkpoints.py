@@ -142,10 +142,12 @@ class Checkpoints:
             found = {row[0]: Checkpoint(*row[1:]) for row in await connection.execute(query)}
         return [ProjectionStatus(name, found.get(name)) for name in projections]
 
-    async def due(self, versions: Mapping[str, str], *, limit: int, without: Collection[UUID] = ()) -> list[tuple[UUID, UUID]]:
+    async def due(
+        self, versions: Mapping[str, str], *, limit: int, settled: bool = False, without: Collection[UUID] = ()
+    ) -> list[tuple[UUID, UUID]]:
         """Return (team, session) ids that need a backfill, latest first: outdated version, retry due, or catch-up job lost.
 
-        Those of the teams `without` are left out.
+        `settled`: only sessions that haven't changed for SETTLED. `without`: ids of teams and of sessions that are left out.
         """
         if not versions:
             return []
@@ -158,7 +160,9 @@ class Checkpoints:
             select(SessionRow.team_id, SessionRow.id)
             .join(wanted, true())
             .outerjoin(Row, _joined(wanted))
-            .where(SessionRow.event_count > 0, SessionRow.team_id.not_in(without), or_(old, again, lost))
+            .where(SessionRow.event_count > 0, or_(old, again, lost))
+            .where(SessionRow.team_id.not_in(without), SessionRow.id.not_in(without))
+            .where(*([SessionRow.updated_at < quiet] if settled else []))
             .group_by(SessionRow.id)
             .order_by(SessionRow.started_at.desc().nulls_last(), SessionRow.id)
             .limit(limit)

@@ -33,13 +33,17 @@ class Overtaken(Exception):
 
 
 class ProjectionPaused(Unavailable):
-    """A deferred projection can't go on with a team's sessions before `until`. What it checkpointed before that is kept."""
+    """A deferred projection can't go on with a team's sessions before `until`. What it checkpointed before that is kept.
+
+    `may_recur`: the session itself may be the cause, so that it would meet the same again.
+    """
 
     code = "projection_paused"
 
-    def __init__(self, message: str, *, until: datetime) -> None:
+    def __init__(self, message: str, *, until: datetime, may_recur: bool = False) -> None:
         super().__init__(message)
         self.until = until
+        self.may_recur = may_recur
 
 
 class Checkpointed(Protocol):

@@ -19,7 +19,7 @@ from app.accounts.names import check_project_name
 from app.accounts.requester import Requester
 from app.errors import InvalidInput, NotFound, TooLarge, Unavailable, Unreadable
 from app.queue.forgetting import purged_values
-from app.queue.jobs import unfinished_values
+from app.queue.job_list import unfinished_values
 from app.redaction import redact
 from app.sessions.event import Format, GivenFormat, GivenTranscript
 from app.sessions.formats import HEAD_BYTES, check_text, detect

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from app.accounts.accounts import Accounts
 from app.inference.part import InferenceServices
@@ -41,11 +40,7 @@ async def open_distillation(
             writer=knowledge.distilled,
             calls=ModelCalls(inference.engine, Distillers(accounts, monthly_limit=from_usd(options.monthly_limit_usd)), options),
             batch_tokens=options.batch_tokens,
-            must_yield=partial(_jobs_wait, Queue(database, settings.worker)),
+            must_yield=Queue(database, settings.worker).requested_waits,
         )
         projections.register(projection, deferred=True)
     yield projection, Part(name="distillation")
-
-
-async def _jobs_wait(queue: Queue) -> bool:
-    return bool((await queue.backlog()).waiting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app import clock
-from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, RateLimited
+from app.errors import AllProvidersFailed, BudgetExceeded, CairnError, DeadlineExceeded, RateLimited
 from app.sessions.projections import ProjectionPaused
 
 RECHECKED = timedelta(hours=1)
@@ -23,4 +23,4 @@ def paused_by(error: CairnError) -> ProjectionPaused:
             until = moment + max(TRIED_AGAIN, timedelta(seconds=error.retry_after or 0))
         case _:
             until = moment + TRIED_AGAIN
-    return ProjectionPaused(error.message, until=until)
+    return ProjectionPaused(error.message, until=until, may_recur=isinstance(error, AllProvidersFailed | DeadlineExceeded))

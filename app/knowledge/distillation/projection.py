@@ -33,7 +33,7 @@ from app.telemetry import metrics
 class DistillationProjection:
     """The projection; see `app.sessions.projections`. A deferred one: no upload waits for it.
 
-    `must_yield`: tells whether other jobs wait.
+    `must_yield`: tells whether jobs wait that aren't background work too.
     """
 
     name = "distilled"
@@ -86,6 +86,8 @@ class DistillationProjection:
 
     async def _distil(self, session: Session, material: SessionMaterial, part: MaterialPart, checkpointed: Checkpointed) -> ReconcileCounts:
         candidates: dict[str, ItemCandidate] = {}
+        if part.batches:
+            await self._writer.require_index()  # before what costs money: an answer with a secret is in no cache
         for batch in part.batches:
             reply = await self._calls.ask(session, batch)
             if reply is None:

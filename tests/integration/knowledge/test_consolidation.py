@@ -78,6 +78,28 @@ async def test_a_purge_leaves_nothing_of_the_purged_words(bench: Bench) -> None:
     assert await texts(bench) == [(LESS, 1)]
 
 
+@pytest.mark.parametrize("order", [(LESS, MORE), (MORE, LESS)], ids=["more later", "less later"])
+async def test_what_a_model_alone_worded_takes_no_near_copy_and_is_taken_by_none(bench: Bench, order: Sequence[str]) -> None:
+    by_model, by_rules = order
+    await bench.teach("one", [said(by_model)])
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update knowledge_evidence set distilled = true"))
+    await bench.teach("two", [said(by_rules)])
+    assert await texts(bench) == sorted([(LESS, 1), (MORE, 1)])
+
+
+async def test_what_was_part_of_a_hidden_item_is_not_shown_again(bench: Bench) -> None:
+    for name, words in (("one", BETWEEN), ("two", BESIDE), ("three", MORE)):
+        await bench.teach(name, [said(words)])
+    await Curating(bench.database, admission=WriteAdmission()).retire(
+        Author(bench.team_id, None, change_any=True), await bench.item_id(MORE)
+    )
+    await bench.purge.delete_session(bench.requester(), bench.sessions["three"])
+    ((words, count),) = await texts(bench)
+    assert (words in {BETWEEN, BESIDE}, count) == (True, 2)
+    assert not (await bench.search.query(bench.team_id, Query(BETWEEN, kinds=("item",)))).results
+
+
 async def test_another_day_another_project_and_what_people_touched_stay_apart(bench: Bench) -> None:
     await bench.teach("one", [said(MORE)])
     await bench.teach("two", [said(LESS, days=1)])

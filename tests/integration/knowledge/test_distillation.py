@@ -34,7 +34,11 @@ class Model:
         self.asked: list[str] = []
         self.fails_at = fails_at
 
+    async def meanwhile(self) -> None:
+        """Let something happen while the model thinks."""
+
     async def ask(self, session: Any, batch: Batch) -> str | None:
+        await self.meanwhile()
         if len(self.asked) + 1 == self.fails_at:
             raise ProjectionPaused("The monthly limit is used up.", until=clock.now())
         self.asked.append(batch[0].text)
@@ -123,6 +127,27 @@ async def test_a_grown_session_is_asked_only_about_what_is_new(distillery: Disti
     assert len(distillery.model.asked) == 3
 
 
+async def test_a_session_that_goes_on_meanwhile_is_asked_about_as_it_was_and_is_due_when_it_is_quiet(
+    distillery: Distillery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = distillery.bench
+    session = await bench.session("s")
+    await bench.journal.append(session, said(POOL))
+    left = iter([PORT, CACHE])
+
+    async def goes_on() -> None:
+        if (words := next(left, None)) is not None:
+            await bench.journal.append(session, said(words, first=2 + len(distillery.model.asked)))
+
+    monkeypatch.setattr(distillery.model, "meanwhile", goes_on)
+    await distillery.distil(session)
+    assert distillery.model.asked == [POOL]
+    versions = {distillery.projection.name: distillery.projection.version}
+    assert await bench.checkpoints.due(versions, limit=9, settled=True) == []
+    await quiet(bench)
+    assert await bench.checkpoints.due(versions, limit=9, settled=True) == [(bench.team_id, session)]
+
+
 async def test_a_used_up_budget_keeps_what_was_distilled_and_goes_on_from_there(distillery: Distillery) -> None:
     bench, model = distillery.bench, distillery.model
     session = await bench.session("s")
@@ -187,8 +212,21 @@ async def test_only_sessions_that_have_been_quiet_are_due_and_none_of_a_paused_t
     await quiet(bench)
     assert await bench.checkpoints.due(versions, limit=9, without=[uuid4()]) == [(bench.team_id, session)]
     assert await bench.checkpoints.due(versions, limit=9, without=[bench.team_id]) == []
+    assert await bench.checkpoints.due(versions, limit=9, without=[session]) == []
     await distillery.distil(session)
     assert await bench.checkpoints.due(versions, limit=9) == []
+
+
+async def test_a_session_that_grows_is_distilled_by_another_version_only_when_it_is_quiet(distillery: Distillery) -> None:
+    bench = distillery.bench
+    session = await bench.session("s")
+    await bench.journal.append(session, said(POOL))
+    await distillery.distil(session)
+    other = {distillery.projection.name: "another"}
+    assert await bench.checkpoints.due(other, limit=9) == [(bench.team_id, session)]
+    assert await bench.checkpoints.due(other, limit=9, settled=True) == []
+    await quiet(bench)
+    assert await bench.checkpoints.due(other, limit=9, settled=True) == [(bench.team_id, session)]
 
 
 async def test_jobs_follow_each_other_until_nothing_is_due(distillery: Distillery) -> None:

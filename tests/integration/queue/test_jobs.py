@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.clock import now
 from app.errors import NotFound, VectorStoreUnavailable
 from app.queue.failure import Failure, failure_of, outage_backoff_seconds
-from app.queue.jobs import Job, LeaseLost, NewJob, Queue
+from app.queue.jobs import LOW, NORMAL, Job, LeaseLost, NewJob, Queue
 from app.settings import WorkerSettings
 from app.storage.database import Database
 
@@ -170,6 +171,17 @@ async def test_a_key_names_one_waiting_job_and_no_running_one(queue: Queue) -> N
     assert second not in ids
     await queue.hand_back(running)
     assert await put(queue, key="same") == second
+
+
+async def test_only_a_due_job_that_somebody_asked_for_makes_background_work_give_way(queue: Queue, database: Database) -> None:
+    for priority, run_at in ((LOW, None), (NORMAL, now() + timedelta(hours=1))):
+        async with queue.begin() as connection:
+            await queue.enqueue(connection, NewJob(kind="work", payload={}, priority=priority, run_at=run_at))
+    assert not await queue.requested_waits()
+    await due(database)
+    assert await queue.requested_waits()
+    await finish(queue, await take(queue))
+    assert not await queue.requested_waits()
 
 
 async def test_a_rollback_of_closing_undoes_the_finish(queue: Queue) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from app import clock
 from app.queue.jobs import LOW, NewJob
-from app.sessions.deferred import DEFERRED, DeferredRuns
+from app.sessions.deferred import DEFERRED, MAX_PAUSES, DeferredRuns
 from app.sessions.projections import ProjectionPaused, Projections
 
 ONE, OTHER = uuid4(), uuid4()
@@ -22,8 +22,15 @@ FAST: Any = SimpleNamespace(name="fast", version="1", counted=(), result_field="
 
 
 class Queue:
+    """`unfinished`: jobs that wait or run."""
+
     def __init__(self) -> None:
         self.enqueued: list[NewJob] = []
+        self.unfinished = 0
+
+    async def count_of(self, *, kind: str) -> int:
+        assert kind == DEFERRED
+        return self.unfinished
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[None]:
@@ -39,9 +46,9 @@ class Checkpoints:
     def __init__(self, *due: tuple[UUID, UUID]) -> None:
         self.due_sessions = list(due)
 
-    async def due(self, versions: Mapping[str, str], *, limit: int, without: Collection[UUID]) -> list[tuple[UUID, UUID]]:
-        assert versions == {"slow": "1"}
-        return [each for each in self.due_sessions if each[0] not in without][:limit]
+    async def due(self, versions: Mapping[str, str], *, limit: int, settled: bool, without: Collection[UUID]) -> list[tuple[UUID, UUID]]:
+        assert (versions, settled) == ({"slow": "1"}, True)
+        return [each for each in self.due_sessions if not {*each}.intersection(without)][:limit]
 
 
 class Runs(DeferredRuns):
@@ -74,8 +81,8 @@ def job_of(team: UUID, session: UUID) -> Any:
     return SimpleNamespace(team_id=team, payload={"projection": "slow", "session_id": str(session)})
 
 
-def paused(until: timedelta) -> ProjectionPaused:
-    return ProjectionPaused("used up", until=clock.now() + until)
+def paused(until: timedelta, *, may_recur: bool = False) -> ProjectionPaused:
+    return ProjectionPaused("used up", until=clock.now() + until, may_recur=may_recur)
 
 
 async def test_the_latest_due_session_is_planned_in_one_lane_below_all_other_jobs() -> None:
@@ -89,6 +96,13 @@ async def test_the_latest_due_session_is_planned_in_one_lane_below_all_other_job
 
 @pytest.mark.parametrize("runs", [Runs(), Runs((ONE, uuid4()), registered=False)], ids=["nothing is due", "nothing is deferred"])
 async def test_nothing_is_planned_where_there_is_nothing_to_do(runs: Runs) -> None:
+    await runs.plan()
+    assert not runs.queue.enqueued
+
+
+async def test_nothing_is_planned_while_a_job_of_any_worker_waits_or_runs() -> None:
+    runs = Runs((ONE, uuid4()))
+    runs.queue.unfinished = 1
     await runs.plan()
     assert not runs.queue.enqueued
 
@@ -119,6 +133,32 @@ async def test_a_team_goes_on_when_its_pause_is_over() -> None:
     await runs.job(job_of(ONE, first), progress)
     await runs.plan()
     assert [each.team_id for each in runs.queue.enqueued] == [ONE]
+
+
+@pytest.mark.parametrize(("may_recur", "following"), [(True, 1), (False, 0)], ids=["its own", "the team's"])
+async def test_a_session_that_pauses_its_team_again_and_again_is_left_alone(may_recur: bool, following: int) -> None:
+    sessions = [uuid4(), uuid4()]
+    runs = Runs(*((ONE, each) for each in sessions), fails=paused(timedelta(), may_recur=may_recur))
+    for _ in range(MAX_PAUSES):
+        await runs.plan()
+        assert runs.queue.enqueued[-1].payload["session_id"] == str(sessions[0])
+        await runs.job(job_of(ONE, sessions[0]), progress)
+    await runs.plan()
+    assert runs.queue.enqueued[-1].payload["session_id"] == str(sessions[following])
+
+
+async def test_a_session_that_was_projected_at_last_may_pause_its_team_as_often_again() -> None:
+    session = uuid4()
+    runs = Runs((ONE, session))
+    for pauses in (MAX_PAUSES - 1, MAX_PAUSES - 1):
+        runs.fails = paused(timedelta(), may_recur=True)
+        for _ in range(pauses):
+            await runs.job(job_of(ONE, session), progress)
+        await runs.plan()
+        assert runs.queue.enqueued.pop().payload["session_id"] == str(session)
+        runs.fails = None
+        await runs.job(job_of(ONE, session), progress)
+        runs.checkpoints.due_sessions.append((ONE, session))
 
 
 async def test_an_error_is_the_jobs_and_planning_goes_on() -> None:

@@ -146,6 +146,7 @@ async def test_a_call_that_cannot_be_made_now_pauses_the_team(fails: Callable[[]
     with pytest.raises(ProjectionPaused, match=error.message) as paused:
         await made.ask(SESSION, (passage("x"),))
     assert abs(paused.value.until - clock.now() - pause) < timedelta(minutes=1)
+    assert paused.value.may_recur is isinstance(error, AllProvidersFailed | DeadlineExceeded)
 
 
 async def test_an_unreachable_database_is_no_pause_of_the_team() -> None:

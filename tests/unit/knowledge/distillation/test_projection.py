@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from app import clock
+from app.errors import VectorStoreUnavailable
 from app.knowledge.distillation.material import Batch
 from app.knowledge.distillation.projection import DistillationProjection
 from app.knowledge.item import ItemCandidate
@@ -49,8 +50,15 @@ class Model:
 
 
 class Writer:
+    """`away`: the index is, so that nothing could be written."""
+
     def __init__(self) -> None:
         self.written: list[tuple[list[str], frozenset[str]]] = []
+        self.away = False
+
+    async def require_index(self) -> None:
+        if self.away:
+            raise VectorStoreUnavailable("away")
 
     async def write(
         self, session: Any, candidates: Sequence[ItemCandidate], checkpointed: Any, *, other_events: Collection[str]
@@ -122,6 +130,14 @@ async def test_a_useless_reply_ends_its_part_without_items_and_is_not_asked_agai
     projected = await bench.project()
     assert bench.checkpoints == [1, 2, None]
     assert projected.counts["new"] == 0
+
+
+async def test_nothing_is_asked_while_what_it_answers_could_not_be_stored() -> None:
+    bench = Bench(Model())
+    bench.writer.away = True
+    with pytest.raises(VectorStoreUnavailable):
+        await bench.project()
+    assert (bench.model.asked, bench.checkpoints) == ([], [])
 
 
 async def test_a_session_without_dialogue_costs_no_call_and_withdraws_what_was_there() -> None:
