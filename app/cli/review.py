@@ -22,7 +22,7 @@ HEADINGS: dict[Name, str] = {
     "never_used": "Never used",
     "most_useful": "Most useful",
 }
-NOTHING = "There is nothing to review{}: all lists are empty."
+NOTHING = "There is nothing to review{}: {}."
 NEXT = (
     "Done with one: cairn keep ID, cairn correct ID, cairn merge ID INTO, cairn retire ID. Of two that contradict: cairn decide ID OTHER."
 )
@@ -57,7 +57,8 @@ def review(
     if any(found["items"].values()):
         out.print(plain(NEXT, "dim"), soft_wrap=True)
     else:
-        err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "")))
+        empty = f"the list {list_} is empty" if list_ else "all lists are empty"
+        err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "", empty)))
 
 
 def keep(item_id: ItemId, as_json: AsJson = False) -> None:

@@ -57,8 +57,10 @@ _DENYING = frozenset(
 )
 """Words that deny beside those of a language's `negation`, and those that make an exception."""
 _DENIED_IN_OTHER_WORDS = re.compile(
-    r"\bnever,[^.,;!?\n]{1,40},|\b(?:(?:fail(?:s|ed|ing)?|ceas(?:es?|ed|ing)|refus(?:es?|ed|ing)|neglect(?:s|ed|ing)?) to|(?:(?:we|they|it|i|you|he|she|there) used|impossible|wrong"
-    r"|(?:bad|terrible) idea) to|(?:stop(?:s|ped)?|quit|gave up|give up) (?=\w+ing\b)|doubt(?:s|ed|ful)? (?:that |whether |if )?|rarely|seldom|scarcely|barely)\b ?",
+    r"\bnever,[^.,;!?\n]{1,40},"
+    r"|\b(?:(?:fail(?:s|ed|ing)?|ceas(?:es?|ed|ing)|refus(?:es?|ed|ing)|neglect(?:s|ed|ing)?|impossible|wrong|(?:bad|terrible) idea) to"
+    r"|(?:we|they|it|i|you|he|she|there) used to|(?:stop(?:s|ped)?|quit|gave up|give up) (?=\w+ing\b)"
+    r"|doubt(?:s|ed|ful)? (?:that |whether |if )?|rarely|seldom|scarcely|barely)\b ?",
     re.IGNORECASE,
 )
 """English phrases that say `not` without a word for it; without them a text may say the opposite in words of its source alone."""
