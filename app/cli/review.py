@@ -39,7 +39,7 @@ def review(
     as_json: AsJson = False,
 ) -> None:
     """Show which items to review: new, contradicted, out of date, never used, most useful. For leads and admins."""
-    from app.cli.output import err, out, plain, print_json
+    from app.cli.output import err, plain, print_json
 
     wanted = [list_] if list_ else [*HEADINGS]
 
@@ -55,7 +55,7 @@ def review(
     for name in wanted:
         _print_list(name, found["counts"][name], found["items"][name])
     if any(found["items"].values()):
-        out.print(plain(NEXT, "dim"), soft_wrap=True)
+        err.print(plain(NEXT, "dim"), soft_wrap=True)
     else:
         empty = f"the list {list_} is empty" if list_ else "all lists are empty"
         err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "", empty)))
