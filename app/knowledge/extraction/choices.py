@@ -79,7 +79,7 @@ _SUBJECTS = re.compile(
     r"het|een|deze|wanneer|den|det|ett|när|når|gdy|kiedy|jeśli|když|pokud|когда|если|при|после|коли|якщо|після)\b",
     re.IGNORECASE,
 )
-"""What a statement about something begins with, or a condition: it is no order."""
+"""Words with which a statement about something begins, or a condition: neither is an order."""
 _ARTICLE = re.compile(
     r"\b(?:der|die|das|den|dem|eine?|einen|einem|im|le|la|les|une?|el|los|las|una|il|lo|gli|het|een|ett|det|um|uma)\s+$", re.IGNORECASE
 )
