@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["exports"], route_class=AuthenticatedRout
     description=(
         "One JSON object a line, each with its `kind`: `export`, with the number of `items` that follow; each `item` by id, with the fields"
         " of `GET /v1/knowledge/{id}` and its ten newest citations as `evidence`; and last `end`, without which the export is cut off."
-        " Items that people judged wrong, and those of projects that are closed to you, are left out."
+        " Items that people judged wrong or retired, and those of projects that are closed to you, are left out."
     ),
     responses={**LINES, **responses()},
     response_class=StreamingResponse,

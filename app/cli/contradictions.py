@@ -24,7 +24,7 @@ def contradictions(
     as_json: AsJson = False,
 ) -> None:
     """List items of knowledge that contradict each other, between which nobody has decided."""
-    from app.cli.output import err, out, plain, print_json
+    from app.cli.output import err, plain, print_json
 
     found = send_request(lambda client: client.get("/v1/knowledge/contradictions", project=project, limit=limit))
     if as_json:
@@ -37,7 +37,7 @@ def contradictions(
         _print_pair(each)
     if found["next_cursor"]:
         err.print(plain(MORE))
-    out.print(plain(NEXT, "dim"), soft_wrap=True)
+    err.print(plain(NEXT, "dim"), soft_wrap=True)
 
 
 def _print_pair(pair: Json) -> None:

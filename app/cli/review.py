@@ -22,7 +22,7 @@ HEADINGS: dict[Name, str] = {
     "never_used": "Never used",
     "most_useful": "Most useful",
 }
-NOTHING = "There is nothing to review{}: all lists are empty."
+NOTHING = "There is nothing to review{}: {}."
 NEXT = (
     "Done with one: cairn keep ID, cairn correct ID, cairn merge ID INTO, cairn retire ID. Of two that contradict: cairn decide ID OTHER."
 )
@@ -39,7 +39,7 @@ def review(
     as_json: AsJson = False,
 ) -> None:
     """Show which items to review: new, contradicted, out of date, never used, most useful. For leads and admins."""
-    from app.cli.output import err, out, plain, print_json
+    from app.cli.output import err, plain, print_json
 
     wanted = [list_] if list_ else [*HEADINGS]
 
@@ -55,9 +55,10 @@ def review(
     for name in wanted:
         _print_list(name, found["counts"][name], found["items"][name])
     if any(found["items"].values()):
-        out.print(plain(NEXT, "dim"), soft_wrap=True)
+        err.print(plain(NEXT, "dim"), soft_wrap=True)
     else:
-        err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "")))
+        empty = f"the list {list_} is empty" if list_ else "all lists are empty"
+        err.print(plain(NOTHING.format(f" in the project {project!r}" if project else "", empty)))
 
 
 def keep(item_id: ItemId, as_json: AsJson = False) -> None:

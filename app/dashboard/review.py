@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -19,11 +20,12 @@ from app.dashboard.page_route import DataPageRoute
 from app.dashboard.review_place import ReviewPlace
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
-from app.errors import InvalidInput, NotPermitted
+from app.errors import InvalidInput, NotFound, NotPermitted
 from app.knowledge.edits import MAX_TITLE_CHARS
-from app.knowledge.item import REVIEW_LISTS, ReviewList
-from app.knowledge.results import Query
+from app.knowledge.item import REVIEW_LISTS, Item, ReviewList
+from app.knowledge.results import Query, Result
 from app.services.administration import list_projects
+from app.storage.tables import AnyRow
 
 log = structlog.get_logger()
 
@@ -111,7 +113,8 @@ async def candidates(request: Request, item_id: UUID) -> Response:
     shown, place = await reader.item(who.requester, item_id), ReviewPlace.of(request)
     words = request.query_params.get("q", "").strip()[:MAX_TITLE_CHARS] or shown.item.title
     query = Query(text=words, project=shown.project, kinds=("item",), min_score=0.0, limit=CANDIDATES + 1)
-    found = await reader.find(who.requester, query)
+    found = (await reader.find(who.requester, query)).results
+    offered = [each for each in found if each.id != item_id and each.replaced_by is None]
     return await state_of(request).renderer.page(
         "merge_item.html",
         who,
@@ -120,7 +123,7 @@ async def candidates(request: Request, item_id: UUID) -> Response:
         place=place,
         review_address=place.address(who),
         words=words,
-        found=[each for each in found.results if each.id != item_id and each.replaced_by is None][:CANDIDATES],
+        found=[*await _valid(who, folded_with(item_id, found)), *offered][:CANDIDATES],
         item_address=lambda other: address(who, f"{ITEMS}/{other}"),
     )
 
@@ -137,6 +140,23 @@ async def merge(request: Request, item_id: UUID) -> Response:
     log.info("dashboard.item_merged", item=str(item_id), into=str(into))
     place = ReviewPlace.of_form(form)
     return place.back(who) if place.list else RedirectResponse(address(who, f"{ITEMS}/{into}"), status_code=303)
+
+
+def folded_with(item_id: UUID, results: Sequence[Result]) -> list[UUID]:
+    """Return the near-copies of an item, which a search folds under it or beside it under a better one: they are no results."""
+    together = (each.like for each in results if each.like and item_id in (each.id, *each.like))
+    return [each for like in together for each in like if each != item_id][:CANDIDATES]
+
+
+async def _valid(who: Visitor, items: Sequence[UUID]) -> list[Item | AnyRow]:
+    """Read those of some items that another one may be merged into."""
+    read = list[Item | AnyRow]()
+    for each in items:
+        with suppress(NotFound):  # deleted meanwhile
+            item = (await who.services.knowledge.reader.item(who.requester, each)).item
+            if not item.replaced_by and not item.hidden:
+                read.append(item)
+    return read
 
 
 async def _lead(request: Request) -> Visitor:

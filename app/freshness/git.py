@@ -64,7 +64,7 @@ class Repository:
         if not path.is_dir():
             raise NotFound(f"There is no folder {path}. Name a folder of a git repository.")
         repository = cls(path)
-        repository._git("rev-parse", "--git-dir", otherwise=f"{path} is not in a git repository that can be read. Name one")
+        repository._git("rev-parse", "--git-dir", otherwise=f"{path} is not in a git repository that can be read; name a folder of one")
         return repository
 
     def commit_id(self, ref: str) -> str:

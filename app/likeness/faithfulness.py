@@ -56,6 +56,16 @@ _DENYING = frozenset(
     ]
 )
 """Words that deny beside those of a language's `negation`, and those that make an exception."""
+_DENIED_IN_OTHER_WORDS = re.compile(
+    r"\bnever,[^.,;!?\n]{1,40},"
+    r"|\b(?:(?:fail(?:s|ed|ing)?|ceas(?:es?|ed|ing)|refus(?:es?|ed|ing)|neglect(?:s|ed|ing)?|impossible|wrong|(?:bad|terrible) idea) to"
+    r"|(?:we|they|it|i|you|he|she|there) used to|(?:stop(?:s|ped)?|quit|gave up|give up) (?=\w+ing\b)"
+    r"|doubt(?:s|ed|ful)? (?:that |whether |if )?|rarely|seldom|scarcely|barely)\b ?",
+    re.IGNORECASE,
+)
+"""English phrases that say `not` without a word for it; without them a text may say the opposite in words of its source alone."""
+_BOUNDS = ("at most", "at least", "some", "every", "höchstens", "mindestens", "jeder", "至多", "至少")
+"""Words that say how much a text is true of: one that its source lacks is no rewording."""
 _TURNING = ("modality:", "conjunction:", "place:", "scope:", "preposition", "role", "order of words")
 """Differences that turn a sentence round. Another tense or person, as in a summary, doesn't; negations are compared by clause."""
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+|(?<=[。；！？])")
@@ -89,8 +99,12 @@ def unfaithful(text: str, source: str, *, heading: bool = False) -> tuple[str, .
     `heading`: it is a title, which may name a matter without what is said of it, but not say the opposite.
     """
     language = language_of(text, source)
+    if language == "en":
+        text, source = (_DENIED_IN_OTHER_WORDS.sub("not ", each) for each in (text, source))
     said, there = wording_of(text, language), wording_of(source, language)
     reasons = [*_negations(said, there, heading=heading), *_sentences(text, source, language, heading=heading), *_opposites(text, source)]
+    bounds = {*_BOUNDS, *map(said.vocabulary.base, _BOUNDS)}
+    reasons += [f"scope: {key}" for key in said.counts if key in bounds and key not in there.counts]
     if _deals_otherwise(said, there):
         reasons.append("order of words")
     return tuple(dict.fromkeys(reasons))

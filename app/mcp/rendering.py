@@ -23,8 +23,8 @@ LINE_CHARS = 200
 HIT_CHARS = [*((chars, 60) for chars in range(LINE_CHARS, 39, -20)), (40, 30), (40, 12), (20, 12), (20, 6), (8, 6)]
 """Characters of a hit's line and of each name in it, the longest first: a hit with too many tokens takes the next."""
 MAX_CITATIONS = 3
-MAX_CONTRADICTING = 1
-"""Contradicting items that a hit names; the item names all."""
+MAX_CONTRADICTING, MAX_CONTRADICTING_WHOLE = 1, 3
+"""Contradicting items that a hit names, and that the whole item does, the latest first."""
 EXCERPT_CHARS = 200
 NOTHING = "Nothing that the team said or learnt answers this. Try other words, or an error text, file or symbol."
 
@@ -119,7 +119,7 @@ class WholeItem:
             code=_code(item.code),
             distilled=item.distilled,
             replaced_by=item.replaced_by[0].id if item.replaced_by else None,
-            contradicts=tuple(each.id for each in item.contradicts[:MAX_CITATIONS]),
+            contradicts=tuple(each.id for each in item.contradicts[:MAX_CONTRADICTING_WHOLE]),
         )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 NOT_IMPORTED = "has edits that are not imported yet, so it was not written over. Import them first: cairn knowledge import {}"
 GONE_EDITED = (
-    "was edited by hand, and its item is gone (deleted, judged wrong, or closed to you): it was not removed. Delete it, or remove its line"
-    " `id` and import it as a new item"
+    "was edited by hand, and its item is gone (deleted, judged wrong, retired, or closed to you): it was not removed. Delete it, or remove"
+    " its line `id` and import it as a new item"
 )
 
 

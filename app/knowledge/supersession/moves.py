@@ -19,8 +19,10 @@ class _Move(NamedTuple):
     to: str
 
 
+ITALIAN_TO = r"(?:a|al|alla|allo|ai|agli|alle|verso|su)"
+"""Behind it comes the new value: `da A a B` gives no reason, as `da` does in German."""
 _MOVES = (
-    _Move("spost|migr|pass|cambi|trasfer", "da|dal|dalla|dallo|dai|dagli|dalle", "a|al|alla|allo|ai|agli|alle|verso|su"),
+    _Move("spost|migr|pass|cambi|trasfer", "da|dal|dalla|dallo|dai|dagli|dalle", ITALIAN_TO),
     _Move("verplaats|migre|verhuis|verhuiz|schakel|stap|zet", "van", "naar|op"),
     _Move("flyt|migrer|byt|skift|overfør", "från|fra", "till|til"),
     _Move("przen|migr|zmigr|przełącz|przejd|przechodz|przes", "z|ze", "do|na"),
@@ -60,7 +62,7 @@ DOUBTED = (
 )
 """Words of a sentence that asks, plans or tries, or holds under a condition, for a time or for a part."""
 DENIED = (
-    r"non|mai|senza|annullat\w*|rifiutat\w*|niet|nooit|geen|zonder|teruggedraaid|afgewezen|inte|aldrig|utan|återställ\w*|avvis\w*|ikke|aldrig|uden|afvist|nie|nigdy|bez|"
+    r"non(?!-)|(?<!\S )mai(?= (?:più|\w+[aei]re)\b|\W*\|)|senza|annullat\w*|rifiutat\w*|niet|nooit|geen|zonder|teruggedraaid|afgewezen|inte|aldrig|utan|återställ\w*|avvis\w*|ikke|aldrig|uden|afvist|nie|nigdy|bez|"
     r"odrzuc\w*|wycof\w*|не|никогда|без|отмен\w*|отклон\w*|ні|ніколи|скасов\w*|відхил\w*"
 )
-"""Words by which a sentence is denied, or a change was taken back."""
+"""Words by which a sentence is denied, or a change was taken back. Not `non-critical`, and not the month that German and French call `mai`."""

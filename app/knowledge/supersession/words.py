@@ -27,7 +27,7 @@ _SPACED = r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _REASON = re.compile(
     r"[,;:–—]? ?(?:\b(?:because|since (?!\d|january|february|march|april|may|june|july|august|september|october|november|december)|so that|so (?=the|we|that|it)|"
     r"due to|in order to|which (?=is|are|has|was|keeps|makes|gives|costs)|as (?=it |we |they )|to (?:avoid|save|cut|reduce costs?|keep|get rid)|"
-    r"weil|da (?=\w+ )|damit|denn|wegen|car|parce que|afin|puisque|porque|ya que|para que|pois|já que)\b|因为|由于|以便|,? ?(?:，|、)?(?:所以|这样)).*",
+    rf"weil|da (?=\w+ )(?!(?:\S+ ){{1,4}}?{moves.ITALIAN_TO} )|damit|denn|wegen|car|parce que|afin|puisque|porque|ya que|para que|pois|já que)\b|因为|由于|以便|,? ?(?:，|、)?(?:所以|这样)).*",
     re.IGNORECASE,
 )
 _DENIED = re.compile(

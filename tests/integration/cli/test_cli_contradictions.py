@@ -33,6 +33,7 @@ def test_pairs_are_listed_until_somebody_decides_and_again_once_that_is_taken_ba
     older, newer = [json.loads(ask("remember", words, "--project", "quay", "--json"))["id"] for words in (KAFKA, PULSAR)]
     shown = ask("contradictions")
     assert f"quay\n   “{KAFKA}”\n" in shown
+    assert "cairn decide ID OTHER" not in shown, "hints are no result"
     assert shown.index(older) < shown.index(newer)
     assert "Both hold" in ask("decide", older, newer, "--both")
     assert json.loads(ask("contradictions", "--json"))["contradictions"] == []

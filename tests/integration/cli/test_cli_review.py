@@ -30,6 +30,8 @@ def test_the_lists_are_printed_and_empty_ones_are_said_to_be(server: Running) ->
     assert f"gotcha · quay · {item}" in shown.stdout
     listed = json.loads(cairn(server.folder, "review", "--list", "new", "--json").stdout)
     assert (listed["counts"]["new"], [each["id"] for each in listed["items"]["new"]]) == (1, [item])
+    empty = cairn(server.folder, "review", "--list", "never_used", "--project", "quay")
+    assert "nothing to review in the project 'quay': the list never_used is empty" in empty.stderr
     elsewhere = cairn(server.folder, "review", "--project", "nowhere")
     assert (elsewhere.returncode, "cairn projects list" in elsewhere.stderr) == (1, True), elsewhere.stderr
 

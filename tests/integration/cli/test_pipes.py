@@ -68,7 +68,6 @@ def test_only_the_result_is_on_standard_output_and_progress_can_be_silenced(serv
 def test_a_query_of_a_running_server_imports_nothing_heavy(server: Running) -> None:
     script = f"""
 import sys
-import time
 sys.argv = ["cairn", "query", "charge", "--json"]
 from app.cli import main
 try:

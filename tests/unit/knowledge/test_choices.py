@@ -32,6 +32,15 @@ CHOICES = [
     "Публикуйте события заказов через nats-jetstream.",
     "用 nats-jetstream 发布订单事件。",
     "注文イベントは nats-jetstream 経由で発行してください。",
+    "把会话令牌存储到 keydb-cluster。",
+    "Ab sofort senden wir Rechnungen über mail-relay.",
+    "Sipariş olaylarını nats-jetstream üzerinden yayınla.",
+    "Kirim semua event pesanan lewat nats-jetstream.",
+    "Store the audit trail in Graylog.",
+    "Store uploaded files in minio-cluster.",
+    "Keep the rate limits in redis-7.",
+    "Switch all configs from JSON to protobuf.",
+    "Sposta gli eventi da rabbitmq a kafka.",
 ]
 ERRANDS = [
     "add a test for the parser",
@@ -53,6 +62,32 @@ ERRANDS = [
     "Verschiebe die Schaltfläche nach rechts und teste noch einmal.",
     "Mueve el botón a la derecha y prueba otra vez.",
     "Öffne bitte die Datei und lies sie mir vor.",
+    "Send the invoice to Anna.",
+    "Deploy the app to Production.",
+    "Schedule the meeting on Friday.",
+    "Switch the nav-bar to dark-mode.",
+    "Store the result in `result`.",
+    "Keep the state in `useState`.",
+    "Move `parseDate` from `utils` to `dates`.",
+    "Route the request through auth.",
+    "Send the value through props.",
+    "Envoie un e-mail à Paul avec le rapport.",
+    "Déplace le bouton dans le sous-menu de la page.",
+    "Mută-l în folderul din proiect și trimite-mi fișierul.",
+    "Pindahkan file-file ini ke folder yang baru.",
+    "Schicke das mit git in die Cloud und der Test ist fertig.",
+    "Zet de knop van links naar rechts.",
+    "Ändere die Farbe von Rot auf Blau und sag mir Bescheid.",
+]
+REPORTS = [
+    "nats-jetstream 存在内存泄漏问题。",
+    "使用 nats-jetstream 时报错了。",
+    "nats-jetstream で送信に失敗しました。",
+    "kafka-connect を使用するとエラーになります。",
+    "kafka-connect를 사용하면 오류가 납니다.",
+    "Le build passe avec docker et le test est vert.",
+    "Il worker usa redis e non parte più.",
+    "Beim Senden über nats-jetstream kommt ein Fehler und die Tests schlagen fehl.",
 ]
 
 
@@ -70,6 +105,11 @@ def test_a_choice_is_learnt_however_it_comes_up(said: str) -> None:
 def test_an_errand_is_no_choice(said: str) -> None:
     assert not choice_of(said)
     assert not learnt(("ask", said), ("say", "Done."))
+
+
+@pytest.mark.parametrize("said", REPORTS)
+def test_a_report_that_names_a_service_is_no_choice(said: str) -> None:
+    assert not choice_of(said)
 
 
 def test_a_choice_that_is_taken_back_at_once_is_none() -> None:

@@ -46,6 +46,8 @@ FAITHFUL = [
     (INDEX, "Der Worker liest die Warteschlange."),
     (TOKENS, "Requests without a token are refused unless they come from the mesh."),
     (TOKENS, "Unless they come from the mesh, requests without a token are refused."),
+    ("We stopped the worker, since the job fails to finish.", "The job fails to finish."),
+    ("Stop using the old endpoint in the importer.", "The importer must stop using the old endpoint."),
 ]
 
 TURNED = [
@@ -142,6 +144,27 @@ def test_a_heading_may_not_say_the_opposite(source: str, text: str) -> None:
 )
 def test_a_negation_counts_though_a_synonym_without_one_stands_for_its_phrase(source: str, text: str) -> None:
     assert unfaithful(text, source)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("The cache fails to expire after an hour.", "The cache expires after an hour."),
+        ("Stop using the old endpoint in the importer.", "Use the old endpoint in the importer."),
+        ("We used to store session tokens in keydb.", "Store session tokens in keydb."),
+        ("Never, under any circumstances, store tokens in keydb.", "Store tokens in keydb."),
+        ("It would be wrong to store tokens in keydb.", "Store tokens in keydb."),
+        ("The index is rarely rebuilt at night.", "The index is rebuilt at night."),
+        ("I doubt that the race in the parser is fixed.", "The race in the parser is fixed."),
+        ("It is impossible to roll the release back.", "It is possible to roll the release back."),
+        ("Use at least 5 workers.", "Use at most 5 workers."),
+        ("Mindestens 5 Worker laufen und der Rest ist aus.", "Höchstens 5 Worker laufen und der Rest ist aus."),
+        ("Some requests are logged.", "Every request is logged."),
+    ],
+)
+def test_a_phrase_that_denies_or_bounds_without_a_not_counts(source: str, text: str) -> None:
+    assert unfaithful(text, source)
+    assert not unfaithful(source, source)
 
 
 def test_a_text_that_is_all_of_its_source_denies_as_often_where_two_clauses_have_the_same_words() -> None:

@@ -9,6 +9,8 @@ from app.knowledge.supersession.statements import read
 
 PAIRS = [
     ("Pubblica gli eventi degli ordini tramite nats-jetstream.", "Sposta gli eventi degli ordini da nats-jetstream a redpanda."),
+    ("Pubblica gli eventi degli ordini tramite rabbitmq.", "Sposta gli eventi degli ordini da rabbitmq a kafka."),
+    ("Send non-critical events through sidekiq.", "Move non-critical events from sidekiq to temporal."),
     ("Verstuur de facturen via mail-relay.", "Verplaats de facturen van mail-relay naar postmark-api."),
     ("Skicka orderhändelser via nats-jetstream.", "Flytta orderhändelser från nats-jetstream till redpanda."),
     ("Send ordrehændelser via nats-jetstream.", "Flyt ordrehændelser fra nats-jetstream til redpanda."),
@@ -23,6 +25,7 @@ PAIRS = [
 NO_CHANGES = [
     "Forse sposta gli eventi degli ordini da nats-jetstream a redpanda.",
     "Non spostare gli eventi degli ordini da nats-jetstream a redpanda.",
+    "Mai spostare gli eventi degli ordini da nats-jetstream a redpanda.",
     "Sposta gli eventi degli ordini da nats-jetstream a redpanda solo su staging.",
     "Sposta gli eventi delle spedizioni da nats-jetstream a redpanda.",
     "Sposta gli eventi degli ordini da nats-streaming a redpanda.",
@@ -39,3 +42,16 @@ def test_a_move_replaces_what_it_gives_up(older: str, newer: str) -> None:
 @pytest.mark.parametrize("newer", NO_CHANGES)
 def test_a_doubted_denied_or_other_move_replaces_nothing(newer: str) -> None:
     assert replaced_by(read(PAIRS[0][0]), read(newer)) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Im Mai haben wir die Warteschlange von RabbitMQ auf Kafka umgestellt.",
+        "En mai, nous avons migré la file de RabbitMQ vers Kafka.",
+        "We moved non-blocking reads from redis to keydb.",
+    ],
+)
+def test_a_month_or_a_prefix_is_no_negation(said: str) -> None:
+    (change,) = read(said).changes
+    assert not change.refused
