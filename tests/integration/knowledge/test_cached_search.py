@@ -26,6 +26,7 @@ from tests.integration.knowledge.conftest import Bench, lesson, make_bench
 from tests.integration.knowledge.servers import server
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
+SMALL = "NATS runs in 20 MB of memory, so it was chosen over Kafka for this traffic"
 POOL = "The payment worker timed out because its pool had only five connections"
 ASKED = Query("why NATS over Kafka?")
 IN_SHOP = Query("why NATS over Kafka?", project="shop")
@@ -78,7 +79,7 @@ Write = Callable[[Bench], Awaitable[object]]
 
 
 async def learn(bench: Bench) -> None:
-    await bench.teach("later", [lesson("1", f"{NATS} and it is small")])
+    await bench.teach("later", [lesson("1", SMALL)])
 
 
 async def learn_again_in_other_words(bench: Bench) -> None:
@@ -98,7 +99,7 @@ async def purge(bench: Bench) -> None:
 
 
 WRITES: dict[str, tuple[Write, list[str]]] = {
-    "learnt": (learn, [NATS, f"{NATS} and it is small"]),
+    "learnt": (learn, [NATS, SMALL]),
     "learnt again in other words": (learn_again_in_other_words, [f"{NATS}, said more clearly"]),
     "learnt again without it": (learn_again_without_it, []),
     "deleted": (delete, []),
