@@ -36,11 +36,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from app.knowledge.contradiction.judge import Rule, TitledText, contradiction_of, rules_of
+from app.knowledge.contradiction.judge import Rule, TitledText, contradictions_between, rules_of
 from app.knowledge.item import ContradictingItem, Contradiction, ContradictionSide
 from app.knowledge.relation_tables import ContradictionRow
 from app.knowledge.supersession_rows import is_replaced
 from app.knowledge.tables import ItemRow
+from app.storage.matching import are_among
 from app.storage.pages import EntryPage, PageWanted, page_of_log, paged_log
 from app.storage.tables import AnyRow
 
@@ -70,12 +71,10 @@ async def refresh_contradictions(connection: AsyncConnection, items: Collection[
     rows = (await connection.execute(select(*_ITEM).where(ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))))).all()
     judged: dict[tuple[UUID, UUID], _Found | None] = {}
     for row in rows:
-        for other in (*await _known(connection, row), *await _comparable(connection, row)):
-            one, second = sorted((row, other), key=lambda each: each.id)
-            if (one.id, second.id) not in judged:
-                await asyncio.sleep(0)  # comparing is CPU work: let the job's heartbeat run
-                judged[one.id, second.id] = _judged(one, second)
-    await _store(connection, items, {pair: each for pair, each in judged.items() if each is not None})
+        others = [*await _known(connection, row), *await _comparable(connection, row)]
+        # CPU work: a server's requests and a job's heartbeat go on meanwhile
+        judged |= await asyncio.to_thread(_judged, row, others, judged.keys())
+    await _store(connection, items, [each for each in judged.values() if each is not None])
 
 
 async def read_contradictions(connection: AsyncConnection, item_id: UUID) -> tuple[ContradictingItem, ...]:
@@ -124,9 +123,9 @@ def open_contradictions(team_id: UUID, *within: ColumnElement[bool]) -> Select[*
     return _pairs().where(ContradictionRow.team_id == team_id, *within)
 
 
-def contradicts_earlier(team_id: UUID) -> Select[UUID]:
-    """Select the team's items that contradict one said before them, while a person should decide: one of each pair."""
-    pair = open_contradictions(team_id).subquery("pairs").c
+def contradicts_earlier(team_id: UUID, *within: ColumnElement[bool]) -> Select[UUID]:
+    """Select the team's items that contradict one said before them, while a person should decide: one of each pair. `within`: as above."""
+    pair = open_contradictions(team_id, *within).subquery("pairs").c
     is_later = tuple_(pair.one_said_at, pair.one_id) > tuple_(pair.other_said_at, pair.other_id)
     return select(case((is_later, pair.one_id), else_=pair.other_id))
 
@@ -202,7 +201,7 @@ def _are_valid(other: type[ItemRow], before: ColumnElement[datetime] | None = No
 async def _known(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
     """Read the items that an item is known to contradict: each is judged anew, however many others hold the same words by now."""
     query = select(*_ITEM).join(ContradictionRow, ItemRow.id == _other_of(literal(row.id, Uuid)))
-    return (await connection.execute(query.where(_is_of(literal(row.id, Uuid))))).all()
+    return (await connection.execute(query.where(_is_of(literal(row.id, Uuid))).order_by(ContradictionRow.number.desc()))).all()
 
 
 async def _comparable(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
@@ -231,26 +230,32 @@ def _stems(words: Sequence[str]) -> Iterator[str]:
     yield from dict.fromkeys(word[: max(MIN_STEM, round(len(word) * STEM_SHARE))] for word in words if len(word) >= MIN_STEM)
 
 
-def _judged(one: AnyRow, other: AnyRow) -> _Found | None:
-    conflict = contradiction_of(_statement(one), _statement(other))
-    return None if conflict is None else _Found(one.id, other.id, one.team_id, conflict.words, conflict.other_words)
+def _judged(row: AnyRow, others: Iterable[AnyRow], done: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], _Found | None]:
+    """Judge an item with others, but for the pairs that are done. Those beyond the judge's bounds are left out."""
+    pairs = {(one.id, second.id): (one, second) for one, second in (sorted((row, each), key=lambda side: side.id) for each in others)}
+    wanted = {pair: sides for pair, sides in pairs.items() if pair not in done}
+    conflicts = contradictions_between((_statement(one), _statement(second)) for one, second in wanted.values())
+    return {
+        pair: None if conflict is None else _Found(*pair, row.team_id, conflict.words, conflict.other_words)
+        for pair, conflict in zip(wanted, conflicts, strict=False)
+    }
 
 
-async def _store(connection: AsyncConnection, items: Collection[UUID], found: Mapping[tuple[UUID, UUID], _Found]) -> None:
-    """Store what was found, and take back those of these items that weren't: each was judged.
+async def _store(connection: AsyncConnection, items: Collection[UUID], found: Sequence[_Found]) -> None:
+    """Store what was found, and take back those of these items that weren't.
 
     A decided one is kept, without its words: they may be of a session that was purged.
     """
-    gone = _concern(items)
-    if found:
-        gone = and_(gone, tuple_(ContradictionRow.one_id, ContradictionRow.other_id).not_in(list(found)))
+    still = are_among(ContradictionRow.one_id, ContradictionRow.other_id, [(each.one_id, each.other_id) for each in found])
+    gone = and_(_concern(items), ~still)
     await connection.execute(delete(ContradictionRow).where(gone, ContradictionRow.decision.is_(None)))
     still_worded = or_(ContradictionRow.words != "", ContradictionRow.other_words != "")
     await connection.execute(update(ContradictionRow).where(gone, still_worded).values(words="", other_words=""))
     if found:
-        made = upsert(ContradictionRow).values([each._asdict() for each in sorted(found.values())])
+        made = upsert(ContradictionRow)
         said = {"words": made.excluded.words, "other_words": made.excluded.other_words}
-        await connection.execute(made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said))
+        stored = made.on_conflict_do_update(index_elements=["one_id", "other_id"], set_=said)
+        await connection.execute(stored, [each._asdict() for each in sorted(found)])
 
 
 def _concern(items: Collection[UUID]) -> ColumnElement[bool]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, all_, any_, exists, literal, select, update
+from sqlalchemy import ColumnElement, Uuid, all_, any_, bindparam, exists, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
@@ -28,10 +29,13 @@ _WHO = "person"
 async def refresh_wordings(connection: AsyncConnection, items: Collection[UUID]) -> None:
     """Digest the wording of these items anew, in the transaction that changed it."""
     wanted = ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))
-    for row in (await connection.execute(select(ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.wording).where(wanted))).all():
-        digest = wording_digest(row.title, row.text)
-        if digest != row.wording:
-            await connection.execute(update(ItemRow).where(ItemRow.id == row.id).values(wording=digest))
+    rows = (await connection.execute(select(ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.wording).where(wanted))).all()
+    # CPU work: a server's requests and a job's heartbeat go on meanwhile
+    digests = await asyncio.to_thread(lambda: {row.id: wording_digest(row.title, row.text) for row in rows})
+    changed = [{"item": row.id, "digest": digests[row.id]} for row in rows if digests[row.id] != row.wording]
+    if changed:
+        stored = update(ItemRow).where(ItemRow.id == bindparam("item")).values(wording=bindparam("digest"))
+        await connection.execute(stored, changed)
 
 
 def wording_digest(title: str, text: str) -> bytes | None:

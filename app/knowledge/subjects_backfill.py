@@ -20,7 +20,7 @@ from app.knowledge.subject_rows import VERSION
 from app.knowledge.tables import ItemRow
 from app.storage.database import Database
 
-BATCH = 500
+BATCH = 100
 """Items of one transaction, which holds their project's lock: about a second of work."""
 DONE_SECONDS = 86_400
 """Pause once nothing is left: only a worker of an older version and a merge of projects make more, and to look takes reading all items."""

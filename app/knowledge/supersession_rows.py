@@ -31,7 +31,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
@@ -46,6 +45,7 @@ from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import ItemWords, read
 from app.knowledge.supersession.values import by_first_word, values_in
 from app.knowledge.tables import EvidenceRow, ItemRow
+from app.storage.matching import are_among
 from app.storage.tables import AnyRow
 
 MAX_CHANGES = 1_000
@@ -291,14 +291,16 @@ async def _store(connection: AsyncConnection, items: Collection[UUID], links: se
     gone = _concerned(items)
     links = await _without_decided(connection, links)
     if links:
-        kept = [(link.older_id, link.newer_id) for link in links]
-        gone = and_(gone, tuple_(SupersessionRow.older_id, SupersessionRow.newer_id).not_in(kept))
+        gone = and_(
+            gone, ~are_among(SupersessionRow.older_id, SupersessionRow.newer_id, [(each.older_id, each.newer_id) for each in links])
+        )
     await connection.execute(delete(SupersessionRow).where(gone, _SAID, SupersessionRow.undone_at.is_(None)))
     await connection.execute(update(SupersessionRow).where(gone, SupersessionRow.words != "").values(words=""))
     if links:
-        made = upsert(SupersessionRow).values([link._asdict() for link in sorted(links)])
+        made = upsert(SupersessionRow)
         said = {"words": made.excluded.words, "said_at": made.excluded.said_at}
-        await connection.execute(made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=_SAID))
+        stored = made.on_conflict_do_update(index_elements=["older_id", "newer_id"], set_=said, where=_SAID)
+        await connection.execute(stored, [link._asdict() for link in sorted(links)])
 
 
 def _concerned(items: Collection[UUID]) -> ColumnElement[bool]:
@@ -311,12 +313,17 @@ def _said(rows: Iterable[AnyRow]) -> dict[UUID, ItemWords]:
 
 
 async def _without_decided(connection: AsyncConnection, links: set[_Link]) -> set[_Link]:
-    """Leave out links from an item to another that a person had replaced by it: the two would replace each other."""
+    """Leave out links to an item that a person had replaced by the other, also through others, MAX_CHAIN at most: none would be valid."""
     if not links:
         return links
-    turned = tuple_(SupersessionRow.newer_id, SupersessionRow.older_id).in_([(link.older_id, link.newer_id) for link in links])
-    query = select(SupersessionRow.newer_id, SupersessionRow.older_id).where(turned, ~_SAID, SupersessionRow.undone_at.is_(None))
-    decided = {(row.newer_id, row.older_id) for row in await connection.execute(query)}
+    newers, holds = literal(list({link.newer_id for link in links}), ARRAY(Uuid)), SupersessionRow.undone_at.is_(None)
+    first = (SupersessionRow.older_id.label("newer"), SupersessionRow.newer_id.label("reached"), (~_SAID).label("decided"))
+    chain = select(*first, literal(1).label("links")).where(SupersessionRow.older_id == any_(newers), holds).cte("chain", recursive=True)
+    further = select(chain.c.newer, SupersessionRow.newer_id, or_(chain.c.decided, ~_SAID), chain.c.links + 1)
+    further = further.join(chain, SupersessionRow.older_id == chain.c.reached).where(holds, chain.c.links < MAX_CHAIN)
+    chain = chain.union(further)
+    query = select(chain.c.newer, chain.c.reached).where(chain.c.decided)
+    decided = {(row.reached, row.newer) for row in await connection.execute(query)}
     return {link for link in links if (link.older_id, link.newer_id) not in decided}
 
 

@@ -7,7 +7,7 @@ plans, reports or lists; both name the same environments, and neither item narro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,8 @@ from app.likeness.contrast import own_words, wordings
 
 MAX_SENTENCES = 30
 """Rules of an item that are read, the first: one with more is a document."""
+MAX_READ_CHARS, MAX_RULE_PAIRS = 100_000, 2_000
+"""Characters that are read and pairs of rules that are compared for one item: each about a second of work, in one transaction."""
 MIN_MATTER, MIN_MATTER_OF_NAME = 2, 1
 """Words with a meaning that two sentences share beside the value."""
 MIN_COMMON = 0.5
@@ -80,6 +82,21 @@ def contradiction_of(one: TitledText, other: TitledText) -> ConflictingWords | N
             if found is not None and _is_of_one_scope((mine, rule), (theirs, against), found):
                 return found
     return None
+
+
+def contradictions_between(pairs: Iterable[tuple[TitledText, TitledText]]) -> Iterator[ConflictingWords | None]:
+    """Yield what `contradiction_of` returns for each pair, in turn, until MAX_READ_CHARS or MAX_RULE_PAIRS are used up."""
+    read: set[TitledText] = set()
+    chars = compared = 0
+    for one, other in pairs:
+        chars += sum(len(each.text) for each in {one, other} - read)
+        read |= {one, other}
+        if chars > MAX_READ_CHARS:
+            return
+        compared += len(rules_of(one)) * len(rules_of(other))
+        if compared > MAX_RULE_PAIRS:
+            return
+        yield contradiction_of(one, other)
 
 
 def rules_of(statement: TitledText) -> tuple[Rule, ...]:

@@ -151,11 +151,12 @@ def slots_in(sentence: str) -> Iterator[Slot]:
 def _amounts(sentence: str) -> Iterator[tuple[Slot, tuple[int, int]]]:
     if not (sets_amount(sentence) or _is_imperative(sentence)):
         return
+    dots_group = language_of(sentence) in {"de", "es", "pt"}
     for found in AMOUNT.finditer(sentence):
         before = sentence[: found.start()]
         if _NUMBERED.search(before) or _YEAR.fullmatch(found["digits"]) or _is_subject(before):
             continue
-        yield _slot("amount", amount(found["digits"], found["unit"] or ""), sentence, found.span()), found.span()
+        yield _slot("amount", amount(found["digits"], found["unit"] or "", dots_group=dots_group), sentence, found.span()), found.span()
 
 
 def _is_imperative(sentence: str) -> bool:

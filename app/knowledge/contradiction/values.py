@@ -37,8 +37,12 @@ AMOUNT = re.compile(
     re.IGNORECASE,
 )
 _FORMED = re.compile(r"[\w@./+#-]*(?:\d|[_@./#]|\w-\w|[a-z][A-Z])[\w@./+#-]*")
+_GROUPED, _GROUPED_BY_DOTS = re.compile(r"\d{1,3}(?:,\d{3})+"), re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
+_DECIMAL_COMMA = re.compile(r"\d+(?:\.\d{3})*,\d+")
 SAME_TIME = 0.02
 """Share by which two times may differ that are one: `30 days` and `1 month`, `12 months` and `1 year`."""
+SAME_SIZE = frozenset(Decimal(1_024) ** power / Decimal(1_000) ** power for power in range(1, 5))
+"""Ratios of two sizes that are one, in units of 1,024 and of 1,000: `1 GB` and `1000 MB`."""
 _PREFIXES = ("apache-", "aws-", "amazon-", "google-", "hashicorp-")
 _SAME = {
     "postgresql": "postgres",
@@ -51,13 +55,22 @@ _SAME = {
 }
 
 
-def amount(digits: str, unit: str) -> str:
-    """Return an amount in one spelling: `1 minute` and `60 s` are the same."""
-    number = str(_NUMBERS.get(digits.casefold(), "")) or digits.casefold().removeprefix("v").replace(",", "")
+def amount(digits: str, unit: str, *, dots_group: bool = False) -> str:
+    """Return an amount in one spelling: `1 minute` and `60 s` are the same. `dots_group`: `1.000` is a thousand, as in German."""
+    number = str(_NUMBERS.get(digits.casefold(), "")) or _number(digits.casefold().removeprefix("v"), dots_group=dots_group)
     measure, factor = UNITS.get(unit.casefold(), ("", 1))
     if not measure or number.count(".") > 1 or ":" in number:
         return number
     return f"{(Decimal(number) * factor).normalize():f} {measure}"
+
+
+def _number(digits: str, *, dots_group: bool) -> str:
+    """Return a number without signs between its thousands, and with a point for a decimal comma: `1,5` is no 15."""
+    if _DECIMAL_COMMA.fullmatch(digits) and not _GROUPED.fullmatch(digits):
+        return digits.replace(".", "").replace(",", ".")
+    if dots_group and _GROUPED_BY_DOTS.fullmatch(digits):
+        return digits.replace(".", "")
+    return digits.replace(",", "")
 
 
 def is_name(word: str, *, capitals: bool = True) -> bool:
@@ -80,6 +93,9 @@ def exclude_each_other(one: str, other: str) -> bool:
     if one.endswith(" time") and other.endswith(" time"):
         shorter, longer = sorted(Decimal(each.removesuffix(" time")) for each in (one, other))
         return shorter < longer * Decimal(1 - SAME_TIME)
+    if one.endswith(" size") and other.endswith(" size"):
+        smaller, larger = sorted(Decimal(each.removesuffix(" size")) for each in (one, other))
+        return smaller < larger and (not smaller or larger / smaller not in SAME_SIZE)
     ours, theirs = set(_parts(one)), set(_parts(other))
     return not (ours <= theirs or theirs <= ours) and not (one.startswith(f"{other}.") or other.startswith(f"{one}."))
 

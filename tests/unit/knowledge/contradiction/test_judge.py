@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.knowledge.contradiction.judge import TitledText, contradiction_of, rules_of
+from app.knowledge.contradiction.judge import TitledText, contradiction_of, contradictions_between, rules_of
 from app.knowledge.contradiction.slots import slots_in
 
 
@@ -80,6 +80,45 @@ def test_an_item_that_limits_itself_contradicts_nothing() -> None:
 def test_months_and_days_of_one_length_are_the_same() -> None:
     assert contradiction_of(said("Backups are kept for 30 days."), said("Backups are kept for 1 month.")) is None
     assert contradiction_of(said("Backups are kept for 30 days."), said("Backups are kept for 2 months.")) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (
+            "Das Zeitlimit der Importe beträgt 1,5 Sekunden.",
+            "Das Zeitlimit der Importe beträgt 1500 ms.",
+            "Das Zeitlimit der Importe beträgt 15 Sekunden.",
+        ),
+        ("Das Limit der Importe beträgt 1.000 MB.", "Das Limit der Importe beträgt 1000 MB.", "Das Limit der Importe beträgt 10 MB."),
+        (
+            "El límite de las importaciones es de 2.500,5 MB.",
+            "El límite de las importaciones es de 2500.5 MB.",
+            "El límite de las importaciones es de 2,5 MB.",
+        ),
+        ("The limit of imports is 1,500 ms.", "The limit of imports is 1.5 s.", "The limit of imports is 15 s."),
+        ("The limit of uploads is 1 GB.", "The limit of uploads is 1000 MB.", "The limit of uploads is 900 MB."),
+        ("The limit of uploads is 2 TB.", "The limit of uploads is 2000000 MB.", "The limit of uploads is 1 TB."),
+    ],
+)
+def test_one_amount_in_two_spellings_is_the_same(one: str, same: str, other: str) -> None:
+    assert contradiction_of(said(one, "Limit"), said(same, "Limit")) is None
+    assert contradiction_of(said(one, "Limit"), said(other, "Limit")) is not None
+
+
+LIMITS = "Imports wait {} s. Exports wait {} s."
+
+
+def test_what_is_compared_for_one_item_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = said(LIMITS.format(5, 7), "Limits")
+    others = [said(LIMITS.format(wait, wait), "Limits") for wait in range(11, 17)]
+    pairs = [(item, other) for other in others]
+    assert [each is not None for each in contradictions_between(pairs)] == [True] * 6
+    monkeypatch.setattr("app.knowledge.contradiction.judge.MAX_RULE_PAIRS", 8)  # each pair of items has four
+    assert len(list(contradictions_between(pairs))) == 2
+    monkeypatch.setattr("app.knowledge.contradiction.judge.MAX_RULE_PAIRS", 1_000)
+    monkeypatch.setattr("app.knowledge.contradiction.judge.MAX_READ_CHARS", len(item.text) + 3 * len(others[0].text))
+    assert len(list(contradictions_between(pairs))) == 3  # the item itself is read once
 
 
 @given(one=st.text(max_size=200), other=st.text(max_size=200))
