@@ -13,7 +13,27 @@ branch_labels = None
 depends_on = None
 
 
+_DEVELOPER = "constraint fk_knowledge_evidence_developer_id_developers references developers (id) on delete set null"
+_COLUMNS = (
+    "knowledge add column if not exists wording bytea",
+    "knowledge add column if not exists people integer default 0 not null",
+    f"knowledge_evidence add column if not exists developer_id uuid {_DEVELOPER}",
+)
+
+
 def upgrade() -> None:
+    # Each in a transaction of its own, so that no reader waits while the index is built and the evidence updated. Repeated after a failure.
+    with op.get_context().autocommit_block():
+        for column in _COLUMNS:
+            op.execute(f"alter table {column}")  # none rewrites the table: a constant default, and nulls
+        op.create_index(
+            "ix_knowledge_wording", "knowledge", ["team_id", "wording"], postgresql_where=sa.text("wording is not null"), if_not_exists=True
+        )
+        # From here on each row has it; of those before, the item's is known.
+        op.execute(
+            "update knowledge_evidence e set developer_id = k.developer_id from knowledge k where k.id = e.knowledge_id"
+            " and k.origin = 'extracted' and k.evidence_count = 1 and k.developer_id is not null and e.developer_id is null"
+        )
     # Each without rewriting the table: constant defaults, and a null.
     op.add_column("knowledge_supersessions", sa.Column("cause", sa.Text(), server_default="said", nullable=False))
     op.create_check_constraint(
@@ -48,18 +68,6 @@ def upgrade() -> None:
         "ix_knowledge_contradictions_team_id",
         *("knowledge_contradictions", ["team_id", "number"]),
         postgresql_where=sa.text("decision is null"),
-    )
-    op.add_column("knowledge", sa.Column("wording", sa.LargeBinary(), nullable=True))
-    op.add_column("knowledge", sa.Column("people", sa.Integer(), server_default="0", nullable=False))
-    op.create_index("ix_knowledge_wording", "knowledge", ["team_id", "wording"], postgresql_where=sa.text("wording is not null"))
-    op.add_column(
-        "knowledge_evidence",
-        sa.Column("developer_id", sa.Uuid(), sa.ForeignKey("developers.id", ondelete="SET NULL"), nullable=True),
-    )
-    # From here on each row has it; of those before, the item's is known.
-    op.execute(
-        "update knowledge_evidence e set developer_id = k.developer_id from knowledge k"
-        " where k.id = e.knowledge_id and k.origin = 'extracted' and k.evidence_count = 1 and k.developer_id is not null"
     )
 
 
