@@ -14,7 +14,6 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from app.errors import InvalidInput
 from app.knowledge.contradiction_rows import contradictions_of, contradicts_earlier
 from app.knowledge.item import REVIEW_LISTS, ContradictingItem, ReviewList
 from app.knowledge.relation_tables import SupersessionRow
@@ -23,7 +22,7 @@ from app.knowledge.tables import ITEM_COLUMNS, CodeMarkRow, EvidenceRow, Feedbac
 from app.knowledge.use_counts import accepted_uses, counting
 from app.sessions.journal import Journal
 from app.storage.database import Database, rows_of
-from app.storage.pages import NO_PLACE, EntryPage
+from app.storage.pages import EntryPage, moment_and_id, number_of, place_of
 from app.storage.tables import AnyRow
 
 NEW_FOR: Final = timedelta(days=14)
@@ -47,9 +46,12 @@ class ReviewScope:
         return self.now - NEW_FOR
 
     @property
+    def place(self) -> ColumnElement[bool]:
+        return ItemRow.team_id == self.team_id if self.project_id is None else ItemRow.project_id == self.project_id
+
+    @property
     def condition(self) -> ColumnElement[bool]:
-        place = ItemRow.team_id == self.team_id if self.project_id is None else ItemRow.project_id == self.project_id
-        return and_(place, ~ItemRow.hidden, *([ItemRow.project_id.not_in(self.closed)] if self.closed else []))
+        return and_(self.place, ~ItemRow.hidden, *([ItemRow.project_id.not_in(self.closed)] if self.closed else []))
 
 
 class ReviewLists:
@@ -106,7 +108,7 @@ class ReviewLists:
                 # what was learnt since was changed since: the cheaper condition first
                 return (scope.condition, ItemRow.updated_at >= scope.new_since, ~_learnt_before(scope.new_since), *unreviewed, ~replaced)
             case "contradicted":
-                return (scope.condition, ItemRow.id.in_(contradicts_earlier(scope.team_id)))
+                return (scope.condition, ItemRow.id.in_(contradicts_earlier(scope.team_id, scope.place)))
             case "outdated":
                 return (
                     scope.condition,
@@ -118,7 +120,8 @@ class ReviewLists:
                 untouched = (ItemRow.helpful == 0, or_(ItemRow.corrected_at.is_(None), ItemRow.corrected_at < moment))
                 merged = select(MERGES.c.kept).join(UseRow, UseRow.knowledge_id == MERGES.c.merged)
                 used = or_(exists().where(UseRow.knowledge_id == ItemRow.id), ItemRow.id.in_(merged))
-                unused = (~used, ItemRow.id.not_in(self._journal.served_at_most(FEW_SESSIONS)))
+                items = select(ItemRow.id).where(scope.place).correlate(None)
+                unused = (~used, ItemRow.id.not_in(self._journal.served_at_most(FEW_SESSIONS, among=items)))
                 return (scope.condition, *untouched, _learnt_before(moment), *unused, ~replaced)
             case "most_useful":
                 # by equality alone, which PostgreSQL hashes for many items: most were never used
@@ -160,15 +163,11 @@ def _helpful_since(item: InstrumentedAttribute[UUID], moment: Any) -> ColumnElem
 
 def _written(row: AnyRow, *, ranked: bool) -> str:
     """Write the place at which a page ends: its last row's keys."""
-    rank = [str(row.helpful + row.used)] if ranked else []
-    return _BETWEEN.join([*rank, row.created_at.isoformat(), str(row.id)])
+    return f"{row.helpful + row.used}{_BETWEEN}{place_of(row)}" if ranked else place_of(row)
 
 
 def _place(after: str, *, ranked: bool) -> tuple[object, ...]:
-    try:
-        *rank, at, item = after.split(_BETWEEN)
-        if len(rank) != ranked or (moment := datetime.fromisoformat(at)).tzinfo is None:
-            raise ValueError(after)
-        return (*map(int, rank), moment, UUID(item))
-    except ValueError:
-        raise InvalidInput(NO_PLACE, param="cursor") from None
+    if not ranked:
+        return moment_and_id(after)
+    rank, _, place = after.partition(_BETWEEN)
+    return (number_of(rank), *moment_and_id(place))

@@ -31,9 +31,13 @@ async def read_served(connection: AsyncConnection, session_id: UUID) -> dict[UUI
     return {row.knowledge_id: row.seq for row in await connection.execute(query)}
 
 
-def served_at_most(sessions: int) -> Select[UUID]:
-    """Select what was served into this number of sessions or fewer, but into one at least, for another room's query."""
-    return select(SessionServedRow.knowledge_id).group_by(SessionServedRow.knowledge_id).having(func.count() <= sessions)
+def served_at_most(sessions: int, *, among: Select[UUID]) -> Select[UUID]:
+    """Select which of some ids were served into this number of sessions or fewer, but into one at least, for another room's query.
+
+    `among`: without it, what all teams were ever served would be counted.
+    """
+    served = select(SessionServedRow.knowledge_id).where(SessionServedRow.knowledge_id.in_(among))
+    return served.group_by(SessionServedRow.knowledge_id).having(func.count() <= sessions)
 
 
 _given = select(SessionRow.id, func.unnest(bindparam("ids", type_=ARRAY(Uuid))), SessionRow.event_count)

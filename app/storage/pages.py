@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, tuple_
 
+from app.clock import in_utc
 from app.errors import InvalidInput
 
 ListOrder = Literal["name", "newest", "oldest"]
@@ -75,7 +76,7 @@ def paged(query: Select[Any], row: Any, wanted: PageWanted) -> Select[Any]:
         return (query if wanted.after is None else query.where(row.name > _name(wanted.after))).order_by(row.name)
     key, oldest = tuple_(row.created_at, row.id), wanted.order == "oldest"
     if wanted.after is not None:
-        place = _moment_and_id(wanted.after)
+        place = moment_and_id(wanted.after)
         query = query.where(key > place if oldest else key < place)
     return query.order_by(row.created_at, row.id) if oldest else query.order_by(row.created_at.desc(), row.id.desc())
 
@@ -86,8 +87,7 @@ def page_of(found: Sequence[DatedEntry], wanted: PageWanted) -> EntryPage[DatedE
         return EntryPage(found, None)
     entries = found[: wanted.limit]
     last: Any = entries[-1]
-    place = last.name if wanted.order == "name" else f"{last.created_at.isoformat()}{_BETWEEN}{last.id}"
-    return EntryPage(entries, place)
+    return EntryPage(entries, last.name if wanted.order == "name" else place_of(last))
 
 
 async def every_entry(first: EntryPage[Entry], read: Callable[[str], Awaitable[EntryPage[Entry]]]) -> AsyncGenerator[Entry]:
@@ -105,7 +105,7 @@ def paged_log(query: Select[Any], number: Any, at: Any, wanted: PageWanted) -> S
     """Bound a query to a page of a log, and one row more, as `paged`. `number`, `at`: the columns of an entry's number and time."""
     query, oldest = _bounded(query, at, wanted), wanted.order == "oldest"
     if wanted.after is not None:
-        place = _number(wanted.after)
+        place = number_of(wanted.after)
         query = query.where(number > place if oldest else number < place)
     return query.order_by(number if oldest else number.desc())
 
@@ -131,7 +131,13 @@ def _name(place: str) -> str:
     return place
 
 
-def _moment_and_id(place: str) -> tuple[datetime, UUID]:
+def place_of(entry: Dated) -> str:
+    """Write the place of an entry in a list by time."""
+    return f"{entry.created_at.isoformat()}{_BETWEEN}{entry.id}"
+
+
+def moment_and_id(place: str) -> tuple[datetime, UUID]:
+    """Read what `place_of` wrote. InvalidInput for what is no such place, or a time that PostgreSQL doesn't know."""
     moment, _, entry_id = place.partition(_BETWEEN)
     try:
         found = datetime.fromisoformat(moment), UUID(entry_id)
@@ -139,10 +145,11 @@ def _moment_and_id(place: str) -> tuple[datetime, UUID]:
         raise InvalidInput(NO_PLACE, param="cursor") from None
     if found[0].tzinfo is None:
         raise InvalidInput(NO_PLACE, param="cursor")
-    return found
+    return in_utc(found[0], "cursor"), found[1]
 
 
-def _number(place: str) -> int:
+def number_of(place: str) -> int:
+    """Read a number of at most MAX_NUMBER, as a place has it. InvalidInput for anything else."""
     found = int(place) if place.isascii() and place.isdecimal() and len(place) < 20 else MAX_NUMBER + 1
     if found > MAX_NUMBER:
         raise InvalidInput(NO_PLACE, param="cursor")

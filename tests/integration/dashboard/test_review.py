@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import pytest
@@ -159,6 +159,8 @@ async def test_what_an_address_asks_in_vain_is_told(api: Api, lead: str) -> None
         assert status == 200
         assert "There is no list “odd”" in shown
         assert "No project “nowhere”" in shown
+        for place in (f"{2**63}|2026-11-01T00:00:00+00:00/{uuid4()}", f"1|0001-01-01T00:00:00+14:00/{uuid4()}"):
+            assert (await page(http, api, f"{REVIEW}?list=most_useful&cursor={quote(place)}"))[0] == 200
 
 
 @pytest.mark.slow

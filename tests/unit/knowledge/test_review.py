@@ -112,7 +112,19 @@ def test_a_place_is_read_as_it_was_written(ranked: bool, keys: tuple[object, ...
     assert _place(_written(Ended(), ranked=ranked), ranked=ranked) == keys  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("after", ["", "x", "|", "7|x|y", f"2026-11-01T12:00:00|{ID}", f"{AT.isoformat()}|{ID}|1"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "x",
+        "|",
+        "7|x/y",
+        f"2026-11-01T12:00:00/{ID}",
+        f"{AT.isoformat()}/{ID}|1",
+        f"{2**63}|{AT.isoformat()}/{ID}",
+        f"7|0001-01-01T00:00:00+14:00/{ID}",
+    ],
+)
 @pytest.mark.parametrize("ranked", [True, False])
 def test_what_is_no_place_is_refused(after: str, ranked: bool) -> None:
     with pytest.raises(InvalidInput):

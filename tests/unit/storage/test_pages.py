@@ -75,6 +75,13 @@ def test_what_is_no_place_of_a_list_is_refused(order: Any, place: str) -> None:
     assert refused.value.param == "cursor"
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_postgresql_does_not_know_is_no_place(moment: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        paged(select(TABLE), TABLE.c, PageWanted(2, "newest", f"{moment}/{UUID(int=1)}"))
+    assert refused.value.param == "cursor"
+
+
 @pytest.mark.parametrize("place", ["", "-1", "1.5", "x", "\u0661", str(2**63), "9" * 40])
 def test_what_is_no_number_of_a_log_is_refused(place: str) -> None:
     with pytest.raises(InvalidInput, match="no place in the list"):
