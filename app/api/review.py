@@ -100,8 +100,8 @@ async def page(
     "/{item_id}/keep",
     summary="Keep an item",
     description=(
-        "For a lead or an admin: says that the item is helpful and still valid, which takes it out of the list that it is in. It is a"
-        " verdict `helpful`, and undoes what has the item replaced, merged or retired."
+        "For a lead or an admin: says that the item is helpful and still valid, which takes it out of `new`, `outdated` and `never_used`."
+        " It is a verdict `helpful`, and undoes what has the item replaced, merged or retired. A contradiction is decided instead."
     ),
     responses=responses(409),
 )

@@ -1,6 +1,7 @@
 """Finds the item of the same day that a new candidate says less of, or that says less than it: near-copies of one matter are one item.
 
-What people touched stays as it is: recorded, corrected, judged, used or linked items take no near-copies. Called under the project's lock.
+What people touched stays as it is: recorded, corrected, judged, retired, used, linked or decided items take no near-copies. The caller
+holds the project's lock.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.knowledge.near_copies import MIN_EXPLAINED, is_near_copy
 from app.knowledge.neighbours import Neighbourhood
-from app.knowledge.relation_tables import SupersessionRow
-from app.knowledge.tables import EvidenceRow, ItemRow, UseRow
+from app.knowledge.relation_tables import ContradictionRow, SupersessionRow
+from app.knowledge.tables import EvidenceRow, ItemRow, RevisionRow, UseRow
 from app.storage.vectors.store import Vector
 
 
@@ -74,8 +75,14 @@ async def _of_the_day(connection: AsyncConnection, items: Collection[UUID], day:
         .where(or_(SupersessionRow.older_id == ItemRow.id, SupersessionRow.newer_id == ItemRow.id))
         .where(or_(SupersessionRow.cause != "said", SupersessionRow.undone_at.is_not(None)))
     )
+    decided = exists(
+        select(ContradictionRow.one_id)
+        .where(or_(ContradictionRow.one_id == ItemRow.id, ContradictionRow.other_id == ItemRow.id))
+        .where(ContradictionRow.decision.is_not(None))
+    )
+    reviewed = exists(select(RevisionRow.id).where(RevisionRow.knowledge_id == ItemRow.id))
     used = exists(select(UseRow.knowledge_id).where(UseRow.knowledge_id == ItemRow.id))
-    untouched = (ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ~ItemRow.hidden, ~by_people, ~used)
+    untouched = (ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ~ItemRow.hidden, ~by_people, ~decided, ~reviewed, ~used)
     unjudged = (ItemRow.helpful == 0, ItemRow.wrong == 0, ItemRow.stale == 0)
     columns = select(ItemRow.id, ItemRow.created_at, ItemRow.last_seen_at)
     rows = await connection.execute(columns.where(ItemRow.id.in_(items), *untouched, *unjudged))

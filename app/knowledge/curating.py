@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import Conflict, InvalidInput
+from app.errors import Conflict, InvalidInput, NotFound
 from app.knowledge.authoring import WriteAdmission
 from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.edits import Author
@@ -40,16 +40,24 @@ class Curating:
     async def merge(self, author: Author, item_id: UUID, into: UUID) -> None:
         """Mark an item as replaced by another of its project, which shows its evidence too.
 
-        Conflict if the other is of another project, hidden, or itself replaced. NotFound for another team's items.
+        Conflict if the other is of another project, hidden, or itself replaced; InvalidInput if it isn't there. NotFound for another team's
+        item.
         """
         if item_id == into:
             raise InvalidInput("into is the item itself: name another item of its project.", param="into")
         async with self._admission.admit(author), self._database.begin() as connection:
             row = await lock_item(connection, author.team_id, item_id, closed=author.closed)
-            kept = await team_item_row(connection, author.team_id, into, closed=author.closed)
+            kept = await _kept(connection, author, into)
             await _check_can_keep(connection, row, kept)
             await replace_by_person(connection, item_id, into, cause="merged", author_id=author.developer_id)
             await record_changes(connection, [ChangedPoint(each.id, each.project_id, each.team_id) for each in (row, kept)])
+
+
+async def _kept(connection: AsyncConnection, author: Author, into: UUID) -> AnyRow:
+    try:
+        return await team_item_row(connection, author.team_id, into, closed=author.closed)
+    except NotFound:
+        raise InvalidInput(f"into: there is no item {into}. Name another item of the same project.", param="into") from None
 
 
 async def _check_can_keep(connection: AsyncConnection, row: AnyRow, kept: AnyRow) -> None:

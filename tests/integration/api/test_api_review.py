@@ -105,3 +105,10 @@ async def test_what_is_not_there_is_neither_retired_nor_merged(api: Api) -> None
     assert (await api.ask("POST", f"/v1/knowledge/{uuid4()}/keep")).status == 404
     assert (await api.ask("POST", f"/v1/knowledge/{uuid4()}/retire")).status == 404
     assert (await api.ask("POST", f"/v1/knowledge/{uuid4()}/merge", json={"into": str(uuid4())})).status == 404
+
+
+async def test_a_merge_into_what_is_not_there_names_that(team: Team) -> None:  # noqa: F811
+    item, gone = await team.record(), str(uuid4())
+    refused = await act(team, f"{item}/merge", into=gone)
+    assert (refused.status, refused.json["error"]["param"]) == (422, "into")
+    assert gone in refused.text

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.curating import Curating
 from app.knowledge.edits import Author, ItemCorrection
 from app.knowledge.item import ItemCandidate
 from app.knowledge.judging import Judging
+from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query
 from tests.crisis import APART, Said, crisis
 from tests.integration.knowledge.conftest import AT, Bench, lesson
@@ -94,6 +96,24 @@ async def test_an_item_that_a_person_judged_or_corrected_takes_no_near_copy(benc
     await authoring.correct(Author(bench.team_id, None), await bench.item_id(MORE), ItemCorrection(text=corrected))
     await bench.teach("three", [said(BETWEEN)])
     assert corrected in [words for words, _ in await texts(bench)]
+
+
+async def test_what_people_decided_or_retired_once_takes_no_near_copy(bench: Bench) -> None:
+    """A decision that both hold is no link, and a retirement that was undone no verdict: both would be gone with the item."""
+    await bench.teach("one", [said(LESS)])
+    await bench.teach("rule", [said("The stock export is limited to 5 GB", "2")])
+    item, other = await bench.item_id(LESS), await bench.item_id("The stock export is limited to 5 GB")
+    async with bench.database.begin() as connection:
+        decided = "insert into knowledge_contradictions (one_id, other_id, team_id, words, other_words, decision) values (:a, :b, :t, '', '', 'both')"
+        one, two = sorted((item, other))
+        await connection.execute(text(decided), {"a": one, "b": two, "t": bench.team_id})
+    await bench.teach("two", [said(MORE)])
+    assert len(await texts(bench)) == 3
+    lead = Author(bench.team_id, None, change_any=True)
+    await Curating(bench.database, admission=WriteAdmission()).retire(lead, await bench.item_id(MORE))
+    await Restoring(bench.database, admission=WriteAdmission()).restore(lead, await bench.item_id(MORE))
+    await bench.teach("three", [said(BETWEEN)])
+    assert len(await texts(bench)) == 4
 
 
 async def test_a_deleted_matter_stays_deleted_with_all_that_was_part_of_it(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from app.knowledge.judging import Judging
 from app.knowledge.restoring import Restoring
 from app.knowledge.results import Query
 from app.knowledge.review_lists import ReviewLists, ReviewScope
+from app.knowledge.supersession_rows import refresh_links
 from tests.integration.knowledge.conftest import Bench, lesson
 from tests.waiting import PATIENCE_SECONDS
 
@@ -389,7 +390,7 @@ async def test_what_cannot_be_merged_is_refused_with_the_reason(desk: Desk) -> N
         await desk.curating.merge(desk.lead, item, item)
     with pytest.raises(Conflict, match="different projects"):
         await desk.curating.merge(desk.lead, item, elsewhere)
-    with pytest.raises(NotFound):
+    with pytest.raises(InvalidInput, match="there is no item"):
         await desk.curating.merge(desk.lead, item, uuid4())
     with pytest.raises(NotFound):
         await desk.curating.merge(Author(uuid4(), None), item, kept)
@@ -411,3 +412,31 @@ async def test_two_items_never_replace_each_other(desk: Desk) -> None:
     await desk.bench.teach(f"session {NEW}", [lesson("1", f"{NEW}.", title=NEW, at=now() - timedelta(days=1))])
     assert (await desk.bench.store.get(desk.bench.team_id, older)).replaced_by == ()
     assert [each.id for each in (await desk.bench.store.get(desk.bench.team_id, newer)).replaced_by] == [older]
+
+
+async def test_items_never_replace_each_other_in_a_circle(desk: Desk) -> None:
+    """A person merges the later one into a third, and that into the earlier one: read again, it doesn't replace that."""
+    older, newer = await desk.item(OLD, JANUARY), await desk.item(NEW, now() - timedelta(days=1))
+    between = await desk.item(CACHE)
+    await desk.restoring.restore(desk.lead, older)
+    await desk.execute("delete from knowledge_supersessions")
+    await desk.curating.merge(desk.lead, between, older)
+    await desk.execute(
+        "insert into knowledge_supersessions (older_id, newer_id, words, said_at) values (:a, :b, 'w', now())", a=newer, b=between
+    )
+    async with desk.bench.database.begin() as connection:
+        await refresh_links(connection, [older])
+    assert (await desk.bench.store.get(desk.bench.team_id, older)).replaced_by == ()
+
+
+async def test_what_other_items_are_served_keeps_none_in_the_list(desk: Desk) -> None:
+    """Only what is reviewed is counted, however often other projects' items were served."""
+    item, other = await desk.item(CACHE, known_days=40), await desk.item(OLD, known_days=40, project="till")
+    sessions = [await desk.bench.session(f"reader {number}") for number in range(2)]
+    for each in sessions:
+        served = "insert into session_served_knowledge (session_id, knowledge_id, seq) values (:session, :item, 1)"
+        await desk.execute(served, session=each, item=other)
+    till = (await desk.bench.store.get(desk.bench.team_id, other)).project_id
+    shop = (await desk.bench.store.get(desk.bench.team_id, item)).project_id
+    assert (await desk.lists.counts(desk.scope(project_id=shop)))["never_used"] == 1
+    assert (await desk.lists.counts(desk.scope(project_id=till)))["never_used"] == 0
