@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Uuid, any_, bindparam, exists, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow
+from app.knowledge.tables import EvidenceRow, FeedbackRow, ItemRow, RevisionRow
 from app.storage.tables import AnyRow
 
 MIN_COPIED_CHARS = 80
@@ -25,7 +25,7 @@ async def count_people(connection: AsyncConnection, items: Collection[UUID]) -> 
     """Count the people of these items anew, in the transaction that changed their evidence or verdicts.
 
     An admin is nobody here: who has the admin key isn't known. A copy of a session confirms nothing (`original_of`), whoever sent it. A
-    verdict on a text from before it was corrected doesn't count.
+    verdict on a text from before that was corrected doesn't count (`verdicts`).
     """
     wanted = literal(list(items), ARRAY(Uuid))
     people: dict[UUID, set[UUID]] = {item: set() for item in items}
@@ -51,10 +51,10 @@ def _authors(wanted: ColumnElement[list[UUID]]) -> Select[UUID, UUID | None]:
 
 
 def _helped(wanted: ColumnElement[list[UUID]]) -> Select[UUID, UUID | None]:
-    of_this_text = or_(ItemRow.corrected_at.is_(None), FeedbackRow.at > ItemRow.corrected_at)
-    helpful = and_(FeedbackRow.verdict == "helpful", FeedbackRow.developer_id.is_not(None), of_this_text)
-    query = select(FeedbackRow.knowledge_id, FeedbackRow.developer_id).join(ItemRow, ItemRow.id == FeedbackRow.knowledge_id)
-    return query.where(FeedbackRow.knowledge_id == any_(wanted), helpful)
+    reworded = (RevisionRow.knowledge_id == FeedbackRow.knowledge_id, RevisionRow.action == "corrected", RevisionRow.text.is_not(None))
+    of_this_text = ~exists().where(*reworded, RevisionRow.at >= FeedbackRow.at)
+    helpful = (FeedbackRow.verdict == "helpful", FeedbackRow.developer_id.is_not(None), of_this_text)
+    return select(FeedbackRow.knowledge_id, FeedbackRow.developer_id).where(FeedbackRow.knowledge_id == any_(wanted), *helpful)
 
 
 def original_of(row: AnyRow) -> object:

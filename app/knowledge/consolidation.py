@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.decisions import is_decided
 from app.knowledge.near_copies import MIN_EXPLAINED, is_near_copy
 from app.knowledge.neighbours import Neighbourhood
-from app.knowledge.relation_tables import ContradictionRow, SupersessionRow
 from app.knowledge.tables import EvidenceRow, ItemRow, RevisionRow, UseRow
 from app.storage.vectors.store import Vector
 
@@ -70,19 +70,9 @@ async def absorb(connection: AsyncConnection, items: Collection[UUID], into: UUI
 
 
 async def _of_the_day(connection: AsyncConnection, items: Collection[UUID], day: date, created: Mapping[UUID, datetime]) -> set[UUID]:
-    by_people = exists(
-        select(SupersessionRow.older_id)
-        .where(or_(SupersessionRow.older_id == ItemRow.id, SupersessionRow.newer_id == ItemRow.id))
-        .where(or_(SupersessionRow.cause != "said", SupersessionRow.undone_at.is_not(None)))
-    )
-    decided = exists(
-        select(ContradictionRow.one_id)
-        .where(or_(ContradictionRow.one_id == ItemRow.id, ContradictionRow.other_id == ItemRow.id))
-        .where(ContradictionRow.decision.is_not(None))
-    )
     reviewed = exists(select(RevisionRow.id).where(RevisionRow.knowledge_id == ItemRow.id))
     used = exists(select(UseRow.knowledge_id).where(UseRow.knowledge_id == ItemRow.id))
-    untouched = (ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ~ItemRow.hidden, ~by_people, ~decided, ~reviewed, ~used)
+    untouched = (ItemRow.origin == "extracted", ItemRow.corrected_at.is_(None), ~ItemRow.hidden, ~is_decided(ItemRow.id), ~reviewed, ~used)
     unjudged = (ItemRow.helpful == 0, ItemRow.wrong == 0, ItemRow.stale == 0)
     columns = select(ItemRow.id, ItemRow.created_at, ItemRow.last_seen_at)
     rows = await connection.execute(columns.where(ItemRow.id.in_(items), *untouched, *unjudged))

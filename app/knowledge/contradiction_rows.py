@@ -206,7 +206,8 @@ async def _known(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
 
 async def _comparable(connection: AsyncConnection, row: AnyRow) -> Sequence[AnyRow]:
     """Read the project's items that hold the words of one of an item's rules, but for its values."""
-    wanted = [condition for rule in rules_of(_statement(row))[:MAX_RULES] if (condition := _holds(rule)) is not None]
+    rules = await asyncio.to_thread(rules_of, _statement(row))
+    wanted = [condition for rule in rules[:MAX_RULES] if (condition := _holds(rule)) is not None]
     if not wanted:
         return ()
     query = select(*_ITEM).where(ItemRow.project_id == row.project_id, ItemRow.id != row.id, or_(*wanted))

@@ -1,7 +1,7 @@
-"""Keeps people's decisions about extracted items through re-extraction: deleted stays deleted, corrected stays corrected.
+"""Keeps people's decisions about extracted items through re-extraction: deleted stays deleted, corrected corrected, merged merged.
 
 Another version of extraction makes other keys and words, and may cite another place. So a candidate is matched to what a person deleted,
-corrected or judged by its derivation: the same words, or the same event and nearly the same meaning.
+corrected, judged or merged by its derivation: the same words, or the same event and nearly the same meaning.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.knowledge.decisions import decided_items, is_decided
 from app.knowledge.item import ItemCandidate
 from app.knowledge.neighbours import Neighbourhood, item_text, long_form_of, unpack
 from app.knowledge.tables import EvidenceRow, ForgottenRow, ItemRow, RevisionRow
@@ -90,7 +91,7 @@ class PastDecisions:
             await connection.execute(
                 select(EvidenceRow.__table__)
                 .join(ItemRow, ItemRow.id == EvidenceRow.knowledge_id)
-                .where(ItemRow.project_id == project_id, PINNED)
+                .where(ItemRow.project_id == project_id, ItemRow.id.in_(_pinned_in(project_id)))
                 .order_by(EvidenceRow.created_at.desc(), EvidenceRow.id)
                 .limit(MAX_PINNED)
             )
@@ -111,7 +112,7 @@ class PastDecisions:
         return _match(self.forgotten, session_id, candidate, vector, self.siblings) is not None
 
     def item_of(self, session_id: UUID, candidate: ItemCandidate, vector: Vector) -> UUID | None:
-        """Return the item that a person corrected, hid or found helpful and that this candidate rewords; None if there is none."""
+        """Return the item that a person corrected, hid, found helpful or decided about, and that this candidate rewords; else None."""
         found = _match(self.pinned, session_id, candidate, vector, self.siblings)
         return None if found is None else found.item
 
@@ -124,8 +125,12 @@ class PastDecisions:
 
 
 async def pinned_among(connection: AsyncConnection, items: Sequence[UUID]) -> set[UUID]:
-    """Return the items that people corrected, hid or found helpful: they keep their evidence even if extraction no longer finds it."""
-    return set(await connection.scalars(select(ItemRow.id).where(ItemRow.id.in_(items), PINNED))) if items else set()
+    """Return the items that people corrected, hid, found helpful or decided about (`decisions`).
+
+    They keep their evidence even if extraction no longer finds it.
+    """
+    pinned = or_(PINNED, is_decided(ItemRow.id))
+    return set(await connection.scalars(select(ItemRow.id).where(ItemRow.id.in_(items), pinned))) if items else set()
 
 
 async def write_tombstones(connection: AsyncConnection, item_id: UUID, project_id: UUID) -> None:
@@ -216,3 +221,7 @@ _ITEM = (
 )  # fmt: skip
 PINNED = or_(ItemRow.corrected_at.is_not(None), ItemRow.hidden, ItemRow.helpful > 0)
 """The predicate of the index `ix_knowledge_pinned`: keep the two alike."""
+
+
+def _pinned_in(project_id: UUID) -> CompoundSelect[UUID]:
+    return union(select(ItemRow.id).where(ItemRow.project_id == project_id, PINNED), decided_items())

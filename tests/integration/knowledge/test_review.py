@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -440,3 +441,22 @@ async def test_what_other_items_are_served_keeps_none_in_the_list(desk: Desk) ->
     shop = (await desk.bench.store.get(desk.bench.team_id, item)).project_id
     assert (await desk.lists.counts(desk.scope(project_id=shop)))["never_used"] == 1
     assert (await desk.lists.counts(desk.scope(project_id=till)))["never_used"] == 0
+
+
+async def test_a_merge_outlives_another_version_of_extraction(desk: Desk) -> None:
+    """Which words the same places otherwise, under other keys: both items keep their evidence, and take the new words as more of it."""
+    item, kept = await desk.item(CACHE), await desk.item("Each key of the cache of baskets holds the tenant's number")
+    await desk.curating.merge(desk.lead, item, kept)
+    reworded = lesson("1", f"{CACHE} always", title=CACHE, at=JANUARY)
+    await desk.bench.teach(f"session {CACHE}", [replace(reworded, key="another")])
+    assert [each.id for each in (await desk.bench.store.get(desk.bench.team_id, kept)).replaces] == [item]
+    assert len(await desk.bench.items()) == 2
+
+
+async def test_a_decision_that_both_hold_outlives_another_version_of_extraction(desk: Desk) -> None:
+    item, other = await desk.item(MINUTES), await desk.item(HOURS)
+    await desk.deciding.decide(desk.developer, item, other, "both_hold")
+    for words in (MINUTES, HOURS):
+        await desk.bench.teach(f"session {words}", [])
+    assert "contradicted" not in {*await desk.lists_of(item), *await desk.lists_of(other)}
+    assert {each.what for each in await desk.history.read(desk.bench.team_id, item)} >= {"contradicted", "decided"}

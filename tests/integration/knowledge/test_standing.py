@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from app.knowledge.authoring import WriteAdmission
-from app.knowledge.edits import Author
+from app.knowledge.authoring import Authoring, WriteAdmission
+from app.knowledge.edits import Author, ItemCorrection
 from app.knowledge.item import ItemCandidate
 from app.knowledge.judging import Judging
 from app.knowledge.results import Query, Result
@@ -66,3 +66,15 @@ async def test_a_persons_helpful_verdict_counts_once_and_weighs_nothing_against_
     result = await found(bench)
     assert result.explain is not None
     assert (result.standing, result.explain["standing_factor"]) == (("team_practice",), 1.0)
+
+
+async def test_a_correction_of_the_type_keeps_the_people_and_one_of_the_text_ends_their_verdicts(bench: Bench) -> None:
+    ada, bo = [(await bench.accounts.create_developer(name)).id for name in ("ada", "bo")]
+    await bench.teach("one", [said(RULE)], developer_id=ada)
+    item, lead = await bench.item_id(RULE), Author(bench.team_id, None, change_any=True)
+    await Judging(bench.database, admission=WriteAdmission()).judge(Author(bench.team_id, bo), item, "helpful")
+    authoring = Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=WriteAdmission())
+    await authoring.correct(lead, item, ItemCorrection(type="convention"))
+    assert (await bench.store.get(bench.team_id, item)).standing == ("team_practice",)
+    await authoring.correct(lead, item, ItemCorrection(text=OTHER))
+    assert (await bench.store.get(bench.team_id, item)).standing == ()
