@@ -130,7 +130,7 @@ class ResultReply(ResponseBody):
         " Absent if none does, or none did before `until`.",
     )
     contradicts: list[UUID] | None = Field(
-        None, description="Items of its project that can't hold beside it, until a person decides. Absent if there are none."
+        None, description="Items of its project that can't hold beside it, until a person decides: at most 20, the latest. Absent if none."
     )
     like: list[UUID] | None = Field(
         None, description="Near-copies of one matter that this one stands for, the best first: not among the results. Absent if none."
@@ -175,7 +175,7 @@ class ItemReply(ResponseBody):
     )
     replaces: list[LinkedItemReply] = Field(description="Earlier items that this one says no longer hold, the latest first.")
     contradicts: list[ContradictingItemReply] = Field(
-        description="Items of its project that can't hold beside it, the latest first. POST …/contradictions/{other_id} decides."
+        description="Items of its project that can't hold beside it: the latest 20. POST …/contradictions/{other_id} decides."
     )
     standing: list[Standing] = Field(description=STANDING)
     revision: str = Field(

@@ -52,7 +52,7 @@ class ReviewedItem(ListedItem):
     )
     replaced_by: ReplacedByReply | None = Field(description="The later item that says that this one no longer holds.")
     contradicts: list[ContradictingItemReply] = Field(
-        description="Items that can't hold beside this one, until a person decides: POST …/contradictions/{other_id}. The latest first."
+        description="Items that can't hold beside this one, until a person decides (POST …/contradictions/{other_id}): the latest 20."
     )
 
 

@@ -41,8 +41,9 @@ async def count_people(connection: AsyncConnection, items: Collection[UUID]) -> 
             if developer is not None:
                 people[item].add(developer)
     if people:
-        counted = [{"item": item, "people": len(each)} for item, each in sorted(people.items())]
-        await connection.execute(update(ItemRow).where(ItemRow.id == bindparam("item")), counted)
+        counted = [{"item": item, "counted": len(each)} for item, each in sorted(people.items())]
+        changed = (ItemRow.id == bindparam("item"), ItemRow.people != bindparam("counted"))  # most haven't: their rows aren't written again
+        await connection.execute(update(ItemRow).where(*changed).values(people=bindparam("counted")), counted)
 
 
 def _authors(wanted: ColumnElement[list[UUID]]) -> Select[UUID, UUID | None]:

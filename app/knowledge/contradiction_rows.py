@@ -49,6 +49,8 @@ MAX_COMPARED = 200
 """Items of a project that hold the words of a rule, the latest, with which an item is compared."""
 MAX_RULES = 10
 """Rules of an item by whose words others are looked for, the first."""
+MAX_SHOWN = 20
+"""Items that are shown to contradict one, the latest. Lists of contradictions have all."""
 WORDS_OF_RULE = 3
 """Words of a rule, the longest, that another item must hold to be compared."""
 STEM_SHARE, MIN_STEM = 0.6, 3
@@ -78,7 +80,7 @@ async def refresh_contradictions(connection: AsyncConnection, items: Collection[
 
 
 async def read_contradictions(connection: AsyncConnection, item_id: UUID) -> tuple[ContradictingItem, ...]:
-    """Return the items that this one contradicts, while both are valid and no person has decided, the latest first."""
+    """Return the items that this one contradicts, while both are valid and no person has decided, the latest first: at most MAX_SHOWN."""
     return (await contradictions_of(connection, [item_id])).get(item_id, ())
 
 
@@ -95,17 +97,17 @@ async def contradictions_of(connection: AsyncConnection, items: Collection[UUID]
 def _latest_first(pairs: Iterable[tuple[ContradictionSide, ContradictionSide]]) -> tuple[ContradictingItem, ...]:
     in_order = sorted(pairs, key=lambda pair: pair[0].id)
     in_order.sort(key=lambda pair: pair[0].said_at, reverse=True)
-    return tuple(ContradictingItem(other.id, other.title, other.words, own.words) for other, own in in_order)
+    return tuple(ContradictingItem(other.id, other.title, other.words, own.words) for other, own in in_order[:MAX_SHOWN])
 
 
 def contradicting(before: ColumnElement[datetime] | None) -> ScalarSelect[list[UUID]]:
-    """Select the ids that contradict the ItemRow of the query around it, the latest first.
+    """Select the ids that contradict the ItemRow of the query around it, the latest first: at most MAX_SHOWN.
 
     `before`: only of those said before this time.
     """
     other = aliased(ItemRow)
     return (
-        select(func.array_agg(aggregate_order_by(other.id, other.created_at.desc(), other.id)))
+        select(func.array_agg(aggregate_order_by(other.id, other.created_at.desc(), other.id), type_=ARRAY(Uuid))[1:MAX_SHOWN])
         .select_from(ContradictionRow)
         .join(other, other.id == _other_of(ItemRow.id))
         .where(_is_open(ItemRow.id), _are_valid(other, before))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, SQLColumnExpression, exists, or_, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, SQLColumnExpression, exists, literal_column, or_, select, union
 
 from app.knowledge.relation_tables import ContradictionRow, SupersessionRow
 
-_LINKED = or_(SupersessionRow.cause != "said", SupersessionRow.undone_at.is_not(None))
+_LINKED = or_(SupersessionRow.cause != literal_column("'said'"), SupersessionRow.undone_at.is_not(None))
+"""The predicate of the index `ix_knowledge_supersessions_people`, which a parameter would hide: keep the two alike."""
 _DECIDED = ContradictionRow.decision.is_not(None)
 
 
@@ -21,6 +22,6 @@ def is_decided(item: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
 
 
 def decided_items() -> CompoundSelect[UUID]:
-    """Select the items of `is_decided`, of all projects: people decide little."""
+    """Select the items of `is_decided`, of all projects."""
     linked = (select(side).where(_LINKED) for side in (SupersessionRow.older_id, SupersessionRow.newer_id))
     return union(*linked, *(select(side).where(_DECIDED) for side in (ContradictionRow.one_id, ContradictionRow.other_id)))

@@ -145,7 +145,7 @@ async def _contradictions(connection: AsyncConnection, item_id: UUID) -> list[Hi
 
 
 async def _absorbed(connection: AsyncConnection, item_id: UUID) -> list[HistoryEvent]:
-    """Read when people merged other items into this one, and when a decision for this one was taken back."""
+    """Read when people merged other items into this one, and when such a merge, or a decision for this one, was taken back."""
     query = (
         select(SupersessionRow.__table__, ItemRow.title)
         .join(ItemRow, ItemRow.id == SupersessionRow.older_id)
@@ -157,8 +157,9 @@ async def _absorbed(connection: AsyncConnection, item_id: UUID) -> list[HistoryE
     for row in await connection.execute(query):
         if row.cause == "merged":
             found.append(HistoryEvent("absorbed", row.said_at, row.made_by, row.made_by_admin, title=row.title, other=row.older_id))
-        elif row.undone_at is not None:
+        else:
             found += _undone_decision(row, row.older_id, "this")
+        if row.undone_at is not None:
             found.append(HistoryEvent("restored", row.undone_at, row.undone_by, row.by_admin, title=row.title, other=row.older_id))
     return found
 

@@ -43,6 +43,9 @@ class SupersessionRow(Base):
     __table_args__ = (
         CheckConstraint("cause in ('said', 'decided', 'merged')", name="cause_known"),
         Index("ix_knowledge_supersessions_newer_id", "newer_id"),
+        Index(
+            "ix_knowledge_supersessions_people", "older_id", "newer_id", postgresql_where=text("cause <> 'said' or undone_at is not null")
+        ),
     )
 
     older_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("knowledge.id", ondelete="CASCADE"), primary_key=True)

@@ -29,7 +29,9 @@ _WHO = "person"
 async def refresh_wordings(connection: AsyncConnection, items: Collection[UUID]) -> None:
     """Digest the wording of these items anew, in the transaction that changed it."""
     wanted = ItemRow.id == any_(literal(list(items), ARRAY(Uuid)))
-    rows = (await connection.execute(select(ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.wording).where(wanted))).all()
+    rows = (
+        await connection.execute(select(ItemRow.id, ItemRow.title, ItemRow.text, ItemRow.wording).where(wanted).order_by(ItemRow.id))
+    ).all()
     # CPU work: a server's requests and a job's heartbeat go on meanwhile
     digests = await asyncio.to_thread(lambda: {row.id: wording_digest(row.title, row.text) for row in rows})
     changed = [{"item": row.id, "digest": digests[row.id]} for row in rows if digests[row.id] != row.wording]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from app.accounts.accounts import Accounts
 from app.alerts.digest import Digest, WeeklyDigest
+from app.errors import Unavailable
 from app.knowledge.review import Review
 from app.part import Part, Role
 from app.queue.outbox import Outbox
 from app.settings import Settings
 from app.storage.database import Database
+
+log = structlog.get_logger()
 
 PAGE = "/dashboard/knowledge/review"
 
@@ -23,14 +29,30 @@ def digest_part(settings: Settings, role: Role, *, database: Database, outbox: O
     if role != "serve" or day is None or settings.webhook is None:
         return Part(name="digest")
 
-    async def digests() -> Sequence[Digest]:
-        made = []
-        for team in await accounts.list_teams():
-            found = await review.digest(team.id)
-            url = f"{base.rstrip('/')}{PAGE}?{urlencode({'team': team.name})}" if base and settings.dashboard.enabled else None
-            counts = {str(name): number for name, number in found.review.counts.items()}
-            made.append(Digest(team.name, counts, found.newest, found.most_useful, url))
-        return made
-
-    weekly = WeeklyDigest(database, outbox, digests, weekday=day, zone=ZoneInfo(settings.budget.time_zone))
+    page = f"{base.rstrip('/')}{PAGE}" if base and settings.dashboard.enabled else None
+    weekly = WeeklyDigest(
+        database, outbox, partial(read_digests, accounts, review, page), weekday=day, zone=ZoneInfo(settings.budget.time_zone)
+    )
     return Part(name="digest", loops=weekly.loops())
+
+
+async def read_digests(accounts: Accounts, review: Review, page: str | None) -> Sequence[Digest]:
+    """Read the digests of all teams. `page`: the review's address; None: not known.
+
+    A team whose lists can't be read in time is left out, so that it doesn't keep the others from theirs. Raises Unavailable if all are.
+    """
+    made: list[Digest] = []
+    failed: Unavailable | None = None
+    for team in await accounts.list_teams():
+        try:
+            found = await review.digest(team.id)
+        except Unavailable as error:
+            log.warning("digest.left_out", team=str(team.id), code=error.code)
+            failed = error
+            continue
+        url = None if page is None else f"{page}?{urlencode({'team': team.name})}"
+        counts = {str(name): number for name, number in found.review.counts.items()}
+        made.append(Digest(team.name, counts, found.newest, found.most_useful, url))
+    if failed is not None and not made:
+        raise failed
+    return made

@@ -75,6 +75,8 @@ insert into knowledge_subjects (knowledge_id, kind, name, team_id)
   from generate_series(1, 30000) n, unnest(array['file', 'service']) kind;
 insert into knowledge_supersessions (older_id, newer_id, words, said_at)
   select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, 'from a to b', now() from generate_series(1, 9000) n;
+insert into knowledge_supersessions (older_id, newer_id, words, said_at, cause, made_by_admin)
+  select md5('item' || n)::uuid, md5('item' || (n + 1))::uuid, '', now(), 'merged', true from generate_series(9001, 9090) n;
 insert into knowledge_contradictions (one_id, other_id, team_id, words, other_words)
   select least(a, b), greatest(a, b), md5('team' || (1 + n % 5))::uuid, 'through a', 'through b'
   from (select n, md5('item' || n)::uuid a, md5('item' || (n + 50))::uuid b from generate_series(1, 9000) n) pairs;
@@ -282,6 +284,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_knowledge_supersessions_newer_id": (
         "What an item replaces, on its page; the links that are judged anew when it is reworded.",
         "select older_id from knowledge_supersessions where newer_id = md5('item77')::uuid and undone_at is null",
+    ),
+    "ix_knowledge_supersessions_people": (
+        "The links that people made or undid, at every ingest that finds something new: their items outlive another version of extraction.",
+        "select older_id, newer_id from knowledge_supersessions where cause <> 'said' or undone_at is not null",
     ),
     "pk_knowledge_contradictions": (
         "What contradicts an item, where its id is the smaller one: on its page, and with each candidate of a search.",

@@ -46,6 +46,11 @@ def upgrade() -> None:
         *("knowledge_supersessions", "developers", ["made_by"], ["id"]),
         ondelete="SET NULL",
     )
+    op.create_index(
+        "ix_knowledge_supersessions_people",
+        *("knowledge_supersessions", ["older_id", "newer_id"]),
+        postgresql_where=sa.text("cause <> 'said' or undone_at is not null"),
+    )
     op.create_table(
         "knowledge_contradictions",
         sa.Column("one_id", sa.Uuid(), sa.ForeignKey("knowledge.id", ondelete="CASCADE"), nullable=False),
@@ -77,6 +82,7 @@ def downgrade() -> None:
     op.drop_column("knowledge", "people")
     op.drop_column("knowledge", "wording")
     op.drop_table("knowledge_contradictions")
+    op.drop_index("ix_knowledge_supersessions_people", table_name="knowledge_supersessions")
     # Without a person's decision nothing says that one of the two is replaced.
     op.execute("delete from knowledge_supersessions where cause <> 'said'")
     for column in ("made_by_admin", "made_by", "cause"):

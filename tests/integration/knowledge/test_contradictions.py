@@ -68,6 +68,17 @@ async def test_both_items_and_their_results_name_the_other(bench: Bench) -> None
     assert (found[KAFKA].contradicts, found[PULSAR].contradicts) == ((newer,), (older,))
 
 
+async def test_an_item_shows_the_latest_of_those_that_contradict_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, newer = await teach_both(bench)
+    await bench.teach("june", [said("1", MEANWHILE, JUNE)])
+    both = [each.id for each in (await bench.store.get(bench.team_id, older)).contradicts]
+    assert both == [newer, await bench.item_id(MEANWHILE)]
+    assert (await asked(bench))[KAFKA].contradicts == tuple(both)
+    monkeypatch.setattr("app.knowledge.contradiction_rows.MAX_SHOWN", 1)
+    assert [each.id for each in (await bench.store.get(bench.team_id, older)).contradicts] == [newer]
+    assert len((await listed(bench)).entries) == 3
+
+
 async def test_the_past_knows_nothing_of_what_was_said_later(bench: Bench) -> None:
     await teach_both(bench)
     assert (await asked(bench, until=JUNE))[KAFKA].contradicts is None

@@ -253,6 +253,9 @@ async def test_a_merged_item_is_marked_and_the_kept_one_shows_the_evidence_of_bo
     lead = desk.lead.developer_id
     assert (await desk.told(merged))[0] == ("merged_into", lead)
     assert ("absorbed", lead) in await desk.told(kept)
+    await desk.restoring.restore(desk.developer, merged)
+    undone = ("restored", desk.developer.developer_id)
+    assert [(await desk.told(each))[0] for each in (merged, kept)] == [undone, undone]
 
 
 async def test_what_used_a_merged_item_counts_for_the_kept_one_once_and_no_longer_when_that_is_undone(desk: Desk) -> None:
