@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from app.knowledge.contradiction.hedges import is_limited
 from app.knowledge.extraction.gloss import gloss
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.supersession.words import is_denied, is_doubted, scopes
 from app.likeness import differing
+from app.likeness.tokenization import language_of
+from app.likeness.vocabulary import vocabulary
 
 MIN_LIKE = 0.85
 """Cosine from which a result may be folded under another one of its day."""
@@ -27,9 +31,13 @@ _EDGES = ".,;:!?()\"'“”`"
 _ADDED = re.compile(r"[^\W\d_]+|[\w@.-]*[/.][\w./@-]*[\w/]")
 """A plain word or a path, which a text may have more than another one: no sign and no number."""
 _TURNING = re.compile(
-    r"\b(?:non|all but|but|save|other than|apart from|nearly|almost|hardly|in|out|on|off|up|down|from|to)$", re.IGNORECASE
+    r"\b(?:nearly|almost|hardly|barely|rarely|seldom|less|formerly|supposedly|allegedly|wrongly|said|thought|believed|opposite|other"
+    r"|all but|apart from)\b"
+    r"|\b(?:non|but|save|in|out|on|off|up|down|from|to)$",
+    re.IGNORECASE,
 )
-"""Words after which the following ones mean something else, at the end of what is added."""
+"""Words that turn what they are added to; and those after which the following ones mean something else, at the end of what is added in one
+place."""
 _EXPLAINS = re.compile(r"\b(?:because|since|root cause|caused?|due to|so that|the fix is)\b", re.IGNORECASE)
 
 
@@ -39,10 +47,10 @@ def says_less(poorer: str, richer: str) -> bool:
         return False
     orders = ((less, more) for less in _orders(poorer) for more in _orders(richer))
     added = next(filter(None, (_added(less, more) for less, more in orders)), [])
-    if not added or not all(map(_ADDED.fullmatch, added)):
+    if not added or not all(_ADDED.fullmatch(word) for words in added for word in words):
         return False
-    phrase = " ".join(added)
-    if is_denied(phrase) or is_limited(phrase) or is_doubted(phrase) or _TURNING.search(phrase) or scopes(poorer) != scopes(richer):
+    language = language_of(richer)
+    if any(_turns(" ".join(words)) or _governs(words[-1], language) for words in added) or scopes(poorer) != scopes(richer):
         return False
     return all(each.startswith(_WORDS) and each.endswith(_NOTHING) for each in differing(richer, poorer)) and _names(poorer) <= _names(
         richer
@@ -59,11 +67,26 @@ def _explains(text: str) -> bool:
     return bool(_EXPLAINS.search(gloss(text)))
 
 
-def _added(poorer: Sequence[str], richer: Sequence[str]) -> list[str]:
-    """Return the words that the richer text has between those of the poorer one; none if it doesn't have these in their order."""
+def _turns(phrase: str) -> bool:
+    """Tell whether words that are added in one place turn the rest, so that it no longer says what it said without them."""
+    return is_denied(phrase) or is_limited(phrase) or is_doubted(phrase) or bool(_TURNING.search(phrase))
+
+
+def _governs(word: str, language: str) -> bool:
+    """Tell whether a word, an article or a preposition, belongs to the one behind it: `by the proxy`, `by the client behind the proxy`."""
+    lists = vocabulary(language)
+    roles = {entry.role for rest, entry in lists.written.get(word, ()) if not rest}
+    return lists.base(word) in lists.prepositions or not roles.isdisjoint({"light", "link"})
+
+
+def _added(poorer: Sequence[str], richer: Sequence[str]) -> list[list[str]]:
+    """Return the words that the richer text has between those of the poorer one, those of each place together.
+
+    None if it doesn't have these in their order.
+    """
     left = list(poorer)
-    added = [word for word in richer if not (left and word == left[0] and left.pop(0))]
-    return [] if left else added
+    places = [(len(left), word) for word in richer if not (left and word == left[0] and left.pop(0))]
+    return [] if left else [[word for _, word in words] for _, words in groupby(places, key=itemgetter(0))]
 
 
 def _orders(text: str) -> Iterator[list[str]]:

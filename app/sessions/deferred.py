@@ -95,7 +95,9 @@ class DeferredRuns:
     def _pause(self, name: str, team_id: UUID, session_id: UUID, pause: ProjectionPaused) -> None:
         self._paused[name, team_id] = pause.until
         log.info("projection.paused", projection=name, team=str(team_id), until=pause.until.isoformat(), reason=pause.message)
-        self._pauses[name, session_id] += pause.may_recur
+        if not pause.may_recur:
+            return
+        self._pauses[name, session_id] += 1
         if self._pauses[name, session_id] >= MAX_PAUSES:
             del self._pauses[name, session_id]
             self._paused[name, session_id] = until = clock.now() + LEFT_ALONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,13 +51,18 @@ class DistillationProjection:
         self._calls = calls
         self._batch_tokens = batch_tokens
         self._must_yield = must_yield
+        self._unasked: dict[tuple[UUID, int, int], SessionMaterial] = {}
+        """What is left of the session that gave way last, by id, revision and seq: it needn't be read from its beginning once a part."""
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Ask about the session's events after `after`. Raises ProjectionPaused between two parts, with the earlier ones stored."""
-        material = await self._collect(session, after)
+        unasked, self._unasked = self._unasked, {}  # a session's words are kept no longer than for the next run
+        material = unasked.get((session.id, session.revision, after)) or await self._collect(session, after)
         done = ReconcileCounts()
         for number, part in enumerate(material.parts):
             if number and await self._must_yield():
+                left = replace(material, parts=material.parts[number:])
+                self._unasked = {(session.id, session.revision, part.after): left}
                 raise ProjectionPaused("Other jobs wait: the session is distilled further afterwards.", until=clock.now())
             done += await self._distil(session, material, part, checkpointed)
         return Projected(done.mark, {name: getattr(done, name) for name in self.counted})

@@ -64,6 +64,24 @@ def test_another_claim_is_none(richer: str) -> None:
 @pytest.mark.parametrize(
     ("poorer", "richer"),
     [
+        (POORER, "The export of all but the reports fails because the shared connection pool is exhausted."),
+        (POORER, "The export nearly fails because the shared connection pool is exhausted."),
+        (POORER, "The test of the export fails because the connection pool is exhausted."),
+        (POORER, "The export supposedly fails because the connection pool is exhausted."),
+        ("The leak was caused by the proxy.", "The leak was caused by the client behind the proxy."),
+        ("The fix is the restart of the worker.", "The fix is the opposite of the restart of the idle worker."),
+        ("Der Fehler liegt am Proxy, weil er puffert.", "Der Fehler liegt am Client hinter dem Proxy, weil er puffert."),
+        ("L'export échoue parce que le pool est plein.", "L'export échoue parce que le client du pool partagé est plein."),
+        ("Scale the workers because the queue grows.", "Scale down the workers because the idle queue grows."),
+    ],
+)
+def test_words_that_turn_the_rest_in_one_place_are_seen_whatever_is_added_in_another(poorer: str, richer: str) -> None:
+    assert not is_near_copy(poorer, richer)
+
+
+@pytest.mark.parametrize(
+    ("poorer", "richer"),
+    [
         ("Editors may publish drafts.", "Editors of the newsroom may publish drafts."),
         ("Never force-push.", "Never force-push release branches."),
         ("Run the linter before each commit.", "Run the strict linter before each commit."),

@@ -28,8 +28,10 @@ LESSONS = [f"The gateway of region {name} listens on port {port}, since the mesh
 class Journal:
     def __init__(self, given: Sequence[Event]) -> None:
         self._given = given
+        self.read = 0
 
     async def numbered(self, session_id: Any, *, until: int, max_output_chars: int) -> AsyncIterator[tuple[int, Event]]:
+        self.read += 1
         for seq, event in enumerate(self._given[:until], 1):
             yield seq, event
 
@@ -72,19 +74,20 @@ class Bench:
     def __init__(self, model: Model, *, waits: Sequence[bool] = (), lessons: Sequence[str] = LESSONS) -> None:
         given = events(*(("say", each) for each in lessons))
         self.model, self.writer, self.checkpoints = model, Writer(), list[int | None]()
+        self.journal = Journal(given)
         waiting = iter(waits)
 
         async def must_yield() -> bool:
             return next(waiting, False)
 
         self.projection = DistillationProjection(
-            journal=Journal(given),  # type: ignore[arg-type]
+            journal=self.journal,  # type: ignore[arg-type]
             writer=self.writer,  # type: ignore[arg-type]
             calls=model,  # type: ignore[arg-type]
             batch_tokens=25,
             must_yield=must_yield,
         )
-        self.session: Any = SimpleNamespace(id=uuid4(), event_count=len(given), at=clock.now())
+        self.session: Any = SimpleNamespace(id=uuid4(), event_count=len(given), revision=1, at=clock.now())
 
     async def project(self, after: int = 0) -> Any:
         async def checkpointed(connection: Any, seq: int | None = None) -> None:
@@ -122,6 +125,17 @@ async def test_it_yields_to_waiting_jobs_after_a_part_and_never_before_the_first
         await bench.project(after=1)
     await bench.project(after=2)
     assert bench.model.asked == LESSONS
+    assert bench.checkpoints == [1, 2, None]
+    assert bench.journal.read == 1
+
+
+async def test_a_session_that_changed_while_it_gave_way_is_read_again() -> None:
+    bench = Bench(Model(), waits=[True])
+    with pytest.raises(ProjectionPaused, match="Other jobs wait"):
+        await bench.project()
+    bench.session.revision += 1
+    await bench.project(after=1)
+    assert (bench.model.asked, bench.journal.read) == (LESSONS, 2)
 
 
 @pytest.mark.parametrize("says", ["", None, "nonsense", "{}", '{"items": [1, 2]}'])
