@@ -1,6 +1,6 @@
 """The words by which a change is denied, or was taken back or never made: in the sentence that states it, and behind it.
 
-Languages: English, German, French, Spanish, Portuguese and Chinese. Any of these words ends it, whatever they belong to: a change that is
+Languages: English, German, French, Spanish, Portuguese, Chinese and those of `moves`. Any of these words ends it, whatever they belong to: a change that is
 overlooked costs less than one that never came.
 """
 

@@ -1,6 +1,6 @@
 """The words of a statement: its sentences, what it is about (content words), and the words that narrow, doubt or deny it.
 
-Languages: English, German, French, Spanish, Portuguese and Chinese (by pairs of characters).
+Languages: English, German, French, Spanish, Portuguese, Chinese (by pairs of characters), and in part those of `moves`.
 """
 
 from __future__ import annotations
