@@ -136,10 +136,12 @@ def _is_choice(text: str) -> bool:
 
 
 def _is_choice_of(name: str, done_to: str) -> bool:
-    """Tell whether something is done with a service rather than an errand: a product may do anything, a mere word only what is no errand."""
-    if _kind_of(name) is not None:
+    """Tell whether something is done with a service rather than an errand: a known one may do anything, a mere word or a tool no errand."""
+    if _kind_of(name) == "service":
         return True
-    return not (_WORKPIECE.search(done_to) and _ONE.search(done_to)) if _is_compound(name) else not _is_errand(done_to)
+    if _is_compound(name):
+        return not (_WORKPIECE.search(done_to) and _ONE.search(done_to))
+    return not _is_errand(done_to)
 
 
 def _is_errand(done_to: str) -> bool:

@@ -39,6 +39,7 @@ CHOICES = [
     "Store the audit trail in Graylog.",
     "Store uploaded files in minio-cluster.",
     "Keep the rate limits in redis-7.",
+    "Cache the result in Redis.",
     "Switch all configs from JSON to protobuf.",
     "Sposta gli eventi da rabbitmq a kafka.",
 ]
@@ -63,6 +64,7 @@ ERRANDS = [
     "Mueve el botón a la derecha y prueba otra vez.",
     "Öffne bitte die Datei und lies sie mir vor.",
     "Send the invoice to Anna.",
+    "Save this patch with git.",
     "Deploy the app to Production.",
     "Schedule the meeting on Friday.",
     "Switch the nav-bar to dark-mode.",
