@@ -125,6 +125,21 @@ async def test_the_page_after_the_last_item_is_the_first(api: Api, lead: str) ->
         assert f"{ITEMS}/{item}" in shown
 
 
+async def test_the_page_of_a_search_marks_what_is_contradicted_and_replaced(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    earlier, later = [await said(api, project, f"Stoat tokens expire after {value}.") for value in ("15 minutes", "24 hours")]
+    asked = f"/dashboard/knowledge?q=stoat+tokens+expire&type=item&project={project}"
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, asked)
+        for other in (earlier, later):
+            assert f'Can’t hold beside <a href="{ITEMS}/{other}">{other[:8]}</a>: nobody has decided.' in shown
+        decided = await api.ask("POST", f"/v1/knowledge/{later}/contradictions/{earlier}", json={"decision": "this_holds"})
+        assert decided.status == 200, decided.text
+        _, shown = await page(http, api, asked)
+    assert "nobody has decided" not in shown
+    assert f'by <a href="{ITEMS}/{later}">' in shown
+
+
 async def test_a_contradiction_is_decided_in_the_list(api: Api, lead: str) -> None:
     project = f"p{uuid4().hex[:8]}"
     earlier, later = [await said(api, project, f"Access tokens expire after {value}.") for value in ("15 minutes", "24 hours")]
