@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NEXT = "Decide: cairn decide ID OTHER, where the first one holds; cairn decide ID OTHER --both, where both do."
 NONE = "No items{} contradict each other, as far as Cairn can tell."
-MORE = "There are more: raise --limit."
+MORE = "There are more: raise --limit (200 at most), or decide some of these first."
 
 
 def contradictions(

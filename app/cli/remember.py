@@ -95,7 +95,7 @@ def restore(
     item_id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Undo that an item of knowledge was replaced by a later one. It ranks as before, and the two are not linked again."""
+    """Undo that an item of knowledge was replaced or merged, for good; for leads and admins, also that it was retired."""
     made = send_request(lambda client: client.post(f"/v1/knowledge/{path_segment(item_id)}/restore", {}))
     print_result(made, as_json, f"Restored in {made['project']}: {made['title']}")
 

@@ -20,10 +20,10 @@ from app.freshness.grammars import ending, versions
 from app.freshness.symbols import FileDigest, digest_file
 from app.freshness.verdicts import UNKNOWN
 
-REST = ".part"
+PARTIAL = ".part"
 """The ending of a file that isn't written to its end yet."""
-REST_SECONDS = 3600.0
-"""No run writes for so long."""
+MAX_PARTIAL_SECONDS = 3600.0
+"""A partial file that is older is abandoned: no run writes for so long."""
 UNREAD = FileDigest(UNKNOWN, None)
 """The digest of a content that the repository lacks."""
 
@@ -124,18 +124,18 @@ def _write(file: Path, digests: Digests) -> None:
         "commits": [[each.id, each.at, [_fields(change) for change in each.changes]] for each in history.commits],
     }
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _remove_rests(file)
-    with NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", suffix=REST, delete=False) as written:
+    _remove_abandoned(file)
+    with NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", suffix=PARTIAL, delete=False) as written:
         written.write(json.dumps(kept, separators=(",", ":")).encode())
     os.replace(written.name, file)  # noqa: PTH105 - as Path.replace, of a name
 
 
-def _remove_rests(file: Path) -> None:
-    """Remove what runs left that were killed while they wrote."""
-    for rest in file.parent.glob(f"{file.stem}.*{REST}"):
+def _remove_abandoned(file: Path) -> None:
+    """Remove the partial files of runs that were killed while they wrote."""
+    for partial in file.parent.glob(f"{file.stem}.*{PARTIAL}"):
         with suppress(OSError):
-            if time() - rest.stat().st_mtime > REST_SECONDS:
-                rest.unlink()
+            if time() - partial.stat().st_mtime > MAX_PARTIAL_SECONDS:
+                partial.unlink()
 
 
 def _fields(change: FileChange) -> list[str | None]:

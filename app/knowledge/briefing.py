@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, func, or_, select, true
 
 from app.knowledge.item import RECORDED, BriefedItem, Quote
+from app.knowledge.supersession_rows import is_replaced
 from app.knowledge.tables import NEWEST_EVIDENCE, EvidenceRow, ItemRow
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -53,8 +54,13 @@ def _items(team_id: UUID, project_id: UUID, limit: int) -> Select[*tuple[Any, ..
         .lateral("newest")
     )
     columns = (ItemRow.id, ItemRow.type, ItemRow.title, ItemRow.text, ItemRow.origin, ItemRow.developer_id, _AT.label("at"))
-    shown = (ItemRow.project_id == project_id, ItemRow.team_id == team_id, ~ItemRow.hidden, ItemRow.stale <= ItemRow.helpful)
-    return select(*columns, *newest.c).outerjoin(newest, true()).where(*shown).limit(limit)
+    valid = (~ItemRow.hidden, ItemRow.stale <= ItemRow.helpful, ~is_replaced(ItemRow.id))
+    return (
+        select(*columns, *newest.c)
+        .outerjoin(newest, true())
+        .where(ItemRow.project_id == project_id, ItemRow.team_id == team_id, *valid)
+        .limit(limit)
+    )
 
 
 def _item(row: AnyRow) -> BriefedItem:

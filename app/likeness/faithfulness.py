@@ -53,6 +53,14 @@ _DENYING = frozenset(
         "sem",
         "ninguém",
         "exceto",
+        "selten",
+        "kaum",
+        "unmöglich",
+        "rarement",
+        "impossible",
+        "raramente",
+        "imposible",
+        "impossível",
     ]
 )
 """Words that deny beside those of a language's `negation`, and those that make an exception."""

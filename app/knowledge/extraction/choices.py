@@ -136,10 +136,12 @@ def _is_choice(text: str) -> bool:
 
 
 def _is_choice_of(name: str, done_to: str) -> bool:
-    """Tell whether something is done with a service rather than an errand: a product may do anything, a mere word only what is no errand."""
-    if _kind_of(name) is not None:
+    """Tell whether something is done with a service rather than an errand: a known one may do anything, a mere word or a tool no errand."""
+    if _kind_of(name) == "service":
         return True
-    return not (_WORKPIECE.search(done_to) and _ONE.search(done_to)) if _is_compound(name) else not _is_errand(done_to)
+    if _is_compound(name):
+        return not (_WORKPIECE.search(done_to) and _ONE.search(done_to))
+    return not _is_errand(done_to)
 
 
 def _is_errand(done_to: str) -> bool:
@@ -167,8 +169,11 @@ def _is_name(value: str) -> bool:
 
 
 def _looks_like_name(name: str) -> bool:
-    """Tell whether an English word is written as a name: a product, a compound, with a capital, or as code."""
-    return _is_named(name) or (name.casefold().strip("`") not in _PLAIN and (name[0] == "`" or (name[0].isupper() and " " not in name)))
+    """Tell whether an English word is written as a name: a product, a compound, with a capital, or in backticks but for `mock_run`."""
+    plain = name.strip("`")
+    if _is_named(name) or plain.casefold() in _PLAIN:
+        return _is_named(name)
+    return plain.islower() and plain.isalnum() if name[0] == "`" else name[0].isupper() and " " not in name
 
 
 def _is_named(name: str) -> bool:

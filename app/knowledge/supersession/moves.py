@@ -58,11 +58,18 @@ DOUBTED = (
     r"forse|potremmo|dovremmo|vorremmo|valut\w+|finché|per ora|temporaneamente|anche|soltanto|qualora|misschien|zouden|zullen|overweeg\w*|wanneer|totdat|tijdelijk|voorlopig|"
     r"ook|alleen|probeer|proberen|kanske|skulle|borde|överväg\w*|tills|tillfälligt|också|bara|endast|prova|måske|skulle|overvej\w*|midlertidigt|også|kun|być może|moglibyśmy|jeśli|"
     r"jeżeli|gdyby|kiedy|dopóki|tymczasowo|na razie|także|również|też|tylko|spróbuj\w*|rozważ\w*|возможно|может|если|когда|пока|временно|тоже|также|только|попробу\w+|"
-    r"можливо|якщо|коли|поки|тимчасово|теж|також|тільки|лише|спробу\w+"
+    r"можливо|якщо|коли|поки|тимчасово|теж|також|тільки|лише|спробу\w+|pensiamo|pianific\w*|intend(?:o|iamo|ono)|vogliamo|vorrei|prossim\w+|willen|plannen|van plan|volgend\w*|"
+    r"planerar|vill|tänker|nästa|planlægger|næste|planuj\w*|zamierz\w*|chcemy|chciał\w*|następn\w*|планиру\w*|хотим|хочу|собира\w*|будем|следующ\w*|плану\w*|хочемо|збира\w*|будемо|наступн\w*"
 )
 """Words of a sentence that asks, plans or tries, or holds under a condition, for a time or for a part."""
 DENIED = (
     r"non(?!-)|(?<!\S )mai(?= (?:più|\w+[aei]re)\b|\W*\|)|senza|annullat\w*|rifiutat\w*|niet|nooit|geen|zonder|teruggedraaid|afgewezen|inte|aldrig|utan|återställ\w*|avvis\w*|ikke|aldrig|uden|afvist|nie|nigdy|bez|"
-    r"odrzuc\w*|wycof\w*|не|никогда|без|отмен\w*|отклон\w*|ні|ніколи|скасов\w*|відхил\w*"
+    r"odrzuc\w*|wycof\w*|не|никогда|без|отмен\w*|отклон\w*|ні|ніколи|скасов\w*|відхил\w*|indietro|terug|tillbaka|tilbage|z powrotem|обратно|назад|вернул\w*|повернул\w*"
 )
 """Words by which a sentence is denied, or a change was taken back. Not `non-critical`, and not the month that German and French call `mai`."""
+
+# Beside Japanese letters there is no word boundary.
+DOUBTED_JAPANESE = (
+    "予定|計画|検討|提案|場合|かもしれ|べき|ですか|ますか|だろうか|でしょうか|たい(?=$|です|と)|つもり|一時的|暫定|だけ|のみ|試験的|試しに"
+)
+DENIED_JAPANESE = "しない|しません|せず|なかった|ません|てはいけ|禁止|中止|取りやめ|取り消|撤回|却下|見送|やめ|戻し|戻す|戻った"

@@ -1,6 +1,6 @@
 """The words by which a change is denied, or was taken back or never made: in the sentence that states it, and behind it.
 
-Languages: English, German, French, Spanish, Portuguese and Chinese. Any of these words ends it, whatever they belong to: a change that is
+Languages: English, German, French, Spanish, Portuguese, Chinese and those of `moves`. Any of these words ends it, whatever they belong to: a change that is
 overlooked costs less than one that never came.
 """
 
@@ -14,7 +14,7 @@ _DENIED = (
     rf"\b(?:{moves.DENIED}|not(?! only\b)|never|cannot|neither|nor|nobody|no one|none of|no (?:need|reason|point|plans?|intention|decision|agreement|approval|consensus)"
     r"|mistake|why|against|nicht(?! mehr\b)|nie|niemals|niemand|kein\w*|gegen|pas|jamais|personne|aucun\w*|nunca|jamás|tampoco|nadie|ningun\w*|ningún"
     r"|no (?:se |lo |la |los |las )?(?:h[ae]\w*|fue\w*|est\w+|va\w*|deb\w+|pud\w+|pued\w+|mov\w+|muev\w+|migr\w+|cambi\w+|reemplaz\w+|sustitu\w+|pas\w+|traslad\w+|aprob\w+|acept\w+|acord\w+|hizo|hicieron|lleg\w+|funcion\w+)"
-    r"|não|jamais|nenhum\w*|ninguém)\b|n['’]t\b|没|未|不要|不应|不会|不能|不同意|不必|(?<!而)不是|别|无需|拒绝"
+    rf"|não|jamais|nenhum\w*|ninguém)\b|n['’]t\b|没|未|不要|不应|不会|不能|不同意|不必|(?<!而)不是|别|无需|拒绝|{moves.DENIED_JAPANESE}"
 )
 _REVERSED = (
     r"\b(?:stop(?:s|ped|ping)?|drop(?:s|ped|ping)?|abandon\w*|revert\w*|reversed|rollback|roll(?:ed|ing)? (?:\w+ ){0,3}?back|undo|undone|undid|cancel\w*|reject\w*|postpon\w*"

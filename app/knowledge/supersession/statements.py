@@ -163,7 +163,7 @@ def _changes(sentence: str, *, afterwards: str) -> Iterator[Change]:
             about = named["object"] if "object" in named else _without(sentence, match)
             matter = tuple(word for word in content_words(about) if word not in values)
             if len(matter) <= MAX_MATTER_WORDS:
-                within = " | ".join((sentence[: match.start()], named.get("gap") or "", old, new))
+                within = " | ".join((sentence[: match.start()], named.get("gap") or named.get("object") or "", old, new))
                 refused = is_refused(within, behind=sentence[match.end() :], afterwards=afterwards)
                 yield Change(old, new, matter, sentence, refused)
 

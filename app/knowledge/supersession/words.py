@@ -1,6 +1,6 @@
 """The words of a statement: its sentences, what it is about (content words), and the words that narrow, doubt or deny it.
 
-Languages: English, German, French, Spanish, Portuguese and Chinese (by pairs of characters).
+Languages: English, German, French, Spanish, Portuguese, Chinese (by pairs of characters), and in part those of `moves`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REASON = re.compile(
 _DENIED = re.compile(
     r"\b(?:not|never|no longer|cannot|neither|nor|avoid|without|instead of|rather than|anymore|against|deprecated|obsolete|stop(?:ped)?|"
     rf"{moves.DENIED}|nicht|nie|kein\w*|statt|anstatt|anstelle|ohne|pas|jamais|plus (?=de|d')|au lieu|plutôt|sans|não|nunca|em vez|sem|sin|en lugar|en vez|ya no|jamás)\b"
-    r"|n['’]t\b|\bno (?:se )?(?:us|deb|hay)\w+|不|别|没有|而非|无需",
+    rf"|n['’]t\b|\bno (?:se )?(?:us|deb|hay)\w+|不|别|没有|而非|无需|{moves.DENIED_JAPANESE}",
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
@@ -47,7 +47,7 @@ _DOUBTED = re.compile(
     r"peut-être|pourrait|pourrions|serait|quand|jusqu\w*|temporairement|provisoirement|seulement|uniquement|sauf|aussi|envisag\w+|essa\w+|chaque|pour l['’]instant|"
     r"quizás?|tal vez|podría\w*|sería|cuando|hasta|temporalmente|provisionalmente|sólo|solo|salvo|excepto|también|considera\w+|prob(?:ar|amos)|cada|por ahora|"
     rf"talvez|poderia\w*|seria|quando|até|temporariamente|provisoriamente|apenas|somente|exceto|também|considera\w+|testa\w+|por enquanto|{moves.DOUBTED})\b"
-    r"|可能|也许|考虑|建议|计划|如果|暂时|临时|目前先|只在|只有|仅|除了|除非|尝试|试用|试试|试着|每天|每周|也(?=用|要)|是否",
+    rf"|可能|也许|考虑|建议|计划|如果|暂时|临时|目前先|只在|只有|仅|除了|除非|尝试|试用|试试|试着|每天|每周|也(?=用|要)|是否|{moves.DOUBTED_JAPANESE}",
     re.IGNORECASE,
 )
 _SCOPE = re.compile(

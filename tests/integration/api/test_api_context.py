@@ -77,6 +77,24 @@ async def test_a_correction_is_a_rule_and_what_is_overruled_is_not_told(api: Api
     assert [each for each in (await told(api, "ctx-box", key=key))["items"] if each["section"] == "rules"] == []
 
 
+async def test_what_another_item_replaces_is_not_told_until_that_is_undone(api: Api) -> None:
+    project, words = (
+        "ctx-asp",
+        ("Access tokens of the asp gate expire after 15 minutes.", "Access tokens of the asp gate expire after 24 hours."),
+    )
+    older, newer = [await record(api, project, each) for each in words]
+
+    async def lines() -> list[str]:
+        return sorted(each["line"] for each in (await told(api, project))["items"])
+
+    assert await lines() == sorted(words)
+    merged = await api.ask("POST", f"/v1/knowledge/{older['id']}/merge", json={"into": newer["id"]})
+    assert merged.status == 200, merged.text
+    assert await lines() == [words[1]]
+    assert (await api.ask("POST", f"/v1/knowledge/{older['id']}/restore")).status == 200
+    assert await lines() == sorted(words)
+
+
 @pytest.mark.parametrize("budget", [100, 160, 400, 2000])
 async def test_the_budget_holds_whatever_there_is_to_tell(api: Api, budget: int) -> None:
     project = f"ctx-cob-{budget}"

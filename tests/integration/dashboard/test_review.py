@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import quote, urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from app.accounts.requester import Requester
+from app.knowledge.results import Query, SearchResults
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.integration.dashboard.test_items import page, send
@@ -77,6 +80,24 @@ async def test_an_item_is_merged_into_one_that_is_offered_and_its_page_undoes_it
         assert "Merged into <a" not in (await page(http, api, f"{ITEMS}/{item}"))[1]
 
 
+async def test_near_copies_that_a_search_folds_are_offered_to_merge_into(api: Api, lead: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    item, copy, retired = [await recorded(api, project, words) for words in ("The mole is wet", "The wet mole", "The mole was dry")]
+    assert (await api.ask("POST", f"/v1/knowledge/{retired}/retire")).status == 200
+    reader = api.services.knowledge.reader
+    find = reader.find
+
+    async def folding(requester: Requester, query: Query) -> SearchResults:
+        found = await find(requester, query)
+        (own,) = (each for each in found.results if str(each.id) == item)
+        return replace(found, results=(replace(own, like=(UUID(retired), uuid4(), UUID(copy))),))
+
+    monkeypatch.setattr(reader, "find", folding)
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, f"{ITEMS}/{item}/merge?q=mole")
+    assert re.findall(r'name="into" value="([^"]+)"', shown) == [copy]
+
+
 async def test_what_is_done_with_an_item_leads_back_to_its_place(api: Api, lead: str) -> None:
     project = f"p{uuid4().hex[:8]}"
     items = [await recorded(api, project, words) for words in ("The till rounds half up", "The depot opens at noon", "The quay is wet")]
@@ -102,6 +123,21 @@ async def test_the_page_after_the_last_item_is_the_first(api: Api, lead: str) ->
     async with signed_in(api, lead) as http:
         _, shown = await page(http, api, f"{REVIEW}?{urlencode({'list': 'new', 'project': project, 'cursor': f'{made}|{item}'})}")
         assert f"{ITEMS}/{item}" in shown
+
+
+async def test_the_page_of_a_search_marks_what_is_contradicted_and_replaced(api: Api, lead: str) -> None:
+    project = f"p{uuid4().hex[:8]}"
+    earlier, later = [await said(api, project, f"Stoat tokens expire after {value}.") for value in ("15 minutes", "24 hours")]
+    asked = f"/dashboard/knowledge?q=stoat+tokens+expire&type=item&project={project}"
+    async with signed_in(api, lead) as http:
+        _, shown = await page(http, api, asked)
+        for other in (earlier, later):
+            assert f'Can’t hold beside <a href="{ITEMS}/{other}">{other[:8]}</a>: nobody has decided.' in shown
+        decided = await api.ask("POST", f"/v1/knowledge/{later}/contradictions/{earlier}", json={"decision": "this_holds"})
+        assert decided.status == 200, decided.text
+        _, shown = await page(http, api, asked)
+    assert "nobody has decided" not in shown
+    assert f'by <a href="{ITEMS}/{later}">' in shown
 
 
 async def test_a_contradiction_is_decided_in_the_list(api: Api, lead: str) -> None:

@@ -160,6 +160,9 @@ def test_a_negation_counts_though_a_synonym_without_one_stands_for_its_phrase(so
         ("Use at least 5 workers.", "Use at most 5 workers."),
         ("Mindestens 5 Worker laufen und der Rest ist aus.", "Höchstens 5 Worker laufen und der Rest ist aus."),
         ("Some requests are logged.", "Every request is logged."),
+        ("Der Index wird nachts selten neu gebaut.", "Der Index wird nachts neu gebaut."),
+        ("Il est impossible de reconstruire l'index la nuit.", "Il est possible de reconstruire l'index la nuit."),
+        ("El índice raramente se reconstruye por la noche.", "El índice se reconstruye por la noche."),
     ],
 )
 def test_a_phrase_that_denies_or_bounds_without_a_not_counts(source: str, text: str) -> None:

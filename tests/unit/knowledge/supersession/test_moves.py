@@ -33,6 +33,30 @@ NO_CHANGES = [
 ]
 
 
+ELSEWHERE = [
+    ("セッションは redis に保存する。", "セッションを redis から keydb に移行しない。"),
+    ("セッションは redis に保存する。", "セッションを redis から keydb に移行する予定です。"),
+    ("セッションは redis に保存する。", "セッションを redis から keydb に移行すべきですか。"),
+    ("セッションは redis に保存する。", "セッションを redis から keydb に移行するのは中止した。"),
+    ("Sessioner sparas i redis.", "Flytta inte sessioner från redis till keydb."),
+    ("Sessioner sparas i redis.", "Vi flyttade tillbaka sessioner från redis till keydb."),
+    ("Sesje są w redis.", "Planujemy przenieść sesje z redis do keydb."),
+    ("Sesje są w redis.", "Nie przenoś sesji z redis do keydb."),
+    ("Сессии в redis.", "Планируем перенести сессии из redis в keydb."),
+    ("Tokens gaan via redis.", "Verplaats tokens niet van redis naar keydb."),
+]
+
+
+@pytest.mark.parametrize(("older", "newer"), ELSEWHERE)
+def test_a_plan_a_question_or_a_denial_of_a_move_replaces_nothing(older: str, newer: str) -> None:
+    assert replaced_by(read(older), read(newer)) is None
+
+
+def test_what_was_moved_in_japanese_is_replaced() -> None:
+    older = read("セッションは redis に保存する。")
+    assert replaced_by(older, read("セッションを redis から keydb に移行した。")) is not None
+
+
 @pytest.mark.parametrize(("older", "newer"), PAIRS)
 def test_a_move_replaces_what_it_gives_up(older: str, newer: str) -> None:
     assert replaced_by(read(older), read(newer)) is not None
