@@ -50,7 +50,7 @@ def behind_newer(results: Sequence[Result], newer: Mapping[UUID, UUID]) -> list[
         if best := max(later, key=lambda one: (scores[one.id], str(one.id)), default=None):
             scores[best.id] = max(scores[best.id], scores[each.id])
     found = [_scored(each, scores[each.id], factor=REPLACED if each.id in behind else 1.0) for each in results]
-    return sorted(found, key=lambda result: (-result.score, str(result.id)))
+    return sorted(found, key=lambda result: -result.score)  # equals stay in their order: the later passage of two first
 
 
 def _said(result: Result) -> datetime:
