@@ -33,6 +33,21 @@ async def test_up_down_and_up_again_leaves_the_schema_of_the_metadata(empty_data
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("before", "done"),
+    [("0033", "alter table knowledge add column wording bytea"), ("0032", "alter table knowledge add column worded_at timestamptz")],
+)
+async def test_a_migration_that_commits_step_by_step_is_repeated_after_a_failure(empty_database_url: str, before: str, done: str) -> None:
+    assert (await alembic(empty_database_url, "upgrade", before)).returncode == 0
+    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    async with database.begin() as connection:
+        await connection.execute(text(done))
+    await database.close()
+    for arguments in (["upgrade", "head"], ["check"]):
+        again = await alembic(empty_database_url, *arguments)
+        assert again.returncode == 0, again.stdout + again.stderr
+
+
 async def test_without_a_url_alembic_says_which_variable_to_set() -> None:
     done = await alembic(None, "upgrade", "head")
     assert done.returncode != 0
