@@ -169,8 +169,11 @@ def _is_name(value: str) -> bool:
 
 
 def _looks_like_name(name: str) -> bool:
-    """Tell whether an English word is written as a name: a product, a compound, with a capital, or as code."""
-    return _is_named(name) or (name.casefold().strip("`") not in _PLAIN and (name[0] == "`" or (name[0].isupper() and " " not in name)))
+    """Tell whether an English word is written as a name: a product, a compound, with a capital, or in backticks but for `mock_run`."""
+    plain = name.strip("`")
+    if _is_named(name) or plain.casefold() in _PLAIN:
+        return _is_named(name)
+    return plain.islower() and plain.isalnum() if name[0] == "`" else name[0].isupper() and " " not in name
 
 
 def _is_named(name: str) -> bool:
