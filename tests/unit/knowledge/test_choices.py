@@ -83,6 +83,7 @@ ERRANDS = [
     "Ändere die Farbe von Rot auf Blau und sag mir Bescheid.",
 ]
 REPORTS = [
+    "We keep all other assertions, also those on `mock_run`.",
     "nats-jetstream 存在内存泄漏问题。",
     "使用 nats-jetstream 时报错了。",
     "nats-jetstream で送信に失敗しました。",
