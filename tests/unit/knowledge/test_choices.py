@@ -69,7 +69,6 @@ ERRANDS = [
     "Schedule the meeting on Friday.",
     "Switch the nav-bar to dark-mode.",
     "Store the result in `result`.",
-    "We keep all other assertions, also those on `mock_run`.",
     "Keep the state in `useState`.",
     "Move `parseDate` from `utils` to `dates`.",
     "Route the request through auth.",
