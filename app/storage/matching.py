@@ -19,9 +19,6 @@ def holds_words(text: ColumnElement[str], words: str) -> ColumnElement[bool]:
 
 def are_among(one: SQLColumnExpression[UUID], other: SQLColumnExpression[UUID], pairs: Sequence[tuple[UUID, UUID]]) -> ColumnElement[bool]:
     """Build the condition that two columns are one of these pairs: in two parameters, as PostgreSQL takes 32,767 in a statement."""
-    given = (
-        func.unnest(*(literal([pair[side] for pair in pairs], ARRAY(Uuid)) for side in (0, 1)))
-        .table_valued("one", "other", name="given")
-        .render_derived()
-    )
+    columns = (literal([pair[side] for pair in pairs], ARRAY(Uuid)) for side in (0, 1))
+    given = func.unnest(*columns).table_valued("one", "other").render_derived()
     return exists().where(given.c.one == one, given.c.other == other)

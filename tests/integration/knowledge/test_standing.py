@@ -74,7 +74,7 @@ async def test_a_correction_of_the_type_keeps_the_people_and_one_of_the_text_end
     item, lead = await bench.item_id(RULE), Author(bench.team_id, None, change_any=True)
     await Judging(bench.database, admission=WriteAdmission()).judge(Author(bench.team_id, bo), item, "helpful")
     authoring = Authoring(bench.database, bench.accounts, embedder=bench.embedder, long_form=bench.long_form, admission=WriteAdmission())
-    await authoring.correct(lead, item, ItemCorrection(type="convention"))
+    await authoring.correct(lead, item, ItemCorrection(type="bug_solution"))
     assert (await bench.store.get(bench.team_id, item)).standing == ("team_practice",)
     await authoring.correct(lead, item, ItemCorrection(text=OTHER))
     assert (await bench.store.get(bench.team_id, item)).standing == ()
