@@ -52,7 +52,7 @@ class DistillationProjection:
         self._batch_tokens = batch_tokens
         self._must_yield = must_yield
         self._unasked: dict[tuple[UUID, int, int], SessionMaterial] = {}
-        """What is left of the session that gave way last, by id, revision and seq: it needn't be read from its beginning once a part."""
+        """The rest of the session that gave way last, by id, revision and seq: it needn't be read from its beginning once a part."""
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Ask about the session's events after `after`. Raises ProjectionPaused between two parts, with the earlier ones stored."""
