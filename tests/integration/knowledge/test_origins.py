@@ -248,10 +248,10 @@ async def test_what_is_learnt_while_its_project_is_merged_is_learnt_in_the_one_t
 ) -> None:
     known, till = bench.store.known, "till"
 
-    async def merged_first(session_id: UUID) -> dict[str, tuple[str, str]]:
+    async def merged_first(session_id: UUID, *, distilled: bool) -> dict[str, tuple[str, str]]:
         monkeypatch.setattr(bench.store, "known", known)
         await bench.merging().merge(bench.team_id, await project(bench, till), await project(bench, "shop"))
-        return await known(session_id)
+        return await known(session_id, distilled=distilled)
 
     monkeypatch.setattr(bench.store, "known", merged_first)
     await ingest(bench, queue, intake, *talk("a", "/home/ada/till"))
