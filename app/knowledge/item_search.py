@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class ItemSearch:
         rows = await self._with_replacements(scope, query, await self._read(scope, ids, query))
         return FoundItems(rows, await self._accounts.project_names(scope.team_id, {row.project_id for row in rows}))
 
-    def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
+    async def results(self, query: Query, found: FoundItems, vector: Vector | None, *, limit: int, support: Support) -> list[Result]:
         """Rank the candidates, and return the first `limit` relevant ones: the replaced behind its replacement, copies under the best."""
         least = self._limits.min_relevance if query.min_score is None else query.min_score
         wanted = {row.replaced_by for row in found.rows if row.replaced_by is not None}
@@ -79,7 +80,8 @@ class ItemSearch:
         newer = rank(query, missing, vector, found.names, limit=len(missing), min_score=0.0, support=support) if missing else []
         in_order = newer_first(ranked, newer, limit=limit + ROOM)
         found_in_order = [each for each in in_order if query.min_score is None or each.score >= query.min_score]
-        return fold(found_in_order, {row.id: row for row in found.rows}, limit=limit)
+        # CPU work, of comparing words: other requests go on meanwhile
+        return await asyncio.to_thread(fold, found_in_order, {row.id: row for row in found.rows}, limit=limit)
 
     async def by_id(self, scope: Scope, query: Query, ids: Sequence[UUID], vector: Vector | None, *, support: Support) -> list[Result]:
         """Return the items of these ids that the requester may see, whatever their score: they come along with a passage."""

@@ -92,7 +92,7 @@ class Search:
         if not query.asks_for(PASSAGE):
             return await self._items_alone(scope, query, vector, candidates, passages)
         most = min(query.limit, self._limits.max_items) if passages.relevant else query.limit
-        items = self._items.results(query, candidates, vector, limit=most, support=Support(passages.answered))
+        items = await self._items.results(query, candidates, vector, limit=most, support=Support(passages.answered))
         around, held, sessions = await asyncio.gather(
             self._passages.around(passages),
             self._passages.held_items(query, passages),
@@ -119,7 +119,7 @@ class Search:
         support = NO_SUPPORT
         if passages.is_conclusive:
             support = Support(sessions=passages.by_session(), rejected=not passages.relevant)
-        items = self._items.results(query, candidates, vector, limit=query.limit, support=support)
+        items = await self._items.results(query, candidates, vector, limit=query.limit, support=support)
         sessions = await self._journal.cited(scope.team_id, _sessions_of(items))
         return fit_budget(_cited(items, sessions), query.max_tokens or self._limits.max_tokens)
 

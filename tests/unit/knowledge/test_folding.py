@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pytest
 
+from app.knowledge import folding
 from app.knowledge.folding import fold
 from app.knowledge.item import Quote
 from app.knowledge.neighbours import pack
@@ -114,3 +117,18 @@ def test_explain_counts_the_copies() -> None:
     shelf.add(SHORT)
     (found,) = fold(shelf.results, shelf.rows, limit=5)
     assert found.explain == {"folded": 1}
+
+
+def test_one_result_is_compared_by_its_words_with_the_likest_few_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def differs(_: str, other: str) -> bool:
+        asked.append(other)
+        return True
+
+    monkeypatch.setattr(folding, "differs", differs)
+    shelf = Shelf()
+    for number in range(12):
+        shelf.add(f"The worker of queue {number} needs a restart of its own")
+    assert len(shelf.folded(limit=12)) == 12
+    assert max(Counter(asked).values()) == folding.MAX_COMPARED
