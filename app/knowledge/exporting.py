@@ -20,6 +20,7 @@ from app.knowledge.item import ContradictingItem, Quote, Standing
 from app.knowledge.marks import mark_of
 from app.knowledge.relation_tables import ContradictionRow, SubjectRow, SupersessionRow
 from app.knowledge.standing import is_portable, standing_of
+from app.knowledge.store import is_distilled
 from app.knowledge.supersession_rows import Links, links_of
 from app.knowledge.tables import ITEM_COLUMNS, NEWEST_EVIDENCE, CodeMarkRow, EvidenceRow, FeedbackRow, ItemRow, RevisionRow
 from app.knowledge.verdicts import retired_among
@@ -217,7 +218,7 @@ def _item(row: AnyRow, details: ItemDetails, project: str | None, author: str | 
         "replaces": [each._asdict() for each in details.links.replaces[row.id]],
         "contradicts": [each._asdict() for each in details.contradicts.get(row.id, ())],
         "standing": list(details.standing.get(row.id, ())),
-        "distilled": row.id in details.distilled and row.origin != "recorded" and row.corrected_at is None,
+        "distilled": is_distilled(row, by_model_alone=row.id in details.distilled),
         "retired": row.hidden and row.id in details.retired,
         "code": details.code[row.id],
         "confidence": round(row.confidence, 3),

@@ -117,7 +117,7 @@ class KnowledgeStore:
                 replaces=of,
                 contradicts=await read_contradictions(connection, item_id),
                 standing=standing_of(portable=portable, people=row.people),
-                distilled=bool(distilled) and row.origin != "recorded" and row.corrected_at is None,
+                distilled=is_distilled(row, by_model_alone=bool(distilled)),
                 retired=row.hidden and await is_retired(connection, item_id),
                 code=tuple(map(mark_of, await connection.execute(marks))),
             )
@@ -189,6 +189,11 @@ _DERIVED = frozenset(
 )
 """Fields of an item that are no columns of its row."""
 _JOINED = select(ItemRow.id, ItemRow.evidence_count)
+
+
+def is_distilled(row: AnyRow, *, by_model_alone: bool) -> bool:
+    """Tell whether a model worded an item. `by_model_alone`: all of its evidence is a model's."""
+    return by_model_alone and row.origin != "recorded" and row.corrected_at is None
 
 
 async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:

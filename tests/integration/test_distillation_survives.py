@@ -11,24 +11,14 @@ import pytest
 
 from tests.fakes.provider import FakeProvider
 from tests.integration.api.conftest import generic
+from tests.integration.test_door_stops import CONFIG
 from tests.running import Running, start
 from tests.unit.knowledge.distillation.replies import item, reply
 from tests.waiting import patience
 
 pytestmark = pytest.mark.long
 
-CONFIG = """
-[providers.one]
-kind = "openai"
-model = "one-model"
-api_base = "{url}/v1"
-api_key_env = "FAKE_KEY"
-input_usd_per_mtok = 1.0
-output_usd_per_mtok = 2.0
-
-[inference]
-chain = ["one"]
-
+DISTILLING = """
 [distillation]
 enabled = true
 batch_tokens = 200
@@ -52,7 +42,7 @@ async def test_a_worker_killed_twice_in_the_middle_pays_at_most_what_was_under_w
         fake.say(reply(*(item(each, ("1", each)) for each in LESSONS)))
         folder = short_folder / "distil"
         config = short_folder / "distil.toml"
-        config.write_text(CONFIG.format(url=fake.url))
+        config.write_text((CONFIG + DISTILLING).format(url=fake.url))
         server = await asyncio.to_thread(start, folder, {"CAIRN_CONFIG": str(config), **ENV})
         try:
             database = server.database_url().replace("+asyncpg", "")  # the worker was told of it: later it may be dead

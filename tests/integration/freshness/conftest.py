@@ -26,6 +26,15 @@ class Repo:
     folder: Path
     day: int = 0
 
+    @classmethod
+    def begun(cls, folder: Path, files: dict[str, str | bytes | None]) -> Repo:
+        """Make a folder that is a repository with one commit on `main`."""
+        folder.mkdir()
+        repo = cls(folder)
+        repo.git("init", "--quiet", "--initial-branch", "main")
+        repo.commit(files)
+        return repo
+
     def git(self, *words: str) -> str:
         at = (BEGIN + timedelta(days=self.day)).isoformat()
         person = {

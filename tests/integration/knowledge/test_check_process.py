@@ -23,12 +23,7 @@ HANGS = 'echo "$$ $PPID" > "$STARTED.new"; mv "$STARTED.new" "$STARTED"; exec sl
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
-    folder = tmp_path / "shop.git"
-    folder.mkdir()
-    repo = Repo(folder)
-    repo.git("init", "--quiet", "--initial-branch", "main")
-    repo.commit({"src/pool.py": "def acquire_one():\n    return 1\n"})
-    return repo
+    return Repo.begun(tmp_path / "shop.git", {"src/pool.py": "def acquire_one():\n    return 1\n"})
 
 
 @pytest.fixture

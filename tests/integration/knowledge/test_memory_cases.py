@@ -11,9 +11,9 @@ import pytest
 
 from app.knowledge.results import Query, Result
 from app.queue.jobs import Queue
-from app.sessions.event import GivenTranscript
 from app.settings import Settings
 from tests.integration.knowledge.conftest import Bench
+from tests.integration.knowledge.test_origins import ingest as ingest_body
 
 REVISIONS = {
     "en": (
@@ -56,7 +56,7 @@ REVISIONS = {
 JANUARY, NOVEMBER = "2026-01-12", "2026-11-09"
 
 
-def claude(session: str, day: str, said: Sequence[tuple[str, Any]]) -> bytes:
+def claude(session: str, day: str, said: Sequence[tuple[str, Any]]) -> str:
     """A transcript of Claude Code: (role, words), a minute apart."""
     records: list[dict[str, Any]] = [
         {
@@ -69,26 +69,12 @@ def claude(session: str, day: str, said: Sequence[tuple[str, Any]]) -> bytes:
         }
         for place, (role, words) in enumerate(said)
     ]
-    return "".join(json.dumps(each) + "\n" for each in records).encode()
+    return "".join(json.dumps(each) + "\n" for each in records)
 
 
-async def ingest(bench: Bench, transcript: bytes, name: str) -> None:
+async def ingest(bench: Bench, transcript: str, name: str) -> None:
     queue = Queue(bench.database, Settings().worker)
-    intake = bench.intake(queue)
-
-    async def stream() -> Any:
-        yield transcript
-
-    async def progress(done: int, total: int) -> None: ...
-
-    await intake.submit(bench.requester(), stream(), GivenTranscript(f"{name}.jsonl"), limit=10**8)
-    job = await queue.claim("w", ("ingest",))
-    assert job is not None
-    done = await intake.ingest(job, progress)
-    async with queue.begin() as connection:
-        await queue.finish(connection, job, done.result)
-        if done.closing is not None:
-            await done.closing(connection)
+    await ingest_body(bench, queue, bench.intake(queue), name=f"{name}.jsonl", body=transcript)
     await bench.index.drain_to(2**62)
 
 

@@ -23,12 +23,7 @@ WORDS = "`Pool.acquire` gives one more than it is asked for"
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
-    folder = tmp_path / "shop.git"
-    folder.mkdir()
-    repo = Repo(folder)
-    repo.git("init", "--quiet", "--initial-branch", "main")
-    repo.commit({"src/pool.py": POOL})
-    return repo
+    return Repo.begun(tmp_path / "shop.git", {"src/pool.py": POOL})
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from app.knowledge.contradiction.judge import TitledText, contradiction_of
+from tests.unit.knowledge.labelled import read_pairs
 
 HERE = Path(__file__).parent
 KNOWN, UNSEEN = HERE / "pairs.tsv", HERE / "unseen.tsv"
@@ -26,8 +26,7 @@ class Pair(NamedTuple):
 
 
 def pairs(file: Path) -> list[Pair]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return [Pair(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    return read_pairs(file, Pair)
 
 
 def item(written: str) -> TitledText:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import pytest
 
 from app.knowledge.supersession.judge import replaced_by
 from app.knowledge.supersession.statements import read
+from tests.unit.knowledge.labelled import read_pairs
 
 HERE = Path(__file__).parent
 KNOWN, UNSEEN = HERE / "pairs.tsv", HERE / "unseen.tsv"
@@ -27,8 +27,7 @@ class Pair(NamedTuple):
 
 
 def pairs(file: Path) -> list[Pair]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return [Pair(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    return read_pairs(file, Pair)
 
 
 def measured(labelled: list[Pair]) -> tuple[float, float]:
