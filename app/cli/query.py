@@ -150,20 +150,25 @@ def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_C
 
 async def nothing_found(client: ServerClient, project: str | None) -> str:
     """Say that nothing was found, where it was sought, and what to do next."""
-    sessions = await client.get("/v1/sessions", limit=1, project=project)
-    if sessions["sessions"]:
-        where = "the sessions" if project is None else f"the sessions of the project {project!r}"
+    if await _has_any(client, project):
+        where = "the sessions" if project is None else f"the project {project!r}"
         words = f"Nothing in {where} answers that. Try other words, or name an error code, a file or a flag"
         words += "." if project is None else f"; or ask all projects, without --project{await _others(client, project)}."
     elif project is not None:
-        words = f"The project {project!r} has no sessions yet. Leave --project out{await _others(client, project)}, or send some:"
-        words += f" cairn ingest PATH --project {project}"
+        words = f"The project {project!r} has no sessions and no recorded knowledge yet."
+        words += f" Leave --project out{await _others(client, project)}, or send sessions: cairn ingest PATH --project {project}"
     else:
         words = (
             "There are no sessions yet. Send those that your agents keep on this machine: cairn ingest, or cairn ingest PATH."
             " Capture new ones: cairn connect claude-code (or codex, cursor, vscode)."
         )
     return words
+
+
+async def _has_any(client: ServerClient, project: str | None) -> bool:
+    """Tell whether there is anything to search: a session, or an item that a person recorded."""
+    sessions = await client.get("/v1/sessions", limit=1, project=project)
+    return bool(sessions["sessions"] or (await client.get("/v1/knowledge", limit=1, project=project))["items"])
 
 
 async def _others(client: ServerClient, project: str) -> str:

@@ -82,6 +82,14 @@ class Api:
                 await asyncio.sleep(0.05)
         return found  # type: ignore[no-any-return]
 
+    async def items_found(self, query: str, project: str, *, wanted: int, key: str = "admin", **more: object) -> list[Any]:
+        """The items that a question finds, once the index has heard of them: the worker feeds it."""
+        asked = {"query": query, "project": project, "kinds": ["item"], **more}
+        async with patience():
+            while len(found := (await self.ask("POST", "/v1/knowledge/query", key=key, json=asked)).json["results"]) != wanted:
+                await asyncio.sleep(0.05)
+        return list(found)
+
     async def ingest(self, data: bytes | str, *, key: str = "admin", team: str | None = None, **params: str) -> dict[str, Any]:
         headers = {"x-cairn-team": team} if team else {}
         body = io.BytesIO(data.encode() if isinstance(data, str) else data)

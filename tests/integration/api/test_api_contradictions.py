@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from tests.integration.api.conftest import Api
-from tests.waiting import patience
 
 KAFKA, PULSAR = "Order events go through kafka-main.", "Order events go through pulsar-main."
 
 
 async def found(api: Api, project: str) -> dict[str, Any]:
-    """The two items that a question finds, by id, once the index has heard of both."""
-    async with patience():
-        while True:
-            asked = {"query": "order events go through", "project": project, "kinds": ["item"]}
-            results = (await api.ask("POST", "/v1/knowledge/query", json=asked)).json["results"]
-            if len(results) == 2:
-                return {each["id"]: each for each in results}
-            await asyncio.sleep(0.05)
+    """The two items that a question finds, by id."""
+    return {each["id"]: each for each in await api.items_found("order events go through", project, wanted=2)}
 
 
 async def record_both(api: Api, project: str) -> tuple[str, str]:
@@ -34,12 +26,12 @@ async def record_both(api: Api, project: str) -> tuple[str, str]:
 
 
 async def test_a_person_decides_which_of_two_holds(api: Api) -> None:
-    older, newer = await record_both(api, "rowan")
-    assert {each: result["contradicts"] for each, result in (await found(api, "rowan")).items()} == {older: [newer], newer: [older]}
+    older, newer = await record_both(api, "service-tree")
+    assert {each: result["contradicts"] for each, result in (await found(api, "service-tree")).items()} == {older: [newer], newer: [older]}
     path = f"/v1/knowledge/{older}/contradictions/{newer}"
     decided = await api.ask("POST", path, json={"decision": "this_holds"})
     assert (decided.status, decided.json["contradicts"], [each["id"] for each in decided.json["replaces"]]) == (200, [], [newer])
-    results = await found(api, "rowan")
+    results = await found(api, "service-tree")
     assert (list(results), results[newer]["replaced_by"]["id"]) == ([older, newer], older)
     assert not any("contradicts" in each for each in results.values())
     assert (await api.ask("POST", path, json={"decision": "both_hold"})).status == 409

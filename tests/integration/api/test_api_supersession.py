@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from tests.integration.api.conftest import Api
-from tests.waiting import patience
 
 NATS = "Publish order events through nats-jetstream."
 REDPANDA = "Move order events from nats-jetstream to redpanda."
 
 
-async def found(api: Api, wanted: int, **more: Any) -> list[Any]:
-    """The items that a question finds, once the index has heard of all."""
-    async with patience():
-        while True:
-            asked = {"query": "order events through nats-jetstream", "project": "maple-links", "kinds": ["item"], **more}
-            results = (await api.ask("POST", "/v1/knowledge/query", json=asked)).json["results"]
-            if len(results) >= wanted:
-                return list(results)
-            await asyncio.sleep(0.05)
+async def found(api: Api, wanted: int, **more: object) -> list[Any]:
+    return await api.items_found("order events through nats-jetstream", "maple-links", wanted=wanted, **more)
 
 
 async def test_a_revision_comes_first_until_a_person_undoes_it(api: Api) -> None:

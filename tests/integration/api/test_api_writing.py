@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.api.conftest import Api, Reply, lesson
-from tests.waiting import patience
 
 TEXT = "The staging database of {} is restored from production at three every night: what was changed by hand is gone."
 SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
@@ -25,15 +24,8 @@ async def record(api: Api, name: str, *, key: str = "admin", **more: object) -> 
     return made.json
 
 
-async def found(api: Api, name: str, *, key: str = "admin", wanted: int = 1) -> list[Any]:
-    """What a query for it finds, once the index has heard: the worker feeds it."""
-    async with patience():
-        while True:
-            asked = {"query": TEXT.format(name), "project": name, "kinds": ["item"], "explain": True}
-            results = (await api.ask("POST", "/v1/knowledge/query", key=key, json=asked)).json["results"]
-            if len(results) == wanted:
-                return list(results)
-            await asyncio.sleep(0.05)
+async def found(api: Api, name: str, *, wanted: int = 1) -> list[Any]:
+    return await api.items_found(TEXT.format(name), name, wanted=wanted, explain=True)
 
 
 async def learnt(api: Api, name: str, *, key: str = "admin") -> Any:

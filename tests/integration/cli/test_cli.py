@@ -105,7 +105,7 @@ def test_nothing_relevant_says_how_to_go_on(server: Running) -> None:
     assert (done.returncode, "Nothing in the sessions answers that" in done.stderr) == (0, True)
     assert done.stdout == ""
     empty = cairn(server.folder, "query", "anything", "--project", "nowhere")
-    assert "The project 'nowhere' has no sessions yet. Leave --project out (there is examples)" in empty.stderr
+    assert "The project 'nowhere' has no sessions and no recorded knowledge yet. Leave --project out (there is examples)" in empty.stderr
 
 
 def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_path: Path) -> None:
@@ -124,6 +124,8 @@ def test_what_a_person_remembers_is_found_and_forgotten(server: Running, tmp_pat
         if "recorded: gotcha" in asked.stdout:
             break
     assert "recorded by a person" in asked.stdout
+    other = cairn(server.folder, "query", "how do I bake an apple pie?", "--project", "kiosk")
+    assert "Nothing in the project 'kiosk' answers that" in other.stderr
     assert item["id"] in asked.stdout
     right = "Receipts of the harbour kiosk are printed twice when its network is slow"
     done = cairn(server.folder, "correct", item["id"], "--text", right, "--path", "src/net.py", "--type", "bug_solution")
@@ -168,7 +170,7 @@ def test_the_demo_shows_what_was_said_learnt_answered_not_answered_and_corrected
         "said · tidewater",
         "learnt: ",
         "[1]",
-        "Nothing in the sessions of the project 'tidewater' answers that",
+        "Nothing in the project 'tidewater' answers that",
         "answers contain the answer to the question; of 1 without an answer, 1 was refused.",
         "$ cairn correct ",
         f"{CORRECTION} ─",

@@ -128,6 +128,7 @@ async def test_the_page_after_the_last_item_is_the_first(api: Api, lead: str) ->
 async def test_the_page_of_a_search_marks_what_is_contradicted_and_replaced(api: Api, lead: str) -> None:
     project = f"p{uuid4().hex[:8]}"
     earlier, later = [await said(api, project, f"Stoat tokens expire after {value}.") for value in ("15 minutes", "24 hours")]
+    await api.items_found("stoat tokens expire", project, wanted=2)
     asked = f"/dashboard/knowledge?q=stoat+tokens+expire&type=item&project={project}"
     async with signed_in(api, lead) as http:
         _, shown = await page(http, api, asked)
