@@ -11,10 +11,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from app.knowledge.contradiction.hedges import is_limited
-from app.knowledge.extraction.gloss import gloss
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.supersession.words import is_denied, is_doubted, scopes
 from app.likeness import differing
+from app.likeness.gloss import gloss
 from app.likeness.tokenization import language_of
 from app.likeness.vocabulary import vocabulary
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from app.knowledge.extraction.drafts import MAX_PROMPT_CHARS
-from app.knowledge.extraction.exchanges import MAX_VERDICT_CHARS, ending, mark_sources
+from app.knowledge.extraction.exchanges import MAX_VERDICT_CHARS, mark_sources
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import is_injection
 from app.knowledge.passages.cut import PassageCutter
 from app.knowledge.passages.passage import Passage
 from app.sessions.event import Event
 from app.tokens import count_text
+from app.trajectory.turns import ending
 
 Batch = tuple[Passage, ...]
 """Passages of one call."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from app.knowledge.extraction.gloss import gloss, is_foreign
 from app.knowledge.item import SubjectKind
 from app.knowledge.subjects.products import PRODUCTS
 from app.knowledge.supersession.statements import Change, read
+from app.likeness.gloss import gloss, is_foreign
 
 MAX_CHARS = 300
 """Characters of a statement that is read: a longer one tells a story."""

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.knowledge.extraction.choices import choice_of
-from app.knowledge.extraction.exchanges import Exchange, ending
+from app.knowledge.extraction.exchanges import Exchange
 from app.knowledge.extraction.features import is_guess, is_order, is_rule
-from app.knowledge.extraction.gloss import gloss
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
 from app.knowledge.item import Intent, KnowledgeType
+from app.likeness.gloss import gloss
+from app.trajectory.turns import ending
 
 MAX_PROMPT_CHARS = 3_000
 """A longer prompt is pasted material (a plan, a log, a rule file), not something that a person said."""

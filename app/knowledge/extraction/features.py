@@ -8,8 +8,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from app.knowledge.extraction.gloss import gloss, is_foreign
 from app.knowledge.extraction.noise import CODE, is_dangling, is_talk, is_transient
+from app.likeness.gloss import gloss, is_foreign
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LETTERS = re.compile(r"[^\W\d_]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.knowledge.extraction.gloss import gloss, is_foreign
+from app.likeness.gloss import gloss, is_foreign
 
 _TALK = re.compile(
     r"(?:i'll|i’ll|i will|i'm (?:going|now|about)|i am going|let me|let's|let’s|lets|now[, ]|next[,:]? |first[, ]|great|perfect|excellent|sure|okay|ok[,.! ]|"

@@ -13,13 +13,13 @@ from app.knowledge.extraction.candidate import candidate_of
 from app.knowledge.extraction.classifier import Numbers, keep_odds, type_odds
 from app.knowledge.extraction.drafts import Draft
 from app.knowledge.extraction.features import features_of, says_why_or_must
-from app.knowledge.extraction.gloss import is_foreign
 from app.knowledge.extraction.memory import share_in, shingles
 from app.knowledge.extraction.noise import is_dangling, names_something
 from app.knowledge.extraction.titles import title_of
 from app.knowledge.extraction.types import cues_of, type_of
 from app.knowledge.extraction.windows import Place, place_of, window
 from app.knowledge.item import ItemCandidate
+from app.likeness.gloss import is_foreign
 
 MAX_EMBEDDED = 40
 """Drafts of a session that are embedded: this many take about a quarter of a second."""

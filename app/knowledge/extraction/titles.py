@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from app.knowledge.extraction.gloss import is_foreign
 from app.knowledge.extraction.noise import CODE, is_dangling, is_talk
 from app.knowledge.extraction.prose import Statement
+from app.likeness.gloss import is_foreign
 
 MAX_TITLE = 90
 MIN_CLAUSE = 18

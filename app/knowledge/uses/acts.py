@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.knowledge.extraction.commands import normal
-from app.knowledge.extraction.exchanges import EDIT_TOOL
-from app.knowledge.extraction.shell import SHELL_TOOL, change_of, commands_of, only_looks
 from app.sessions.event import Event, ToolUse
+from app.trajectory.shell import change_of, commands_of, only_looks
+from app.trajectory.tools import EDIT_TOOL, SHELL_TOOL
 
 Act = Literal["command", "change", "answer"]
 _PLANNING = re.compile(r"todo|plan|task|memory|cairn", re.IGNORECASE)

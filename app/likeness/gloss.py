@@ -1,4 +1,4 @@
-"""Reads another language's cue words as English: one vocabulary for every pattern of this room. Knows words, not grammar; pure."""
+"""Reads another language's cue words as English: one vocabulary for all patterns. Knows words, not grammar; pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("languages.toml")
+TABLE = Path(__file__).with_name("gloss.toml")
 MAX_CHARS = 2_000
 """Characters of a text that are read; cues stand at its beginning."""
 MIN_COMMON = 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.knowledge.extraction.exchanges import ending
-from app.knowledge.extraction.gloss import Language, gloss, is_foreign, languages
 from app.knowledge.extraction.noise import is_transient
 from app.knowledge.extraction.prose import statements
+from app.likeness.gloss import Language, gloss, is_foreign, languages
 from app.sessions.event import Event
+from app.trajectory.turns import ending
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.knowledge.extraction.exchanges import runs_tests
-from app.knowledge.extraction.shell import change_of, commands_of, only_looks
 from app.sessions.event import Event, ToolUse
+from app.trajectory.shell import change_of, commands_of, only_looks
+from app.trajectory.tools import runs_tests
 
 
 def call(name: str, given: str) -> Event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-SHELL_TOOL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
 _COMMAND = re.compile(r"(?:'[^']*+'|\"(?:\\.|[^\"\\])*+\"|\\.|(?:>&|&>)|[^;&|\n'\"\\]|['\"\\])++", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*+'|\"(?:\\.|[^\"\\])*+\"|\\.", re.DOTALL)
 _INTO_FILE = re.compile(r"(?<![0-9&=-])>{1,2}\s*(?!/dev/null|&|\s)")

@@ -1,0 +1,33 @@
+"""Tells what kind of tool an event calls: a shell, an editor, a reader, a test run. Names of tools and commands only; pure."""
+
+from __future__ import annotations
+
+import re
+
+from app.sessions.event import Event
+from app.trajectory.shell import commands_of, only_looks
+
+SHELL_TOOL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)
+EDIT_TOOL = re.compile(r"edit|write|patch|create_?file|replace|insert|notebook", re.IGNORECASE)
+READ_TOOL = re.compile(r"read|view|fetch|search|grep|glob|cat|open_file", re.IGNORECASE)
+_READ_COMMAND = re.compile(
+    r"\s*(?:(?:sudo|time|command)\s+)*(?:cat|head|tail|less|more|nl|tac|type|get-content|gc|sed\s+-n|awk|grep|rg|ag|curl|wget|bat|jq|yq|git\s+(?:-C\s+\S+\s+)?(?:show|log|diff))\b",
+    re.IGNORECASE,
+)
+"""A command that prints what somebody wrote before."""
+_TEST_COMMAND = re.compile(
+    r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b"
+)
+
+
+def reads(line: str) -> bool:
+    """Tell whether a command line prints files, pages or history, alone or beside other commands."""
+    return any(_READ_COMMAND.match(command) for command in commands_of(line))
+
+
+def runs_tests(event: Event) -> bool:
+    """Tell whether an event runs tests: a text that is written or searched may name their command as well."""
+    tool = event.tool
+    if tool is None or SHELL_TOOL.search(tool.name) is None or _TEST_COMMAND.search(tool.input) is None:
+        return False
+    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(tool.input))
