@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from app.knowledge.extraction.choices import choice_of
 from app.knowledge.extraction.exchanges import Exchange, ending
 from app.knowledge.extraction.features import is_guess, is_order, is_rule
-from app.knowledge.extraction.gloss import gloss
+from app.knowledge.extraction.gloss import gloss, is_foreign
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
@@ -54,10 +54,10 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
-        told = tuple(replace(said, text=choice_of(said.text) or classifier_text(said.text)) for said in statements(prompt))
+        told = tuple(replace(said, text=classifier_text(choice_of(said.text) or said.text)) for said in statements(prompt))
         told = tuple(said for said in told if _may_be_told(said.text) and not memory.is_known(said.text))
         for said in told:
-            weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
+            weight = _weight(said.text, corrects=corrects)
             drafted = Draft(said, told, PERSON + weight, number, intent, person=True)
             yield _as_choice(drafted, is_bare=weight < 0) if choice_of(said.text) else drafted
     replies = exchange.replies
@@ -75,6 +75,15 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
                 yield Draft(replace(said, text=classifier_text(said.text)), told, outcome + final, number, intent)
 
 
+def _weight(text: str, *, corrects: bool) -> float:
+    """Return what a person's statement gains for being a rule or a correction. Its refusal alone ("No, …") makes it no rule."""
+    if not corrects:
+        return 0.0 if is_rule(text) else -REPORT
+    if is_rule(_REFUSAL.sub("", text, count=1)):
+        return CORRECTION + CORRECTED_RULE
+    return -REPORT if is_foreign(text) else CORRECTION  # of English the classifier knows the words that report
+
+
 def _may_be_told(text: str) -> bool:
     """Tell whether a person's words may be an item: no errand, unless it settles which service or tool is used from now on."""
     return may_be_item(text) and bool(choice_of(text) or not _is_request(without_lead(text)))
@@ -90,6 +99,9 @@ def _as_choice(draft: Draft, *, is_bare: bool) -> Draft:
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
 """Added to or taken from the classifier's log-odds: who said it, and how the exchange ended. A person's request mostly reports what happened;
 only their rules and corrections are lessons."""
+_REFUSAL = re.compile(r"^\W*\w+(?: \w+)?\s*[,，、،.!:]\s*")
+CORRECTED_RULE = 1.5
+"""Added where a correction lays down a rule: of other languages the classifier knows few words, so that its odds alone say little."""
 CHOICE = 2.6
 """Added for a person's choice of a service or a tool: the classifier, made for lessons, takes a bare one for an errand."""
 
