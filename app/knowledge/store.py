@@ -198,8 +198,12 @@ def is_distilled(row: AnyRow, *, by_model_alone: bool) -> bool:
 
 async def lock_item(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:
     """Lock an item's project against other writers until the transaction ends, and return the item's row. NotFound as `team_item_row`."""
-    await lock_project(connection, (await team_item_row(connection, team_id, item_id, closed=closed)).project_id)
-    return await team_item_row(connection, team_id, item_id, closed=closed)
+    row = await team_item_row(connection, team_id, item_id, closed=closed)
+    await lock_project(connection, row.project_id)
+    while (locked := await team_item_row(connection, team_id, item_id, closed=closed)).project_id != row.project_id:
+        row = locked  # its project was merged into another while this waited
+        await lock_project(connection, row.project_id)
+    return locked
 
 
 async def team_item_row(connection: AsyncConnection, team_id: UUID, item_id: UUID, *, closed: Collection[UUID]) -> AnyRow:

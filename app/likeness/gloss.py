@@ -14,7 +14,8 @@ MAX_CHARS = 2_000
 """Characters of a text that are read; cues stand at its beginning."""
 MIN_COMMON = 2
 """Function words of a language that a text in Latin letters needs, or one cue and no English word: a name may be one by chance."""
-_WORD = re.compile(r"[^\W\d_]{2,}(?:['’](?=\w))?")
+_WORD = re.compile(r"(?:[^\W\d_]{2,}|[^\W\d_\x00-\x7f])(?:['’](?=\w))?")
+"""A word; of one letter only one with an accent, or of another script: `è` is Italian, `a` is many."""
 _ENGLISH = frozenset(
     _WORD.findall(
         "the a an is are was were be been it its this that these those to of and or on at by for from with as we you i they he she not but if when "

@@ -14,7 +14,7 @@ _ACCEPTED = re.compile(
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
-    r"\s*(?:no[,. !]|not[,.!]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
+    r"\s*(?:no[,. !]|not\s*[,.!，、،。]|nope|wrong|that's (?:wrong|not|incorrect)|that is (?:wrong|not|incorrect)|this is (?:wrong|not|incorrect)|not (?:what|quite|right|correct|working)|still (?:fails|failing|broken|not|getting|the same|doesn)|"
     r"it (?:still|doesn't|does not|didn't)|doesn't work|does not work|didn't work|revert|undo|roll ?back|you (?:didn't|did not|missed|forgot|broke|removed|misunderstood|got it wrong)|why did you|"
     r"stop|incorrect|i (?:didn't|did not) (?:ask|want|mean))",
     re.IGNORECASE,

@@ -15,7 +15,7 @@ from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_o
 from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
 from app.knowledge.item import Intent, KnowledgeType
-from app.likeness.gloss import gloss
+from app.likeness.gloss import gloss, is_foreign
 from app.trajectory.turns import ending
 
 MAX_PROMPT_CHARS = 3_000
@@ -55,10 +55,10 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
         corrects = ending(prompt.text) == "corrected"
-        told = tuple(replace(said, text=choice_of(said.text) or classifier_text(said.text)) for said in statements(prompt))
+        told = tuple(replace(said, text=classifier_text(choice_of(said.text) or said.text)) for said in statements(prompt))
         told = tuple(said for said in told if _may_be_told(said.text) and not memory.is_known(said.text))
         for said in told:
-            weight = CORRECTION if corrects else 0.0 if is_rule(said.text) else -REPORT
+            weight = _weight(said.text, corrects=corrects)
             drafted = Draft(said, told, PERSON + weight, number, intent, person=True)
             yield _as_choice(drafted, is_bare=weight < 0) if choice_of(said.text) else drafted
     replies = exchange.replies
@@ -76,6 +76,15 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
                 yield Draft(replace(said, text=classifier_text(said.text)), told, outcome + final, number, intent)
 
 
+def _weight(text: str, *, corrects: bool) -> float:
+    """Return what a person's statement gains for being a rule or a correction. Its refusal alone ("No, …") makes it no rule."""
+    if not corrects:
+        return 0.0 if is_rule(text) else -REPORT
+    if is_rule(_REFUSAL.sub("", text, count=1)):
+        return CORRECTION + CORRECTED_RULE
+    return -REPORT if is_foreign(text) else CORRECTION  # of English the classifier knows the words that report
+
+
 def _may_be_told(text: str) -> bool:
     """Tell whether a person's words may be an item: no errand, unless it settles which service or tool is used from now on."""
     return may_be_item(text) and bool(choice_of(text) or not _is_request(without_lead(text)))
@@ -91,6 +100,9 @@ def _as_choice(draft: Draft, *, is_bare: bool) -> Draft:
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
 """Added to or taken from the classifier's log-odds: who said it, and how the exchange ended. A person's request mostly reports what happened;
 only their rules and corrections are lessons."""
+_REFUSAL = re.compile(r"^\W*\w+(?: \w+)?\s*[,，、،.!:]\s*")
+CORRECTED_RULE = 1.5
+"""Added where a correction lays down a rule: of other languages the classifier knows few words, so that its odds alone say little."""
 CHOICE = 2.6
 """Added for a person's choice of a service or a tool: the classifier, made for lessons, takes a bare one for an errand."""
 

@@ -22,7 +22,7 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 _PASSING = re.compile(
-    r"\b(?:today|tonight|this (?:morning|afternoon|evening|week)|right now|for the moment)\b(?!['’])"
+    r"\b(?:today|tonight|this (?:morning|afternoon|evening|week)|right now|for now|for the moment)\b(?!['’])"
     r"|\b(?:wait|hold off)\b[^.;]{0,60}\b(?:run|job|build|pipeline|deployment) #?\d{2}"
     r"|^\W*i(?:'ve|’ve| have)? (?:decided|chose|chosen|opted) to (?:read|look|open|check|inspect|review|examine|start|begin)\b(?:[^.;]|\.(?=\w)){0,80}"
     r"\b(?:first\b|before (?:anything|i\b|changing|editing|touching)|because i\b)"

@@ -33,8 +33,9 @@ STANDARD: dict[str, dict[str, Any]] = {
     "hooks": {"timeout_seconds": 25},
     "budget": {"timeout_seconds": 30},
     "database": PATIENT_DATABASE,
+    "vectors": {"timeout_seconds": 60},
 }
-"""Settings of every served application, section by section: a busy machine is no slow embedder, and no absent PostgreSQL."""
+"""Settings of every served application, section by section: a busy machine is no slow embedder, and no absent PostgreSQL or engine."""
 
 
 @dataclass(frozen=True, slots=True)

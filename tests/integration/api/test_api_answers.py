@@ -160,7 +160,7 @@ async def test_an_answer_cut_at_its_limit_keeps_its_whole_sentences(api: Api) ->
 
 async def test_a_model_that_is_too_slow_is_left_and_its_hold_ends(api: Api) -> None:
     project, question = await told(api)
-    async with writing(api, options={"answer_timeout_seconds": 0.3}) as door:
+    async with writing(api, options={"answer_timeout_seconds": 3}) as door:  # enough for the hold
         door.fakes["one"].say(GOOD)
         door.fakes["one"].will("stall", after_tokens=3)
         found = (await ask(door, project, question)).json

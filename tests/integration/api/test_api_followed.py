@@ -31,7 +31,7 @@ async def send(api: Api, source: str, data: bytes, offset: int = 0, **params: st
 
 
 async def session_of(api: Api, name: str) -> dict[str, Any]:
-    listed = await api.ask("GET", "/v1/sessions", params={"limit": "200"})
+    listed = await api.ask("GET", "/v1/sessions", params={"limit": "200", "subject": name})  # others' sessions are in the team, too
     return next(each for each in listed.json["sessions"] if each["external_id"] == name)
 
 
@@ -135,7 +135,7 @@ async def test_ones_own_sessions_are_listed_alone(api: Api) -> None:
     assert (await api.ask("POST", LINES, key=key, data=claude(theirs, 1, "Theirs."), params=query)).status == 202
     own = await api.ask("GET", "/v1/sessions", key=key, params={"own": "true"})
     assert [each["external_id"] for each in own.json["sessions"]] == [theirs]
-    admins = await api.ask("GET", "/v1/sessions", params={"own": "true", "limit": "200"})
+    admins = await api.ask("GET", "/v1/sessions", params={"own": "true", "limit": "200", "subject": ours})
     assert {ours, theirs} & {each["external_id"] for each in admins.json["sessions"]} == {ours}
 
 

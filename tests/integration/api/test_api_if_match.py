@@ -28,8 +28,8 @@ async def things(api: Api) -> dict[str, Changeable]:
     key = (await api.ask("POST", f"/v1/developers/{name}/keys")).json["id"]
     body = {"type": "gotcha", "text": f"The {uuid4().hex} service wants a warm cache.", "project": name}
     assert (await api.ask("POST", "/v1/knowledge", json=body)).status == 201
-    project = (await api.ask("GET", "/v1/projects?order=newest&limit=1")).json["projects"][0]
-    assert project["name"] == name
+    listed = (await api.ask("GET", "/v1/projects?order=newest&limit=100")).json["projects"]
+    project = next(each for each in listed if each["name"] == name)
     at = f"/v1/projects/{project['id']}"
     who, budget, group = f"/v1/developers/{name}", f"/v1/budgets/{name}", f"/v1/teams/{name}/budget"
     return {

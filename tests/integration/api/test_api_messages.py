@@ -151,7 +151,7 @@ async def test_many_agents_wait_at_once_and_each_is_woken(channel: Channel) -> N
             if word == "go":
                 await asyncio.sleep(0.5)
                 await channel.put("go")
-            async with asyncio.timeout(50):
+            async with patience():
                 assert [[each["payload"] for each in found] for found in await asyncio.gather(*waiting)] == [[word]] * len(agents)
 
 

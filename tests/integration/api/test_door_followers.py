@@ -120,7 +120,7 @@ async def test_a_hundred_at_once_streamed_and_whole_are_one_call_and_one_charge(
 
 
 async def test_a_follower_gets_what_was_said_and_then_each_chunk_as_it_comes(api: Api) -> None:
-    async with open_door(api, cached=True, fakes={"per_token_ms": 20}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 60}) as door:
         async with reading(door, "say 60 words") as leader:
             before = [await leader.next() for _ in range(20)]
             async with reading(door, "say 60 words") as follower:
@@ -173,7 +173,7 @@ async def test_when_the_stream_breaks_readers_hear_it_and_those_who_waited_ask_o
 
 
 async def test_a_stream_that_breaks_again_and_again_makes_no_storm(api: Api) -> None:
-    async with open_door(api, "one", cached=True, fakes={"per_token_ms": 250}, retries=0) as door:
+    async with open_door(api, "one", cached=True, fakes={"per_token_ms": 1000}, retries=0) as door:
         door.fakes["one"].will("cut", times=1, after_tokens=5)
         async with reading(door, "say 20 words") as leader:
             await leader.next()
@@ -212,7 +212,7 @@ async def test_what_fails_before_it_begins_fails_for_all_who_wait(api: Api, stre
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_others_and_is_paid_once(api: Api, stream: bool) -> None:
-    async with open_door(api, cached=True, fakes={"first_token_ms": 1000}) as door:
+    async with open_door(api, cached=True, fakes={"first_token_ms": 5000}) as door:
         mate = await api.developer()
         leaving = asyncio.create_task(door.chat("say 9 words", stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))
@@ -231,7 +231,7 @@ async def test_when_the_first_one_leaves_before_an_answer_it_goes_on_for_the_oth
 
 
 async def test_when_the_first_one_leaves_in_mid_stream_those_who_read_along_get_all_of_it(api: Api) -> None:
-    async with open_door(api, cached=True, fakes={"per_token_ms": 40}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 120}) as door:
         async with reading(door, "say 40 words") as follower_of_nobody:
             await follower_of_nobody.next()
             async with reading(door, "say 40 words") as follower:
@@ -264,7 +264,7 @@ async def test_when_all_have_left_the_provider_is_stopped_and_what_it_said_is_pa
 
 
 async def test_a_follower_that_leaves_disturbs_nobody(api: Api) -> None:
-    async with open_door(api, cached=True, fakes={"per_token_ms": 40}) as door:
+    async with open_door(api, cached=True, fakes={"per_token_ms": 120}) as door:
         async with reading(door, "say 40 words") as leader:
             await leader.next()
             async with reading(door, "say 40 words") as follower:
@@ -307,7 +307,7 @@ async def test_an_empty_budget_of_the_first_one_is_not_that_of_the_others(api: A
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_made_smaller_for_the_first_ones_budget_is_for_nobody_else(api: Api, stream: bool) -> None:
     budget = BudgetSettings(shrink=True, shrink_min_tokens=4)
-    async with open_door(api, cached=True, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 1000}) as door:
+    async with open_door(api, cached=True, limit_usd=0.00007, budget=budget, fakes={"first_token_ms": 5000}) as door:
         mate = await api.developer()
         poor = asyncio.create_task(door.chat("say 60 words", max_tokens=500, stream=stream))
         await until(lambda: bool(door.fakes["one"].asked))

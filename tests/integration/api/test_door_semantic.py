@@ -22,7 +22,9 @@ ON = SemanticCacheSettings(enabled=True, threshold=0.9, timeout_seconds=1)
 @pytest.fixture
 async def door(api: Api) -> AsyncIterator[Door]:
     """Texts of mostly the same words have a cosine of nearly one: only the guards are between them."""
-    async with open_door(api, cached=True, semantic=ON.model_copy(update={"threshold": 0.6}), embedder=WordsEmbedder()) as made:
+    async with open_door(
+        api, cached=True, semantic=ON.model_copy(update={"threshold": 0.6, "timeout_seconds": 30}), embedder=WordsEmbedder()
+    ) as made:
         yield made
 
 
@@ -118,7 +120,8 @@ async def test_with_the_cache_it_is_emptied(door: Door) -> None:
 
 
 async def test_with_cairns_own_model_at_the_shipped_threshold(api: Api) -> None:
-    async with open_door(api, cached=True, semantic=SemanticCacheSettings(enabled=True, timeout_seconds=1)) as door:
+    patient = SemanticCacheSettings(enabled=True).model_copy(update={"timeout_seconds": 30})  # a busy machine is no other wording
+    async with open_door(api, cached=True, semantic=patient) as door:
         await door.chat("How do I remove a tick on a dog?")
         await remembered(door, 1)
         replies: list[Any] = [await door.chat(each) for each in ("How to remove a tick on a dog?", "How do I remove a flea on a dog?")]

@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "how-to" / "write-a-plugin.md"
 BLOCK = re.compile(r"^```(sh|python|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING = {
     "score", "confidence", "took_ms", "age_days", "too_early_to_tell", "at", "created_at", "finished_at", "result", "lookup",
-    "last_used_at", "revision", "server_version",
+    "last_used_at", "revision", "server_version", "renews_at",
 }  # fmt: skip
 """Fields whose values are another day's: they are shown, and not compared, as ids are not."""
 MARK = "-- the next block --"

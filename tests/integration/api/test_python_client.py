@@ -92,7 +92,8 @@ async def test_what_is_no_transcript_is_refused_with_the_servers_words(face: Fac
 
 
 async def test_a_wait_ends_when_its_time_is_up(face: Face) -> None:
-    pending = await face.do("sessions.upload", lesson(name()).encode())
+    long = "".join(lesson(name()) for _ in range(100)).encode()  # not read before it is waited for
+    pending = await face.do("sessions.upload", long)
     with pytest.raises(TimedOut, match="goes on"):
         await face.of(pending, "wait", seconds=0)
     await face.of(pending, "wait", seconds=PATIENCE_SECONDS)

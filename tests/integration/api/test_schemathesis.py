@@ -15,6 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.fakes.models import models_folder
 from tests.running import Running, running
+from tests.waiting import PATIENCE_SECONDS
 
 EXAMPLES = 20
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -58,5 +59,5 @@ def server(short_folder: Path) -> Iterator[Running]:
     suppress_health_check=list(HealthCheck),
 )
 def test_a_route_keeps_what_its_page_promises(case: schemathesis.Case, server: Running) -> None:
-    reply = case.call(base_url=server.url, headers={"authorization": f"Bearer {server.key}"})
+    reply = case.call(base_url=server.url, headers={"authorization": f"Bearer {server.key}"}, timeout=PATIENCE_SECONDS)
     case.validate_response(reply, checks=CHECKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from urllib.parse import quote, urlencode
@@ -16,6 +17,7 @@ from tests.integration.dashboard.conftest import Door, key_of
 from tests.integration.dashboard.test_items import page, send
 from tests.performance.page_checks import named_violations as violations
 from tests.signing_in import signed_in
+from tests.waiting import patience
 
 ITEMS, REVIEW = "/dashboard/knowledge/items", "/dashboard/knowledge/review"
 
@@ -88,9 +90,12 @@ async def test_near_copies_that_a_search_folds_are_offered_to_merge_into(api: Ap
     find = reader.find
 
     async def folding(requester: Requester, query: Query) -> SearchResults:
-        found = await find(requester, query)
-        (own,) = (each for each in found.results if str(each.id) == item)
-        return replace(found, results=(replace(own, like=(UUID(retired), uuid4(), UUID(copy))),))
+        async with patience():  # the worker feeds the index
+            found = await find(requester, query)
+            while not (own := [each for each in found.results if str(each.id) == item]):
+                await asyncio.sleep(0.05)
+                found = await find(requester, query)
+        return replace(found, results=(replace(own[0], like=(UUID(retired), uuid4(), UUID(copy))),))
 
     monkeypatch.setattr(reader, "find", folding)
     async with signed_in(api, lead) as http:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app import clock
 from app.budget.holds import Attempt, Estimate, Payer, Settlement
 from app.budget.prices import TokenBounds, TokenUsage
+from app.budget.requests import RequestOutcome, RequestRecord
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door, key_of
 from tests.performance.page_checks import OVERFLOW
@@ -48,7 +49,7 @@ async def lead_of(api: Api, team: str = "default") -> tuple[str, str]:
 
 async def one(api: Api, sql: str, **values: object) -> int:
     async with api.services.database.begin() as connection:
-        return int((await connection.execute(text(sql), values)).scalar_one() or 0)
+        return int(await connection.scalar(text(sql), values) or 0)
 
 
 BALANCE = (
@@ -69,11 +70,13 @@ async def test_the_route_and_its_csv_add_up_to_the_teams_balance(api: Api, by: s
 
 
 async def test_a_developer_gets_their_own_by_route_and_nobody_elses(api: Api) -> None:
-    key = await key_of(api, "amir")
+    name = await caller(api, 3)
+    await charge(api, name, 2_000_000)
+    key = await key_of(api, name)
     own = await api.ask("GET", "/v1/budget/spend?by=developer", key=key)
-    assert [part["key"] for part in own.json["parts"]] == ["amir"]
+    assert [part["key"] for part in own.json["parts"]] == [name]
     calls = await api.ask("GET", "/v1/budget/calls?limit=200", key=key)
-    assert {call["developer"] for call in calls.json["calls"]} == {"amir"}
+    assert {call["developer"] for call in calls.json["calls"]} == {name}
     for path in ("spend", "spend.csv", "calls", "calls.csv", "calls/statistics"):
         assert (await api.ask("GET", f"/v1/budget/{path}?developer=bjarne", key=key)).status == 403, path
 
@@ -102,17 +105,18 @@ async def test_a_route_says_what_is_wrong_with_a_query(api: Api, query: str) -> 
 
 async def test_pages_of_calls_hold_each_once_and_the_csv_holds_all(api: Api) -> None:
     _, key = await lead_of(api)
+    name = await caller(api, 230)
     found, cursor = list[str](), ""
     while True:
-        reply = await api.ask("GET", f"/v1/budget/calls?developer=chen&limit=100{cursor}", key=key)
+        reply = await api.ask("GET", f"/v1/budget/calls?developer={name}&limit=100{cursor}", key=key)
         found += [call["request_id"] for call in reply.json["calls"]]
         if reply.json["next_cursor"] is None:
             break
         cursor = f"&cursor={reply.json['next_cursor']}"
-    rows = list(csv.DictReader(io.StringIO((await api.ask("GET", "/v1/budget/calls.csv?developer=chen", key=key)).text)))
+    rows = list(csv.DictReader(io.StringIO((await api.ask("GET", f"/v1/budget/calls.csv?developer={name}", key=key)).text)))
     assert [row["request_id"] for row in rows] == found
-    assert len(found) == len(set(found)) > 100
-    counted = await api.ask("GET", "/v1/budget/calls/statistics?developer=chen&by=model", key=key)
+    assert len(found) == len(set(found)) == 230
+    counted = await api.ask("GET", f"/v1/budget/calls/statistics?developer={name}&by=model", key=key)
     assert counted.json["total"]["calls"] == len(found) == sum(part["calls"] for part in counted.json["parts"])
 
 
@@ -216,6 +220,33 @@ async def charge(api: Api, name: str, nanousd: int, *, provider: str = "groq", a
         await api.services.budget.ledger.settle(hold, Settlement(TokenUsage(input=10), nanousd, "usage"))
 
 
+async def caller(api: Api, times: int) -> str:
+    """A new developer of the team with so many calls of now in the log: the month may have just begun."""
+    name = f"dev-{uuid4().hex[:8]}"
+    assert (await api.ask("POST", "/v1/developers", json={"name": name})).status == 201
+    who, requests = await api.services.accounts.find_developer(name), api.services.budget.requests
+    for _ in range(times):
+        requests.add(
+            RequestRecord(
+                request_id=uuid4().hex,
+                developer_id=who.id,
+                team_id=who.team_id,
+                purpose="chat",
+                model_asked="auto",
+                attempts=1,
+                cache="miss",
+                nanousd=0,
+                saved_nanousd=0,
+                milliseconds=5,
+                status=RequestOutcome.ANSWERED,
+                provider="groq",
+                model_answered="llama-3.3",
+            )
+        )
+    await requests._writing.finish()
+    return name
+
+
 async def shown(api: Api, path: str) -> str:
     async with signed_in(api, api.key) as http, http.get(f"{api.url}/dashboard/{path}") as reply:
         assert reply.status == 200, await reply.text()
@@ -305,12 +336,13 @@ async def test_a_part_by_model_leads_to_its_own_providers_calls_and_nothing_is_n
 
 
 async def test_a_cursor_of_calls_goes_on_after_midnight_with_the_days_that_it_began_with(api: Api) -> None:
-    wanted = [each["request_id"] for each in (await api.ask("GET", "/v1/budget/calls?developer=chen&limit=200")).json["calls"]]
-    first = await api.ask("GET", "/v1/budget/calls?developer=chen&limit=50")
+    name = await caller(api, 230)
+    wanted = [each["request_id"] for each in (await api.ask("GET", f"/v1/budget/calls?developer={name}&limit=200")).json["calls"]]
+    first = await api.ask("GET", f"/v1/budget/calls?developer={name}&limit=50")
     with patch("app.clock.now", return_value=clock.now() + timedelta(days=40)):  # the 1st of the month, by default, is another
-        second = await api.ask("GET", f"/v1/budget/calls?developer=chen&limit=50&cursor={first.json['next_cursor']}")
+        second = await api.ask("GET", f"/v1/budget/calls?developer={name}&limit=50&cursor={first.json['next_cursor']}")
     assert [each["request_id"] for page in (first, second) for each in page.json["calls"]] == wanted[:100]
-    today, page = api.services.budget.spending.today(), await shown(api, "calls?developer=chen&range=month")
+    today, page = api.services.budget.spending.today(), await shown(api, f"calls?developer={name}&range=month")
     assert f"from={today.replace(day=1)}&amp;to={today}" in page.split('id="further" href="')[1].split('"')[0]
 
 

@@ -405,7 +405,8 @@ async def test_close_idle_answers_and_then_closes_the_connection(fake: FakeProvi
         await ask(fake, "openai", PROMPT, session=session)
         fake.will("close_idle", seconds=0)
         assert (await ask(fake, "openai", PROMPT, session=session)).text == WHOLE
-        await asyncio.sleep(0.1)
+        for _ in range(10):  # turns of the loop, not only time: the client must read that it was closed
+            await asyncio.sleep(0.02)
         await ask(fake, "openai", PROMPT, session=session)
     first, second, third = (asked.peer for asked in fake.asked)
     assert first == second != third

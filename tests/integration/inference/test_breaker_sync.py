@@ -72,7 +72,7 @@ async def test_what_one_opens_is_open_for_both(servers: tuple[Server, Server]) -
     await one.exchange()
     await two.exchange()
     assert two.breaker.state == "open"
-    assert two.breaker.seconds_left == pytest.approx(60, abs=1)
+    assert two.breaker.seconds_left == pytest.approx(60, abs=15)
 
 
 async def test_one_server_probes_and_its_success_closes_for_both(servers: tuple[Server, Server], clock: Clock) -> None:
@@ -115,7 +115,7 @@ async def test_a_providers_own_wait_holds_for_both(servers: tuple[Server, Server
     refusal = two.breaker.admit()
     assert isinstance(refusal, CircuitOpen)
     assert refusal.limited
-    assert refusal.seconds == pytest.approx(30, abs=1)
+    assert refusal.seconds == pytest.approx(30, abs=15)
 
 
 async def test_the_other_hears_why_a_provider_wants_to_be_left_alone(servers: tuple[Server, Server]) -> None:

@@ -437,7 +437,8 @@ async def test_a_connection_is_kept(wire: Wire, fake: FakeProvider) -> None:
     assert len({asked.peer for asked in fake.asked}) == 1
 
 
-async def test_a_stream_left_after_its_usage_keeps_its_connection(kept: Kept) -> None:
+async def test_a_stream_left_after_its_usage_keeps_its_connection(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.inference.wires.pool.LAST_BYTES_SECONDS", 10)
     async with FakeProvider(per_token_ms=2) as fake:
         wire = kept.open(fake)
         for _ in range(3):
@@ -452,7 +453,8 @@ async def test_a_stream_left_after_its_usage_keeps_its_connection(kept: Kept) ->
 async def test_a_connection_that_the_server_closed_is_not_used(wire: Wire, fake: FakeProvider) -> None:
     fake.will("close_idle", seconds=0.02)
     await wire.complete(call("hello"))
-    await asyncio.sleep(0.1)
+    for _ in range(10):  # turns of the loop, not only time: the client must read that it was closed
+        await asyncio.sleep(0.02)
     assert (await wire.complete(call("hello"))).text
     assert len({asked.peer for asked in fake.asked}) == 2
 

@@ -42,7 +42,7 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.sessions.session import Session, SessionFilter
 from app.sessions.uploads import Uploads
-from app.settings import Settings
+from app.settings import Settings, VectorsSettings
 from app.storage.database import Database
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
@@ -181,7 +181,9 @@ class Bench:
 
 @pytest.fixture
 async def vectors(tmp_path: Path) -> AsyncIterator[VectorStore]:
-    async with open_store(Settings(data_dir=tmp_path), SCHEMA, folder=tmp_path / "vectors", owner=True) as store:
+    async with open_store(
+        Settings(data_dir=tmp_path, vectors=VectorsSettings(timeout_seconds=60)), SCHEMA, folder=tmp_path / "vectors", owner=True
+    ) as store:
         yield store
 
 

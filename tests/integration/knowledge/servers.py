@@ -14,9 +14,10 @@ from app.knowledge.reads import Reads
 from app.knowledge.search import Search
 from app.knowledge.search_backend import SearchBackend
 from app.knowledge.versions import Versions
-from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
+from app.settings import QueriesCacheSettings, Settings
 from app.storage.direct import DedicatedConnection
 from tests.integration.knowledge.conftest import Bench
+from tests.waiting import patient_database
 
 
 @asynccontextmanager
@@ -25,7 +26,7 @@ async def server(
 ) -> AsyncIterator[CachedSearch]:
     """Nothing is shared with another server but the database, the vector store and `lower`."""
     options = options or QueriesCacheSettings()
-    direct = DedicatedConnection(DatabaseSettings(), url, name="versions", timeout_seconds=30)
+    direct = DedicatedConnection(patient_database(), url, name="versions", timeout_seconds=30)
     accounts = Accounts(bench.database, admin_key="a" * 40, secret_key="s" * 40, default_limit_nanousd=1)
     index = Index(bench.database, bench.vectors)
     backend = SearchBackend(Reads(bench.database), accounts, index, bench.vectors, Settings().knowledge)

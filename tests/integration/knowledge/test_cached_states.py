@@ -17,12 +17,13 @@ from sqlalchemy import text
 
 from app.knowledge.points import SCHEMA
 from app.knowledge.results import Query
-from app.settings import DatabaseSettings, QueriesCacheSettings, Settings
+from app.settings import QueriesCacheSettings, Settings
 from app.storage.database import Database
 from app.storage.vectors import open_store
 from app.storage.vectors.store import VectorStore
 from tests.integration.knowledge.conftest import Bench, lesson, make_bench
 from tests.integration.knowledge.servers import server
+from tests.waiting import patient_database
 
 TOPICS = ("retries of the order queue", "keepalive of the proxy", "timeouts of the payment pool")
 PROJECTS = ("shop", "blog")
@@ -115,7 +116,7 @@ def machine(database_url: str, short_folder: Path) -> Iterator[type[Servers]]:
 
 @asynccontextmanager
 async def _database(url: str) -> AsyncIterator[Database]:
-    database = await Database.open(DatabaseSettings(), url, name="states", pool_size=4, max_overflow=4)
+    database = await Database.open(patient_database(), url, name="states", pool_size=4, max_overflow=4)
     yield database
     await database.close()
 

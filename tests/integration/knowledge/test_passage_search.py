@@ -288,8 +288,11 @@ async def test_while_parts_are_away_terms_still_find_and_the_answer_says_so(
     assert (nothing.results, nothing.abstained) == ((), False)  # who knows what the part that was away would have found
 
 
-async def test_while_the_real_engine_hangs_postgresql_answers_and_afterwards_the_engine_again(bench: Bench) -> None:
+async def test_while_the_real_engine_hangs_postgresql_answers_and_afterwards_the_engine_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await tell(bench, "talk", TALK)
+    monkeypatch.setattr(bench.vectors._engine, "_timeout", 2.0)
     pid = int((await bench.vectors.status()).detail["pid"])
     os.kill(pid, signal.SIGSTOP)
     try:

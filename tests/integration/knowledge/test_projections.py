@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -332,7 +333,8 @@ async def test_a_raised_version_is_backfilled_by_itself_in_bounded_jobs(shop: Sh
     assert (await bench.checkpoints.backlog(shop.projections.versions))["lines"].behind == 0
 
 
-async def test_a_backfill_lets_others_pass_and_goes_on_later(shop: Shop) -> None:
+async def test_a_backfill_lets_others_pass_and_goes_on_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.sessions.backfill.YIELDED", timedelta(hours=1))
     bench = shop.bench
     for n in range(3):
         session = await bench.session(f"s{n}")

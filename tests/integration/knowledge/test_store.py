@@ -7,10 +7,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from app.errors import NotFound, NotPermitted, VectorStoreUnavailable
+from app.knowledge.locks import lock_project
 from app.knowledge.results import Query
+from app.knowledge.store import lock_item
 from tests.integration.knowledge.conftest import Bench, lesson
+from tests.waiting import patience
 
 NATS = "We chose NATS over Kafka because one binary is enough for our traffic"
 POOL = "The payment worker timed out because its pool had only five connections"
@@ -151,3 +155,24 @@ async def test_future_times_do_not_make_knowledge_younger_than_now(bench: Bench)
     await bench.teach("a", [lesson("1", NATS, at=datetime.now(UTC) + timedelta(days=400))])
     item = await bench.store.get(bench.team_id, await bench.item_id(NATS))
     assert item.created_at <= datetime.now(UTC)
+
+
+async def test_an_item_whose_project_is_merged_meanwhile_is_locked_in_its_new_one(bench: Bench) -> None:
+    await bench.teach("one", [lesson("1", "Ports below 1024 are the gateway's")], project="shop")
+    await bench.teach("two", [lesson("1", "The depot opens at noon")], project="till")
+    item = await bench.item_id("Ports below 1024 are the gateway's")
+    shop, till = [await bench.accounts.project_named(bench.team_id, name, closed=frozenset()) for name in ("shop", "till")]
+    assert shop is not None
+    assert till is not None
+    async with bench.database.begin() as merging, bench.database.begin() as waiting:
+        await lock_project(merging, shop)
+        locked = asyncio.ensure_future(lock_item(waiting, bench.team_id, item, closed=()))
+        async with patience():
+            while not await merging.scalar(text("select count(*) from pg_locks where locktype = 'advisory' and not granted")):
+                await asyncio.sleep(0.02)
+        await bench.store.move(merging, bench.team_id, shop, till)
+        await merging.commit()
+        assert (await locked).project_id == till
+        async with bench.database.begin() as other:
+            query = text("select pg_try_advisory_xact_lock(hashtextextended(:project, 0))")
+            assert not await other.scalar(query, {"project": str(till)})

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app import settings as config
 from app.errors import SchemaOutdated
 from app.storage import migrations
 from app.storage.database import Database
+from tests.waiting import patient_database
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,7 +39,7 @@ async def test_up_down_and_up_again_leaves_the_schema_of_the_metadata(empty_data
 )
 async def test_a_migration_that_commits_step_by_step_is_repeated_after_a_failure(empty_database_url: str, before: str, done: str) -> None:
     assert (await alembic(empty_database_url, "upgrade", before)).returncode == 0
-    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    database = await Database.open(patient_database(), empty_database_url, name="test")
     async with database.begin() as connection:
         await connection.execute(text(done))
     await database.close()
@@ -56,7 +56,7 @@ async def test_without_a_url_alembic_says_which_variable_to_set() -> None:
 
 async def test_of_several_that_start_at_once_one_migrates_and_all_succeed(empty_database_url: str) -> None:
     await asyncio.gather(*(migrations.upgrade(empty_database_url) for _ in range(4)))
-    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    database = await Database.open(patient_database(), empty_database_url, name="test")
     await migrations.require_current(database)
     await database.close()
 
@@ -69,7 +69,7 @@ async def test_an_old_schema_is_refused_with_the_command_to_run(database: Databa
 
 
 async def test_an_empty_database_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
-    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    database = await Database.open(patient_database(), empty_database_url, name="test")
     assert await migrations.current(database) is None
     with pytest.raises(SchemaOutdated, match="cairn db upgrade"):
         await migrations.require_current(database)

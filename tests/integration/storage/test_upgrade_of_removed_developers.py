@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app import settings as config
 from app.accounts.developers import was_called
 from app.storage.database import Database
 from tests.integration.storage.test_migrations import alembic
+from tests.waiting import patient_database
 
 NAMES = {
     "ada - removed 2026-11-29 1f3c9a22": "ada",
@@ -22,7 +22,7 @@ NAMES = {
 @pytest.mark.long
 async def test_the_name_that_a_removed_developer_had_is_read_from_the_one_that_they_have(empty_database_url: str) -> None:
     assert (await alembic(empty_database_url, "upgrade", "0030")).returncode == 0
-    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    database = await Database.open(patient_database(), empty_database_url, name="test")
     async with database.begin() as connection:
         await connection.execute(text("insert into teams (id, name) values (:id, 'core')"), {"id": (team := uuid4())})
         row = text(

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app import settings as config
 from app.accounts.accounts import Accounts
 from app.accounts.identity import of_folder
 from app.accounts.requester import Requester
@@ -19,6 +18,7 @@ from app.budget.reporting import CLOSED_PROJECT
 from app.budget.requests import CallFilter
 from app.storage.database import Database
 from tests.integration.storage.test_migrations import alembic
+from tests.waiting import patient_database
 
 BEFORE = "0030"
 TEAM, DEVELOPER, PROJECT, OTHER = (uuid4() for _ in range(4))
@@ -31,7 +31,7 @@ def decomposed(name: str) -> str:
 async def upgraded(url: str, projects: Mapping[UUID, tuple[str, str]]) -> Database:
     """Return a database of today that was filled before: a team, a developer, a call of each project (its name, whom it is open to)."""
     assert (await alembic(url, "upgrade", BEFORE)).returncode == 0
-    database = await Database.open(config.DatabaseSettings(), url, name="test")
+    database = await Database.open(patient_database(), url, name="test")
     async with database.begin() as connection:
         await connection.execute(text("insert into teams (id, name) values (:id, :name)"), {"id": TEAM, "name": decomposed("팀")})
         row = {"id": DEVELOPER, "team": TEAM, "name": decomposed("세종")}

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
-from app import settings as config
 from app.sessions.checkpoints import Checkpoints
 from app.storage.database import Database
 from tests.integration.storage.test_migrations import ROOT, alembic
+from tests.waiting import patient_database
 
 MIGRATION = ROOT / "migrations" / "versions" / "0012_projections.py"
 BEFORE = re.findall(r'^down_revision = "(\d+)"$', MIGRATION.read_text(), re.MULTILINE)[0]
@@ -19,7 +19,7 @@ LEARNT, GROWN, UNSEEN, EMPTY = (uuid4() for _ in range(4))
 
 async def test_learnt_sessions_become_checkpoints_and_jobs_keep_waiting(empty_database_url: str) -> None:
     assert (await alembic(empty_database_url, "upgrade", BEFORE)).returncode == 0
-    database = await Database.open(config.DatabaseSettings(), empty_database_url, name="test")
+    database = await Database.open(patient_database(), empty_database_url, name="test")
     team, project = uuid4(), uuid4()
     async with database.begin() as connection:
         await connection.execute(text("insert into teams (id, name) values (:t, 't')"), {"t": team})

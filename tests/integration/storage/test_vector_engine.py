@@ -28,6 +28,8 @@ from app.storage.vectors.store import IndexSchema, Vector, VectorPoint, VectorSt
 from tests.waiting import patience
 
 SCHEMA = IndexSchema(keywords=("team",))
+PATIENT = Settings(vectors=VectorsSettings(timeout_seconds=60))
+"""On a busy machine an engine takes its time to come back."""
 GENERATOR = np.random.default_rng(11)
 OWNER = """
 import asyncio, sys
@@ -45,7 +47,7 @@ def point(number):
     return VectorPoint(UUID(int=number), {"dense_384": vector}, SparseVector([], []), {"team": "a"})
 
 async def main():
-    async with open_store(Settings(), IndexSchema(keywords=("team",)), folder=Path(sys.argv[1]), owner=True) as store:
+    async with open_store(Settings(vectors={"timeout_seconds": 60}), IndexSchema(keywords=("team",)), folder=Path(sys.argv[1]), owner=True) as store:
         await store.upsert([point(1), point(2)])
         async with store.rebuild() as staging:
             await staging.upsert([point(3)])
@@ -86,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(folder: Path) -> AsyncIterator[VectorStore]:
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as opened:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as opened:
         yield opened
 
 
@@ -123,11 +125,11 @@ async def test_a_search_in_flight_survives_the_engines_death(store: VectorStore)
 
 async def test_an_index_outlives_its_owner(folder: Path) -> None:
     stored = points(50)
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(stored)
         pid = await pid_of(store)
     await gone(pid)
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         assert await everything(store) == {each.id for each in stored}
         assert (await store.status()).unindexed == 50
 
@@ -142,7 +144,7 @@ async def test_after_a_killed_owner_its_engines_leave_and_the_unfinished_rebuild
     assert len(engines) == 2
     owner.kill()
     await owner.wait()
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         assert await everything(store) == {UUID(int=1), UUID(int=2)}
         for pid in engines:
             await gone(pid)
@@ -151,13 +153,13 @@ async def test_after_a_killed_owner_its_engines_leave_and_the_unfinished_rebuild
 
 async def test_a_folder_has_one_owner(folder: Path, store: VectorStore) -> None:
     with pytest.raises(ConfigurationError, match="already uses"):
-        async with open_store(Settings(), SCHEMA, folder=folder, owner=True):
+        async with open_store(PATIENT, SCHEMA, folder=folder, owner=True):
             pytest.fail("a second owner came in")
     await store.upsert(points(1))
 
 
 async def test_who_does_not_own_it_reads_and_writes_but_cannot_rebuild(folder: Path, store: VectorStore) -> None:
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=False) as other:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=False) as other:
         stored = points(3)
         await other.upsert(stored)
         assert await everything(store) == {each.id for each in stored}
@@ -174,7 +176,7 @@ async def test_without_an_engine_a_call_ends_with_its_timeout(folder: Path) -> N
 
 
 async def test_a_closed_store_says_so(folder: Path) -> None:
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=False) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=False) as store:
         pass
     with pytest.raises(VectorStoreUnavailable, match="stopping"):
         await store.status()
@@ -182,7 +184,7 @@ async def test_a_closed_store_says_so(folder: Path) -> None:
 
 async def test_a_path_too_long_for_a_socket_gets_a_private_folder_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30) / "vectors"
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(points(2))
         async with store.rebuild() as staging:
             await staging.upsert(points(1))
@@ -210,16 +212,16 @@ def test_a_socket_folder_that_someone_else_put_there_is_refused(tmp_path: Path) 
 
 async def test_a_start_that_was_cut_off_before_anything_was_stored_is_made_anew(folder: Path) -> None:
     (folder / "1" / "shard" / "segments").mkdir(parents=True)
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(points(1))
         assert (await store.status()).points == 1
 
 
 async def test_a_field_that_a_newer_schema_filters_by_is_indexed_at_the_next_start(folder: Path) -> None:
     stored = VectorPoint(uuid4(), {"dense_384": unit()}, document(""), {"team": "a", "project": "p"})
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         await store.upsert([stored])
-    async with open_store(Settings(), IndexSchema(keywords=("team", "project")), folder=folder, owner=True) as store:
+    async with open_store(PATIENT, IndexSchema(keywords=("team", "project")), folder=folder, owner=True) as store:
         assert [hit.id for hit in await store.nearest(unit(), where={"project": "p"}, limit=5)] == [stored.id]
 
 
@@ -230,10 +232,10 @@ def dense_vectors(folder: Path) -> set[str]:
 async def test_an_index_with_a_vector_too_many_is_used_until_the_next_rebuild_leaves_it_out(folder: Path) -> None:
     stored = points(3)
     earlier = IndexSchema(keywords=("team",), vectors={"dense_384": 384, "dense_768": 768})
-    async with open_store(Settings(), earlier, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, earlier, folder=folder, owner=True) as store:
         await store.upsert(stored[:2])
         assert dense_vectors(folder) == {"dense_384", "dense_768"}
-    async with open_store(Settings(), SCHEMA, folder=folder, owner=True) as store:
+    async with open_store(PATIENT, SCHEMA, folder=folder, owner=True) as store:
         await store.upsert(stored[2:])
         assert await everything(store) == {each.id for each in stored}
         async with store.rebuild() as staging:

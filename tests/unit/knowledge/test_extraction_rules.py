@@ -183,6 +183,44 @@ def test_a_correction_is_learnt_under_a_title_of_its_own(correction: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "correction",
+    [
+        "No, usa uv qui, il file di lock è uv.lock.",
+        "Sbagliato, in questo modulo scriviamo sempre i log su stderr.",
+        "Não, usa bun aqui, o lockfile é bun.lock.",
+        "不,这里用 uv,锁文件是 uv.lock。",
+        "いや、ここでは uv を使って。ロックファイルは uv.lock です。",
+        "아니, 여기서는 uv를 써야 해, 잠금 파일이 uv.lock이니까.",
+        "Ne, použij tady bun, lockfile je bun.lock.",
+        "Nem, itt bun-t használj, a lockfile a bun.lock.",
+        "Feil, i denne tjenesten bruker vi alltid UTC, ikke lokal tid.",
+        "No, fes servir bun aquí, el fitxer de bloqueig és bun.lock.",
+        "לא, תשתמש כאן ב-bun, קובץ הנעילה הוא bun.lock.",
+        "لا، استخدم bun هنا، ملف القفل هو bun.lock.",
+    ],
+)
+def test_a_correction_in_another_language_is_learnt(correction: str) -> None:
+    assert learnt(("ask", "Install the dependencies"), ("say", "I ran the installer."), ("ask", correction))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "No, that build still fails with a timeout after the last change.",
+        "Nein, der Build bricht immer noch ab.",
+        "No, la build fallisce ancora.",
+        "Nem, a build még mindig hibás.",
+        "Não, a build ainda falha.",
+        "いや、まだビルドが失敗します。",
+        "아니, 아직 빌드가 실패해.",
+        "Nein, nimm jetzt erst mal den anderen Branch.",
+    ],
+)
+def test_a_refusal_that_only_reports_is_no_lesson(report: str) -> None:
+    assert not learnt(("ask", "Mend the build"), ("say", "I changed the timeout."), ("ask", report))
+
+
+@pytest.mark.parametrize(
     ("command", "output"),
     [
         ("pytest workers/ -n 4 --dist loadfile | tail -5", "12 passed"),

@@ -54,6 +54,10 @@ class Machine:
         (folder / "client.toml").write_text(text)
 
 
+PATIENT = "[hook]\nconnect_ms = 10000\nanswer_ms = 10000\nreceipt_ms = 10000\n"
+"""A busy machine is no absent server."""
+
+
 @pytest.fixture
 def server() -> Iterator[HookServer]:
     with hook_server() as made:
@@ -64,6 +68,7 @@ def server() -> Iterator[HookServer]:
 @pytest.fixture
 def machine(tmp_path: Path, server: HookServer) -> Machine:
     made = Machine(tmp_path)
+    made.set(PATIENT)
     made.env |= {"CAIRN_URL": server.url, "CAIRN_KEY": KEY}
     return made
 
@@ -87,7 +92,7 @@ def test_a_hook_sends_the_payload_and_what_the_client_knows(machine: Machine, se
 
 def test_server_and_key_may_stand_in_the_users_file(machine: Machine, server: HookServer) -> None:
     del machine.env["CAIRN_URL"], machine.env["CAIRN_KEY"]
-    machine.set(f'url = "{server.url}"\nkey = "from-the-file"\n')
+    machine.set(f'url = "{server.url}"\nkey = "from-the-file"\n{PATIENT}')
     assert machine.hook(PROMPT, "user-prompt-submit", "--ide", "codex") == KNOWN
     ((path, headers, _),) = server.asked
     assert (path, headers["authorization"]) == ("/v1/hooks/codex", "Bearer from-the-file")
@@ -177,6 +182,7 @@ def test_a_server_that_is_away_is_noted(machine: Machine) -> None:
 
 
 def test_a_server_that_hangs_costs_its_bound_once(machine: Machine, server: HookServer) -> None:
+    machine.set("[hook]\nconnect_ms = 10000\n")
     server.pause = 30
     assert machine.hook({"hook_event_name": "PostToolUse"}, "post-tool-use") == {}
     assert machine.told().outcome == "away"
@@ -186,6 +192,7 @@ def test_a_server_that_hangs_costs_its_bound_once(machine: Machine, server: Hook
 
 
 def test_an_address_that_leads_nowhere_is_left_in_time(machine: Machine) -> None:
+    machine.set("")
     with socket.socket() as full:  # listens, but nobody accepts, and its queue is full: a connection waits
         full.bind(("127.0.0.1", 0))
         full.listen(0)
