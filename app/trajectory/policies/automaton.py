@@ -7,6 +7,7 @@ truth values, so nothing of the past is read again. Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final, Literal
 
 from app.trajectory.policies.formula import MAX_NODES, Formula, FormulaTable, past_of
@@ -34,16 +35,19 @@ class Automaton:
     """The states of one formula. `mask`: the atoms that it names; a letter is the set of those that hold, as a bitmask."""
 
     def __init__(self, table: FormulaTable, formula: Formula) -> None:
-        self._table = table
+        self.table: Final = table
         self._past: Final = past_of(formula)
         self._past_bit: Final = {each: 1 << place for place, each in enumerate(self._past)}
         self._states: dict[tuple[Formula, int], PolicyState] = {}
         self._transitions = 0
+        self._making = Lock()
         self.formula: Final = formula
         self.mask: Final = _atoms(formula)
         self.renews: Final = _always(formula, table)
         """It says what always holds: after a violation it can be broken again."""
-        self.start: Final = self.state(formula, sum(bit for each, bit in self._past_bit.items() if each.operator in {"weak_previous", "trigger"}))
+        self.start: Final = self.state(
+            formula, sum(bit for each, bit in self._past_bit.items() if each.operator in {"weak_previous", "trigger"})
+        )
 
     def state(self, residual: Formula, past: int) -> PolicyState:
         """Return the state of a residual and the truth of the past formulas."""
@@ -56,10 +60,11 @@ class Automaton:
         """Return the state after an event with this letter. FormulaTooLarge where the residual exceeds the bounds."""
         found = state.after.get(letter)
         if found is None:
-            if len(self._states) > MAX_STATES or self._transitions > MAX_TRANSITIONS or len(self._table) > MAX_NODES * 0.8:
-                self._forget()
-            found = state.after[letter] = self._progressed(state, letter)
-            self._transitions += 1
+            with self._making:  # an automaton is shared by all sessions of a process, whatever thread reads them
+                if len(self._states) > MAX_STATES or self._transitions > MAX_TRANSITIONS or len(self.table) > MAX_NODES * 0.8:
+                    self._forget()
+                found = state.after[letter] = self._progressed(state, letter)
+                self._transitions += 1
         return found
 
     def renewed(self, state: PolicyState) -> PolicyState:
@@ -85,7 +90,7 @@ class Automaton:
 
     def _progressed(self, state: PolicyState, letter: int) -> PolicyState:
         past = self._past_after(state.past, letter)
-        return self.state(_Progression(self._table, letter, past.now).of(state.residual), past.kept)
+        return self.state(_Progression(self.table, letter, past.now).of(state.residual), past.kept)
 
     def _past_after(self, kept: int, letter: int) -> _Past:
         """Evaluate the past formulas at an event, from their values before it; return those of now and what the next event needs."""
@@ -106,9 +111,9 @@ class Automaton:
         return _Past(now, after)
 
     def _verdict(self, residual: Formula) -> PolicyVerdict:
-        if residual is self._table.true:
+        if residual is self.table.true:
             return "true"
-        if residual is self._table.false:
+        if residual is self.table.false:
             return "false"
         return "presumably_true" if accepts_end(residual) else "presumably_false"
 
@@ -117,7 +122,7 @@ class Automaton:
             state.after.clear()
         self._states = {(self.start.residual, self.start.past): self.start}
         self._transitions = 0
-        self._table.forget_junctions()
+        self.table.forget_junctions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,27 @@ formula has finitely many of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from app.errors import InvalidInput
 
 Operator = Literal[
-    *("true", "false", "atom", "not_atom", "and", "or"),
-    *("next", "weak_next", "until", "release"),
-    *("previous", "weak_previous", "since", "trigger"),
+    "true",
+    "false",
+    "atom",
+    "not_atom",
+    "and",
+    "or",
+    "next",
+    "weak_next",
+    "until",
+    "release",
+    "previous",
+    "weak_previous",
+    "since",
+    "trigger",
 ]
 """The core. weak_next holds at the end, weak_previous at the beginning; release and trigger are the duals of until and since."""
 PAST: Final = frozenset({"previous", "weak_previous", "since", "trigger"})
@@ -26,11 +37,11 @@ MAX_LITERALS = 800
 MAX_NODES = 10_000
 """Bound on the nodes of one table."""
 
-_DUAL: Final[dict[str, Operator]] = {
-    **{"true": "false", "atom": "not_atom", "and": "or", "next": "weak_next", "until": "release"},
-    **{"previous": "weak_previous", "since": "trigger"},
+_DUALS: Final[Mapping[Operator, Operator]] = {
+    "true": "false", "atom": "not_atom", "and": "or", "next": "weak_next", "until": "release",
+    "false": "true", "not_atom": "atom", "or": "and", "weak_next": "next", "release": "until",
+    "previous": "weak_previous", "since": "trigger", "weak_previous": "previous", "trigger": "since",
 }
-_DUALS: Final[dict[str, Operator]] = _DUAL | {dual: operator for operator, dual in _DUAL.items()}  # type: ignore[assignment,misc]
 _Clauses: TypeAlias = frozenset[frozenset["Formula"]]
 
 
@@ -141,6 +152,12 @@ class FormulaTable:
 
     def trigger(self, one: Formula, other: Formula) -> Formula:
         return self._node("trigger", one, other)
+
+    def remade(self, operator: Operator, parts: Sequence[Formula], bit: int) -> Formula:
+        """Return the node with these parts, as it was in normal form before. KeyError for no operator."""
+        if operator not in _DUALS:
+            raise KeyError(operator)
+        return self._node(operator, *parts, bit=bit)
 
     def _node(self, operator: Operator, *parts: Formula, bit: int = 0) -> Formula:
         key = (operator, tuple(part.number for part in parts), bit)

@@ -7,7 +7,7 @@ iff. A predicate is a word, or a word with a value: `tool "bash"`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,10 +20,31 @@ AtomReader: TypeAlias = Callable[[str, str | None], int]
 """(predicate's word, value) → its bit. Raises LookupError whose words say what is wrong."""
 _TOKEN = re.compile(r"[ \t]+|(?P<line>\n)|(?P<word>[^\W\d]\w*)|(?P<value>\"[^\"\n]*\")|(?P<sign><->|->|[()!&|])|(?P<other>.)", re.DOTALL)
 _SIGNS = {"!": "not", "&": "and", "|": "or", "->": "implies", "<->": "iff"}
-_UNARY: Final = ("not", "next", "weak_next", "eventually", "always", "previous", "weak_previous", "once", "historically")
+_ONE: Final[Mapping[str, Callable[[FormulaTable, Formula], Formula]]] = {
+    "not": FormulaTable.negation,
+    "next": FormulaTable.next,
+    "weak_next": FormulaTable.weak_next,
+    "eventually": lambda table, part: table.until(table.true, part),
+    "always": lambda table, part: table.release(table.false, part),
+    "previous": FormulaTable.previous,
+    "weak_previous": FormulaTable.weak_previous,
+    "once": lambda table, part: table.since(table.true, part),
+    "historically": lambda table, part: table.trigger(table.false, part),
+}
+_TWO: Final[Mapping[str, Callable[[FormulaTable, Formula, Formula], Formula]]] = {
+    "iff": lambda table, one, other: table.all_of([table.implies(one, other), table.implies(other, one)]),
+    "implies": FormulaTable.implies,
+    "or": lambda table, one, other: table.any_of([one, other]),
+    "and": lambda table, one, other: table.all_of([one, other]),
+    "until": FormulaTable.until,
+    "weak_until": lambda table, one, other: table.release(other, table.any_of([one, other])),
+    "release": FormulaTable.release,
+    "since": FormulaTable.since,
+    "trigger": FormulaTable.trigger,
+}
 _BINDING: Final = (("iff",), ("implies",), ("or",), ("and",), ("until", "weak_until", "release", "since", "trigger"))
 _PAST_WORDS: Final = frozenset({"previous", "weak_previous", "once", "historically", "since", "trigger"})
-WORDS: Final = frozenset({*_UNARY, *(word for level in _BINDING for word in level), "true", "false"})
+WORDS: Final = frozenset({*_ONE, *_TWO, "true", "false"})
 """Words of the language: no predicate has such a name."""
 
 
@@ -69,7 +90,9 @@ def _tokens(text: str) -> list[_Token]:
             line, begun = line + 1, each.end()
         elif kind == "other" and not each[0].isspace():
             said = "a value in quotes isn't closed" if each[0] == '"' else f'"{each[0]}" has no meaning here'
-            raise FormulaSyntaxError(f"{said}; use words, parentheses and values in double quotes", line=line, column=each.start() - begun + 1)
+            raise FormulaSyntaxError(
+                f"{said}; use words, parentheses and values in double quotes", line=line, column=each.start() - begun + 1
+            )
         elif kind in {"word", "value", "sign"}:
             found.append(_Token(kind, _SIGNS.get(each[0], each[0]), line, each.start() - begun + 1))
     return [*found, _Token("end", "", line, len(text) - begun + 1)]
@@ -109,7 +132,7 @@ class _Reading:
         self._place += token.kind != "end"
         if token.text == "(" and token.kind == "sign":
             return self._in_parentheses(token, depth)
-        if token.text in _UNARY and token.kind != "value":
+        if token.text in _ONE and token.kind != "value":
             if depth > MAX_DEPTH:
                 raise self.error(f"formulas are nested at most {MAX_DEPTH} deep: split this one into several policies", token)
             return self._applied(token, self._unary(depth + 1))
@@ -137,50 +160,12 @@ class _Reading:
             raise self.error(str(problem.args[0]), token) from problem
 
     def _applied(self, operator: _Token, part: Formula) -> Formula:
-        table = self._table
         self._check_past(operator, part)
-        match operator.text:
-            case "not":
-                return table.negation(part)
-            case "next":
-                return table.next(part)
-            case "weak_next":
-                return table.weak_next(part)
-            case "eventually":
-                return table.until(table.true, part)
-            case "always":
-                return table.release(table.false, part)
-            case "previous":
-                return table.previous(part)
-            case "weak_previous":
-                return table.weak_previous(part)
-            case "once":
-                return table.since(table.true, part)
-            case _:
-                return table.trigger(table.false, part)
+        return _ONE[operator.text](self._table, part)
 
     def _joined(self, operator: _Token, one: Formula, other: Formula) -> Formula:
-        table = self._table
         self._check_past(operator, one, other)
-        match operator.text:
-            case "iff":
-                return table.all_of([table.implies(one, other), table.implies(other, one)])
-            case "implies":
-                return table.implies(one, other)
-            case "or":
-                return table.any_of([one, other])
-            case "and":
-                return table.all_of([one, other])
-            case "until":
-                return table.until(one, other)
-            case "weak_until":
-                return table.release(other, table.any_of([one, other]))
-            case "release":
-                return table.release(one, other)
-            case "since":
-                return table.since(one, other)
-            case _:
-                return table.trigger(one, other)
+        return _TWO[operator.text](self._table, one, other)
 
     def _check_past(self, operator: _Token, *parts: Formula) -> None:
         """Refuse what is to come within what was: past formulas are kept as truth values."""
