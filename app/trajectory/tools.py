@@ -16,7 +16,9 @@ _READ_COMMAND = re.compile(
 )
 """A command that prints what somebody wrote before."""
 _TEST_COMMAND = re.compile(
-    r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b"
+    r"\b(?:pytest|go test|cargo (?:test|nextest)|vitest|jest|mocha|rspec|phpunit|ctest|tox|nox|gotestsum|playwright test|cypress run|python3? -m unittest"
+    r"|(?:manage\.py|mix|rake|dotnet|swift|deno|bun|flutter|dart|zig|sbt|lein|stack|cabal|composer|hatch|rails|artisan|bazel|buck2?|mvnw?|gradlew?) (?:-\S+ )?(?:test|spec|verify)"
+    r"|(?:(?:npm|pnpm|yarn|bun|mise|poe|pdm|just|task|make|nx|turbo) (?:run |-\S+ )?(?:tests?|spec|check|verify)))\b"
 )
 
 

@@ -38,9 +38,20 @@ MAX_NODES = 10_000
 """Bound on the nodes of one table."""
 
 _DUALS: Final[Mapping[Operator, Operator]] = {
-    "true": "false", "atom": "not_atom", "and": "or", "next": "weak_next", "until": "release",
-    "false": "true", "not_atom": "atom", "or": "and", "weak_next": "next", "release": "until",
-    "previous": "weak_previous", "since": "trigger", "weak_previous": "previous", "trigger": "since",
+    "true": "false",
+    "atom": "not_atom",
+    "and": "or",
+    "next": "weak_next",
+    "until": "release",
+    "false": "true",
+    "not_atom": "atom",
+    "or": "and",
+    "weak_next": "next",
+    "release": "until",
+    "previous": "weak_previous",
+    "since": "trigger",
+    "weak_previous": "previous",
+    "trigger": "since",
 }
 _Clauses: TypeAlias = frozenset[frozenset["Formula"]]
 
