@@ -29,7 +29,11 @@ def reads(line: str) -> bool:
 
 def runs_tests(event: Event) -> bool:
     """Tell whether an event runs tests: a text that is written or searched may name their command as well."""
-    tool = event.tool
-    if tool is None or SHELL_TOOL.search(tool.name) is None or _TEST_COMMAND.search(tool.input) is None:
+    return event.tool is not None and SHELL_TOOL.search(event.tool.name) is not None and line_runs_tests(event.tool.input)
+
+
+def line_runs_tests(line: str) -> bool:
+    """Tell whether a command line runs tests."""
+    if _TEST_COMMAND.search(line) is None:
         return False
-    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(tool.input))
+    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(line))

@@ -16,7 +16,7 @@ from app.trajectory.policies.shell_acts import ShellActs, acts_of, begins_with
 from app.trajectory.policies.testing_files import change_of_edit, checks_less, is_code, is_test
 from app.trajectory.shell import commands_of
 from app.trajectory.steps import MAX_TEXT_CHARS, SessionStep
-from app.trajectory.tools import READ_TOOL, SHELL_TOOL, reads
+from app.trajectory.tools import READ_TOOL, SHELL_TOOL, line_runs_tests, reads
 
 MAX_VALUE_CHARS = 100
 MAX_STARS = 3
@@ -25,6 +25,10 @@ _NOTHING: Final = ShellActs()
 _REPLACES = re.compile(r"^- |^\*\*\* Update File|\bold_?str(?:ing)?\b", re.MULTILINE | re.IGNORECASE)
 _DELETED_FILE = re.compile(r"^\*\*\* Delete File: (.+)$", re.MULTILINE)
 _DELETE_TOOL = re.compile(r"delete|remove|unlink", re.IGNORECASE)
+_BUILD = re.compile(
+    r"\b(?:go build|cargo build|(?:mvnw?|gradlew?) (?:-\S+ )?(?:compile\w*|package|build|assemble\w*)|dotnet build|swift build|cmake --build|ninja|mix compile|javac"
+    r"|(?:npm|pnpm|yarn|bun|mise|just|task|make|nx|turbo) (?:run )?build|py_compile|compileall|xcodebuild)\b"
+)
 _SHOWN = re.compile(r"[\w./\\-]{1,200}")
 
 
@@ -46,6 +50,7 @@ class _Facts:
     files: tuple[str, ...]
     edited: tuple[str, ...]
     took_effect: bool
+    tests: bool
 
 
 PREDICATES: Final[Mapping[str, str]] = {
@@ -64,6 +69,10 @@ PREDICATES: Final[Mapping[str, str]] = {
     "checks": "runs tests or static checks",
     "checks_passed": "a check that succeeded",
     "checks_failed": "a check that failed",
+    "tests": "runs tests",
+    "tests_passed": "a run of tests that succeeded",
+    "tests_failed": "a run of tests that failed",
+    "builds": "compiles or builds, which finds what can't be compiled",
     "runs": "runs a program that neither looks, checks nor commits",
     "commits": "records a commit (`git commit`), with success as far as is known",
     "pushes": "publishes commits (`git push`)",
@@ -136,7 +145,10 @@ def _of_call(step: SessionStep) -> StepReading:
     acts = acts_of(step.text) if shell else _NOTHING
     edited = step.files if step.phase == "edit" or (shell and "apply_patch" in step.text[:40]) else acts.edited
     files = step.files or _path_alone(step)
-    facts = _Facts(step, acts, (*files, *acts.files), edited or (files if step.phase == "edit" else ()), step.result in {"ok", "unknown"})
+    tests = step.checks and line_runs_tests(step.text)
+    facts = _Facts(
+        step, acts, (*files, *acts.files), edited or (files if step.phase == "edit" else ()), step.result in {"ok", "unknown"}, tests
+    )
     held = [word for word, holds in _OF_CALLS.items() if holds(facts)]
     if shell and any(map(reads, commands_of(step.text))):
         held.append("reads")
@@ -155,6 +167,10 @@ _OF_CALLS: Final[Mapping[str, Callable[[_Facts], bool]]] = {
     "checks": lambda facts: facts.step.checks,
     "checks_passed": lambda facts: facts.step.checks and facts.step.result == "ok",
     "checks_failed": lambda facts: facts.step.checks and facts.step.result == "failed",
+    "tests": lambda facts: facts.tests,
+    "tests_passed": lambda facts: facts.tests and facts.step.result == "ok",
+    "tests_failed": lambda facts: facts.tests and facts.step.result == "failed",
+    "builds": lambda facts: facts.took_effect and _BUILD.search(facts.step.text) is not None and facts.step.phase in {"run", "test"},
     "runs": lambda facts: facts.step.phase == "run",
     "commits": lambda facts: facts.took_effect and facts.acts.commits,
     "pushes": lambda facts: facts.took_effect and facts.acts.pushes,
