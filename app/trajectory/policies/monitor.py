@@ -68,7 +68,7 @@ class PolicyMonitor:
             if after is None:
                 after = self._step(part.state, letter)
             if after is not part.state:
-                yield from self._changed(part, after, file, reading.step.seq)
+                yield from self._changed(part, after, file, reading.step.seq, relevant=letter > 0)
 
     @property
     def verdict(self) -> PolicyVerdict:
@@ -102,7 +102,7 @@ class PolicyMonitor:
         )
         self.broken, self.dropped, self.too_large = cast("list[int]", snapshot["counts"])
 
-    def _changed(self, part: _Slice, after: PolicyState, file: str, seq: int) -> Iterator[PolicyViolation]:
+    def _changed(self, part: _Slice, after: PolicyState, file: str, seq: int, *, relevant: bool) -> Iterator[PolicyViolation]:
         if after.verdict == "false" and part.state.verdict != "false":
             self.broken += 1
             yield PolicyViolation((*part.trail, seq), file, dropped=self.dropped if part.late else 0)
@@ -113,6 +113,8 @@ class PolicyMonitor:
         part.state = after
         if after is self._automaton.start:
             part.trail = []
+        elif not relevant:
+            return  # only time has passed
         elif len(part.trail) < MAX_TRAIL:
             part.trail.append(seq)
         else:
