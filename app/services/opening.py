@@ -37,6 +37,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+from app.trajectory.policies.part import open_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
+    policies = await rooms.open(open_policies(settings, database=database, accounts=accounts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
     knowledge, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
@@ -100,6 +102,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
+        policies=policies,
         knowledge=knowledge,
         assist=assist,
         monitoring=monitoring,

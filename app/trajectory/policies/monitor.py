@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from app.errors import InvalidInput
 from app.trajectory.policies.automaton import Automaton, PolicyState, PolicyVerdict
 from app.trajectory.policies.policy import PolicyDefinition, compiled
-from app.trajectory.policies.predicates import StepReading
+from app.trajectory.policies.readings import StepReading
 from app.trajectory.policies.residuals import dumped, loaded
 
 MAX_FILES = 256

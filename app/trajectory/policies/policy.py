@@ -12,7 +12,8 @@ from app.errors import InvalidInput
 from app.trajectory.policies.automaton import Automaton
 from app.trajectory.policies.formula import FormulaTable
 from app.trajectory.policies.parser import FormulaSyntaxError, parse_formula
-from app.trajectory.policies.predicates import BITS, FIRST_OWN_BIT, WITH_VALUE, StepReading, nearest, own_predicate
+from app.trajectory.policies.predicates import BITS, FIRST_OWN_BIT, WITH_VALUE, nearest
+from app.trajectory.policies.readings import StepReading, own_predicate
 from app.trajectory.policies.templates import TEMPLATES
 
 PolicySeverity = Literal["nudge", "metric", "alert"]

@@ -108,11 +108,5 @@ def checks_less(removed: str, added: str) -> bool:
     return any(_count(each, removed) > 0 == _count(each, added) for each in (_ASSERTION, _CASE))
 
 
-def change_of_edit(text: str) -> tuple[str, str]:
-    """Return the lines that an edit takes out and those that it puts in, of a tool's input as sessions keep it."""
-    lines = text.splitlines()
-    return tuple("\n".join(line[1:] for line in lines if line.startswith(sign) and line[:3] not in {"---", "+++", "***"}) for sign in "-+")  # type: ignore[return-value]
-
-
 def _count(pattern: re.Pattern[str], text: str) -> int:
     return sum(1 for line in text.splitlines() if not _COMMENT.match(line) and pattern.search(line))

@@ -9,7 +9,7 @@ from app.trajectory.analyzer import SessionFinding, Snapshot
 from app.trajectory.normal import digest
 from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
 from app.trajectory.policies.policy import PolicyDefinition
-from app.trajectory.policies.predicates import reading_of
+from app.trajectory.policies.readings import reading_of
 from app.trajectory.steps import SessionStep
 
 ENGINE_VERSION = "1"

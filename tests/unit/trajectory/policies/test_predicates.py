@@ -7,7 +7,8 @@ from time import perf_counter
 import pytest
 
 from app.trajectory.policies.claims import says_done
-from app.trajectory.policies.predicates import BITS, PREDICATES, own_predicate, reading_of
+from app.trajectory.policies.predicates import BITS, PREDICATES
+from app.trajectory.policies.readings import own_predicate, reading_of
 from app.trajectory.policies.shell_acts import acts_of
 from app.trajectory.steps import SessionStep
 from tests.unit.trajectory.policies.session_steps import called, edited, prompted, ran, read, replied
@@ -100,6 +101,12 @@ def test_an_edit_knows_code_tests_and_whether_the_file_was_there() -> None:
 )
 def test_a_test_that_checks_less_is_noticed(path: str, old: str, new: str, weakens: bool) -> None:
     assert ("weakens_test" in held(edited(1, path, old, new))) is weakens
+
+
+def test_arguments_that_come_as_json_are_read_too() -> None:
+    assert "force_pushes" in held(ran(1, '{"command": "cd api && git push -f"}'))
+    changed = '{"file_path": "test_till.py", "old_string": "assert a() == 2", "new_string": "a()"}'
+    assert {"weakens_test", "edits_in_place"} <= held(called(1, "Edit", changed, files=("test_till.py",)))
 
 
 def test_an_edit_that_was_cut_off_concludes_nothing() -> None:
