@@ -95,7 +95,7 @@ class PoliciesReply(ResponseBody):
 
 
 class PolicySwitchBody(RequestBody):
-    """What the project says otherwise of a policy of the installation."""
+    """A project's own setting of a policy of the installation."""
 
     id: str = Field(max_length=64, examples=["done-after-check"])
     enabled: bool | None = Field(None, strict=True)

@@ -23,7 +23,7 @@ MAX_EXPLORED = 1_500
 
 @dataclass(slots=True, eq=False)
 class PolicyState:
-    """What is left of a formula, and the truth of its past formulas. `after`: letter → the state that follows it."""
+    """A residual: the rest of a formula that later events have to fulfil, and the truth of its past formulas. `after`: letter → the state that follows it."""
 
     residual: Formula
     past: int

@@ -72,7 +72,7 @@ def read_policies(text: str, *, name: str) -> tuple[PolicyDefinition, ...]:
 
 
 class _Misplaced(Exception):
-    """What is wrong, with its place in the file."""
+    """A problem of one policy, with its place in the file."""
 
 
 def _entries(text: str, name: str) -> list[yaml.Node]:

@@ -34,7 +34,7 @@ KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0
 
 @dataclass(frozen=True, slots=True)
 class PolicySwitch:
-    """What a project says otherwise of a policy of the installation; None: as it is there."""
+    """A project's own setting of a policy of the installation; None: as it is there."""
 
     id: str
     enabled: bool | None = None

@@ -42,7 +42,7 @@ class StepReading:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What several predicates ask of a step."""
+    """Facts of a step that several predicates need."""
 
     step: SessionStep
     text: str

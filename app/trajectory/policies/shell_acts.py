@@ -21,7 +21,7 @@ _REDIRECTED = re.compile(r"(?<![0-9&>=-])>{1,2}\s*([^\s&|;>]+)")
 
 @dataclass(frozen=True, slots=True)
 class ShellActs:
-    """What the commands of a line do. `files`: words that are paths of files with code; `edited`: those of them that it changes in place."""
+    """Acts of a command line that rules speak of. `files`: words that are paths of files with code; `edited`: those of them that it changes in place."""
 
     commits: bool = False
     pushes: bool = False

@@ -12,7 +12,7 @@ from app.storage.tables import Base, CreatedAt, Id
 
 
 class ProjectPoliciesRow(Base):
-    """What a project said about its policies, whole; the newest row counts, the earlier ones are its history.
+    """A project's settings of its policies, whole; the newest row counts, the earlier ones are its history.
 
     `changed_by` null: the admin key, or a developer who was removed.
     """
