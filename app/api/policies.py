@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from app.api.live import GenericEvent, given_event
 from app.api.schema import ProjectFilter, ProjectName, RequestBody, ResponseBody
@@ -23,7 +23,7 @@ from app.web.requester import Reader, TheServices
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=AuthenticatedRoute)
 
-OWN_POLICY = {
+OWN_POLICY: JsonValue = {
     "id": "plan-before-migration",
     "words": "A migration is edited only after a plan.",
     "severity": "nudge",
@@ -31,7 +31,7 @@ OWN_POLICY = {
     "before": 'edits and path "migrations/*"',
     "need": "plans",
 }
-EVENTS = [
+EVENTS: JsonValue = [
     {"id": "e1", "role": "user", "text": "Round the till's sums."},
     {"id": "e2", "role": "tool", "tool": {"name": "edit", "input": "till.py\n- x = 1\n+ x = 2", "output": "updated"}},
     {

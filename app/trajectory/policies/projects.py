@@ -75,7 +75,7 @@ class ProjectPolicies:
 
     async def of(self, project_id: UUID) -> tuple[PolicyDefinition, ...]:
         """Return the policies that are enabled in a project. Cached: a change on another server is seen within half a minute."""
-        found = self._known.get(project_id)
+        found: tuple[PolicyDefinition, ...] | None = self._known.get(project_id)
         if found is None:
             effective = self._effective(await self._content(project_id))
             found = self._known[project_id] = tuple(each.definition for each in effective if each.definition.enabled)
