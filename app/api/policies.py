@@ -10,13 +10,17 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from app.api.live import GenericEvent, given_event
 from app.api.schema import ProjectFilter, ProjectName, RequestBody, ResponseBody
-from app.services import policy_checks
-from app.services.policy_checks import CheckedPolicy, GivenPolicies
-from app.trajectory.policies.automaton import PolicyVerdict
-from app.trajectory.policies.policy import PolicySeverity, Unit
-from app.trajectory.policies.predicates import PREDICATES, WITH_VALUE
-from app.trajectory.policies.projects import MAX_OWN, PolicyOrigin, PolicySwitch, ShownPolicies
-from app.trajectory.policies.templates import TEMPLATES
+from app.trajectory.policies.views import (
+    MAX_OWN,
+    CheckedPolicy,
+    GivenPolicies,
+    PolicyOrigin,
+    PolicySeverity,
+    PolicySwitch,
+    PolicyVerdict,
+    ShownPolicies,
+    Unit,
+)
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Reader, TheServices
@@ -147,7 +151,7 @@ class CheckReply(ResponseBody):
 
 @router.get("", summary="Show the policies of a project, or of the installation", responses=responses())
 async def show(services: TheServices, caller: Reader, project: ProjectFilter = None) -> PoliciesReply:
-    return _shown(project, await policy_checks.show_policies(services, caller, project))
+    return _shown(project, await services.policies.show(caller, project))
 
 
 @router.put(
@@ -164,7 +168,7 @@ async def replace(
     body: PoliciesBody,
 ) -> PoliciesReply:
     switches = [PolicySwitch(each.id, each.enabled, each.severity) for each in body.switches]
-    return _shown(project, await policy_checks.replace_policies(services, caller, project, switches=switches, own=body.policies))
+    return _shown(project, await services.policies.replace(caller, project, switches=switches, given=body.policies))
 
 
 @router.post(
@@ -175,7 +179,7 @@ async def replace(
 )
 async def check(services: TheServices, caller: Reader, body: CheckBody) -> CheckReply:
     given = GivenPolicies(body.policies, body.file, body.project)
-    found = await policy_checks.check_policies(services, caller, [given_event(each) for each in body.events], given)
+    found = await services.policies.check(caller, [given_event(each) for each in body.events], given)
     return CheckReply(events=len(body.events), verdicts=[_checked(each) for each in found])
 
 
@@ -193,11 +197,11 @@ def _shown(project: str | None, shown: ShownPolicies) -> PoliciesReply:
         changes=[PolicyChangeReply.model_validate(each) for each in shown.changes],
         templates=[
             PolicyTemplateReply(name=name, parts=list(each.parts), words=each.words, formula=each.formula)
-            for name, each in TEMPLATES.items()
+            for name, each in shown.templates.items()
         ],
         predicates=[
             PredicateReply(name=name, words=words, takes_value=takes)
-            for takes, among in ((False, PREDICATES), (True, WITH_VALUE))
+            for takes, among in ((False, shown.predicates), (True, shown.with_value))
             for name, words in among.items()
         ],
     )

@@ -32,6 +32,7 @@ from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
 from app.services.review_digest import digest_part
 from app.services.services import Services
+from app.sessions.live_events import event_of
 from app.sessions.part import SessionServices, open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
@@ -84,7 +85,6 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    policies = await rooms.open(open_policies(settings, database=database, accounts=accounts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
     knowledge, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
@@ -102,7 +102,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
-        policies=policies,
+        policies=await rooms.open(open_policies(settings, database=database, accounts=accounts, read_event=event_of)),
         knowledge=knowledge,
         assist=assist,
         monitoring=monitoring,

@@ -11,9 +11,8 @@ from threading import Lock
 from typing import Final, Literal
 
 from app.trajectory.policies.formula import MAX_NODES, Formula, FormulaTable, past_of
+from app.trajectory.policies.views import PolicyVerdict
 
-PolicyVerdict = Literal["true", "false", "presumably_true", "presumably_false"]
-"""true, false: whatever comes; presumably: so if the session ended here."""
 MAX_STATES = 2_000
 MAX_TRANSITIONS = 50_000
 """Bounds on the memo (residual, letter) → residual; past them it is forgotten and made anew."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from app.errors import InvalidInput
-from app.trajectory.policies.automaton import Automaton, PolicyState, PolicyVerdict
-from app.trajectory.policies.policy import PolicyDefinition, compiled
+from app.trajectory.policies.automaton import Automaton, PolicyState
+from app.trajectory.policies.policy import compiled
 from app.trajectory.policies.readings import StepReading
 from app.trajectory.policies.residuals import dumped, loaded
+from app.trajectory.policies.views import PolicyDefinition, PolicyVerdict
 
 MAX_FILES = 256
 """Files that one policy watches at a time; past them the one that was named longest ago is dropped."""

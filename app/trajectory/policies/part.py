@@ -11,11 +11,16 @@ from app.part import Opened, Part
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.policies.policy_file import load_policies
-from app.trajectory.policies.projects import ProjectPolicies
+from app.trajectory.policies.projects import ProjectPolicies, ReadEvent
 
 
 @asynccontextmanager
-async def open_policies(settings: Settings, *, database: Database, accounts: Accounts) -> AsyncIterator[Opened[ProjectPolicies]]:
+async def open_policies(
+    settings: Settings, *, database: Database, accounts: Accounts, read_event: ReadEvent
+) -> AsyncIterator[Opened[ProjectPolicies]]:
     """Open the policies of projects. ConfigurationError where the installation's file can't be used."""
     shipped = await asyncio.to_thread(load_policies, settings.policies.file)
-    yield ProjectPolicies(database, accounts, shipped), Part(name="policies")
+    yield (
+        ProjectPolicies(database, accounts, shipped, max_events=settings.sessions.max_live_events, read_event=read_event),
+        Part(name="policies"),
+    )

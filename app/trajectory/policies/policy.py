@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from app.errors import InvalidInput
 from app.trajectory.policies.automaton import Automaton
@@ -15,11 +15,8 @@ from app.trajectory.policies.parser import FormulaSyntaxError, parse_formula
 from app.trajectory.policies.predicates import BITS, FIRST_OWN_BIT, WITH_VALUE, nearest
 from app.trajectory.policies.readings import StepReading, own_predicate
 from app.trajectory.policies.templates import TEMPLATES
+from app.trajectory.policies.views import PolicyDefinition, PolicySeverity, Unit
 
-PolicySeverity = Literal["nudge", "metric", "alert"]
-"""nudge: the agent is told · metric: it is only counted · alert: it is counted, and people are told."""
-Unit = Literal["session", "file"]
-"""file: the rule holds for each file by itself, over the steps that name it. Files are told apart by their name without folders."""
 MAX_WORDS_CHARS = 300
 MAX_ATOMS = 12
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -35,30 +32,6 @@ class PolicyError(InvalidInput):
         place = "" if line is None or column is None else f" (line {line}, column {column})"
         super().__init__(f"{key}{place}: {reason}.", code=code, param=key)
         self.key, self.reason, self.line, self.column = key, reason, line, column
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyDefinition:
-    """A policy as it was given. `parts`: those of its template, in the template's order; none for a formula."""
-
-    id: str
-    words: str
-    formula: str
-    severity: PolicySeverity = "nudge"
-    enabled: bool = True
-    for_each: Unit = "session"
-    template: str | None = None
-    parts: tuple[tuple[str, str], ...] = ()
-
-    def as_values(self) -> dict[str, object]:
-        """Return it as plain values, from which `definition_of` makes it again."""
-        rule: dict[str, object] = {"formula": self.formula} if self.template is None else {"template": self.template, **dict(self.parts)}
-        given = {"id": self.id, "words": self.words, "severity": self.severity, "enabled": self.enabled, "for_each": self.for_each}
-        return given | rule
-
-    def switched(self, *, enabled: bool | None, severity: PolicySeverity | None) -> PolicyDefinition:
-        """Return it with what a project says otherwise."""
-        return replace(self, enabled=self.enabled if enabled is None else enabled, severity=severity or self.severity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import yaml
 
 from app.errors import ConfigurationError, InvalidInput
 from app.settings import ROOT
-from app.trajectory.policies.policy import PolicyDefinition, PolicyError, definition_of
+from app.trajectory.policies.policy import PolicyError, definition_of
+from app.trajectory.policies.views import PolicyDefinition
 
 SHIPPED: Final = ROOT / "config" / "policies.yaml"
 MAX_BYTES = 200_000

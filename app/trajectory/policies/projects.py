@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import cachebox
@@ -16,60 +15,42 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
+from app.sessions.event import Event, GivenEvent, too_many_events
 from app.storage.database import Database, rows_of
-from app.trajectory.policies.policy import PolicyDefinition, PolicyError, PolicySeverity, definition_of
+from app.trajectory.policies.checking import check_events, definitions_of
+from app.trajectory.policies.policy import PolicyError, definition_of
+from app.trajectory.policies.policy_file import read_policies
 from app.trajectory.policies.predicates import nearest
 from app.trajectory.policies.tables import ProjectPoliciesRow
+from app.trajectory.policies.views import (
+    MAX_OWN,
+    CheckedPolicy,
+    EffectivePolicy,
+    GivenPolicies,
+    PolicyChange,
+    PolicyDefinition,
+    PolicySwitch,
+    ShownPolicies,
+)
 
 log = structlog.get_logger()
 
-PolicyOrigin = Literal["shipped", "project"]
-MAX_OWN = 20
-"""Policies of its own that a project may have."""
+ReadEvent: TypeAlias = Callable[[GivenEvent], Event]
+"""How an event that a program sends is read: as a live session's is."""
 KEPT_CHANGES = 50
 SHOWN_CHANGES = 10
 KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0
 """Size and TTL of the cache of projects: what another server changes is seen after that time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicySwitch:
-    """A project's own setting of a policy of the installation; None: as it is there."""
-
-    id: str
-    enabled: bool | None = None
-    severity: PolicySeverity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EffectivePolicy:
-    """A policy as it holds in a project."""
-
-    definition: PolicyDefinition
-    origin: PolicyOrigin
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
-    """A change of a project's policies. `by` None: the admin key, or a developer who was removed."""
-
-    at: datetime
-    by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPolicies:
-    """A project's policies, and its latest changes, the newest first."""
-
-    policies: tuple[EffectivePolicy, ...]
-    changes: tuple[PolicyChange, ...] = ()
-
-
 class ProjectPolicies:
-    """Reads and changes them. `shipped`: those of the installation's file."""
+    """Reads, changes and checks them. `shipped`: those of the installation's file. `max_events`: that one check may have."""
 
-    def __init__(self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition]) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition], *, max_events: int, read_event: ReadEvent
+    ) -> None:
         self._database, self._accounts = database, accounts
+        self._max_events, self._read_event = max_events, read_event
         self.shipped: Final = tuple(shipped)
         self._known: cachebox.TTLCache[UUID, tuple[PolicyDefinition, ...]] = cachebox.TTLCache(KNOWN_PROJECTS, KNOWN_SECONDS)
 
@@ -89,11 +70,28 @@ class ProjectPolicies:
         project_id = await self._accounts.open_project(requester.team_id, project, closed=requester.closed)
         return await self._shown(project_id)
 
+    async def check(self, requester: Requester, events: Sequence[GivenEvent], given: GivenPolicies) -> tuple[CheckedPolicy, ...]:
+        """Give the verdicts of policies on events, off the event loop; nothing is stored. InvalidInput for policies that can't be used."""
+        requester.check("read")
+        if len(events) > self._max_events:
+            raise too_many_events(len(events), limit=self._max_events)
+        if sum(each is not None for each in (given.definitions, given.file, given.project)) > 1:
+            raise InvalidInput("Send only one of policies, file and project.", param="policies")
+        definitions: Sequence[PolicyDefinition]
+        if given.definitions is not None:
+            definitions = await asyncio.to_thread(definitions_of, given.definitions)
+        elif given.file is not None:
+            definitions = await asyncio.to_thread(read_policies, given.file, name="The file")
+        else:
+            definitions = [each.definition for each in (await self.show(requester, given.project)).policies]
+        return await asyncio.to_thread(check_events, definitions, [self._read_event(each) for each in events])
+
     async def replace(
-        self, requester: Requester, project: str, *, switches: Sequence[PolicySwitch], own: Sequence[PolicyDefinition]
+        self, requester: Requester, project: str, *, switches: Sequence[PolicySwitch], given: Sequence[Mapping[str, Any]]
     ) -> ShownPolicies:
         """Replace what a project says about its policies; for leads and admins. InvalidInput names what can't be so."""
         requester.check("change_any")
+        own = await asyncio.to_thread(definitions_of, given)
         self._check(switches, own)
         project_id = await self._accounts.open_project(requester.team_id, project, closed=requester.closed)
         content = {
@@ -110,7 +108,7 @@ class ProjectPolicies:
         query = (
             select(ProjectPoliciesRow.content, ProjectPoliciesRow.changed_at, ProjectPoliciesRow.changed_by)
             .where(ProjectPoliciesRow.project_id == project_id)
-            .order_by(ProjectPoliciesRow.changed_at.desc(), ProjectPoliciesRow.id)
+            .order_by(ProjectPoliciesRow.changed_at.desc())
             .limit(SHOWN_CHANGES)
         )
         rows = await self._database.read(rows_of(query))
@@ -122,7 +120,7 @@ class ProjectPolicies:
         query = (
             select(ProjectPoliciesRow.content)
             .where(ProjectPoliciesRow.project_id == project_id)
-            .order_by(ProjectPoliciesRow.changed_at.desc(), ProjectPoliciesRow.id)
+            .order_by(ProjectPoliciesRow.changed_at.desc())
             .limit(1)
         )
         rows = await self._database.read(rows_of(query))
@@ -149,7 +147,7 @@ class ProjectPolicies:
         for switch in switches:
             if switch.id not in ids:
                 raise InvalidInput(
-                    f'There is no policy "{switch.id[:64]}"{nearest(switch.id, ids)} to switch: GET /v1/policies lists them.',
+                    f'There is no policy "{switch.id[:64]}"{nearest(switch.id, ids)} to switch. List them: `cairn policies list`.',
                     param="switches",
                 )
         if len(own) > MAX_OWN:
@@ -166,7 +164,7 @@ async def _store(connection: AsyncConnection, project_id: UUID, content: Mapping
     old = (
         select(ProjectPoliciesRow.id)
         .where(ProjectPoliciesRow.project_id == project_id)
-        .order_by(ProjectPoliciesRow.changed_at.desc(), ProjectPoliciesRow.id)
+        .order_by(ProjectPoliciesRow.changed_at.desc())
         .offset(KEPT_CHANGES)
     )
     await connection.execute(delete(ProjectPoliciesRow).where(ProjectPoliciesRow.id.in_(old)))

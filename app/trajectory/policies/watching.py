@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 from app.trajectory.analyzer import SessionFinding, Snapshot
 from app.trajectory.normal import digest
 from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
-from app.trajectory.policies.policy import PolicyDefinition
 from app.trajectory.policies.readings import reading_of
+from app.trajectory.policies.views import PolicyDefinition
 from app.trajectory.steps import SessionStep
 
 ENGINE_VERSION = "1"

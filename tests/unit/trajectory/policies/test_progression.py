@@ -7,9 +7,10 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 
-from app.trajectory.policies.automaton import Automaton, PolicyVerdict
+from app.trajectory.policies.automaton import Automaton
 from app.trajectory.policies.formula import FormulaTable, FormulaTooLarge
 from app.trajectory.policies.parser import parse_formula
+from app.trajectory.policies.views import PolicyVerdict
 from tests.unit.trajectory.policies.reference import ATOMS, LETTERS, Letter, Tree, generated, holds, text, traces, trees
 
 BITS = {name: 1 << place for place, name in enumerate(ATOMS)}
