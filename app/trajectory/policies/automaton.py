@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Literal
 
-from app.trajectory.policies.formula import MAX_NODES, Formula, FormulaTable, past_of
+from app.trajectory.policies.formula import MAX_NODES, Formula, FormulaTable, FormulaTooLarge, past_of
 from app.trajectory.policies.views import PolicyVerdict
 
 MAX_STATES = 2_000
 MAX_TRANSITIONS = 50_000
 """Bounds on the memo (residual, letter) → residual; past them it is forgotten and made anew."""
-MAX_EXPLORED = 1_500
-"""Letters tried from the beginning on when a formula is defined: one that explodes soon is refused then, not in a session."""
+MAX_WORK = 300_000
+"""The work that one formula may need in a process, about a second's: sensible ones need a thousandth, once for all sessions."""
+MAX_EXPLORED, MAX_EXPLORING_WORK = 1_500, 10_000
+"""Letters tried from the beginning on when a formula is defined, and the work for them: one that explodes soon is refused
+then, not in a session."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,9 +59,11 @@ class Automaton:
         return found
 
     def step(self, state: PolicyState, letter: int) -> PolicyState:
-        """Return the state after an event with this letter. FormulaTooLarge where the residual exceeds the bounds."""
+        """Return the state after an event with this letter. FormulaTooLarge where the residual, or all that was needed so far, exceeds the bounds."""
         found = state.after.get(letter)
         if found is None:
+            if self.table.work > MAX_WORK:
+                raise FormulaTooLarge(self.table.work)
             with self._making:  # an automaton is shared by all sessions of a process, whatever thread reads them
                 if len(self._states) > MAX_STATES or self._transitions > MAX_TRANSITIONS or len(self.table) > MAX_NODES * 0.8:
                     self._forget()
@@ -77,10 +82,10 @@ class Automaton:
         """
         waiting = [self.start]
         seen = {self.start}
-        tried = 0
+        tried, most = 0, self.table.work + MAX_EXPLORING_WORK
         for state in waiting:
             for letter in _subsets(self.mask):
-                if (tried := tried + 1) > MAX_EXPLORED:
+                if (tried := tried + 1) > MAX_EXPLORED or self.table.work > most:
                     return
                 if (after := self.step(state, letter)) not in seen:
                     seen.add(after)

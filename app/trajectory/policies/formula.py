@@ -31,8 +31,8 @@ Operator = Literal[
 ]
 """The core. weak_next holds at the end, weak_previous at the beginning; release and trigger are the duals of until and since."""
 PAST: Final = frozenset({"previous", "weak_previous", "since", "trigger"})
-MAX_CLAUSES = 96
-MAX_LITERALS = 800
+MAX_CLAUSES = 32
+MAX_LITERALS = 256
 """Bounds on a normal form: conjunctions in the disjunction, and literals in all of them."""
 MAX_NODES = 10_000
 """Bound on the nodes of one table."""
@@ -86,6 +86,8 @@ class FormulaTable:
         self._nodes: dict[tuple[Operator, tuple[int, ...], int], Formula] = {}
         self._negations: dict[Formula, Formula] = {}
         self._made = 0
+        self.work = 0
+        """A measure of what normal forms have cost so far: about two microseconds each."""
         self.true = self._node("true")
         self.false = self._node("false")
         self.nonempty = self._node("until", self.true, self.true)
@@ -195,7 +197,9 @@ class FormulaTable:
     def _shortest(self, given: Iterable[frozenset[Formula]]) -> _Clauses:
         """Drop conjunctions that contradict themselves or that a shorter one covers; all, where two say a thing and its contrary."""
         kept: list[frozenset[Formula]] = []
-        for clause in sorted(set(given), key=len):
+        clauses = sorted(set(given), key=len)
+        self.work += 1 + len(clauses) ** 2 // 16
+        for clause in clauses:
             if not any(other <= clause for other in kept) and not any(self.negation(literal) in clause for literal in clause):
                 kept.append(clause)
         alone = {next(iter(clause)) for clause in kept if len(clause) == 1}

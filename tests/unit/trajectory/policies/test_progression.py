@@ -108,7 +108,7 @@ def nested(parts: int) -> str:
 def test_a_formula_that_explodes_is_refused_with_its_size(formula: str) -> None:
     with pytest.raises(FormulaTooLarge) as refused:
         automaton(formula, explored=True)
-    assert refused.value.size > 96
+    assert refused.value.size > 32
     assert str(refused.value.size) in refused.value.message
 
 
@@ -120,4 +120,11 @@ def test_deep_formulas_are_read_or_refused_in_bounded_work(operator: str) -> Non
     try:
         automaton(deep, explored=True)
     except FormulaTooLarge as refused:
-        assert refused.size > 96
+        assert refused.size > 32
+
+
+def test_a_formula_that_needs_too_much_work_is_followed_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = automaton("always (a implies next (b until a))")
+    monkeypatch.setattr("app.trajectory.policies.automaton.MAX_WORK", made.table.work - 1)
+    with pytest.raises(FormulaTooLarge):
+        made.step(made.start, 1)
