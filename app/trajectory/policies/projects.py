@@ -36,7 +36,7 @@ from app.trajectory.policies.views import (
 log = structlog.get_logger()
 
 ReadEvent: TypeAlias = Callable[[GivenEvent], Event]
-"""How an event that a program sends is read: as a live session's is."""
+"""Reads an event that a program sends, as that of a live session."""
 KEPT_CHANGES = 50
 SHOWN_CHANGES = 10
 KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -47,7 +47,13 @@ async def test_a_project_switches_policies_and_has_its_own(api: Api) -> None:
     assert (policies["no-force-push"]["enabled"], policies["tests-stay"]["severity"]) == (False, "metric")
     assert (policies["plan-first"]["origin"], policies["plan-first"]["parts"]) == ("project", {"before": "edits", "need": "plans"})
     assert len(shown["changes"]) == 1
+    project_id = next(
+        each["id"] for each in (await api.ask("GET", "/v1/projects?order=newest&limit=1000")).json["projects"] if each["name"] == name
+    )
+    watched = {each.id for each in await api.services.policies.of(UUID(project_id))}
+    assert ("plan-first" in watched, "no-force-push" in watched) == (True, False)
     again = await api.ask("PUT", f"/v1/policies?project={name}", json={})
+    assert "no-force-push" in {each.id for each in await api.services.policies.of(UUID(project_id))}, "a change is seen at once"
     assert {each["origin"] for each in again.json["policies"]} == {"shipped"}
     assert len(again.json["changes"]) == 2
     other = (await api.ask("GET", f"/v1/policies?project={await project(api)}")).json
