@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -17,6 +17,8 @@ from app.trajectory.policies.views import PolicyDefinition, PolicyVerdict
 MAX_FILES = 256
 """Files that one policy watches at a time; past them the one that was named longest ago is dropped."""
 MAX_TRAIL = 8
+_WHOLE: Final = ("",)
+"""The only part of a rule over the session."""
 _RANK: Final[Mapping[PolicyVerdict, int]] = {"true": 0, "presumably_true": 1, "presumably_false": 2, "false": 3}
 
 
@@ -50,26 +52,27 @@ class PolicyMonitor:
         self.definition: Final = definition
         self._compiled: Final = compiled(definition.formula)
         self._automaton: Final[Automaton] = self._compiled.automaton
+        self._mask: Final = self._automaton.mask
         self._by_file: Final = definition.for_each == "file"
-        self._slices: OrderedDict[str, _Slice] = OrderedDict() if self._by_file else OrderedDict({"": self._new()})
+        self._slices: OrderedDict[str, _Slice] = OrderedDict() if self._by_file else OrderedDict({_WHOLE[0]: self._new()})
         self.broken = 0
         """Violations so far."""
         self.dropped = 0
         self.too_large = 0
         """Size at which the rule was given up in this session; 0: it is watched."""
 
-    def add(self, reading: StepReading) -> Iterator[PolicyViolation]:
-        """Take the next step; yield what it broke."""
+    def add(self, reading: StepReading) -> Sequence[PolicyViolation]:
+        """Take the next step; return what it broke."""
         if self.too_large or (self._by_file and not reading.files):
-            return
-        letter = self._compiled.letter(reading)
-        for file in reading.files if self._by_file else ("",):
-            part = self._slice(file)
-            after = part.state.after.get(letter)
-            if after is None:
-                after = self._step(part.state, letter)
+            return ()
+        letter = self._compiled.letter(reading) if self._compiled.own else reading.letter & self._mask
+        found: Sequence[PolicyViolation] = ()
+        for file in reading.files if self._by_file else _WHOLE:
+            part = self._slice(file) if self._by_file else self._slices[file]
+            after = part.state.after.get(letter) or self._step(part.state, letter)
             if after is not part.state:
-                yield from self._changed(part, after, file, reading.step.seq, relevant=letter > 0)
+                found = (*found, *self._changed(part, after, file, reading.step.seq, relevant=letter > 0))
+        return found
 
     @property
     def verdict(self) -> PolicyVerdict:
@@ -135,7 +138,7 @@ class PolicyMonitor:
             if len(self._slices) > MAX_FILES:
                 self._slices.popitem(last=False)
                 self.dropped += 1
-        elif self._by_file:
+        else:
             self._slices.move_to_end(file)
         return found
 

@@ -35,7 +35,7 @@ class PolicyAnalyzer:
         found: list[SessionFinding] = []
         for monitor in self.monitors:
             before = monitor.broken
-            violations = list(monitor.add(reading))
+            violations = monitor.add(reading)
             if violations and before < MAX_FINDINGS:
                 found.append(_finding(monitor, violations, open_=False))
         return found
