@@ -34,6 +34,7 @@ from app.api import (
     models,
     movements,
     openid,
+    policies,
     projections,
     projects,
     providers,
@@ -127,6 +128,7 @@ ROUTERS = (
     audit,
     projections,
     projects,
+    policies,
     webhooks,
 )
 """The modules of routes, the busiest first: the router tries them in this order."""

@@ -81,8 +81,13 @@ def _event(number: int, line: bytes) -> GivenEvent:
             raise Unreadable(f"Line {number} is not valid JSON in UTF-8. {SEND_AGAIN}") from None
         param = field(problem["loc"]) or "event"
         raise InvalidInput(f"Line {number}: {sentence_of(param, problem)} {SEND_AGAIN}", param=param) from None
-    tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
-    return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
+    return given_event(given)
+
+
+def given_event(event: GenericEvent) -> GivenEvent:
+    """Return an event of a request as the rooms take it."""
+    tool = None if event.tool is None else GivenToolCall(event.tool.name, event.tool.input, event.tool.output, event.tool.exit_code)
+    return GivenEvent(event.id, event.role, event.text, event.speaker, event.timestamp, tool)
 
 
 def _bounded(line: bytes) -> bytes:

@@ -61,6 +61,7 @@ GROUPS: Mapping[str, str] = {
     "developers": "app.cli.developers:developers",
     "keys": "app.cli.keys:keys",
     "projects": "app.cli.projects:projects",
+    "policies": "app.cli.policies:policies",
     "sessions": "app.cli.sessions:sessions",
     "knowledge": "app.cli.knowledge.commands:knowledge",
     "budget": "app.cli.budgets:budget",

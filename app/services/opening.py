@@ -32,11 +32,13 @@ from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
 from app.services.review_digest import digest_part
 from app.services.services import Services
+from app.sessions.live_events import event_of
 from app.sessions.part import SessionServices, open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+from app.trajectory.policies.part import open_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
+        policies=await rooms.open(open_policies(settings, database=database, accounts=accounts, read_event=event_of)),
         knowledge=knowledge,
         assist=assist,
         monitoring=monitoring,

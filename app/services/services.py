@@ -34,6 +34,7 @@ from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
+from app.trajectory.policies.projects import ProjectPolicies
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -61,6 +62,7 @@ class Services:
     limits: RateLimits
     inference: InferenceServices
     sessions: SessionServices
+    policies: ProjectPolicies
     knowledge: KnowledgeServices
     assist: AssistServices
     monitoring: Monitoring

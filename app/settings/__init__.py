@@ -41,6 +41,7 @@ from app.settings.freshness import FreshnessSettings
 from app.settings.inference import BreakerSettings, InferenceSettings, PriceTierSettings, ProviderSettings, TimeoutSettings
 from app.settings.openid import OpenIdSettings, is_trusted_scheme
 from app.settings.pipeline import EmbeddingsSettings, KnowledgeSettings, SessionsSettings, VectorsSettings, WorkerSettings
+from app.settings.policies import PoliciesSettings
 from app.settings.renamed import old_names, update_environment, update_file, withdrawn_settings
 from app.settings.sections import (
     AlertsSettings,
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     distillation: DistillationSettings = DistillationSettings()
     freshness: FreshnessSettings = FreshnessSettings()
+    policies: PoliciesSettings = PoliciesSettings()
     hooks: HooksSettings = HooksSettings()
     budget: BudgetSettings = BudgetSettings()
     alerts: AlertsSettings = AlertsSettings()

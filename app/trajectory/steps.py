@@ -25,7 +25,8 @@ MAX_ACKNOWLEDGEMENT_CHARS = 80
 _PLAN_TOOL = re.compile(r"todo|plan|task(?:create|update|list|get)|think", re.IGNORECASE)
 _COMMIT = re.compile(r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)|gh\s+(?:pr|release))\b")
 _CHECK = re.compile(
-    r"\b(?:eslint|tsc|ruff|mypy|pyright|flake8|golangci-lint|go vet|cargo (?:clippy|check)|(?:npm|pnpm|yarn|bun) (?:run )?(?:lint|typecheck|check)|make (?:lint|check))\b"
+    r"\b(?:eslint|tsc|ruff|mypy|pyright|flake8|pylint|biome|oxlint|stylelint|golangci-lint|staticcheck|go vet|cargo (?:clippy|check)|mix (?:credo|dialyzer|compile|format --check)|rubocop|phpstan|psalm|swiftlint|ktlint"
+    r"|detekt|shellcheck|hlint|dart analyze|flutter analyze|(?:npm|pnpm|yarn|bun|mise|poe|pdm|just|task|make|nx|turbo) (?:run |-\S+ )?(?:lint|type-?check|check|validate|ci|precommit)|pre-commit run)\b"
 )
 _UNAVAILABLE = re.compile(
     r"\b(?:429|50[0234]|529)\b.{0,60}(?:error|too many|limit|unavailable|overloaded|gateway|timeout)|too many requests|rate.?limit|overloaded|service unavailable|bad gateway|gateway time-?out"

@@ -16,7 +16,9 @@ _READ_COMMAND = re.compile(
 )
 """A command that prints what somebody wrote before."""
 _TEST_COMMAND = re.compile(
-    r"\b(?:pytest|go test|cargo (?:test|nextest)|npm (?:run )?test|pnpm (?:run )?test|yarn test|vitest|jest|mocha|rspec|phpunit|mvn test|gradle\w* test|ctest|tox|mise run test|make (?:test|check))\b"
+    r"\b(?:pytest|go test|cargo (?:test|nextest)|vitest|jest|mocha|rspec|phpunit|ctest|tox|nox|gotestsum|playwright test|cypress run|python3? -m unittest"
+    r"|(?:manage\.py|mix|rake|dotnet|swift|deno|bun|flutter|dart|zig|sbt|lein|stack|cabal|composer|hatch|rails|artisan|bazel|buck2?|mvnw?|gradlew?) (?:-\S+ )?(?:test|spec|verify)"
+    r"|(?:(?:npm|pnpm|yarn|bun|mise|poe|pdm|just|task|make|nx|turbo) (?:run |-\S+ )?(?:tests?|spec|check|verify)))\b"
 )
 
 
@@ -27,7 +29,11 @@ def reads(line: str) -> bool:
 
 def runs_tests(event: Event) -> bool:
     """Tell whether an event runs tests: a text that is written or searched may name their command as well."""
-    tool = event.tool
-    if tool is None or SHELL_TOOL.search(tool.name) is None or _TEST_COMMAND.search(tool.input) is None:
+    return event.tool is not None and SHELL_TOOL.search(event.tool.name) is not None and line_runs_tests(event.tool.input)
+
+
+def line_runs_tests(line: str) -> bool:
+    """Tell whether a command line runs tests."""
+    if _TEST_COMMAND.search(line) is None:
         return False
-    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(tool.input))
+    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(line))

@@ -60,6 +60,16 @@ from cairn.client.records.knowledge import (
     Uses,
     Verdicts,
 )
+from cairn.client.records.policies import (
+    CheckedPolicy,
+    Policies,
+    Policy,
+    PolicyChange,
+    PolicyCheck,
+    PolicyTemplate,
+    Predicate,
+    Violation,
+)
 from cairn.client.records.review import ReplacedBy, Review, ReviewCounts, ReviewedItem, ReviewPage
 from cairn.client.records.sessions import (
     Appended,
@@ -93,6 +103,7 @@ __all__ = [
     "BudgetExceeded",
     "CairnError",
     "Capture",
+    "CheckedPolicy",
     "Client",
     "CodeMark",
     "Conflict",
@@ -127,6 +138,12 @@ __all__ = [
     "Passage",
     "PendingJob",
     "Period",
+    "Policies",
+    "Policy",
+    "PolicyChange",
+    "PolicyCheck",
+    "PolicyTemplate",
+    "Predicate",
     "Progress",
     "Project",
     "ProjectPage",
@@ -167,4 +184,5 @@ __all__ = [
     "UsedWay",
     "Uses",
     "Verdicts",
+    "Violation",
 ]

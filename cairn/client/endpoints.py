@@ -10,6 +10,7 @@ from typing import Final
 from cairn.client.records.assistance import Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
+from cairn.client.records.policies import Policies, PolicyCheck
 from cairn.client.records.review import Review, ReviewPage
 from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
@@ -94,6 +95,10 @@ PROJECTS: Final = Endpoint[ProjectPage](
 )
 PROJECT: Final = Endpoint[Project]("GET", "/v1/projects/{project_id}", Project, repeatable=True)
 REDACT: Final = Endpoint[Redaction]("POST", "/v1/redact", Redaction, body=("text",), repeatable=True)
+POLICIES: Final = Endpoint[Policies]("GET", "/v1/policies", Policies, query=("project",), repeatable=True)
+CHECK_POLICIES: Final = Endpoint[PolicyCheck](
+    "POST", "/v1/policies/check", PolicyCheck, body=("events", "policies", "file", "project"), repeatable=True
+)
 MODELS: Final = Endpoint[Models]("GET", "/v1/models", Models, repeatable=True)
 
 BUDGET: Final = Endpoint[Budget]("GET", "/v1/budget", Budget, repeatable=True)

@@ -160,6 +160,9 @@ insert into request_log (at, request_id, developer_id, team_id, purpose, model_a
   from budget_holds order by created_at;
 insert into hook_sessions (id, team_id, agent, session, registered_at)
   select md5('hooked' || n)::uuid, md5('team' || (1 + n % 5))::uuid, 'claude-code', 's' || n, now() - n * interval '15 minutes' from generate_series(1, 3000) n;
+insert into project_policies (id, project_id, content, changed_at)
+  select md5('policies' || n)::uuid, md5('project' || (1 + n % 50))::uuid, '{"switches": [], "own": []}', now() - n * interval '1 hour'
+  from generate_series(1, 2000) n;
 insert into served_knowledge (hook_session_id, knowledge_id, way, at)
   select md5('hooked' || (1 + n % 3000))::uuid, md5('item' || n)::uuid, 'prompt', now() from generate_series(1, 20000) n;
 insert into sign_ins (id, key_id, ends_at)
@@ -627,6 +630,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_hook_sessions_registered_at": (
         "Registrations that are too old, swept by a worker.",
         "delete from hook_sessions where registered_at < now() - interval '30 days'",
+    ),
+    "ix_project_policies_project_id_changed_at": (
+        "What a project says of its policies, the newest first.",
+        "select content, changed_at, changed_by from project_policies where project_id = md5('project7')::uuid order by changed_at desc limit 10",
     ),
     "pk_served_knowledge": (
         "What a session was given already, with every prompt.",

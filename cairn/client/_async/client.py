@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -15,13 +16,14 @@ from cairn.client._async.sessions import AsyncSessions
 from cairn.client._async.streams import AsyncStream
 from cairn.client._async.transport import AsyncTransport
 from cairn.client.address import find_address
-from cairn.client.endpoints import ASK, CAPTURES, CONTEXT, ME, MODELS, PROJECT, PROJECTS, QUERY, REDACT
+from cairn.client.endpoints import ASK, CAPTURES, CHECK_POLICIES, CONTEXT, ME, MODELS, POLICIES, PROJECT, PROJECTS, QUERY, REDACT
 from cairn.client.errors import ConnectionLost
 from cairn.client.inputs import AnthropicOptions, OpenAIOptions, ProjectFilters, QueryFilters
 from cairn.client.reading import read
 from cairn.client.records.assistance import Me, Model, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.knowledge import QueryReply, Sentence
-from cairn.client.records.sessions import Capture
+from cairn.client.records.policies import Policies, PolicyCheck
+from cairn.client.records.sessions import Capture, Event
 from cairn.client.requests import Given
 from cairn.client.retries import RetryPolicy
 from cairn.client.transfer import DEFAULT_SECONDS, DONE, event_data
@@ -128,6 +130,25 @@ class AsyncClient:
     async def redact(self, text: str) -> Redaction:
         """Take the secrets out of a text. Nothing is stored."""
         return await self._transport.call(REDACT, Given(body={"text": text}))
+
+    async def policies(self, project: str | None = None) -> Policies:
+        """Return the policies of a project, or of the installation, and what policies are made of."""
+        return await self._transport.call(POLICIES, Given(query={"project": project}))
+
+    async def check_policies(
+        self,
+        events: Iterable[Event],
+        *,
+        policies: Sequence[Mapping[str, object]] | None = None,
+        file: str | None = None,
+        project: str | None = None,
+    ) -> PolicyCheck:
+        """Check events against the installation's policies, or those given. Nothing is stored.
+
+        `policies`: definitions, as config/policies.yaml has them. `file`: the text of such a file. `project`: that project's policies.
+        """
+        body = {"events": [asdict(each) for each in events], "policies": policies, "file": file, "project": project}
+        return await self._transport.call(CHECK_POLICIES, Given(body=body))
 
     async def models(self) -> tuple[Model, ...]:
         """Return the models that may be asked for."""

@@ -79,6 +79,7 @@ LEFT_OUT = {
     "PUT /v1/developers/{name}/openid": ADMIN,
     "DELETE /v1/developers/{name}/openid": ADMIN,
     "PATCH /v1/projects/{project_id}": ADMIN,
+    "PUT /v1/policies": LEAD,
     "GET /v1/audit/prompts": "people look at it, in the dashboard: who read what",
     "POST /v1/projects/{project_id}/merge": ADMIN,
     "GET /v1/budget/verify": ADMIN,

@@ -60,6 +60,8 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "PROJECTS": ("projects_page", (), {"since": NOW, "until": NOW, "order": "name", "limit": 1, "cursor": "c"}),
     "PROJECT": ("project", ("p",), {}),
     "REDACT": ("redact", ("t",), {}),
+    "POLICIES": ("policies", ("p",), {}),
+    "CHECK_POLICIES": ("check_policies", ([],), {"policies": [], "file": "f", "project": "p"}),
     "MODELS": ("models", (), {}),
     "BUDGET": ("budget.own", (), {}),
     "SESSION_COSTS": ("budget.page", (), {"project": "p", "session": "s", "agent": "a", "developer": "d", "since": NOW, "until": NOW, "order": "cost", "limit": 1, "cursor": "c"}),

@@ -55,6 +55,32 @@ def test_a_call_has_its_phase(name: str, given: str, phase: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "mix test 2>&1 | tail -5",
+        "mix credo --strict",
+        "cd api; ./mvnw -q verify",
+        "mise run fmt && mise run lint",
+        "dotnet test Shop.sln",
+        "bundle exec rake spec",
+        "python3 -m unittest discover",
+        "just check",
+        "pnpm typecheck",
+        "poetry run nox -s tests",
+    ],
+)
+def test_runners_of_tests_and_checks_are_known(line: str) -> None:
+    assert call("Bash", line).checks
+
+
+@pytest.mark.parametrize(
+    "line", ["mix deps.get", "just deploy", "make install", "bundle install", "dotnet restore", "cat Makefile | grep test"]
+)
+def test_what_runs_no_check_is_none(line: str) -> None:
+    assert not call("Bash", line).checks
+
+
+@pytest.mark.parametrize(
     ("output", "outcome", "exit_code", "result"),
     [
         ("all good", "ok", None, "ok"),

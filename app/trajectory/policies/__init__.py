@@ -1,0 +1,4 @@
+"""Rules over a session's time: formulas of linear temporal logic over finite traces, watched step by step.
+
+Knows steps and what their predicates say of them. Knows nothing of how a finding is shown, and blocks nothing.
+"""

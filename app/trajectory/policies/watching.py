@@ -1,0 +1,70 @@
+"""Watches all policies of a project over one session: an analyzer of the trajectory. A step is read once for all of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from app.trajectory.analyzer import SessionFinding, Snapshot
+from app.trajectory.normal import digest
+from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
+from app.trajectory.policies.readings import reading_of
+from app.trajectory.policies.views import PolicyDefinition
+from app.trajectory.steps import SessionStep
+
+ENGINE_VERSION = "1"
+"""Raise it when the same steps and policies would give other findings."""
+MAX_FINDINGS = 50
+"""Violations of one policy that are told in a session; all are counted."""
+MAX_FILES_TOLD = 5
+
+
+class PolicyAnalyzer:
+    """Feeds a session's steps to the enabled policies of its project."""
+
+    name: Final = "policies"
+
+    def __init__(self, policies: Sequence[PolicyDefinition]) -> None:
+        self.monitors: Final = [PolicyMonitor(each) for each in policies if each.enabled]
+        rules = "\0".join(f"{each.definition.id}\0{each.definition.for_each}\0{each.definition.formula}" for each in self.monitors)
+        self.version: Final = f"{ENGINE_VERSION}-{digest(rules):016x}"
+
+    def add(self, step: SessionStep) -> Iterable[SessionFinding]:
+        """Take the next step; return a finding for each policy that it broke."""
+        reading = reading_of(step)
+        found: list[SessionFinding] = []
+        for monitor in self.monitors:
+            before = monitor.broken
+            violations = monitor.add(reading)
+            if violations and before < MAX_FINDINGS:
+                found.append(_finding(monitor, violations, open_=False))
+        return found
+
+    def at_end(self) -> Iterator[SessionFinding]:
+        """Yield what is demanded and hasn't come, as if the session ended here. Later steps may bring it."""
+        for monitor in self.monitors:
+            if violations := [each for each in monitor.unkept() if each.seqs]:
+                yield _finding(monitor, violations, open_=True)
+
+    def snapshot(self) -> Snapshot:
+        return {each.definition.id: each.snapshot() for each in self.monitors}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        for monitor in self.monitors:
+            monitor.restore(cast("Mapping[str, Any]", snapshot[monitor.definition.id]))
+
+
+def _finding(monitor: PolicyMonitor, violations: Sequence[PolicyViolation], *, open_: bool) -> SessionFinding:
+    """Tell the violations of one policy at one event as one finding: files that an event breaks it for are told together."""
+    seqs = sorted({seq for each in violations for seq in each.seqs})
+    files = [each.file for each in violations if each.file]
+    said = [monitor.definition.words.rstrip(".")]
+    if files:
+        more = f" and {len(files) - MAX_FILES_TOLD} more" if len(files) > MAX_FILES_TOLD else ""
+        said.append(f"Not so with {', '.join(files[:MAX_FILES_TOLD])}{more}")
+    if open_:
+        said.append("It hasn't come yet")
+    if dropped := max(each.dropped for each in violations):
+        said.append(f"{dropped} files named longest ago are no longer watched; these may be among them")
+    last = seqs[-1]
+    return SessionFinding("policy", monitor.definition.id, seqs[0] if open_ else last, last, tuple(seqs), f"{'. '.join(said)}.", open=open_)
