@@ -20,6 +20,11 @@ class Act:
     tool: ToolUse | None = None
     outcome: Outcome | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file that a reader was given, as a transcript's parser tells it."""
+        return (self.tool.input,) if self.tool is not None and self.tool.name in {"Read", "read_file"} else ()
+
 
 @dataclass(frozen=True, slots=True)
 class LoopCase:
@@ -33,7 +38,7 @@ class LoopCase:
     def events(self) -> list[Event]:
         """The sequence as events with ids."""
         return [
-            Event(f"e{n}", _ROLES[act.kind], act.kind, act.text, f"L{n}", tool=act.tool, outcome=act.outcome)
+            Event(f"e{n}", _ROLES[act.kind], act.kind, act.text, f"L{n}", tool=act.tool, outcome=act.outcome, files=act.files)
             for n, act in enumerate(self.acts, 1)
         ]
 
