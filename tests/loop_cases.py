@@ -246,13 +246,13 @@ LOOPS: tuple[LoopCase, ...] = (
         "nine files read round and round for thirty calls",
         "drift",
         ask("explain the cache"),
-        [call("Read", f"cache/{'abcdefghi'[(n * n + n // 9) % 9]}.go", f"package {'abcdefghi'[(n * n + n // 9) % 9]}") for n in range(45)],
+        [call("Read", f"cache/{'abcdefghi'[(n * n + n // 9) % 9]}.go", f"package {'abcdefghi'[(n * n + n // 9) % 9]}") for n in range(60)],
     ),
     _case(
         "searches and reads that are all known already",
         "drift",
         ask("find the leak"),
-        [bash(f"rg {'abcdefghijk'[(7 * n * n + n // 11) % 11]}_pool src", f"src/{(7 * n * n + n // 11) % 11}.c: pool") for n in range(50)],
+        [bash(f"rg {'abcdefghijk'[(7 * n * n + n // 11) % 11]}_pool src", f"src/{(7 * n * n + n // 11) % 11}.c: pool") for n in range(80)],
     ),
     _case("the agent says it again and does nothing", "monologue", ask("add the flag"), [say("I'll now add the flag to the parser.")] * 4),
     _case(
