@@ -25,6 +25,7 @@ MAX_ACKNOWLEDGEMENT_CHARS = 80
 """A successful result as short as this only acknowledges the call: that it is the same each time tells nothing."""
 MAX_FILES = 20
 _PLAN_TOOL = re.compile(r"todo|plan|task(?:create|update|list|get)|think", re.IGNORECASE)
+_DONE = re.compile(r"\"(?:success|ok|status|result|acknowledged|done)\"\s*:\s*\"?(?:true|ok|success\w*|done|completed|accepted|1)\b", re.IGNORECASE)
 _COMMIT = re.compile(r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b")
 # A transcript that has results alone (aider's): what was done stands in the result.
 _APPLIED = re.compile(r"^(?:Applied edit to|Added|Creating empty file) (\S{1,500})$", re.MULTILINE)
@@ -88,11 +89,16 @@ def step_of(seq: int, event: Event) -> SessionStep:
         text=(tool.input or tool.output)[:MAX_TEXT_CHARS],
         files=event.files or _changed(tool),
         checks=check,
-        acknowledges=result == "ok" and len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS,
+        acknowledges=result == "ok" and _acknowledges(normal),
         at=event.at,
         sidechain=event.sidechain,
         waits=waits(name, commands),
     )
+
+
+def _acknowledges(normal: str) -> bool:
+    """Tell whether a result is as short as an acknowledgement; members of JSON are data, unless they say no more."""
+    return len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS and (normal[:1] not in {"{", "["} or len(normal) < 3 or _DONE.search(normal) is not None)
 
 
 def _spoken(event: Event) -> Phase:
