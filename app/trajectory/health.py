@@ -83,7 +83,7 @@ class HealthAnalyzer:
             "loops": self.loops.snapshot(),
             "signs": [[*astuple(each.sign), each.number, each.tool] for each in self.signs],
             "number": self.number,
-            "told": None if self.told is None else list(astuple(self.told)),
+            "told": None if self.told is None else self.told.row(),
         }
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -93,7 +93,7 @@ class HealthAnalyzer:
         self.signs = deque((_AgedSign(TroubleSign(*row[:3]), row[3], row[4]) for row in given["signs"]), maxlen=MAX_SIGNS)
         self.number = given["number"]
         told = given["told"]
-        self.told = None if told is None else SessionFinding(*told[:4], tuple(told[4]), *told[5:])
+        self.told = None if told is None else SessionFinding.of_row(told)
 
     def _take(self, step: SessionStep) -> None:
         """Note a step's sign, and drop what it answers."""
@@ -102,6 +102,8 @@ class HealthAnalyzer:
             self.signs.append(_AgedSign(sign, self.number, step.tool if step.call else ""))
 
     def _age(self, step: SessionStep) -> None:
+        if not self.signs:
+            return
         praised = step.kind == "prompt" and not step.sidechain and ending(step.text) == "accepted"
         kept = [each for each in self.signs if not praised and self.number - each.number <= MAX_AGE and not _answers(step, each)]
         if len(kept) < len(self.signs):
@@ -145,14 +147,18 @@ def _stuck(loops: LoopAnalyzer, kinds: Mapping[SignKind, Sequence[_AgedSign]]) -
     """Find the signs of being stuck below the ladder: a failing attempt again with regret between, or corrections in a row."""
     corrected = kinds.get("corrected", ())
     if len(corrected) >= MIN_CORRECTIONS and not kinds.get("outage"):
-        return _verdict("stuck", corrected, f"A person had to correct it {len(corrected)} times in a row; the last time: {corrected[-1].sign.what}.")
+        return _verdict(
+            "stuck", corrected, f"A person had to correct it {len(corrected)} times in a row; the last time: {corrected[-1].sign.what}."
+        )
     streak = loops.main.errors.longest()
     if streak is None or streak.count < 2:
         return None
     regrets = [each for each in kinds.get("refuted", ()) if each.sign.seq > streak.seqs[0]]
     if not regrets:
         return None
-    return HealthVerdict("stuck", tuple(streak.seqs[-MAX_EVIDENCE:]), f"The same attempt failed again after an apology, with the same error: {streak.error}")
+    return HealthVerdict(
+        "stuck", tuple(streak.seqs[-MAX_EVIDENCE:]), f"The same attempt failed again after an apology, with the same error: {streak.error}"
+    )
 
 
 def _blocked(kinds: Mapping[SignKind, Sequence[_AgedSign]]) -> HealthVerdict | None:

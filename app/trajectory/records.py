@@ -13,7 +13,7 @@ from app.trajectory.steps import SessionStep
 MAX_LABEL_CHARS = 80
 MAX_WORDS = 32
 """Distinct words kept of a text: enough to tell two near copies from two texts."""
-MAX_WORDS_READ_CHARS = 600
+MAX_WORDS_READ_CHARS = 400
 _WORD = re.compile(r"[^\s\"'`,:;(){}\[\]<>=.!?]+(?:\.[^\s\"'`,:;(){}\[\]<>=.!?]+)*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _FOLDED = re.compile(r"[\W_]+")

@@ -33,7 +33,11 @@ def period(recent: Sequence[CallRecord]) -> Sequence[CallRecord]:
     for length in range(MIN_PERIOD, MAX_PERIOD + 1):
         cycles = _cycles(recent, length)
         found = recent[len(recent) - cycles * length :]
-        if cycles >= MIN_CYCLES and len({each.same for each in found[:length]}) > 1 and any(each.telling and each.call for each in found[:length]):
+        if (
+            cycles >= MIN_CYCLES
+            and len({each.same for each in found[:length]}) > 1
+            and any(each.telling and each.call for each in found[:length])
+        ):
             return found
     return ()
 
@@ -53,7 +57,9 @@ def stagnation(recent: Sequence[CallRecord]) -> Sequence[CallRecord]:
             break
         count += 1
     found = recent[-count:]
-    wordings, spellings, places = (len(set(values)) for values in zip(*((each.call, each.folded, each.place) for each in found), strict=True))
+    wordings, spellings, places = (
+        len(set(values)) for values in zip(*((each.call, each.folded, each.place) for each in found), strict=True)
+    )
     if count < MIN_STAGNANT or wordings < MIN_WORDINGS or (last.place and places == count) or (not last.long and spellings * 2 > count):
         return ()
     return found

@@ -25,11 +25,17 @@ MAX_ACKNOWLEDGEMENT_CHARS = 80
 """A successful result as short as this only acknowledges the call: that it is the same each time tells nothing."""
 MAX_FILES = 20
 _PLAN_TOOL = re.compile(r"todo|plan|task(?:create|update|list|get)|think", re.IGNORECASE)
-_DONE = re.compile(r"\"(?:success|ok|status|result|acknowledged|done)\"\s*:\s*\"?(?:true|ok|success\w*|done|completed|accepted|1)\b", re.IGNORECASE)
-_COMMIT = re.compile(r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b")
+_DONE = re.compile(
+    r"\"(?:success|ok|status|result|acknowledged|done)\"\s*:\s*\"?(?:true|ok|success\w*|done|completed|accepted|1)\b", re.IGNORECASE
+)
+_COMMIT = re.compile(
+    r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b"
+)
 # A transcript that has results alone (aider's): what was done stands in the result.
 _APPLIED = re.compile(r"^(?:Applied edit to|Added|Creating empty file) (\S{1,500})$", re.MULTILINE)
-_NOT_DONE = re.compile(r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE)
+_NOT_DONE = re.compile(
+    r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ def step_of(seq: int, event: Event) -> SessionStep:
 
 def _acknowledges(normal: str) -> bool:
     """Tell whether a result is as short as an acknowledgement; members of JSON are data, unless they say no more."""
-    return len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS and (normal[:1] not in {"{", "["} or len(normal) < 3 or _DONE.search(normal) is not None)
+    return len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS and (
+        normal[:1] not in {"{", "["} or len(normal) < 3 or _DONE.search(normal) is not None
+    )
 
 
 def _spoken(event: Event) -> Phase:
@@ -137,7 +145,11 @@ def _changed(tool: ToolUse) -> tuple[str, ...]:
 def _result(event: Event, tool: ToolUse) -> Result:
     if event.outcome == "rejected":
         return "rejected"
-    failed = event.outcome == "failed" or tool.exit_code not in {0, None} or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+    failed = (
+        event.outcome == "failed"
+        or tool.exit_code not in {0, None}
+        or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+    )
     if failed:
         return "unavailable" if is_unavailable(tool.output) else "failed"
     return "ok" if event.outcome == "ok" or tool.exit_code == 0 else "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from app.trajectory.normal import digest
 from app.trajectory.records import CallRecord, likeness, words_of
@@ -37,6 +37,12 @@ class ErrorStreak:
     edits: int = 0
     seqs: list[int] = field(default_factory=list)
     varied: bool = False
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> ErrorStreak:
+        """Read a streak from its plain values."""
+        call, words, output, at, error, checks, count, edits, seqs, varied = row
+        return cls(call, tuple(words), output, at, error, checks, count, edits, list(seqs), varied)
 
     @property
     def is_loop(self) -> bool:
@@ -86,8 +92,7 @@ class RepeatedErrors:
 
     @classmethod
     def restored(cls, given: Mapping[str, Any]) -> RepeatedErrors:
-        rows: Sequence[Sequence[Any]] = given["streaks"]
-        found = OrderedDict((cast("int", row[0]), ErrorStreak(row[1], tuple(row[2]), *row[3:9], list(row[9]), row[10])) for row in rows)
+        found = OrderedDict((row[0], ErrorStreak.of_row(row[1:])) for row in given["streaks"])
         return cls(found, given["calls"])
 
 

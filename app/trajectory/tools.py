@@ -41,10 +41,15 @@ _CHECK_COMMAND = re.compile(
     rf"|(?:npm|pnpm|yarn|bun|deno\s+task|make|just|task|mise|poe|pixi|rake){_OPTIONS}\s+(?:run\s+|r\s+)?(?:[\w:-]+[:-])?(?:lint|typecheck|type-check|types|check|validate)(?:[:-][\w:-]+)?"
     r")(?![\w-])"
 )
-_NAMES_CHECK = re.compile(r"test|spec|check|lint|tox|nox|jest|mocha|jasmine|karma|cypress|wdio|ginkgo|cucumber|busted|prove|bats|pest|tap\b|ava\b|xo\b|codecept|rebar3|tsc|mypy|ruff|vet|verify|pyre|pyright|pytype|standard|flake|bandit|black|isort|pre-commit|static|gofmt|cargo|rubocop|brakeman|sorbet|srb|php|psalm|credo|dialyzer|detekt|spot|dotnet|clang|vale|valid|buf|terraform|kube|analyze|types|biome|prettier|deno|:ci|[ -]ci\b|e2e|drive")
+_NAMES_CHECK = re.compile(
+    r"test|spec|check|lint|tox|nox|jest|mocha|jasmine|karma|cypress|wdio|ginkgo|cucumber|busted|prove|bats|pest|tap\b|ava\b|xo\b|codecept|rebar3|tsc|mypy|ruff|vet|verify|pyre|pyright|pytype|standard|flake|bandit|black|isort|pre-commit|static|gofmt|cargo|rubocop|brakeman|sorbet|srb|php|psalm|credo|dialyzer|detekt|spot|dotnet|clang|vale|valid|buf|terraform|kube|analyze|types|biome|prettier|deno|:ci|[ -]ci\b|e2e|drive"
+)
 """A cheap question before the two long ones: most commands that name none of these run no tests or checks."""
 _CHECK_TOOL = re.compile(r"diagnostics|run_?tests?|get_?errors|lint", re.IGNORECASE)
-_WAIT_TOOL = re.compile(r"bash_?output|task_?output|shell_?output|terminal_?output|(?:^|_)(?:wait|sleep|await|poll)|get_?process|read_?background|write_stdin", re.IGNORECASE)
+_WAIT_TOOL = re.compile(
+    r"bash_?output|task_?output|shell_?output|terminal_?output|(?:^|_)(?:wait|sleep|await|poll)|get_?process|read_?background|write_stdin",
+    re.IGNORECASE,
+)
 _WAIT_COMMAND = re.compile(
     r"\s*(?:(?:sudo|time)\s+)?(?:sleep|wait|watch|until|while)\b|\s*(?:tail|journalctl)\s(?:[^;&|\n]{0,60}\s)?-f\b|\s*gh\s+(?:run|pr)\s+(?:watch|view|list|checks|status)|\s*glab\s+ci|\s*(?:kubectl|oc)\s+(?:get|wait|rollout\s+status|describe)"
     r"|\s*docker\s+(?:ps|inspect|compose\s+ps|wait)|\s*(?:systemctl|service|supervisorctl|pm2)\s+(?:status|is-active|list|ls)|\s*(?:ps|pgrep|jobs|squeue|sacct|qstat|nc\s+-z|pg_isready|ping)\b"
@@ -70,7 +75,9 @@ def checks(name: str, commands: list[str]) -> bool:
     if not commands:
         return _CHECK_TOOL.search(name) is not None
     return any(
-        not only_looks(each) and _NAMES_CHECK.search(each) is not None and (_TEST_COMMAND.search(each) or _CHECK_COMMAND.search(each)) is not None
+        not only_looks(each)
+        and _NAMES_CHECK.search(each) is not None
+        and (_TEST_COMMAND.search(each) or _CHECK_COMMAND.search(each)) is not None
         for each in commands
     )
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from app.likeness.gloss import gloss
+from app.trajectory.cues import in_english
 from app.trajectory.failures import is_outside
 from app.trajectory.shell import commands_of
 from app.trajectory.steps import SessionStep
@@ -15,7 +15,10 @@ from app.trajectory.turns import ending
 SignKind = Literal["corrected", "undone", "interrupted", "refused", "refuted", "reverted", "outage", "outside", "helpless"]
 MAX_READ_CHARS = 600
 _UNDO = re.compile(r"^\s*/(?:undo|rewind|revert|rollback)\b", re.MULTILINE)
-_INTERRUPTED = re.compile(r"\[Request interrupted by user|<turn_aborted>|Interrupted by user|The user (?:interrupted|cancelled|canceled|aborted)|User aborted", re.IGNORECASE)
+_INTERRUPTED = re.compile(
+    r"\[Request interrupted by user|<turn_aborted>|Interrupted by user|The user (?:interrupted|cancelled|canceled|aborted)|User aborted",
+    re.IGNORECASE,
+)
 _REFUTED = re.compile(
     r"\b(?:i (?:misread|misunderstood|misinterpreted|overlooked|was wrong|was mistaken|made (?:a|an) (?:mistake|error)|incorrectly|mistakenly|should(?:n't| not) have|jumped the gun|forgot to)|my (?:mistake|bad|error|assumption was)|my apologies|i apologi[sz]e"
     r"|you(?:'re| are) (?:absolutely |completely |quite )?right|(?:that|this|it) (?:was|is) (?:actually )?(?:wrong|incorrect|a mistake|not (?:correct|right))|wrong (?:assumption|approach|place|file|branch)|let me (?:revert|undo|back (?:that|this) out)|i'll (?:revert|undo))",
@@ -26,7 +29,47 @@ _HELPLESS = re.compile(
     r"|could you (?:run|install|grant|provide|approve|log|start)|please (?:run|install|grant|log ?in|sign in|approve|provide)|(?:is|are)(?:n't| not) (?:available|supported|exposed|accessible|installed|configured)|does(?:n't| not) (?:support|expose|provide|allow)|there(?:'s| is) no (?:tool|way|api|option|access)|gap in the)",
     re.IGNORECASE,
 )
-_REVERTING = re.compile(r"\s*git\s+(?:-C\s+\S+\s+)?(?:revert\b|reset\s+(?:--hard|--soft|HEAD)|restore\b|checkout\s+(?:--\s|HEAD\s)|merge\s+--abort|rebase\s+--abort|stash\s+drop)|\s*(?:rm|git\s+rm)\s+(?!-rf?\s+(?:\S*/)?(?:tmp|node_modules|dist|build|target|\.cache))")
+# Words without which neither pattern matches: most texts have none, and looking for words is far cheaper than for a pattern.
+_REFUTING = (
+    "mis",
+    "apolog",
+    "wrong",
+    "incorrect",
+    "overlooked",
+    "should",
+    "jumped the gun",
+    "forgot",
+    "my bad",
+    "my error",
+    "right",
+    "revert",
+    "undo",
+    "back ",
+    "correct",
+)
+_LACKING = (
+    "can't",
+    "cannot",
+    "can not",
+    "unable",
+    "not able",
+    "not have",
+    "n't have",
+    "need to",
+    "could you",
+    "please",
+    "n't ",
+    " not ",
+    "no tool",
+    "no way",
+    "no api",
+    "no option",
+    "no access",
+    "gap in",
+)
+_REVERTING = re.compile(
+    r"\s*git\s+(?:-C\s+\S+\s+)?(?:revert\b|reset\s+(?:--hard|--soft|HEAD)|restore\b|checkout\s+(?:--\s|HEAD\s)|merge\s+--abort|rebase\s+--abort|stash\s+drop)|\s*(?:rm|git\s+rm)\s+(?!-rf?\s+(?:\S*/)?(?:tmp|node_modules|dist|build|target|\.cache))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +111,11 @@ def _of_notice(step: SessionStep) -> TroubleSign | None:
 
 
 def _of_words(step: SessionStep) -> TroubleSign | None:
-    head = gloss(step.text[:MAX_READ_CHARS])
-    if _REFUTED.search(head):
+    head = in_english(step.text[:MAX_READ_CHARS])
+    folded = head.casefold()
+    if _any_of(_REFUTING, folded) and _REFUTED.search(head):
         return TroubleSign("refuted", step.seq, f"The agent took something back: “{_short(step.text)}”")
-    if step.kind == "reply" and _HELPLESS.search(head):
+    if step.kind == "reply" and _any_of(_LACKING, folded) and _HELPLESS.search(head):
         return TroubleSign("helpless", step.seq, f"The agent says that it can't go on: “{_short(step.text)}”")
     return None
 
@@ -88,6 +132,10 @@ def _of_call(step: SessionStep) -> TroubleSign | None:
             return TroubleSign("reverted", step.seq, f"A change was taken back: {_short(step.text)}")
         case _:
             return None
+
+
+def _any_of(words: tuple[str, ...], folded: str) -> bool:
+    return any(word in folded for word in words)
 
 
 def _short(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from app.likeness.gloss import gloss
@@ -25,7 +26,7 @@ _TAKEN_UP = re.compile(
     re.IGNORECASE,
 )
 _PRAISED_WITHIN = re.compile(
-    rf"\b(?:seems?|looks?|works?|(?:is|are)|tested|changes are) (?:to be )?(?:all )?(?:fine|ok(?:ay)?|good|great|perfect|correct|right|there|working)\b|\bit's (?:there|working|fine|good|fixed)\b|\bnow (?:it )?works\b",
+    r"\b(?:seems?|looks?|works?|(?:is|are)|tested|changes are) (?:to be )?(?:all )?(?:fine|ok(?:ay)?|good|great|perfect|correct|right|there|working)\b|\bit's (?:there|working|fine|good|fixed)\b|\bnow (?:it )?works\b",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
@@ -44,13 +45,22 @@ _BUT = re.compile(
     rf"[,.;!\n ](?:but|however|except|only (?:little |small |one )?(?:issue|problem|thing)|though|although|just not)\b[^.?\n]{{0,120}}?(?:{_NOT}\b|n't\b|\bno\b|\bstill\b|\bissue|\bproblem|\bwrong|\bmissing|\bagain\b|\berror|\bfail|\binstead\b|\bcoming out\b|\.\w)",
     re.IGNORECASE,
 )
-_CONTRAST = re.compile(r"^\S{1,40} not \S{1,40}$|\b(?:use|put|keep|call|make|get|do) \S{1,60} (?:instead of|not|rather than) |, not \S|\bnot just\b|\bwe do(?:n't| not) (?:need|want)\b|\bi do(?:n't| not) want\b", re.IGNORECASE)
+_CONTRAST = re.compile(
+    r"^\S{1,40} not \S{1,40}$|\b(?:use|put|keep|call|make|get|do) \S{1,60} (?:instead of|not|rather than) |, not \S|\bnot just\b|\bwe do(?:n't| not) (?:need|want)\b|\bi do(?:n't| not) want\b",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(r"^(?:what|how|where|when|which|who|can|could|is|are|does|do|should|would|will)\b", re.IGNORECASE)
 
 
 def ending(next_prompt: str) -> Ending:
     """Classify the person's next prompt as an acceptance or a correction of what was done before it."""
-    text = gloss(next_prompt[:MAX_READ_CHARS]).strip()
+    return _ending(next_prompt[:MAX_READ_CHARS])
+
+
+@lru_cache(maxsize=256)
+def _ending(opening: str) -> Ending:
+    """Classify a turn by its opening. Several rooms ask of the same turn, one after another."""
+    text = gloss(opening).strip()
     head = text[:MAX_HEAD_CHARS]
     if _PRAISED.match(head) or _TAKEN_UP.match(head):
         return "corrected" if _BUT.search(head) else "accepted"
