@@ -58,6 +58,8 @@ class HealthAnalyzer:
         self.loops = LoopAnalyzer()
         self.signs: deque[_AgedSign] = deque(maxlen=MAX_SIGNS)
         self.number = 0
+        self.worked = False
+        """The agent did or said something since the last prompt: only then can the next one be a verdict on it."""
         self.told: SessionFinding | None = None
 
     def add(self, step: SessionStep) -> Iterable[SessionFinding]:
@@ -83,6 +85,7 @@ class HealthAnalyzer:
             "loops": self.loops.snapshot(),
             "signs": [[*astuple(each.sign), each.number, each.tool] for each in self.signs],
             "number": self.number,
+            "worked": self.worked,
             "told": None if self.told is None else self.told.row(),
         }
 
@@ -91,15 +94,17 @@ class HealthAnalyzer:
         given = cast("Mapping[str, Any]", snapshot)
         self.loops.restore(given["loops"])
         self.signs = deque((_AgedSign(TroubleSign(*row[:3]), row[3], row[4]) for row in given["signs"]), maxlen=MAX_SIGNS)
-        self.number = given["number"]
+        self.number, self.worked = given["number"], given["worked"]
         told = given["told"]
         self.told = None if told is None else SessionFinding.of_row(told)
 
     def _take(self, step: SessionStep) -> None:
         """Note a step's sign, and drop what it answers."""
         self._age(step)
-        if sign := sign_of(step):
+        sign = sign_of(step)
+        if sign is not None and (sign.kind != "corrected" or self.worked):
             self.signs.append(_AgedSign(sign, self.number, step.tool if step.call else ""))
+        self.worked = step.kind == "reply" or (step.kind == "tool" and step.call != 0) or (self.worked and step.kind != "prompt")
 
     def _age(self, step: SessionStep) -> None:
         if not self.signs:

@@ -21,7 +21,7 @@ _INTERRUPTED = re.compile(
 )
 _REFUTED = re.compile(
     r"\b(?:i (?:misread|misunderstood|misinterpreted|overlooked|was wrong|was mistaken|made (?:a|an) (?:mistake|error)|incorrectly|mistakenly|should(?:n't| not) have|jumped the gun|forgot to)|my (?:mistake|bad|error|assumption was)|my apologies|i apologi[sz]e"
-    r"|you(?:'re| are) (?:absolutely |completely |quite )?right|(?:that|this|it) (?:was|is) (?:actually )?(?:wrong|incorrect|a mistake|not (?:correct|right))|wrong (?:assumption|approach|place|file|branch)|let me (?:revert|undo|back (?:that|this) out)|i'll (?:revert|undo))",
+    r"|you(?:'re| are) (?:absolutely |completely |quite )?right|(?:that|this|it) (?:was|is) (?:actually )?(?:wrong|incorrect|a mistake|not (?:correct|right))|wrong (?:assumption|approach|place|file|branch)|let me back (?:that|this) out)",
     re.IGNORECASE,
 )
 _HELPLESS = re.compile(

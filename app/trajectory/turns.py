@@ -18,15 +18,15 @@ _BAD = r"(?:wrong|incorrect|broken|failing|red|bad|off|missing|gone|empty|too \w
 _GOOD = r"(?:good|great|perfect|fine|ok(?:ay)?|nice|correct|right|helpful|awesome|excellent|amazing|better|beautiful|clean|there|working|lovely|exactly (?:it|what)|all set)"
 _PRAISED = re.compile(
     rf"\s*{_FILLER}(?:thanks|thank you|thx|ty\b|great|perfect|awesome|nice|excellent|lgtm|good (?:job|work|stuff|catch|idea|point)|works|worked|ship it|commit|push|merge|cool|love|well done|beautiful"
-    rf"|(?:it|that|this|everything|all)(?:'s| is| was| looks?| seems?| sounds?)? (?:now )?(?:all )?(?:really |very |so |much |pretty )*(?:works?|{_GOOD})\b|(?:looks?|sounds?|seems?|much|so much) (?:\w+ )?{_GOOD}|makes sense|agreed|exactly|(?:i )?like (?:it|that|this)|i like)",
+    rf"|(?:it|that|this|everything|all)(?:'s| is| was| looks?| seems?| sounds?)? (?:now )?(?:all )?(?:really |very |so |much |pretty )*(?:works?|{_GOOD})\b|all (?:green|good|done|set|passing)\b|(?:looks?|sounds?|seems?|much|so much) (?:\w+ )?{_GOOD}|makes sense|agreed|exactly|(?:i )?like (?:it|that|this)|i like)",
     re.IGNORECASE,
 )
 _TAKEN_UP = re.compile(
-    r"\s*(?:(?:ok(?:ay)?|great|cool|fine)[,.! ]+)?(?:y(?:es|ep|up|eah)|sure|go ahead|go for it|proceed|please do|do (?:it|that|this|so|those|both|all)|let's (?:do|go)|sounds good|fix (?:that|it|this|them|those|the)|next(?: one)?\b|option \w\b|all of them|both\b|absolutely|definitely|of course)",
+    r"\s*(?:(?:ok(?:ay)?|great|cool|fine)[,.! ]+)?(?:y(?:es|ep|up|eah)|sure|go ahead|go for it|proceed|please do|do (?:it|that|this|so|those|both|all)|let's (?:do|go)|sounds good|fix (?:that|it|this|them|those|the)|next(?: one\b|[:!.])|option \w\b|all of them|both\b|absolutely|definitely|of course)",
     re.IGNORECASE,
 )
 _PRAISED_WITHIN = re.compile(
-    r"\b(?:seems?|looks?|works?|(?:is|are)|tested|changes are) (?:to be )?(?:all )?(?:fine|ok(?:ay)?|good|great|perfect|correct|right|there|working)\b|\bit's (?:there|working|fine|good|fixed)\b|\bnow (?:it )?works\b",
+    r"\b(?:seems?|looks?|works?|(?:is|are)|tested|changes are) (?:to be )?(?:all )?(?:fine|ok(?:ay)?|good|great|perfect|correct|right|working)\b|\bit's (?:there|working|fine|good|fixed)\b|\bnow (?:it )?works\b",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
@@ -34,7 +34,7 @@ _CORRECTED = re.compile(
     rf"|(?:do{_NOT}|do not|please (?:do{_NOT}|stop))\s(?!forget|worry|hesitate|know\b)|(?:that|this|it|which)(?:'s| is| was)? (?:still |now )?(?:wrong|incorrect|{_NOT}|does{_NOT}|did{_NOT}|{_BAD})"
     rf"|(?:that|this|it|you|we|they|there) (?:still|are{_NOT}|is{_NOT}|was{_NOT}|does{_NOT}|did{_NOT}|do{_NOT}|has{_NOT}|have{_NOT}|can{_NOT}|should{_NOT}|wo{_NOT}|could{_NOT}|does not|did not|do not|should not|is not|are not|is no|are no|forgot|missed|broke|removed|misunderstood|got it wrong)\b"
     rf"|(?:does{_NOT}|did{_NOT}|does not|did not|wo{_NOT}) \w+|why (?:did|are|do|would) you\b|why (?:is|does|do|did|are)\w*{_NOT}|i (?:do{_NOT}|did{_NOT}|do not|did not|never|still|mean[ t]|said|asked|told|wanted|already|was (?:thinking|expecting|hoping|able))\b|my point|what i mean"
-    rf"|(?:hmm+|huh|uhh?|um+|wait|actually|sorry|but|however|unfortunately|strange|weird|except)\b|absolutely no\b|no (?:change|difference|effect|luck|such|code|need)\b|(?:the \w+ )?(?:fails|failed|crashe[sd]|breaks|broke)\b)",
+    rf"|(?:hmm+|huh|uhh?|um+|wait|actually|sorry|but|however|unfortunately|strange|weird|except)\b|absolutely no\b|no (?:change|difference|effect|luck|such|code|need)\b|(?:the \w+ )?(?:still )?(?:fails?|failed|crashe[sd]|breaks|broke)\b)",
     re.IGNORECASE,
 )
 _PASTED_ERROR = re.compile(
