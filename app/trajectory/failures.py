@@ -25,7 +25,8 @@ _SOURCE = re.compile(
     r"(?:[.#@*<>+|]|//|--|-\s|\d+\s?[→|:│]|(?:import|from|def|class|function|const|let|var|return|raise|throw|if|for|while|func|fn|pub|use|type|export|async|await|catch|except|try)\b)"
 )
 """Openings of source code, a style sheet, mark-up, a diff or a numbered listing."""
-_SOURCE_END = ("{", "}", ";", "(", "[", ",", "*/", "=>", "->")
+_SOURCE_END, _VALUE_END = ("{", ";", "(", "[", "*/", "=>", "->"), ("}", ",")
+"""Ends of a line of source code; and those of one that may be a value, too: an error in JSON."""
 _TAG = re.compile(r"</?[\w-]{1,40}>")
 _UNAVAILABLE = re.compile(
     r"\b(?:429|50[0234]|529)\b.{0,60}(?:error|too many|limit|unavailable|overloaded|gateway|timeout)|too many requests|rate.?limit(?:ed|s? exceeded| reached|ing)|retry-after:|HTTP/[\d.]+ (?:429|50[0234])"
@@ -51,9 +52,11 @@ def error_of(output: str) -> str:
         for line in _lines(part):
             if len(line.split()) > 1 and _STRONG.search(line):
                 return normal_text(line)[:MAX_ERROR_CHARS]
+            if line.endswith(_VALUE_END):
+                continue
             if not weak and _WEAK.search(line) and len(line.split()) >= MIN_WEAK_WORDS:
                 weak = line
-        last = last or next(iter(reversed(list(_lines(part)))), "")
+        last = last or next((line for line in reversed(list(_lines(part))) if not line.endswith(_VALUE_END)), "")
     return normal_text(weak or last)[:MAX_ERROR_CHARS]
 
 
