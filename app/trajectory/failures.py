@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.trajectory.normal import normal_text
 
@@ -22,7 +22,7 @@ _WEAK = re.compile(
     re.IGNORECASE,
 )
 _SOURCE = re.compile(
-    r"(?:[.#@*<>+|]|//|--|-\s|\d+\s?[→|:│]|(?:import|from|def|class|function|const|let|var|return|raise|throw|if|for|while|func|fn|pub|use|type|export|async|await|catch|except|try)\b)"
+    r"(?:[.#@*<>+|]|//|--(?!- FAIL)|-\s|\d+\s?[→|:│]|(?:import|from|def|class|function|const|let|var|return|raise|throw|if|for|while|func|fn|pub|use|type|export|async|await|catch|except|try)\b)"
 )
 """Openings of source code, a style sheet, mark-up, a diff or a numbered listing."""
 _SOURCE_END, _VALUE_END = ("{", ";", "(", "[", "*/", "=>", "->"), ("}", ",")
@@ -46,7 +46,9 @@ _OUTSIDE = re.compile(
 def error_of(output: str) -> str:
     """Return the line of a failed result that says what went wrong, normalised; else its last line that isn't source code; or nothing."""
     half = MAX_READ_CHARS // 2
-    parts = (output[-half:],) if len(output) <= half else (output[-half:], output[:half])
+    parts = [output[-half:].splitlines()[-MAX_LINES:]]
+    if len(output) > half:
+        parts.append(output[:half].splitlines()[:MAX_LINES])
     weak = last = ""
     for part in parts:
         for line in _lines(part):
@@ -70,9 +72,9 @@ def is_outside(text: str) -> bool:
     return _OUTSIDE.search(text) is not None
 
 
-def _lines(part: str) -> Iterator[str]:
+def _lines(part: Sequence[str]) -> Iterator[str]:
     """Yield the lines that may be a message: not source code, not a heading without letters."""
-    for raw in part.splitlines()[:MAX_LINES]:
+    for raw in part:
         line = _TAG.sub("", raw[:MAX_LINE_CHARS]).strip()
         if any(map(str.isalpha, line)) and not line.endswith(_SOURCE_END) and (_SOURCE.match(line) is None or line.startswith("## ")):
             yield line

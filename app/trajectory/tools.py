@@ -45,6 +45,8 @@ _NAMES_CHECK = re.compile(
     r"test|spec|check|lint|tox|nox|jest|mocha|jasmine|karma|cypress|wdio|ginkgo|cucumber|busted|prove|bats|pest|tap\b|ava\b|xo\b|codecept|rebar3|tsc|mypy|ruff|vet|verify|pyre|pyright|pytype|standard|flake|bandit|black|isort|pre-commit|static|gofmt|cargo|rubocop|brakeman|sorbet|srb|php|psalm|credo|dialyzer|detekt|spot|dotnet|clang|vale|valid|buf|terraform|kube|analyze|types|biome|prettier|deno|:ci|[ -]ci\b|e2e|drive"
 )
 """A cheap question before the two long ones: most commands that name none of these run no tests or checks."""
+_INSTALLING = re.compile(r"\s*(?:sudo\s+)?[\w.-]+\s+(?:-\S+\s+)*(?:pip\s+)?(?:install|i|add|remove|uninstall|upgrade|update|get)\b")
+"""A command that fetches a program whose name is that of a test run."""
 _CHECK_TOOL = re.compile(r"diagnostics|run_?tests?|get_?errors|lint", re.IGNORECASE)
 _WAIT_TOOL = re.compile(
     r"bash_?output|task_?output|shell_?output|terminal_?output|(?:^|_)(?:wait|sleep|await|poll)|get_?process|read_?background|write_stdin",
@@ -53,7 +55,7 @@ _WAIT_TOOL = re.compile(
 _WAIT_COMMAND = re.compile(
     r"\s*(?:(?:sudo|time)\s+)?(?:sleep|wait|watch|until|while)\b|\s*(?:tail|journalctl)\s(?:[^;&|\n]{0,60}\s)?-f\b|\s*gh\s+(?:run|pr)\s+(?:watch|view|list|checks|status)|\s*glab\s+ci|\s*(?:kubectl|oc)\s+(?:get|wait|rollout\s+status|describe)"
     r"|\s*docker\s+(?:ps|inspect|compose\s+ps|wait)|\s*(?:systemctl|service|supervisorctl|pm2)\s+(?:status|is-active|list|ls)|\s*(?:ps|pgrep|jobs|squeue|sacct|qstat|nc\s+-z|pg_isready|ping)\b"
-    r"|\s*(?!git\b)\S+\s(?:[\w-]+\s){0,2}(?:status|progress|wait|poll)\b|\s*curl\s[^;&|\n]{0,200}?/(?:healthz?|readyz?|livez|status|ping)\b"
+    r"|\s*(?!(?:git|cat|less|head|tail|echo|ls|rm|vim?|touch|mkdir|cd|rg|grep|find)\b)\S+\s(?:[\w-]+\s){0,2}(?:status|progress|wait|poll)(?![\w./-])|\s*curl\s[^;&|\n]{0,200}?/(?:healthz?|readyz?|livez|status|ping)\b"
 )
 
 
@@ -67,7 +69,7 @@ def runs_tests(event: Event) -> bool:
     tool = event.tool
     if tool is None or SHELL_TOOL.search(tool.name) is None or _TEST_COMMAND.search(tool.input) is None:
         return False
-    return any(_TEST_COMMAND.search(command) and not only_looks(command) for command in commands_of(tool.input))
+    return any(_TEST_COMMAND.search(command) and _does(command) for command in commands_of(tool.input))
 
 
 def checks(name: str, commands: list[str]) -> bool:
@@ -75,8 +77,8 @@ def checks(name: str, commands: list[str]) -> bool:
     if not commands:
         return _CHECK_TOOL.search(name) is not None
     return any(
-        not only_looks(each)
-        and _NAMES_CHECK.search(each) is not None
+        _NAMES_CHECK.search(each) is not None
+        and _does(each)
         and (_TEST_COMMAND.search(each) or _CHECK_COMMAND.search(each)) is not None
         for each in commands
     )
@@ -85,3 +87,7 @@ def checks(name: str, commands: list[str]) -> bool:
 def waits(name: str, commands: list[str]) -> bool:
     """Tell whether a call only waits for something or asks how far it is, so that the same answer again is to be expected."""
     return _WAIT_TOOL.search(name) is not None or any(map(_WAIT_COMMAND.match, commands))
+
+
+def _does(command: str) -> bool:
+    return not only_looks(command) and _INSTALLING.match(command) is None
