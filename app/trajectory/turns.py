@@ -30,7 +30,7 @@ _PRAISED_WITHIN = re.compile(
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
-    rf"\s*{_FILLER}(?:no[,. !]|not[,.! ]|nope|wrong|stop|incorrect|revert|undo|roll ?back|reset\b|just (?:reset|revert|drop|undo|remove)|try again|never\b|nothing\b|none of|still\b|again\b|same (?:\w+ )?(?:error|problem|issue|result|thing)|instead"
+    rf"\s*{_FILLER}(?:no[,. !](?! ?(?:problem|worries|need to|rush))|not[,.! ]|nope|wrong|stop|incorrect|revert|undo|roll ?back|reset\b|just (?:reset|revert|drop|undo|remove)|try again|never\b|nothing\b|none of|still\b|again\b|same (?:\w+ )?(?:error|problem|issue|result|thing)|instead"
     rf"|(?:do{_NOT}|do not|please (?:do{_NOT}|stop))\s(?!forget|worry|hesitate|know\b)|(?:that|this|it|which)(?:'s| is| was)? (?:still |now )?(?:wrong|incorrect|{_NOT}|does{_NOT}|did{_NOT}|{_BAD})"
     rf"|(?:that|this|it|you|we|they|there) (?:still|are{_NOT}|is{_NOT}|was{_NOT}|does{_NOT}|did{_NOT}|do{_NOT}|has{_NOT}|have{_NOT}|can{_NOT}|should{_NOT}|wo{_NOT}|could{_NOT}|does not|did not|do not|should not|is not|are not|is no|are no|forgot|missed|broke|removed|misunderstood|got it wrong)\b"
     rf"|(?:does{_NOT}|did{_NOT}|does not|did not|wo{_NOT}) \w+|why (?:did|are|do|would) you\b|why (?:is|does|do|did|are)\w*{_NOT}|i (?:do{_NOT}|did{_NOT}|do not|did not|never|still|mean[ t]|said|asked|told|wanted|already|was (?:thinking|expecting|hoping|able))\b|my point|what i mean"
@@ -55,6 +55,11 @@ _QUESTION = re.compile(r"^(?:what|how|where|when|which|who|can|could|is|are|does
 def ending(next_prompt: str) -> Ending:
     """Classify the person's next prompt as an acceptance or a correction of what was done before it."""
     return _ending(next_prompt[:MAX_READ_CHARS])
+
+
+def objects(turn: str) -> bool:
+    """Tell whether a person says in words of their own that something is wrong or to be otherwise: a pasted error alone is no objection."""
+    return ending(turn) == "corrected" and _CORRECTED.match(gloss(turn[:MAX_READ_CHARS]).strip()[:MAX_HEAD_CHARS]) is not None
 
 
 @lru_cache(maxsize=256)
