@@ -47,7 +47,7 @@ _REASONS: Mapping[Activity, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ActivityVerdict:
-    """What a stretch is, and how clearly: the share that its activity has of all."""
+    """The activity of a stretch, and how clear it is: the share that it has of all."""
 
     activity: Activity
     confidence: float

@@ -26,13 +26,14 @@ MIN_CORRECTIONS = 3
 MIN_OUTAGES, MIN_UNANSWERED = 3, 2
 """Failures of services without a success between; fewer where no answer comes from the model itself."""
 MIN_OBSTACLES, MIN_DOUBTS = 2, 2
+"""Failures for want of something outside, of which one may be the agent's word that it can't go on; and steps that the agent took back."""
 _STRONG: frozenset[SignKind] = frozenset({"corrected", "undone", "interrupted"})
 _WEAK: frozenset[SignKind] = frozenset({"refuted", "reverted"})
 
 
 @dataclass(frozen=True, slots=True)
 class HealthVerdict:
-    """How a session fares after a step, and why; `evidence` is empty where it is on track."""
+    """A session's state after a step, and why; `evidence` is empty where it is on track."""
 
     health: Health
     evidence: tuple[int, ...] = ()
@@ -170,7 +171,7 @@ def _blocked(kinds: Mapping[SignKind, Sequence[_AgedSign]]) -> HealthVerdict | N
     outages, obstacles, refused = kinds.get("outage", ()), kinds.get("outside", ()), kinds.get("refused", ())
     if outages and len(outages) >= (MIN_OUTAGES if outages[-1].tool else MIN_UNANSWERED):
         return _verdict("blocked", outages, f"{outages[-1].sign.what}. {len(outages)} tries, none of them answered.")
-    if len(obstacles) >= MIN_OBSTACLES:
+    if obstacles and len(obstacles) + len(kinds.get("helpless", ())) >= MIN_OBSTACLES:
         return _verdict("blocked", obstacles, f"{obstacles[-1].sign.what}. It can't go on without it.")
     if refused:
         return _verdict("blocked", refused, f"{refused[-1].sign.what}. It waits for their word.")

@@ -179,7 +179,7 @@ def _times(count: int) -> str:
 
 def _error_words(streak: ErrorStreak) -> str:
     between = f" {streak.edits} edit{'s' if streak.edits > 1 else ''} in between did not change it." if streak.edits else ""
-    return f"This is the {_times(streak.count)} with the same error: {streak.error}.{between} Find out what causes it before the next try."
+    return f"This is the {_times(streak.count)} with the same error: {streak.error.rstrip('.')}.{between} Find out what causes it before the next try."
 
 
 def _repeat_words(rung: LoopRung, records: Sequence[CallRecord], count: int) -> str:

@@ -32,7 +32,7 @@ _PRIME, _BASE = (1 << 61) - 1, 1_000_003
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """How a sequence recurs. `period`: symbols of the cycle at its end, 1 for a fixed point, 0 for none. `settled`: symbols at the end that follow it.
+    """A description of how a sequence recurs. `period`: symbols of the cycle at its end, 1 for a fixed point, 0 for none. `settled`: symbols at the end that follow it.
 
     `novelty_rate`: distinct symbols by all symbols.
     """

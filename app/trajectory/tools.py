@@ -77,9 +77,7 @@ def checks(name: str, commands: list[str]) -> bool:
     if not commands:
         return _CHECK_TOOL.search(name) is not None
     return any(
-        _NAMES_CHECK.search(each) is not None
-        and _does(each)
-        and (_TEST_COMMAND.search(each) or _CHECK_COMMAND.search(each)) is not None
+        _NAMES_CHECK.search(each) is not None and _does(each) and (_TEST_COMMAND.search(each) or _CHECK_COMMAND.search(each)) is not None
         for each in commands
     )
 

@@ -20,11 +20,30 @@ def activity(*acts: Act) -> str | None:
     [
         ((ask("where is the rate limit set?"), *[call("Read", f"src/{n}.go", f"package m{n}") for n in range(4)]), "exploring"),
         ((ask("add a --json flag to the command"), *[edit(f"src/{n}.go", "a", "b") for n in range(3)]), "implementing"),
-        ((ask("the login fails with an error, fix the bug"), bash("./run", "error: no session", 1), edit("src/a.go", "a", "b"), bash("./run", "error: no session yet", 1)), "debugging"),
+        (
+            (
+                ask("the login fails with an error, fix the bug"),
+                bash("./run", "error: no session", 1),
+                edit("src/a.go", "a", "b"),
+                bash("./run", "error: no session yet", 1),
+            ),
+            "debugging",
+        ),
         ((ask("write unit tests for the parser"), edit("tests/test_parser.py", "a", "b"), bash("pytest -q", "3 passed")), "testing"),
         ((ask("document the settings in the readme"), edit("docs/settings.md", "a", "b"), edit("README.md", "a", "b")), "documenting"),
-        ((ask("refactor: extract the retry loop, rename the class"), say("I move it and simplify."), edit("src/a.py", "a", "b")), "refactoring"),
-        ((ask("review the pull request"), bash("git diff main...", "diff"), bash("gh pr view 7 --comments", "text"), say("Findings of my review:")), "reviewing"),
+        (
+            (ask("refactor: extract the retry loop, rename the class"), say("I move it and simplify."), edit("src/a.py", "a", "b")),
+            "refactoring",
+        ),
+        (
+            (
+                ask("review the pull request"),
+                bash("git diff main...", "diff"),
+                bash("gh pr view 7 --comments", "text"),
+                say("Findings of my review:"),
+            ),
+            "reviewing",
+        ),
         ((ask("plan the migration: which options and what approach?"), say("A plan in three steps; the options are:")), "planning"),
         ((ask("bitte die Tests schreiben"), bash("pytest", "1 passed"), bash("pytest", "2 passed")), "testing"),
         ((ask("hm"),), None),
@@ -35,7 +54,15 @@ def test_a_stretch_has_its_activity(acts: tuple[Act, ...], expected: str | None)
     assert activity(*acts) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("find the root cause of the crash", {"debugging"}), ("how does it look at the tests", {"exploring", "testing"}), ("", set()), ("x" * 600, set())])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("find the root cause of the crash", {"debugging"}),
+        ("how does it look at the tests", {"exploring", "testing"}),
+        ("", set()),
+        ("x" * 600, set()),
+    ],
+)
 def test_words_speak_for_activities(text: str, expected: set[str]) -> None:
     assert activities_in(text) == expected
 

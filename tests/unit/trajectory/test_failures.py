@@ -12,7 +12,10 @@ from app.trajectory.failures import error_of, is_outside, is_unavailable
     [
         (".error { color: red; }\n.missing, .failed {\n}\nbuild failed: no such theme", "build failed: no such theme"),
         ("    raise ValueError('bad')\nValueError: bad row 7", "ValueError: bad row 7"),
-        ("   48→ if (error) throw new Error('x');\nsrc/a.ts(3,1): error TS2304: Cannot find name 'x'.", "src/a.ts(3,1): error TS2304: Cannot find name 'x'."),
+        (
+            "   48→ if (error) throw new Error('x');\nsrc/a.ts(3,1): error TS2304: Cannot find name 'x'.",
+            "src/a.ts(3,1): error TS2304: Cannot find name 'x'.",
+        ),
         ("- old error line\n+ new error line\nerror: patch does not apply", "error: patch does not apply"),
         ("<tool_use_error>File does not exist.</tool_use_error>", "File does not exist."),
         ("FAIL\n--- FAIL: TestRate (0.01s)\n    want 3", "--- FAIL: TestRate (·)"),
@@ -33,18 +36,46 @@ def test_of_a_long_result_the_end_is_read_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "output", ["HTTP/2 429\nretry-after: 5", "503 Service Unavailable", "read ECONNRESET", "TLS handshake timeout", "litellm.InternalServerError: Overloaded", "API rate limit exceeded", "Connection reset by peer"]
+    "output",
+    [
+        "HTTP/2 429\nretry-after: 5",
+        "503 Service Unavailable",
+        "read ECONNRESET",
+        "TLS handshake timeout",
+        "litellm.InternalServerError: Overloaded",
+        "API rate limit exceeded",
+        "Connection reset by peer",
+    ],
 )
 def test_a_services_fault_is_told(output: str) -> None:
     assert is_unavailable(output)
 
 
-@pytest.mark.parametrize("output", ["assert 429 == 200", "Command timed out after 120 s", "error in rate_limit.py line 503", "no such file", "connection string is missing", "12 passed, 429 ms"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "assert 429 == 200",
+        "Command timed out after 120 s",
+        "error in rate_limit.py line 503",
+        "no such file",
+        "connection string is missing",
+        "12 passed, 429 ms",
+    ],
+)
 def test_a_calls_own_fault_is_none_of_a_service(output: str) -> None:
     assert not is_unavailable(output)
 
 
-@pytest.mark.parametrize("error", ["bash: rg: command not found", "mkdir: cannot create directory: Permission denied", "fatal: Authentication failed for repo", "You are not logged in. Run gh auth login", "ENOENT: no such file or directory, posix_spawn '/bin/x'"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "bash: rg: command not found",
+        "mkdir: cannot create directory: Permission denied",
+        "fatal: Authentication failed for repo",
+        "You are not logged in. Run gh auth login",
+        "ENOENT: no such file or directory, posix_spawn '/bin/x'",
+    ],
+)
 def test_what_is_missing_from_outside_is_told(error: str) -> None:
     assert is_outside(error)
 

@@ -82,7 +82,9 @@ def test_a_poll_between_does_not_break_a_streak() -> None:
 
 
 def test_a_failure_that_edits_do_not_change_says_how_many() -> None:
-    acts = [act for n in range(3) for act in (edit("a.c", f"x{n}", f"y{n}"), bash("cc a.c", "a.c:9: error: expected expression before int", 1))]
+    acts = [
+        act for n in range(3) for act in (edit("a.c", f"x{n}", f"y{n}"), bash("cc a.c", "a.c:9: error: expected expression before int", 1))
+    ]
     assert "2 edits in between" in told_of(*acts)[-1].because
 
 
@@ -105,7 +107,9 @@ def test_different_files_that_are_missing_are_no_loop() -> None:
 def test_a_subagents_calls_are_watched_apart() -> None:
     analyzer = LoopAnalyzer()
     events = LoopCase("", None, tuple([bash("./report", LONG)] * 6)).events
-    sides = [Event(**{field: getattr(each, field) for field in each.__slots__} | {"sidechain": n % 2 == 1}) for n, each in enumerate(events)]
+    sides = [
+        Event(**{field: getattr(each, field) for field in each.__slots__} | {"sidechain": n % 2 == 1}) for n, each in enumerate(events)
+    ]
     assert not [found for step in steps_of(enumerate(sides, 1)) for found in analyzer.add(step)]
 
 

@@ -106,7 +106,18 @@ def test_what_only_names_a_test_is_none(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["sleep 5", "sleep 30; cat log", "gh run watch 7", "kubectl rollout status deploy/api", "docker compose ps", "systemctl status nginx", "tail -f app.log", "flyctl status", "curl -s localhost:8080/healthz"]
+    "line",
+    [
+        "sleep 5",
+        "sleep 30; cat log",
+        "gh run watch 7",
+        "kubectl rollout status deploy/api",
+        "docker compose ps",
+        "systemctl status nginx",
+        "tail -f app.log",
+        "flyctl status",
+        "curl -s localhost:8080/healthz",
+    ],
 )
 def test_a_wait_is_one(line: str) -> None:
     assert waits("Bash", list(commands_of(line)))

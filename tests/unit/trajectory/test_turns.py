@@ -41,7 +41,7 @@ CORRECTED = (
     "Hmm, the button is gone now",
     "nothing happens when I click it",
     "AttributeError: 'NoneType' object has no attribute 'split'",
-    "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: bad row",
+    'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: bad row',
     "you forgot the index",
     "nice, but the totals are still wrong",
     "please stop adding comments everywhere",
