@@ -9,7 +9,7 @@ from tests.loop_cases import LoopCase, ask, bash, call, edit, say
 
 def _case(name: str, rung: str | None, *acts: object) -> LoopCase:
     flat = chain.from_iterable([act] if not isinstance(act, (list, tuple, chain)) else act for act in acts)
-    return LoopCase(name, rung, tuple(flat))  # type: ignore[arg-type]
+    return LoopCase(name, rung, tuple(flat))
 
 
 _PLAN = "Plan: 0 to add, 3 to change, 0 to destroy.\nmodule.dns.record[0] will be updated in place\nmodule.dns.record[1] will be updated in place"
