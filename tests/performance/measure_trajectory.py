@@ -36,6 +36,7 @@ from tests.loop_cases_held_out import HELD_OUT
 from tests.performance.measure import Figure, machine, percentile, show
 from tests.performance.trajectory_windows import LabelledWindow, windows
 from tests.transcripts import sessions_of, transcripts_in
+from tests.turn_cases import HELD_OUT_TURNS, KNOWN_TURNS
 
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 REACTIONS = {"corrected", "undone", "interrupted", "refused"}
@@ -130,6 +131,9 @@ def of_turns(*, missed: bool) -> Iterator[Figure]:
     found = [names.get(given := ending(row["turn"]["text"]), given) for row in rows]
     right = [verdict in {row["label"], *row["acceptable"]} for row, verdict in zip(rows, found, strict=True)]
     yield share("turns", "accepted, corrected, neutral", sum(right), len(right), target=0.88)
+    for name, cases in (("our own, cues chosen with them", KNOWN_TURNS), ("our own, cues mended by them", HELD_OUT_TURNS)):
+        own = [ending(turn) == verdict for verdict, turns in cases.items() for turn in turns]
+        yield share("turns", name, sum(own), len(own))
     if missed:
         print(Counter((row["label"], verdict) for row, verdict, ok in zip(rows, found, right, strict=True) if not ok))
 
