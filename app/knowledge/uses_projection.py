@@ -19,7 +19,7 @@ from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
 from app.storage.generator_thread import through_thread
 
-USES_VERSION = "2"
+USES_VERSION = "3"
 """Raise it whenever the same events would show other uses: all sessions are then read again."""
 MAX_OUTPUT_CHARS = MAX_READ_CHARS
 """Characters read of a tool's output, from its end: a name that stands in one is no news of Cairn's. One that is longer may have any."""

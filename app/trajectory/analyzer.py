@@ -5,9 +5,9 @@ Everything that is derived from steps (loops, activity, health, policies) is an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from app.trajectory.steps import SessionStep
 
@@ -31,6 +31,16 @@ class SessionFinding:
     evidence: tuple[int, ...]
     because: str
     open: bool = True
+
+    def row(self) -> list[object]:
+        """Return the finding as a list of plain values."""
+        return [self.kind, self.name, self.first, self.last, list(self.evidence), self.because, self.open]
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> SessionFinding:
+        """Read a finding from its plain values."""
+        kind, name, first, last, evidence, because, is_open = row
+        return cls(kind, name, first, last, tuple(evidence), because, is_open)
 
 
 class Analyzer(Protocol):

@@ -11,33 +11,34 @@ import re
 from hashlib import blake2b
 
 MAX_ARGUMENT_CHARS = 8_000
-MAX_RESULT_CHARS = 4_000
-"""Characters read of a result: half from its beginning, half from its end, where errors stand."""
-MAX_ERROR_CHARS = 200
+MAX_RESULT_CHARS = 2_000
+"""Characters read of a result: half from its beginning, half from its end, where errors stand; of what is between, the number of lines."""
 MIN_FREE_WORDS = 4
 """A member of the arguments with as many words is free text, which is compared as a set of words."""
 _VOLATILE_MEMBER = re.compile(
-    r"(?:^|_)(?:id|uuid|guid|cursor|offset_token|nonce|request|trace|span|timestamp|time|date|timeout|duration|description|session|call|seed)s?(?:_?id)?$",
+    r"(?:^|_)(?:uuid|guid|cursor|offset_token|nonce|timestamp|timeout(?:_?ms)?|duration|seed|(?:request|trace|span|session|call|tool_?use|correlation|message|turn)_?(?:id|uuid|key)?)s?$|^id$",
     re.IGNORECASE,
 )
+_EXACT_MEMBER = re.compile(r"old|new|content|code|command|cmd|patch|diff|path|file|input|script|source|url", re.IGNORECASE)
+"""Members whose order of words counts."""
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_VOLATILE = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"
-    r"|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b"
-    r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
-    r"|\b0x[0-9a-f]{4,}\b"
-    r"|\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b"
-    r"|\b\d+(?:\.\d+)?\s?(?:ms|µs|us|ns|s|sec|secs|seconds?|minutes?|mins?|h)\b"
-    r"|/(?:tmp|var/folders|private/tmp)/[^\s:'\"]+"
-    r"|\b(?:pid|port)[ =:]+\d+",
-    re.IGNORECASE,
+# Each pattern opens with a set of characters, which the engine looks for in C; what stands before is asked afterwards.
+_FROM_DIGIT = re.compile(
+    r"[0-9](?<![\w.].)(?:"
+    r"\d{3}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|\d?:\d\d:\d\d(?:[.,]\d+)?\b"
+    r"|x[0-9a-fA-F]{4,}\b"
+    r"|[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
+    r"|(?=\d*[a-fA-F])[0-9a-fA-F]{6,63}\b"
+    r"|\d*(?:\.\d+)?\s?(?:ms|µs|us|ns|s|m\d+(?:\.\d+)?s|secs?|seconds?|minutes?|mins?|h)\b"
+    r")"
 )
-_SPACE = re.compile(r"\s+")
+_FROM_LETTER = re.compile(
+    r"[a-fA-F](?<![\w.].)(?:[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{6,63})\b"
+)
+_PLACE = re.compile(r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s:'\"]+")
+_NUMBERED = re.compile(r"[pP](?<!\w.)(?:id|ID|ort)[ =:#]{1,3}\d+")
 _WORD = re.compile(r"\w+")
-_ERROR_LINE = re.compile(
-    r"^.*\b(?:error|exception|fatal|panic|fail(?:ed|ure)?|cannot|can't|not found|no such|undefined|unknown|denied|refused|unable|invalid|missing|traceback)\b.*$",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def digest(text: str) -> int:
@@ -50,7 +51,7 @@ def normal_arguments(given: str) -> str:
     given = given[:MAX_ARGUMENT_CHARS]
     if given[:1] in {"{", "["}:
         try:
-            return json.dumps(_normal_value(json.loads(given)), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+            return json.dumps(_normal_value(json.loads(given), exact=False), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         except (ValueError, RecursionError):
             pass
     return normal_text(given)
@@ -60,7 +61,7 @@ def normal_result(output: str) -> str:
     """Return a result without what differs by itself; of a long one the beginning and the end."""
     if len(output) > MAX_RESULT_CHARS:
         half = MAX_RESULT_CHARS // 2
-        output = f"{output[:half]}\n{output[-half:]}"
+        output = f"{output[:half]}\n…{output.count(chr(10))}\n{output[-half:]}"
     return normal_text(output)
 
 
@@ -68,24 +69,20 @@ def normal_text(text: str) -> str:
     """Return a text without colours, times, ids, durations and temporary places, its white space as single spaces."""
     if "\x1b" in text:
         text = _COLOUR.sub("", text)
-    return _SPACE.sub(" ", _VOLATILE.sub("·", text)).strip()
+    text = _FROM_LETTER.sub("·", _FROM_DIGIT.sub("·", text))
+    return " ".join(_NUMBERED.sub("·", _PLACE.sub("·", text)).split())
 
 
-def error_of(output: str) -> str:
-    """Return the line of a failed result that says what went wrong, normalised; empty where none does."""
-    half = MAX_RESULT_CHARS // 2
-    for part in (output[-half:], output[:half]):
-        if found := _ERROR_LINE.search(part):
-            return normal_text(found[0])[:MAX_ERROR_CHARS]
-    return ""
-
-
-def _normal_value(value: object) -> object:
+def _normal_value(value: object, *, exact: bool) -> object:
     if isinstance(value, dict):
-        return {str(name): _normal_value(each) for name, each in value.items() if not _VOLATILE_MEMBER.search(str(name))}
+        return {
+            str(name): _normal_value(each, exact=_EXACT_MEMBER.search(str(name)) is not None)
+            for name, each in value.items()
+            if not _VOLATILE_MEMBER.search(str(name))
+        }
     if isinstance(value, list):
-        return [_normal_value(each) for each in value]
+        return [_normal_value(each, exact=exact) for each in value]
     if isinstance(value, str):
-        words = _WORD.findall(value)
+        words = [] if exact else _WORD.findall(value)
         return " ".join(sorted({word.casefold() for word in words})) if len(words) >= MIN_FREE_WORDS else normal_text(value)
     return value

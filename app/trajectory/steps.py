@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Literal
 
 from app.sessions.event import Event, Kind, ToolUse
-from app.trajectory.normal import digest, error_of, normal_arguments, normal_result
+from app.trajectory.failures import MAX_READ_CHARS, error_of, is_unavailable
+from app.trajectory.normal import digest, normal_arguments, normal_result
 from app.trajectory.shell import commands_of, only_looks
-from app.trajectory.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, runs_tests
+from app.trajectory.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, checks, waits
 
 Phase = Literal["explore", "edit", "test", "run", "commit", "plan", "ask", "say"]
 """explore: reads or searches · edit: changes files · test: runs tests or checks · run: runs anything else · commit: records or publishes
@@ -22,16 +23,18 @@ Result = Literal["ok", "failed", "rejected", "unavailable", "unknown"]
 MAX_TEXT_CHARS = 2_000
 MAX_ACKNOWLEDGEMENT_CHARS = 80
 """A successful result as short as this only acknowledges the call: that it is the same each time tells nothing."""
+MAX_FILES = 20
 _PLAN_TOOL = re.compile(r"todo|plan|task(?:create|update|list|get)|think", re.IGNORECASE)
-_COMMIT = re.compile(r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)|gh\s+(?:pr|release))\b")
-_CHECK = re.compile(
-    r"\b(?:eslint|tsc|ruff|mypy|pyright|flake8|pylint|biome|oxlint|stylelint|golangci-lint|staticcheck|go vet|cargo (?:clippy|check)|mix (?:credo|dialyzer|compile|format --check)|rubocop|phpstan|psalm|swiftlint|ktlint"
-    r"|detekt|shellcheck|hlint|dart analyze|flutter analyze|(?:npm|pnpm|yarn|bun|mise|poe|pdm|just|task|make|nx|turbo) (?:run |-\S+ )?(?:lint|type-?check|check|validate|ci|precommit)|pre-commit run)\b"
+_DONE = re.compile(
+    r"\"(?:success|ok|status|result|acknowledged|done)\"\s*:\s*\"?(?:true|ok|success\w*|done|completed|accepted|1)\b", re.IGNORECASE
 )
-_UNAVAILABLE = re.compile(
-    r"\b(?:429|50[0234]|529)\b.{0,60}(?:error|too many|limit|unavailable|overloaded|gateway|timeout)|too many requests|rate.?limit|overloaded|service unavailable|bad gateway|gateway time-?out"
-    r"|connection (?:reset|refused|closed|aborted)|ECONNRE(?:SET|FUSED)|ETIMEDOUT|EAI_AGAIN|timed? ?out|temporary failure|network is unreachable|could not resolve host|socket hang up",
-    re.IGNORECASE,
+_COMMIT = re.compile(
+    r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b"
+)
+# A transcript that has results alone (aider's): what was done stands in the result.
+_APPLIED = re.compile(r"^(?:Applied edit to|Added|Creating empty file) (\S{1,500})$", re.MULTILINE)
+_NOT_DONE = re.compile(
+    r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE
 )
 
 
@@ -41,8 +44,8 @@ class SessionStep:
 
     `call`: hash of the tool and its normalised arguments; `output`: hash of the normalised result, 0 where there is none; equal steps have
     equal hashes in every process. `error`: the line that says what failed, normalised. `files`: paths that the tool was given.
-    `checks`: it runs tests or static checks. `acknowledges`: the result only says that it is done. `text`: the beginning of what was said,
-    or of a tool's input.
+    `checks`: it runs tests or static checks. `acknowledges`: the result only says that it is done. `waits`: it asks how far something is.
+    `call` is 0 where the transcript has results alone. `text`: the beginning of what was said, or of a tool's input; without one, of its result.
     """
 
     seq: int
@@ -60,6 +63,7 @@ class SessionStep:
     acknowledges: bool = False
     at: datetime | None = None
     sidechain: bool = False
+    waits: bool = False
 
 
 def steps_of(numbered: Iterable[tuple[int, Event]]) -> Iterator[SessionStep]:
@@ -73,25 +77,35 @@ def step_of(seq: int, event: Event) -> SessionStep:
     tool = event.tool
     if tool is None:
         return SessionStep(seq, event.kind, _spoken(event), text=event.text[:MAX_TEXT_CHARS], at=event.at, sidechain=event.sidechain)
+    name = tool.name.casefold()
+    commands = list(commands_of(tool.input[:MAX_TEXT_CHARS])) if SHELL_TOOL.search(name) else []
+    check = checks(name, commands)
     result = _result(event, tool)
     normal = normal_result(tool.output)
-    checks = _checks(event, tool)
     return SessionStep(
         seq,
         event.kind,
-        _phase(tool, checks=checks),
-        tool=tool.name.casefold(),
-        call=digest(f"{tool.name.casefold()}\0{normal_arguments(tool.input)}"),
+        _phase(tool, commands, check=check),
+        tool=name,
+        call=_call(name, tool.input),
         result=result,
         output=digest(normal) if normal else 0,
         output_chars=len(tool.output),
         error=error_of(tool.output) if result in {"failed", "unavailable"} else "",
-        text=tool.input[:MAX_TEXT_CHARS],
-        files=event.files,
-        checks=checks,
-        acknowledges=result == "ok" and len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS,
+        text=(tool.input or tool.output)[:MAX_TEXT_CHARS],
+        files=event.files or _changed(tool),
+        checks=check,
+        acknowledges=result == "ok" and _acknowledges(normal),
         at=event.at,
         sidechain=event.sidechain,
+        waits=waits(name, commands),
+    )
+
+
+def _acknowledges(normal: str) -> bool:
+    """Tell whether a result is as short as an acknowledgement; members of JSON are data, unless they say no more."""
+    return len(normal) <= MAX_ACKNOWLEDGEMENT_CHARS and (
+        normal[:1] not in {"{", "["} or len(normal) < 3 or _DONE.search(normal) is not None
     )
 
 
@@ -101,20 +115,22 @@ def _spoken(event: Event) -> Phase:
     return "plan" if event.kind == "thinking" else "say"
 
 
-def _checks(event: Event, tool: ToolUse) -> bool:
-    if SHELL_TOOL.search(tool.name) is None:
-        return False
-    return runs_tests(event) or any(_CHECK.search(each) and not only_looks(each) for each in commands_of(tool.input[:MAX_TEXT_CHARS]))
+def _call(name: str, given: str) -> int:
+    """Hash a call. An edit as it is: its white space counts, and it has no ids; without arguments there is nothing to compare."""
+    if not given:
+        return 0
+    return digest(f"{name}\0{given}" if given[0] != "{" and EDIT_TOOL.search(name) else f"{name}\0{normal_arguments(given)}")
 
 
-def _phase(tool: ToolUse, *, checks: bool) -> Phase:
-    if checks:
+def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
+    if check:
         return "test"
-    if SHELL_TOOL.search(tool.name):
-        commands = list(commands_of(tool.input[:MAX_TEXT_CHARS]))
+    if not tool.input and _APPLIED.search(tool.output[:MAX_READ_CHARS]):
+        return "edit"
+    if commands:
         if any(map(_COMMIT.match, commands)):
             return "commit"
-        return "explore" if commands and all(map(only_looks, commands)) else "run"
+        return "explore" if all(map(only_looks, commands)) else "run"
     if _PLAN_TOOL.search(tool.name):
         return "plan"
     if EDIT_TOOL.search(tool.name):
@@ -122,10 +138,18 @@ def _phase(tool: ToolUse, *, checks: bool) -> Phase:
     return "explore" if READ_TOOL.search(tool.name) else "run"
 
 
+def _changed(tool: ToolUse) -> tuple[str, ...]:
+    return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(tool.output[:MAX_READ_CHARS])))[:MAX_FILES]
+
+
 def _result(event: Event, tool: ToolUse) -> Result:
-    failed = event.outcome == "failed" or tool.exit_code not in {0, None}
     if event.outcome == "rejected":
         return "rejected"
+    failed = (
+        event.outcome == "failed"
+        or tool.exit_code not in {0, None}
+        or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+    )
     if failed:
-        return "unavailable" if _UNAVAILABLE.search(tool.output[-2_000:]) else "failed"
+        return "unavailable" if is_unavailable(tool.output) else "failed"
     return "ok" if event.outcome == "ok" or tool.exit_code == 0 else "unknown"

@@ -19,7 +19,7 @@ from app.sessions.event import Event
 
 __all__ = ["VERSION", "Shortlist", "choose", "extract", "survey"]
 
-VERSION = "6"
+VERSION = "7"
 """Raise it whenever the same events would yield different items: every session is then extracted again by itself."""
 
 

@@ -16,7 +16,7 @@ from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
 from app.knowledge.item import Intent, KnowledgeType
 from app.likeness.gloss import gloss, is_foreign
-from app.trajectory.turns import ending
+from app.trajectory.turns import objects
 
 MAX_PROMPT_CHARS = 3_000
 """A longer prompt is pasted material (a plan, a log, a rule file), not something that a person said."""
@@ -54,7 +54,7 @@ def drafts_of(exchange: Exchange, number: int, memory: SessionMemory) -> Iterato
     intent = intent_of(exchange.asked)
     prompt = exchange.prompt
     if prompt is not None and len(prompt.text) <= MAX_PROMPT_CHARS:
-        corrects = ending(prompt.text) == "corrected"
+        corrects = objects(prompt.text)
         told = tuple(replace(said, text=classifier_text(choice_of(said.text) or said.text)) for said in statements(prompt))
         told = tuple(said for said in told if _may_be_told(said.text) and not memory.is_known(said.text))
         for said in told:

@@ -16,7 +16,7 @@ from app.knowledge.uses.marks import Marks, Setting, has_structure, marks_of, te
 from app.sessions.event import Event
 from app.trajectory.shell import commands_of
 from app.trajectory.tools import runs_tests
-from app.trajectory.turns import ending
+from app.trajectory.turns import ending, objects
 
 MIN_NAMES, MIN_NAMES_OF_MANY, MANY = 2, 3, 12
 """Names that must be taken over; of a text with more than MANY of them, one more."""
@@ -265,15 +265,17 @@ def _follow(watched: _Watched, read: _Read, number: int) -> None:
 
 def _close(watched: Iterable[_Watched], exchange: _Exchange, prompt: str) -> None:
     """Judge what was used in an exchange by the prompt that follows it."""
-    ended, said, doubtful = ending(prompt), prompt[:HEAD_CHARS], _is_doubtful(prompt)
+    ended, said, refused = ending(prompt), prompt[:HEAD_CHARS], objects(prompt)
+    # An error that was pasted, or thanks with a but, tells of the whole exchange: not that what was used was wrong.
+    doubtful = ended == "corrected" or _is_doubtful(prompt)
     for each in watched:
-        if ended == "corrected":
+        if refused:
             each.uses += [(False, use) for accepted, use in each.uses if accepted and _speaks_of(said, use)]
         use, each.use = each.use, None
         each.done = set()
         if use is None:
             continue
-        if ended == "corrected":
+        if refused:
             if use.number == exchange.acts or _speaks_of(said, use):
                 each.uses.append((False, use))
         elif not doubtful and (ended == "accepted" or exchange.proves(use)):
