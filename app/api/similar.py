@@ -58,7 +58,7 @@ class SimilarSessionList(ResponseBody):
 @router.get(
     "/{session_id}/similar",
     summary="List the team's sessions that are like one, with why",
-    description="By their phases (exploring, editing, testing, a migration, …) and how these ended. What was said is neither compared nor told.",
+    description="By their phases (exploring, editing, a migration, …) and how these ended. What was said is neither compared nor told.",
     responses=responses(),
 )
 async def list_similar(

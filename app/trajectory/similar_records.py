@@ -105,15 +105,15 @@ class ShapeRecords:
         }
         (row,) = await self._database.read(rows_of(_COMPARED, given))
         if row.ids is None:
-            return ComparedShapes((), (), np.zeros((0, DIMENSIONS), np.int8))
-        vectors = np.frombuffer(row.vectors, np.int8).reshape(-1, DIMENSIONS)
-        return ComparedShapes([UUID(bytes=row.ids[at : at + 16]) for at in range(0, len(row.ids), 16)], row.symbols.split("\n"), vectors)
+            return ComparedShapes(b"", (), np.zeros((0, DIMENSIONS), np.int8))
+        return ComparedShapes(row.ids, row.symbols.split("\n"), np.frombuffer(row.vectors, np.int8).reshape(-1, DIMENSIONS))
 
 
+# The three aggregates read the same rows in the same order. One row of three values takes a tenth of the time of 10,000 rows.
 _COMPARED = text("""
-    select string_agg(uuid_send(found.session_id), ''::bytea order by found.session_id) as ids,
-           string_agg(found.symbols, E'\\n' order by found.session_id) as symbols,
-           string_agg(found.vector, ''::bytea order by found.session_id) as vectors
+    select string_agg(uuid_send(found.session_id), ''::bytea) as ids,
+           string_agg(found.symbols, E'\\n') as symbols,
+           string_agg(found.vector, ''::bytea) as vectors
       from (select shape.session_id, shape.symbols, shape.vector
               from session_shapes as shape
               join sessions on sessions.id = shape.session_id

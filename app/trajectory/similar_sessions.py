@@ -74,7 +74,7 @@ class SimilarSessions:
             case "not_analysed":
                 return "The session has not been analysed yet: ask again in a moment. GET /v1/sessions/{session_id} shows how far it has been read."
             case "too_short":
-                return f"The session has {self.phases} phases, too few to tell it from others: at least {MIN_PHASES} are needed."
+                return f"The session has too few phases to tell it from others: {self.phases} of at least {MIN_PHASES}. Look again when it has grown."
             case _:
                 assert_never(self.state)
 

@@ -91,7 +91,7 @@ class SessionDetails(Session):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedPhase:
-    """A phase that two sessions share. `here`, `there`: number of the event with which it begins in the one asked about, and in the other."""
+    """A phase that two sessions share. `here`, `there`: number of the event with which it begins in the one asked about, in the other."""
 
     phase: str
     here: int
