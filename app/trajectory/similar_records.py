@@ -111,16 +111,15 @@ class ShapeRecords:
 
 # The three aggregates read the same rows in the same order. One row of three values takes a tenth of the time of 10,000 rows.
 _COMPARED = text("""
-    select string_agg(uuid_send(found.session_id), ''::bytea) as ids,
-           string_agg(found.symbols, E'\\n') as symbols,
-           string_agg(found.vector, ''::bytea) as vectors
-      from (select shape.session_id, shape.symbols, shape.vector
-              from session_shapes as shape
-              join sessions on sessions.id = shape.session_id
-             where sessions.team_id = :team
-               and sessions.id <> :session
-               and sessions.project_id <> all(:closed)
-               and length(shape.symbols) >= :phases
-             order by sessions.started_at desc nulls last, sessions.id
-             limit :sessions) as found
+    select string_agg(uuid_send(shape.session_id), ''::bytea) as ids,
+           string_agg(shape.symbols, E'\\n') as symbols,
+           string_agg(shape.vector, ''::bytea) as vectors
+      from (select id
+              from sessions
+             where team_id = :team
+               and id <> :session
+               and project_id <> all(:closed)
+             order by started_at desc nulls last, id
+             limit :sessions) as latest
+      join session_shapes as shape on shape.session_id = latest.id and length(shape.symbols) >= :phases
 """).bindparams(bindparam("team", type_=Uuid), bindparam("session", type_=Uuid), bindparam("closed", type_=ARRAY(Uuid)))

@@ -98,7 +98,7 @@ class SimilarSessionFinder:
         # Most of it runs in C without the GIL.
         matches = await asyncio.to_thread(rank, shape.symbols, shape.vector, compared, limit=limit)
         found = await self._described(requester, shape, matches)
-        return SimilarSessions("compared", len(shape.symbols), shape.dropped, len(compared.ids), found)
+        return SimilarSessions("compared", len(shape.symbols), shape.dropped, len(compared.symbols), found)
 
     async def _described(self, requester: Requester, shape: StoredShape, matches: Sequence[ShapeMatch]) -> list[SimilarSession]:
         """Add names and words to the matches."""

@@ -90,7 +90,7 @@ async def search(url: str, sessions: int) -> None:
         team = (await connection.execute(text("select md5('team')::uuid"))).scalar_one()
         closed = (await connection.scalars(text("select id from projects order by name limit :n"), {"n": CLOSED})).all()
         kept = "select id from sessions where project_id <> all(:closed) order by id limit 200"
-        asked = iter((await connection.scalars(text(kept), {"closed": list(closed)})).all() * 3)
+        asked = iter(list((await connection.scalars(text(kept), {"closed": list(closed)})).all()) * 3)
         size = (await connection.scalar(text("select pg_total_relation_size('session_shapes')"))) or 0
     finder, requester = SimilarSessionFinder(accounts, journal, records), Requester(team, "big", role="admin", closed=frozenset(closed))
 
