@@ -1,4 +1,4 @@
-"""`cairn sessions`: lists what was captured."""
+"""`cairn sessions`: lists what was captured, shows one, and finds those like it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.cli.requests import path_segment, send_request
 if TYPE_CHECKING:
     from app.cli.client import Json
 
-sessions = typer.Typer(help="List the sessions that Cairn stores, and show one.", no_args_is_help=True)
+sessions = typer.Typer(help="List the sessions that Cairn stores, show one, and find those like it.", no_args_is_help=True)
 
 TITLE_CHARS = 60
 FACTS = (
@@ -116,3 +116,28 @@ def show(
         if found[name] is not None:
             out.print(plain(f"{name}: {found[name]}"), soft_wrap=True)
     out.print(f"events: {found['events']}, secrets redacted: {sum(found['redactions'].values())}")
+
+
+@sessions.command("similar")
+def similar(
+    session: Annotated[str, typer.Argument(metavar="ID", help="Id of the session, as `cairn sessions list` shows it.", show_default=False)],
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50, help="Number of sessions.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List the sessions that are like one, the likest first, with why."""
+    from app.cli.output import out, plain, print_json, shortened
+
+    found = send_request(lambda client: client.get(f"/v1/sessions/{path_segment(session)}/similar", limit=limit))
+    if as_json:
+        print_json(found)
+        return
+    if not found["sessions"]:
+        none = f"None of {found['compared']} other sessions shares a phase with it."
+        typer.echo(found["reason"] or none, err=True)
+        return
+    for each in found["sessions"]:
+        title = shortened(each["title"] or each["transcript"], TITLE_CHARS)
+        day = (each["ended_at"] or "")[:10]
+        out.print(plain(f"{each['score']:.2f}  {day:10}  {each['project']}  {title}  {each['id']}"), soft_wrap=True)
+        out.print(plain(f"      {each['because']}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Pages of sessions: list them by project, developer, agent, date and subject; read one from any place; the items learnt from it."""
+"""Pages of sessions: list them by project, developer, agent, date and subject; read one; what was learnt from it, and sessions like it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.storage.tables import AnyRow
 from app.web.browsing_csv import csv_of_sessions
 
 SESSIONS = f"{PATH}/sessions"
-PAGE, ITEMS_SHOWN = 50, 50
+PAGE, ITEMS_SHOWN, LIKE_SHOWN = 50, 50, 5
 AROUND, READ, EVENT_CHARS = 4, 20, 6000
 FOLDED_CHARS = 1500
 """Longer texts are folded."""
@@ -125,6 +125,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         only=lambda **filters: address(who, SESSIONS, **filters),
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),
+        similar=None if place or after else await who.services.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
         earlier=earlier,
         later=later,
     )

@@ -39,6 +39,8 @@ from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
 from app.trajectory.policies.part import open_policies
+from app.trajectory.similar_part import open_similar
+from app.trajectory.similar_sessions import SimilarSessionFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
-    knowledge, assist = await _open_derived(rooms, settings, role, opened)
+    knowledge, similar, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
@@ -104,6 +106,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         sessions=sessions,
         policies=await rooms.open(open_policies(settings, database=database, accounts=accounts, read_event=event_of)),
         knowledge=knowledge,
+        similar=similar,
         assist=assist,
         monitoring=monitoring,
         openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
@@ -120,14 +123,15 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
 
 async def _open_derived(
     rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
-) -> tuple[KnowledgeServices, AssistServices]:
-    """Open what is built on sessions: knowledge, its distillation by a model, and what IDEs get of both."""
+) -> tuple[KnowledgeServices, SimilarSessionFinder, AssistServices]:
+    """Open what is built on sessions: knowledge, sessions like one, knowledge's distillation by a model, and what IDEs get of it."""
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
     room = open_knowledge(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
     knowledge = await rooms.open(room)
+    similar = await rooms.open(open_similar(database=storage.database, accounts=accounts, journal=journal, projections=projections))
     distillation = open_distillation(
         settings,
         database=storage.database,
@@ -147,7 +151,7 @@ async def _open_derived(
         capture=sessions.live.capture,
         knowledge=knowledge.reader,
     )
-    return knowledge, await rooms.open(assist)
+    return knowledge, similar, await rooms.open(assist)
 
 
 async def _open_last(

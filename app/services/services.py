@@ -35,6 +35,7 @@ from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
 from app.trajectory.policies.projects import ProjectPolicies
+from app.trajectory.similar_sessions import SimilarSessionFinder
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -64,6 +65,7 @@ class Services:
     sessions: SessionServices
     policies: ProjectPolicies
     knowledge: KnowledgeServices
+    similar: SimilarSessionFinder
     assist: AssistServices
     monitoring: Monitoring
     openid: OpenIdSignIn | None

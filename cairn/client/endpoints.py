@@ -12,7 +12,7 @@ from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostP
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
 from cairn.client.records.policies import Policies, PolicyCheck
 from cairn.client.records.review import Review, ReviewPage
-from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage
+from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage, SimilarSessions
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
 QUERY_FIELDS: Final = (
@@ -74,6 +74,7 @@ SESSIONS: Final = Endpoint[SessionPage](
     repeatable=True,
 )
 SESSION: Final = Endpoint[SessionDetails]("GET", "/v1/sessions/{session_id}", SessionDetails, repeatable=True)
+SIMILAR: Final = Endpoint[SimilarSessions]("GET", "/v1/sessions/{session_id}/similar", SimilarSessions, query=("limit",), repeatable=True)
 FOLLOW: Final = Endpoint[None](
     "GET", "/v1/sessions/{session_id}/stream", None, query=("seconds",), headers=("last-event-id",), repeatable=True
 )

@@ -93,6 +93,9 @@ insert into knowledge_feedback (id, knowledge_id, by_admin, verdict, note)
   select md5('admin verdict' || n)::uuid, md5('item' || n)::uuid, true, 'stale', '' from generate_series(1, 3000) n;
 insert into session_served_knowledge (session_id, knowledge_id, seq)
   select md5('session' || (1 + n % 3000))::uuid, md5('item' || n)::uuid, 1 from generate_series(1, 20000) n;
+insert into session_shapes (session_id, symbols, firsts, dropped, vector, settled_seq, state)
+  select md5('session' || n)::uuid, repeat('abcdefgh', 5), array[1, 2, 3], 0, decode(repeat('7f', 384), 'hex'), 0, '\\x00'
+  from generate_series(1, 3000) n;
 insert into knowledge_code_marks (knowledge_id, repository, verdict, head, checked_at)
   select md5('item' || n)::uuid, 'github.com/acme/shop', 'fresh', 'c1', now() - n % 80 * interval '1 day' from generate_series(1, 10000) n;
 insert into knowledge_uses (knowledge_id, session_id, accepted, act, transcript, locator, at)
@@ -247,6 +250,10 @@ QUERIES: dict[str, tuple[str, str]] = {
     "pk_session_served_knowledge": (
         "What a session was served; of most sessions nothing, and then they are not read for uses.",
         "select knowledge_id, seq from session_served_knowledge where session_id = md5('session7')::uuid",
+    ),
+    "pk_session_shapes": (
+        "A session's own shape, before those of its team's other sessions are read along with it.",
+        "select symbols, firsts, dropped, vector from session_shapes where session_id = md5('session7')::uuid",
     ),
     "pk_knowledge_uses": (
         "How many sessions used an item, with each candidate of a search.",

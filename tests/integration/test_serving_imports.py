@@ -14,6 +14,7 @@ LATER = {
     "cairn": "never: it is the client",
     "charset_normalizer": "a transcript isn't UTF-8",
     "cryptography": "an agent asks over MCP, somebody signs in by OpenID Connect, or a Redis is configured",
+    "dtaidistance": "a session's course is measured, in a worker",
     "jsonschema": "an agent calls a tool over MCP",
     "jwt": "somebody signs in with OpenID",
     "litellm": "a provider is called through it",

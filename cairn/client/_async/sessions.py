@@ -14,11 +14,21 @@ from cairn.client._async.runtime import sleep
 from cairn.client._async.sources import Source, content_of
 from cairn.client._async.streams import AsyncStream
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import APPEND, FOLLOW, PURGE, SESSION, SESSIONS, UPLOAD
+from cairn.client.endpoints import APPEND, FOLLOW, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
 from cairn.client.errors import CairnError
 from cairn.client.inputs import SessionFilters, UploadOptions
 from cairn.client.reading import read
-from cairn.client.records.sessions import Appended, Event, Purged, Session, SessionDetails, SessionPage, StreamedEvent, StreamedItem
+from cairn.client.records.sessions import (
+    Appended,
+    Event,
+    Purged,
+    Session,
+    SessionDetails,
+    SessionPage,
+    SimilarSessions,
+    StreamedEvent,
+    StreamedItem,
+)
 from cairn.client.requests import Given, ndjson
 from cairn.client.retries import RetryPolicy
 from cairn.client.transfer import event_data
@@ -58,6 +68,10 @@ class AsyncSessions:
     async def get(self, session_id: str) -> SessionDetails:
         """Show a session, how far it has been read, and what it cost."""
         return await self._transport.call(SESSION, Given(path={"session_id": session_id}))
+
+    async def similar(self, session_id: str, *, limit: int | None = None) -> SimilarSessions:
+        """Return the team's sessions that are like one, the likest first, with why."""
+        return await self._transport.call(SIMILAR, Given(path={"session_id": session_id}, query={"limit": limit}))
 
     async def purge(self, session_id: str) -> Purged:
         """Delete a session with all that was learnt from it alone. For its author, a lead or an admin."""

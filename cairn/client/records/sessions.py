@@ -90,6 +90,50 @@ class SessionDetails(Session):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPhase:
+    """A phase that two sessions share. `here`, `there`: number of the event with which it begins in the one asked about, in the other."""
+
+    phase: str
+    here: int
+    there: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarSession:
+    """A session like the one asked about. `score`: share of their phases in common, 0 to 1; `course`: likeness over time, weaker evidence.
+
+    `because`: why, in words. `then`: what it did after the last trouble that both had.
+    """
+
+    id: str
+    project: str
+    title: str | None
+    transcript: str
+    ended_at: datetime | None
+    score: float
+    course: float
+    because: str
+    both: tuple[str, ...]
+    then: tuple[str, ...]
+    shared: tuple[SharedPhase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarSessions:
+    """Sessions like one, the likest first. `state`: compared, not_analysed or too_short; `reason`: why it was not compared, None: it was.
+
+    `phases`: number of its phases that were compared; `left_out`: those before. `compared`: number of sessions that it was compared with.
+    """
+
+    state: str
+    reason: str | None
+    phases: int
+    left_out: int
+    compared: int
+    sessions: tuple[SimilarSession, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPage:
     """A page of sessions. `next_cursor`: pass it as `cursor` for the next page; None on the last one."""
 

@@ -45,6 +45,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
         {"path": "/v1/sessions?developer={member}"},
     ],
     "GET /v1/sessions/{session_id}": [{"path": "/v1/sessions/{session}", **GONE}, {"path": "/v1/sessions/{live}", **GONE}],
+    "GET /v1/sessions/{session_id}/similar": [{"path": "/v1/sessions/{session}/similar", **GONE}],
     "DELETE /v1/sessions/{session_id}": [{"path": "/v1/sessions/{session}", "statuses": {403, 404}}],
     "GET /v1/sessions/{session_id}/stream": [{"path": "/v1/sessions/{session}/stream?seconds=1", **GONE}],
     "POST /v1/sessions/{session}/events": [

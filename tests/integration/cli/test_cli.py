@@ -28,7 +28,7 @@ COMMANDS = [
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["budget", "spend"], ["budget", "calls"], ["jobs"], ["jobs", "list"], ["jobs", "show"], ["keys", "limit"],
     ["keys", "models"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
-    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"], ["knowledge"], ["knowledge", "export"],
+    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"], ["sessions", "similar"], ["knowledge"], ["knowledge", "export"],
     ["knowledge", "import"], ["export"],
 ]  # fmt: skip
 
@@ -86,6 +86,24 @@ def test_sessions_go_in_and_a_cited_answer_comes_out(server: Running) -> None:
     data = json.loads(cairn(server.folder, "query", "why was the card charged twice?", "--json", "--limit", "2").stdout)
     assert 1 <= len(data["results"]) <= 2
     assert data["results"][0]["source"]["excerpt"]
+
+
+def test_sessions_like_one_are_listed_with_why(server: Running, tmp_path: Path) -> None:
+    calls = (("npm run build", "error TS2304", 2), ("npm install typescript", "added", 0), ("npm run build", "built", 0))
+    for topic in ("crane", "winch"):
+        lines: list[dict[str, object]] = [{"id": f"{topic}0", "role": "user", "text": f"Build the {topic}."}]
+        for number, (command, output, code) in enumerate(calls, 1):
+            tool = {"name": "bash", "input": command, "output": output, "exit_code": code}
+            lines.append({"id": f"{topic}{number}", "role": "tool", "text": "", "tool": tool})
+        (tmp_path / f"{topic}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert cairn(server.folder, "ingest", str(tmp_path), "--project", "quay", "--yes").returncode == 0
+    listed = json.loads(cairn(server.folder, "sessions", "list", "--project", "quay", "--json").stdout)["sessions"]
+    ids = {each["transcript"]: each["id"] for each in listed}
+    shown = cairn(server.folder, "sessions", "similar", ids["crane.jsonl"])
+    assert f"1.00              quay  Build the winch.  {ids['winch.jsonl']}\n" in shown.stdout, shown
+    assert "Both: a prompt, a build fails, an installation, a build. Then, there: an installation, a build." in shown.stdout
+    found = json.loads(cairn(server.folder, "sessions", "similar", ids["crane.jsonl"], "--limit", "1", "--json").stdout)
+    assert [each["id"] for each in found["sessions"]] == [ids["winch.jsonl"]]
 
 
 def test_an_answer_is_quoted_with_numbered_sources(server: Running) -> None:

@@ -38,6 +38,7 @@ BAD = [
     ["projects", "rename", "nothing", "x"], ["projects", "merge", "nothing", "other"],
     ["sessions", "list", "--limit", "-1"], ["sessions", "list", "--limit", "100000"], ["sessions", "list", "--agent", "a\x07"],
     ["sessions", "show", "nonsense"], ["sessions", "show", UUID],
+    ["sessions", "similar", "nonsense"], ["sessions", "similar", UUID], ["sessions", "similar", UUID, "--limit", "51"],
     ["budget", "show", "nobody"], ["budget", "set", "nobody", "5"], ["budget", "set", "nobody", "1e300"], ["budget", "set", "nobody", "-5"],
     ["budget", "set-team", "nobody", "--usd", "5"], ["budget", "set-team", "default", "--usd", "1e300"],
     ["budget", "set-team", "default", "--tokens", "99999999999999999999"], ["budget", "set-team", "default"],

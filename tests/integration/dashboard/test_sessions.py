@@ -109,6 +109,28 @@ async def test_a_session_is_read_on_and_says_what_was_learnt_from_it(api: Api) -
         assert "no longer in this session" in found
 
 
+async def test_a_session_names_those_like_it_with_why(api: Api) -> None:
+    key = await api.developer(f"like{uuid4().hex[:8]}")
+    calls = (("bin/rails db:migrate", "PG::DuplicateTable", 1), ("bin/rails db:rollback", "ok", 0), ("bin/rails db:migrate", "ok", 0))
+    ids = []
+    for title in ("Move the <berths>", "Move the moorings"):
+        lines: list[dict[str, object]] = [{"id": "0", "role": "user", "text": title}]
+        for number, (command, output, code) in enumerate(calls, 1):
+            tool = {"name": "bash", "input": command, "output": output, "exit_code": code}
+            lines.append({"id": f"{number}", "role": "tool", "text": "", "tool": tool})
+        text = "".join(json.dumps(each) + "\n" for each in lines)
+        ids += (await api.ingest(text, key=key, project="quay", name=f"{uuid4().hex}.jsonl"))["result"]["sessions"]
+    async with signed_in(api, key) as http:
+        _, shown = await page(http, api, f"{SESSIONS}/{ids[1]}")
+        assert "Sessions like it" in shown
+        assert f'href="/dashboard/sessions/{ids[0]}' in shown
+        assert "Move the &lt;berths&gt;" in shown
+        assert "100 %" in shown
+        assert "Both: a prompt, a migration fails, a rollback, a migration. Then, there: a migration." in shown
+        _, later = await page(http, api, f"{SESSIONS}/{ids[1]}?after=2")
+        assert "Sessions like it" not in later
+
+
 async def test_another_teams_sessions_are_on_no_page(api: Api) -> None:
     topic = f"t{uuid4().hex[:8]}"
     session = (await api.ingest(lesson(topic)))["result"]["sessions"][0]

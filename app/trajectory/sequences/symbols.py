@@ -1,0 +1,58 @@
+"""Compares two sequences of symbols: longest common subsequence and edit distance, by rapidfuzz (bit-parallel). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import LCSseq, Levenshtein
+from rapidfuzz.process import cdist
+
+MAX_SYMBOLS = 4_096
+"""Symbols of a sequence that is compared. A longer one is refused: a sample of symbols would be another sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommonRun:
+    """A stretch of a longest common subsequence: `length` symbols from `first` on in one sequence equal those from `second` on in the other."""
+
+    first: int
+    second: int
+    length: int
+
+
+def common_length(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+    """Return the length of the longest common subsequence. Raises ValueError above MAX_SYMBOLS."""
+    _check(one, other)
+    return int(LCSseq.similarity(one, other))
+
+
+def common_shares(one: str, others: Sequence[str]) -> NDArray[np.float32]:
+    """Return, for each of the others, the length of its longest common subsequence with `one` as a share of the longer of the two.
+
+    In one call of C, for many. Raises ValueError above MAX_SYMBOLS.
+    """
+    _check(one, *others)
+    shares: NDArray[np.float32] = cdist([one], others, scorer=LCSseq.normalized_similarity, dtype=np.float32)[0]
+    return shares
+
+
+def common_runs(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[CommonRun]:
+    """Return the stretches of a longest common subsequence, in order. Raises ValueError above MAX_SYMBOLS."""
+    _check(one, other)
+    found = LCSseq.opcodes(one, other)
+    return [CommonRun(each.src_start, each.dest_start, each.src_end - each.src_start) for each in found if each.tag == "equal"]
+
+
+def edit_distance(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+    """Return the least number of insertions, deletions and substitutions between two sequences; a metric. ValueError above MAX_SYMBOLS."""
+    _check(one, other)
+    return int(Levenshtein.distance(one, other))
+
+
+def _check(*given: Sequence[Hashable]) -> None:
+    for each in given:
+        if len(each) > MAX_SYMBOLS:
+            raise ValueError(f"The sequence has {len(each)} symbols; at most {MAX_SYMBOLS} are compared. Give a part of it.")

@@ -1,0 +1,25 @@
+"""Opens the finding of similar sessions: its records, its projection, which is registered, and the finder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.accounts.accounts import Accounts
+from app.part import Opened, Part
+from app.sessions.journal import Journal
+from app.sessions.projections import Projections
+from app.storage.database import Database
+from app.trajectory.similar_projection import ShapesProjection
+from app.trajectory.similar_records import ShapeRecords
+from app.trajectory.similar_sessions import SimilarSessionFinder
+
+
+@asynccontextmanager
+async def open_similar(
+    *, database: Database, accounts: Accounts, journal: Journal, projections: Projections
+) -> AsyncIterator[Opened[SimilarSessionFinder]]:
+    """Open it. Nothing runs beside the projection."""
+    records = ShapeRecords(database)
+    projections.register(ShapesProjection(journal=journal, records=records))
+    yield SimilarSessionFinder(accounts, journal, records), Part(name="similar")
