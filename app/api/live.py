@@ -81,6 +81,11 @@ def _event(number: int, line: bytes) -> GivenEvent:
             raise Unreadable(f"Line {number} is not valid JSON in UTF-8. {SEND_AGAIN}") from None
         param = field(problem["loc"]) or "event"
         raise InvalidInput(f"Line {number}: {sentence_of(param, problem)} {SEND_AGAIN}", param=param) from None
+    return given_event(given)
+
+
+def given_event(given: GenericEvent) -> GivenEvent:
+    """Return a validated event as the rooms take it."""
     tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
     return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 

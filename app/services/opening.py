@@ -37,6 +37,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+from app.trajectory.intent.part import IntentServices, open_intents
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
-    knowledge, assist = await _open_derived(rooms, settings, role, opened)
+    knowledge, intents, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
@@ -101,6 +102,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         inference=inference,
         sessions=sessions,
         knowledge=knowledge,
+        intents=intents,
         assist=assist,
         monitoring=monitoring,
         openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
@@ -117,14 +119,17 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
 
 async def _open_derived(
     rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
-) -> tuple[KnowledgeServices, AssistServices]:
-    """Open what is built on sessions: knowledge, its distillation by a model, and what IDEs get of both."""
+) -> tuple[KnowledgeServices, IntentServices, AssistServices]:
+    """Open what is built on sessions: knowledge, intents, its distillation by a model, and what IDEs get of both."""
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
     room = open_knowledge(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
     knowledge = await rooms.open(room)
+    intents = await rooms.open(
+        open_intents(settings, role, database=storage.database, journal=journal, projections=projections, embeddings=opened.embeddings)
+    )
     distillation = open_distillation(
         settings,
         database=storage.database,
@@ -144,7 +149,7 @@ async def _open_derived(
         capture=sessions.live.capture,
         knowledge=knowledge.reader,
     )
-    return knowledge, await rooms.open(assist)
+    return knowledge, intents, await rooms.open(assist)
 
 
 async def _open_last(

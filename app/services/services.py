@@ -34,6 +34,7 @@ from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
+from app.trajectory.intent.part import IntentServices
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -62,6 +63,7 @@ class Services:
     inference: InferenceServices
     sessions: SessionServices
     knowledge: KnowledgeServices
+    intents: IntentServices
     assist: AssistServices
     monitoring: Monitoring
     openid: OpenIdSignIn | None

@@ -73,16 +73,25 @@ if __name__ == "__main__":
     told = np.stack(scores).argmax(axis=1)
     wanted = np.array([INTENTS.index(label["intent"]) for label in labels])
     acceptable = np.array([INTENTS[place] in {label["intent"], *label["acceptable"]} for place, label in zip(told, labels, strict=True)])
-    print(f"labels: acceptable {wilson(int(acceptable.sum()), len(labels))}, the one label {wilson(int((told == wanted).sum()), len(labels))}")
+    print(
+        f"labels: acceptable {wilson(int(acceptable.sum()), len(labels))}, the one label {wilson(int((told == wanted).sum()), len(labels))}"
+    )
     lenient = np.where(acceptable, told, wanted)
     print(f"  macro-F1 {macro_f1(lenient, told)} with acceptable answers, {macro_f1(wanted, told)} against the one label")
     second = np.argsort(-np.stack(scores), axis=1)[:, 1]
-    either = [hit or INTENTS[place] in {label["intent"], *label["acceptable"]} for hit, place, label in zip(acceptable, second, labels, strict=True)]
-    print(f"  one of the two best acceptable {wilson(sum(either), len(labels))}; calibration error {calibration_error(np.stack(scores), acceptable):.3f}")
+    either = [
+        hit or INTENTS[place] in {label["intent"], *label["acceptable"]}
+        for hit, place, label in zip(acceptable, second, labels, strict=True)
+    ]
+    print(
+        f"  one of the two best acceptable {wilson(sum(either), len(labels))}; calibration error {calibration_error(np.stack(scores), acceptable):.3f}"
+    )
     for place, intent in enumerate(INTENTS):
         mine = wanted == place
         missed = Counter(INTENTS[other] for other in told[mine & ~acceptable])
-        print(f"  {intent:14} acceptable {wilson(int(acceptable[mine].sum()), int(mine.sum()))} F1 {f1(lenient, told, place):.2f} missed as {dict(missed)}")
+        print(
+            f"  {intent:14} acceptable {wilson(int(acceptable[mine].sum()), int(mine.sum()))} F1 {f1(lenient, told, place):.2f} missed as {dict(missed)}"
+        )
     for field in ("lang", "source_kind"):
         for value, count in Counter(label[field] for label in labels).items():
             rows = np.array([label[field] == value for label in labels])
@@ -90,6 +99,10 @@ if __name__ == "__main__":
                 print(f"  {field} {value}: {wilson(int(acceptable[rows].sum()), count)}")
     texts, right = held_out()
     parts = [prose_of(text) for text in texts]
-    others = np.stack([scores_of(each, vector) for each, vector in zip(parts, embedder.embed_blocking([each.embedded for each in parts]), strict=True)])
-    print(f"written for the project, held out: {wilson(int((others.argmax(axis=1) == right).sum()), len(texts))}, macro-F1 {macro_f1(right, others.argmax(axis=1))}")
+    others = np.stack(
+        [scores_of(each, vector) for each, vector in zip(parts, embedder.embed_blocking([each.embedded for each in parts]), strict=True)]
+    )
+    print(
+        f"written for the project, held out: {wilson(int((others.argmax(axis=1) == right).sum()), len(texts))}, macro-F1 {macro_f1(right, others.argmax(axis=1))}"
+    )
     print(f"one prompt, embedding included: p50 {np.percentile(took, 50):.2f} ms, p95 {np.percentile(took, 95):.2f} ms")

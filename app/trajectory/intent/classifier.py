@@ -17,7 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.trajectory.intent.features import CUES, cue_patterns, features_of, read_part, words_of
+from app.trajectory.intent.cues import CUES, cue_names, cues_in
+from app.trajectory.intent.features import features_of, read_part, words_of
 from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, NearExample
 from app.trajectory.intent.prose import PromptProse
 
@@ -83,24 +84,22 @@ def shipped() -> IntentModel:
         )
 
 
-def scores_of(prose: PromptProse, vector: Vector, model: IntentModel | None = None) -> Numbers:
-    """Return the log-probability of each of INTENTS, calibrated."""
+def scores_of(prose: PromptProse, vector: Vector | None, model: IntentModel | None = None) -> Numbers:
+    """Return the log-probability of each of INTENTS, calibrated. Without a vector the two other experts decide."""
     using = model or shipped()
     features = features_of(prose)
-    experts = (
-        scaled_vector(vector, unspaced=features[-1] > 0) @ using.by_vector[:-1] + using.by_vector[-1],
-        features @ using.by_feature[:-1] + using.by_feature[-1],
-        _word_scores(prose, using),
-    )
+    experts = [features @ using.by_feature[:-1] + using.by_feature[-1], _word_scores(prose, using)]
+    if vector is not None:
+        experts.append(scaled_vector(vector, unspaced=features[-1] > 0) @ using.by_vector[:-1] + using.by_vector[-1])
     total: Numbers = np.sum([log_softmax(each) for each in experts], axis=0) / using.temperature
     return log_softmax(total)
 
 
-def reading_of(prose: PromptProse, vector: Vector, scores: Numbers) -> IntentReading:
+def reading_of(prose: PromptProse, vector: Vector | None, scores: Numbers) -> IntentReading:
     """Tell the two likeliest intents, with the examples and the cues that explain the best one."""
     order = np.argsort(-scores, kind="stable")[:2]
     best, second = ((INTENTS[int(place)], round(float(np.exp(scores[place])), 3)) for place in order)
-    return IntentReading((best, second), _nearest(vector), _cues(prose, best[0]))
+    return IntentReading((best, second), () if vector is None else _nearest(vector), _cues(prose, best[0]))
 
 
 def scaled_vector(vector: Vector, *, unspaced: bool) -> Numbers:
@@ -139,12 +138,8 @@ def _nearest(vector: Vector) -> tuple[NearExample, ...]:
 
 def _cues(prose: PromptProse, intent: Intent) -> tuple[str, ...]:
     """Return the words of the prompt whose cues weigh most for the intent."""
-    said = read_part(prose.said)
     place = INTENTS.index(intent)
     weights = shipped().by_feature[:-1, place] - shipped().by_feature[:-1].mean(axis=1)
-    found: list[tuple[float, str]] = []
-    for number, pattern in enumerate(cue_patterns().values()):
-        weight = float(weights[3 * number + 1])
-        if weight > 0 and (match := pattern.search(said)):
-            found.append((-weight, match[0]))
-    return tuple(dict.fromkeys(word for _, word in sorted(found)))[:MAX_CUES]
+    says = cues_in(read_part(prose.said))
+    weighed = sorted((-float(weights[3 * number + 1]), says[name]) for number, name in enumerate(cue_names()) if name in says)
+    return tuple(dict.fromkeys(word for weight, word in weighed if weight < 0))[:MAX_CUES]

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.trajectory.intent.cues import UNSPACED as _UNSPACED
+from app.trajectory.intent.cues import cue_names, cues_in
 from app.trajectory.intent.prose import PromptProse
 
-CUES = Path(__file__).with_name("cues.toml")
 OPENING_CHARS = 90
 """Characters of what is said in which its verb stands."""
 READ_CHARS = 700
 """Characters of what is said in which cues and words are looked for, the last ones of it included."""
 MAX_WORDS = 120
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\W\d_]+(?:['’][^\W\d_]+)?|[?!]")
 _POLITE = re.compile(
     r"\s*(?:(?:please|pls|hey|hi|hello|ok(?:ay)?|so|now|also|and|then|well|great|thanks|thank you|cool|perfect|good|nice|hmm?|yes|can you|could you|would you|can we|could we|let's|lets|let us|i want you to|i'd like you to|"
@@ -39,7 +37,9 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
     "is": re.compile(r"(?:is|are|do|does|did|has|have|was|were)\b", re.IGNORECASE),
     "reports": re.compile(r"(?:the|when|it|there|that|this|my|after|since|i (?:get|see|got|am|'m)|i'm|nothing|some)\b", re.IGNORECASE),
 }
-_PATH = re.compile(r"[\w.-]{1,60}/[\w./-]{1,80}|\b\w{1,60}\.(?:py|go|ts|tsx|js|jsx|rs|java|rb|php|c|h|cpp|cs|vue|css|html|json|toml|ya?ml|sql|sh|md)\b")
+_PATH = re.compile(
+    r"[\w.-]{1,60}/[\w./-]{1,80}|\b\w{1,60}\.(?:py|go|ts|tsx|js|jsx|rs|java|rb|php|c|h|cpp|cs|vue|css|html|json|toml|ya?ml|sql|sh|md)\b"
+)
 _NAME = re.compile(r"`[^`\n]{1,80}`|\b[a-z]{2,40}_[a-z_]{2,60}\b|\b[a-z]{2,40}[A-Z]\w{1,60}\b|\b\w{1,60}\(\)")
 _IF = re.compile(r"\b(?:if|when|whenever|unless|until|so that|wenn|si|cuando|quand|если)\b|时|如果", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?\s?(?:%|ms|s|sec|seconds?|minutes?|hours?|MB|GB|kB|fps|x)\b", re.IGNORECASE)
@@ -49,15 +49,9 @@ _FORM_NAMES = (
 )  # fmt: skip
 
 
-@cache
-def cue_patterns() -> Mapping[str, re.Pattern[str]]:
-    """Read the table of cues; one pattern each."""
-    return {name: _pattern(forms.split("|")) for name, forms in tomllib.loads(CUES.read_text("utf-8")).items()}
-
-
 def feature_names() -> tuple[str, ...]:
     """Return the names of the numbers, in order."""
-    return (*(f"{place} {name}" for name in cue_patterns() for place in ("opens", "says", "alone")), *_FORM_NAMES)
+    return (*(f"{place} {name}" for name in cue_names() for place in ("opens", "says", "alone")), *_FORM_NAMES)
 
 
 def opening_of(said: str) -> str:
@@ -76,10 +70,9 @@ def features_of(prose: PromptProse) -> NDArray[np.float64]:
     said = read_part(prose.said)
     opening = opening_of(said)
     numbers: list[float] = []
-    found = {name: (pattern.search(opening), pattern.search(said)) for name, pattern in cue_patterns().items()}
-    present = sum(says is not None for _, says in found.values())
-    for opens, says in found.values():
-        numbers += [float(opens is not None), float(says is not None), float(says is not None) / present if present else 0.0]
+    opens, says = cues_in(opening), cues_in(said)
+    for name in cue_names():
+        numbers += [float(name in opens), float(name in says), (name in says) / max(1, len(says))]
     words = len(said.split()) + len(_UNSPACED.findall(said)) / 2
     numbers += [float(pattern.match(opening) is not None) for pattern in _FORMS.values()]
     numbers += [
@@ -97,7 +90,7 @@ def words_of(prose: PromptProse) -> Iterator[str]:
     opening = opening_of(prose.said)
     tokens = list(_tokens(read_part(prose.said)))[:MAX_WORDS]
     yield from tokens
-    yield from (f"{one} {two}" for one, two in zip(tokens, tokens[1:], strict=False))
+    yield from (f"{one} {two}" for one, two in pairwise(tokens))
     yield from (f"^{token}" for token in list(_tokens(opening))[:2])
 
 
@@ -116,11 +109,3 @@ def _tokens(text: str) -> Iterator[str]:
 
 def _share(lines: int) -> float:
     return min(1.0, lines / 4)
-
-
-def _pattern(forms: list[str]) -> re.Pattern[str]:
-    spaced = sorted((form for form in forms if not _UNSPACED.search(form)), key=len, reverse=True)
-    others = sorted((form for form in forms if _UNSPACED.search(form)), key=len, reverse=True)
-    written = [re.escape(form).replace(r"\*", r"\w{0,20}") for form in spaced]
-    parts = [rf"(?<!\w)(?:{'|'.join(written)})(?!\w)", *(re.escape(form.replace("*", "")) for form in others)]
-    return re.compile("|".join(parts), re.IGNORECASE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -15,13 +16,13 @@ from cairn.client._async.sessions import AsyncSessions
 from cairn.client._async.streams import AsyncStream
 from cairn.client._async.transport import AsyncTransport
 from cairn.client.address import find_address
-from cairn.client.endpoints import ASK, CAPTURES, CONTEXT, ME, MODELS, PROJECT, PROJECTS, QUERY, REDACT
+from cairn.client.endpoints import ASK, CAPTURES, CLASSIFY, CONTEXT, ME, MODELS, PROJECT, PROJECTS, QUERY, REDACT
 from cairn.client.errors import ConnectionLost
 from cairn.client.inputs import AnthropicOptions, OpenAIOptions, ProjectFilters, QueryFilters
 from cairn.client.reading import read
-from cairn.client.records.assistance import Me, Model, Project, ProjectPage, Redaction, SessionContext
+from cairn.client.records.assistance import Classification, Me, Model, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.knowledge import QueryReply, Sentence
-from cairn.client.records.sessions import Capture
+from cairn.client.records.sessions import Capture, Event
 from cairn.client.requests import Given
 from cairn.client.retries import RetryPolicy
 from cairn.client.transfer import DEFAULT_SECONDS, DONE, event_data
@@ -124,6 +125,14 @@ class AsyncClient:
     async def project(self, project_id: str) -> Project:
         """Return one project."""
         return await self._transport.call(PROJECT, Given(path={"project_id": project_id}))
+
+    async def classify(self, text: str = "", *, context: str | None = None, events: Iterable[Event] = ()) -> Classification:
+        """Tell what a prompt wants, with a confidence and the reason, and of `events` their activity and health. Nothing is stored.
+
+        `context`: the end of the reply before the prompt.
+        """
+        body = {"text": text, "context": context, "events": [asdict(each) for each in events] or None}
+        return await self._transport.call(CLASSIFY, Given(body=body))
 
     async def redact(self, text: str) -> Redaction:
         """Take the secrets out of a text. Nothing is stored."""
