@@ -10,6 +10,7 @@ from uuid import UUID
 
 import numpy as np
 from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -139,7 +140,8 @@ class IntentStore:
 def _held(*conditions: ColumnElement[bool]) -> Select[Any]:
     """Build the query of the corrections that hold: each prompt's latest."""
     key = (IntentCorrectionRow.session_id, IntentCorrectionRow.seq)
-    return select(*IntentCorrectionRow.__table__.columns).where(*conditions).distinct(*key).order_by(*key, IntentCorrectionRow.id.desc())
+    query = select(*IntentCorrectionRow.__table__.columns).where(*conditions)
+    return query.ext(distinct_on(*key)).order_by(*key, IntentCorrectionRow.id.desc())
 
 
 def _intent_of(seq: int, told: AnyRow | None, corrected: AnyRow | None) -> PromptIntent:

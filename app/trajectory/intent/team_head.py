@@ -7,6 +7,7 @@ worse on any member's corrections, or on the shipped examples, is not kept: one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,8 @@ EXAMPLE_WEIGHT = 0.5
 MAX_MEMBER_WEIGHT = 60.0
 RIDGE = 4.0
 STEPS = 200
+MIN_SIGMAS = 2.0
+"""Standard deviations of chance by which the held-out corrections won must exceed those lost: four to nothing, at least."""
 MAX_HARM = 0.01
 """Share of the shipped examples that a head may get wrong which were right without it."""
 
@@ -120,8 +123,9 @@ _MEMBERLESS = -1
 def _objection(before: NDArray[np.bool_], after: NDArray[np.bool_], members: NDArray[np.int64], harm: float) -> str:
     if harm > MAX_HARM:
         return f"It gets {harm:.1%} of the shipped examples wrong that were right; at most {MAX_HARM:.0%} may be."
-    if int(after.sum()) <= int(before.sum()):
-        return "No more of the held-out corrections are right with it than without it."
+    won, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    if won - lost < MIN_SIGMAS * math.sqrt(won + lost) or not won:
+        return f"Of the held-out corrections it wins {won} and loses {lost}: no more than chance may do."
     worse = sum(int(after[members == each].sum()) < int(before[members == each].sum()) for each in set(members.tolist()))
     return f"It does worse on the corrections of {worse} of the members." if worse else ""
 
