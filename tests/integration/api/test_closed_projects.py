@@ -61,7 +61,9 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     ],
     "GET /v1/sessions/transcript-lines": [{"statuses": {200, 403}}],
     "GET /v1/sessions/{session_id}/prompts/{seq}/intent": [{"path": "/v1/sessions/{session}/prompts/1/intent", **GONE}],
-    "PUT /v1/sessions/{session_id}/prompts/{seq}/intent": [{"path": "/v1/sessions/{session}/prompts/1/intent", "json": {"intent": "testing"}, **GONE}],
+    "PUT /v1/sessions/{session_id}/prompts/{seq}/intent": [
+        {"path": "/v1/sessions/{session}/prompts/1/intent", "json": {"intent": "testing"}, **GONE}
+    ],
     "GET /v1/jobs": [{}, {"path": "/v1/jobs?project={project}"}, {"path": "/v1/jobs?developer={member}", **REFUSED}],
     "GET /v1/jobs/{job_id}": [{"path": "/v1/jobs/{job}", **GONE}],
     "GET /v1/captures": [{}],
