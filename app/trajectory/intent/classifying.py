@@ -39,21 +39,26 @@ class IntentClassifier:
             prose = prose_of(offer)
         return (await self.classify_parted(team_id, [prose]))[0]
 
-    async def classify_parted(self, team_id: UUID, prompts: Sequence[PromptProse]) -> list[IntentReading]:
-        """Tell the intents of prompts that are parted already, embedded in one batch."""
+    async def classify_parted(self, team_id: UUID, prompts: Sequence[PromptProse], *, wait: bool = False) -> list[IntentReading]:
+        """Tell the intents of prompts that are parted already, embedded in one batch. `wait`: see `embed`."""
         head = await self._heads.head_of(team_id)
-        vectors = await self.embed(prompts)
+        vectors = await self.embed(prompts, wait=wait)
         if len(prompts) == 1:  # a thread costs more than the work
             return _read(prompts, vectors, head)
         return await asyncio.to_thread(_read, prompts, vectors, head)
 
-    async def embed(self, prompts: Sequence[PromptProse]) -> Sequence[NDArray[np.float32] | None]:
-        """Embed prompts; None each, where the embedder is away or not the one that the classifier was fitted for."""
+    async def embed(self, prompts: Sequence[PromptProse], *, wait: bool = False) -> Sequence[NDArray[np.float32] | None]:
+        """Embed prompts; None each, where the embedder is away or not the one that the classifier was fitted for.
+
+        `wait`: what is told will be stored, so an embedder that is away raises Unavailable: better later than by words alone.
+        """
         if self._embedder.model != shipped().model:
             return [None] * len(prompts)
         try:
             return list(await self._embedder.embed([prose.embedded for prose in prompts]))
         except Unavailable:
+            if wait:
+                raise
             return [None] * len(prompts)
 
 

@@ -67,7 +67,7 @@ class IntentTraining:
         """Read the corrected prompts; one whose session was purged meanwhile is left out."""
         found = [(each, event) for each in corrections if (event := await prompt_at(self._journal, each.session_id, each.seq)) is not None]
         parted = [prose_of(event.text) for _, event in found]
-        vectors = await self._classifier.embed(parted) if parted else []
+        vectors = await self._classifier.embed(parted, wait=True) if parted else []
         return [
             CorrectedPrompt(prose, vector, each.intent, each.developer_id)
             for (each, _), prose, vector in zip(found, parted, vectors, strict=True)

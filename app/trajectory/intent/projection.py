@@ -53,7 +53,7 @@ class IntentsProjection:
         """Tell the intents of the prompts after this seq. A team's new head tells later prompts, not earlier ones."""
         count = 0
         async for part in self._parts(session, after):
-            readings = await self._classifier.classify_parted(session.team_id, [*part.prompts.values()]) if part.prompts else []
+            readings = await self._classifier.classify_parted(session.team_id, [*part.prompts.values()], wait=True) if part.prompts else []
             told = dict(zip(part.prompts, readings, strict=True))
             await self._store.replace(session, part.after, told, part.upto, checkpointed)
             count += len(told)
