@@ -21,6 +21,7 @@ import app.knowledge.relation_tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables
+import app.trajectory.intent.tables
 import app.trajectory.policies.tables
 import app.trajectory.similar_tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.errors import ConfigurationError

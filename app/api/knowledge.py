@@ -24,11 +24,12 @@ from app.api.periods import Moment, check_period
 from app.api.schema import Citation, Plain, ProjectName, RequestBody, ResponseBody, Untrusted
 from app.errors import InvalidInput
 from app.knowledge.answering.composed import Composed
-from app.knowledge.item import KINDS, Freshness, Intent, Kind, KnowledgeType, Standing
+from app.knowledge.item import KINDS, Freshness, Kind, KnowledgeType, Standing
 from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
 from app.storage.matching import MAX_WORDS_CHARS
+from app.trajectory.intent.kinds import Intent
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import unless_disconnected

@@ -84,10 +84,10 @@ def _event(number: int, line: bytes) -> GivenEvent:
     return given_event(given)
 
 
-def given_event(event: GenericEvent) -> GivenEvent:
-    """Return an event of a request as the rooms take it."""
-    tool = None if event.tool is None else GivenToolCall(event.tool.name, event.tool.input, event.tool.output, event.tool.exit_code)
-    return GivenEvent(event.id, event.role, event.text, event.speaker, event.timestamp, tool)
+def given_event(given: GenericEvent) -> GivenEvent:
+    """Return a validated event as the rooms take it."""
+    tool = None if given.tool is None else GivenToolCall(given.tool.name, given.tool.input, given.tool.output, given.tool.exit_code)
+    return GivenEvent(given.id, given.role, given.text, given.speaker, given.timestamp, tool)
 
 
 def _bounded(line: bytes) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from app.freshness.verdicts import CodeVerdict, Reason
+from app.trajectory.intent.kinds import Intent
 
 Kind = Literal["item", "passage"]
 """An item (distilled) or a passage (verbatim dialogue)."""
@@ -32,7 +33,6 @@ KnowledgeType = Literal[
 ]
 KNOWLEDGE_TYPES: tuple[KnowledgeType, ...] = get_args(KnowledgeType)
 
-Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 
 SubjectKind = Literal["file", "symbol", "setting", "tool", "service", "ticket"]
 

@@ -38,6 +38,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+from app.trajectory.intent.part import open_intents
 from app.trajectory.policies.part import open_policies
 from app.trajectory.similar_part import open_similar
 from app.trajectory.similar_sessions import SimilarSessionFinder
@@ -107,6 +108,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         policies=await rooms.open(open_policies(settings, database=database, accounts=accounts, read_event=event_of)),
         knowledge=knowledge,
         similar=similar,
+        intents=intents,
         assist=assist,
         monitoring=monitoring,
         openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
@@ -132,6 +134,9 @@ async def _open_derived(
     )
     knowledge = await rooms.open(room)
     similar = await rooms.open(open_similar(database=storage.database, accounts=accounts, journal=journal, projections=projections))
+    intents = await rooms.open(
+        open_intents(settings, role, database=storage.database, journal=journal, projections=projections, embeddings=opened.embeddings)
+    )
     distillation = open_distillation(
         settings,
         database=storage.database,

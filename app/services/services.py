@@ -34,6 +34,7 @@ from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
+from app.trajectory.intent.part import IntentServices
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.similar_sessions import SimilarSessionFinder
 
@@ -66,6 +67,7 @@ class Services:
     policies: ProjectPolicies
     knowledge: KnowledgeServices
     similar: SimilarSessionFinder
+    intents: IntentServices
     assist: AssistServices
     monitoring: Monitoring
     openid: OpenIdSignIn | None

@@ -35,7 +35,19 @@ from cairn.client.errors import (
     Unreachable,
     UnreadableReply,
 )
-from cairn.client.records.assistance import ContextEntry, Finding, Key, Me, Model, Project, ProjectPage, Redaction, SessionContext
+from cairn.client.records.assistance import (
+    Classification,
+    ContextEntry,
+    Finding,
+    IntentGuess,
+    Key,
+    Me,
+    Model,
+    Project,
+    ProjectPage,
+    Redaction,
+    SessionContext,
+)
 from cairn.client.records.budget import AgentCost, Budget, ModelCost, Period, SessionCost, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import (
     Answer,
@@ -107,6 +119,7 @@ __all__ = [
     "CairnError",
     "Capture",
     "CheckedPolicy",
+    "Classification",
     "Client",
     "CodeMark",
     "Conflict",
@@ -119,6 +132,7 @@ __all__ = [
     "Event",
     "Finding",
     "HistoryEntry",
+    "IntentGuess",
     "InvalidRequest",
     "Item",
     "ItemPage",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cairn.client.records.assistance import Me, Models, Project, ProjectPage, Redaction, SessionContext
+from cairn.client.records.assistance import Classification, Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
 from cairn.client.records.policies import Policies, PolicyCheck
@@ -95,6 +95,7 @@ PROJECTS: Final = Endpoint[ProjectPage](
     "GET", "/v1/projects", ProjectPage, query=("since", "until", "order", "limit", "cursor"), repeatable=True
 )
 PROJECT: Final = Endpoint[Project]("GET", "/v1/projects/{project_id}", Project, repeatable=True)
+CLASSIFY: Final = Endpoint[Classification]("POST", "/v1/classify", Classification, body=("text", "context", "events"), repeatable=True)
 REDACT: Final = Endpoint[Redaction]("POST", "/v1/redact", Redaction, body=("text",), repeatable=True)
 POLICIES: Final = Endpoint[Policies]("GET", "/v1/policies", Policies, query=("project",), repeatable=True)
 CHECK_POLICIES: Final = Endpoint[PolicyCheck](

@@ -101,6 +101,13 @@ insert into knowledge_code_marks (knowledge_id, repository, verdict, head, check
 insert into knowledge_uses (knowledge_id, session_id, accepted, act, transcript, locator, at)
   select md5('item' || (1 + n % 900))::uuid, md5('session' || (1 + n % 2999))::uuid, n % 9 > 0, 'change', 't.jsonl', 'L1', now()
   from generate_series(1, 9000) n on conflict do nothing;
+insert into prompt_intents (session_id, seq, intent, confidence, second, second_confidence, made_by)
+  select session_id, seq, 'debugging', 0.8, 'testing', 0.1, 'shipped' from events;
+insert into intent_corrections (team_id, session_id, seq, intent, developer_id, corrected_by)
+  select md5('team' || (1 + n % 5))::uuid, md5('session' || (1 + n % 1500))::uuid, 1 + n % 20, 'testing', md5('developer' || (1 + n % 100))::uuid, 'ada'
+  from generate_series(1, 20000) n;
+insert into intent_heads (team_id, base, corrections, members, before, after, harm, reason, tried_at)
+  select id, 'digest', 20, 2, 0.5, 0.9, 0, 'better', now() from teams;
 insert into passages (id, team_id, project_id, key, text, heading, tokens, terms, embedding, made_by, late)
   select md5('passage' || n)::uuid, md5('team' || (1 + n % 5))::uuid, md5('project' || (1 + n % 50))::uuid, decode(md5('passage' || n), 'hex'),
          'passage ' || n, '', 20, array[n % 700, 1000 + n % 900, 2000 + n], '\\x00', 'synthetic', '\\x00' from generate_series(1, 30000) n;
@@ -254,6 +261,30 @@ QUERIES: dict[str, tuple[str, str]] = {
     "pk_session_shapes": (
         "A session's own shape, before those of its team's other sessions are read along with it.",
         "select symbols, firsts, dropped, vector from session_shapes where session_id = md5('session7')::uuid",
+    ),
+    "pk_prompt_intents": (
+        "The intents of a session's prompts, in order; deleted when it is purged.",
+        "select seq, intent from prompt_intents where session_id = md5('session7')::uuid and seq > 3 order by seq",
+    ),
+    "pk_intent_corrections": (
+        "The order of corrections: a prompt's latest one holds.",
+        "select intent from intent_corrections where id = 77",
+    ),
+    "ix_intent_corrections_prompt": (
+        "The correction that holds for a prompt; all of a session's, when it is purged.",
+        "select distinct on (session_id, seq) intent from intent_corrections where session_id = md5('session7')::uuid order by session_id, seq, id desc",
+    ),
+    "ix_intent_corrections_team_id": (
+        "A team's corrections, which its head is fitted on.",
+        "select session_id, seq, intent from intent_corrections where team_id = md5('team1')::uuid order by id desc limit 100",
+    ),
+    "ix_intent_corrections_developer_id": (
+        "A developer's corrections, whose author is forgotten when they are removed.",
+        "select id from intent_corrections where developer_id = md5('developer7')::uuid",
+    ),
+    "pk_intent_heads": (
+        "A team's head.",
+        "select head from intent_heads where team_id = md5('team1')::uuid",
     ),
     "pk_knowledge_uses": (
         "How many sessions used an item, with each candidate of a search.",

@@ -10,8 +10,9 @@ from app.knowledge.extraction.exchanges import Exchange
 from app.knowledge.extraction.intent import intent_of
 from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import Statement
-from app.knowledge.item import Intent, KnowledgeType
+from app.knowledge.item import KnowledgeType
 from app.sessions.event import Event
+from app.trajectory.intent.kinds import Intent
 from app.trajectory.tools import SHELL_TOOL
 
 MAX_AN_EXCHANGE = 1

@@ -14,8 +14,9 @@ from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.noise import CODE, is_dangling, is_injection, is_output, is_prose, is_talk, is_transient
 from app.knowledge.extraction.prose import Statement, statements
 from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
-from app.knowledge.item import Intent, KnowledgeType
+from app.knowledge.item import KnowledgeType
 from app.likeness.gloss import gloss, is_foreign
+from app.trajectory.intent.kinds import Intent
 from app.trajectory.turns import objects
 
 MAX_PROMPT_CHARS = 3_000

@@ -17,11 +17,11 @@ from cairn.client._sync.sessions import Sessions
 from cairn.client._sync.streams import Stream
 from cairn.client._sync.transport import Transport
 from cairn.client.address import find_address
-from cairn.client.endpoints import ASK, CAPTURES, CHECK_POLICIES, CONTEXT, ME, MODELS, POLICIES, PROJECT, PROJECTS, QUERY, REDACT
+from cairn.client.endpoints import ASK, CAPTURES, CHECK_POLICIES, CLASSIFY, CONTEXT, ME, MODELS, POLICIES, PROJECT, PROJECTS, QUERY, REDACT
 from cairn.client.errors import ConnectionLost
 from cairn.client.inputs import AnthropicOptions, OpenAIOptions, ProjectFilters, QueryFilters
 from cairn.client.reading import read
-from cairn.client.records.assistance import Me, Model, Project, ProjectPage, Redaction, SessionContext
+from cairn.client.records.assistance import Classification, Me, Model, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.knowledge import QueryReply, Sentence
 from cairn.client.records.policies import Policies, PolicyCheck
 from cairn.client.records.sessions import Capture, Event
@@ -125,6 +125,14 @@ class Client:
     def project(self, project_id: str) -> Project:
         """Return one project."""
         return self._transport.call(PROJECT, Given(path={"project_id": project_id}))
+
+    def classify(self, text: str = "", *, context: str | None = None, events: Iterable[Event] = ()) -> Classification:
+        """Tell what a prompt wants, with a confidence and the reason, and of `events` their activity and health. Nothing is stored.
+
+        `context`: the end of the reply before the prompt.
+        """
+        body = {"text": text, "context": context, "events": [asdict(each) for each in events] or None}
+        return self._transport.call(CLASSIFY, Given(body=body))
 
     def redact(self, text: str) -> Redaction:
         """Take the secrets out of a text. Nothing is stored."""

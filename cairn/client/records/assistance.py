@@ -113,6 +113,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntentGuess:
+    """An intent with its confidence: the probability that it is the right one."""
+
+    intent: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A prompt's intent, the two best with their confidence, and why. `activity`, `health`: of the events, None without any."""
+
+    intents: tuple[IntentGuess, ...]
+    intent: str | None = None
+    intent_confidence: float | None = None
+    activity: str | None = None
+    health: str | None = None
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
     """A text without its secrets, and what they were."""
 

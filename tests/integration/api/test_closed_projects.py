@@ -61,6 +61,10 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "GET /v1/sessions/transcript-lines": [{"statuses": {200, 403}}],
+    "GET /v1/sessions/{session_id}/prompts/{seq}/intent": [{"path": "/v1/sessions/{session}/prompts/1/intent", **GONE}],
+    "PUT /v1/sessions/{session_id}/prompts/{seq}/intent": [
+        {"path": "/v1/sessions/{session}/prompts/1/intent", "json": {"intent": "testing"}, **GONE}
+    ],
     "GET /v1/jobs": [{}, {"path": "/v1/jobs?project={project}"}, {"path": "/v1/jobs?developer={member}", **REFUSED}],
     "GET /v1/jobs/{job_id}": [{"path": "/v1/jobs/{job}", **GONE}],
     "GET /v1/captures": [{}],
@@ -155,7 +159,7 @@ ROUTES |= {
     for each in (
         "POST /v1/chat/completions", "POST /v1/embeddings", "GET /v1/models", "GET /v1/models/{model}", "GET /v1/providers",
         "POST /v1/messages", "POST /v1/messages/count_tokens", "POST /v1/responses", "HEAD /api/hello", "GET /healthz", "GET /readyz",
-        "GET /metrics", "POST /v1/redact", "POST /v1/teams", "GET /v1/teams", "POST /v1/developers", "GET /v1/developers", "GET /v1/developers/{name}", "GET /v1/keys/{key_id}", "GET /v1/alerts/history",
+        "GET /metrics", "POST /v1/redact", "POST /v1/classify", "POST /v1/teams", "GET /v1/teams", "POST /v1/developers", "GET /v1/developers", "GET /v1/developers/{name}", "GET /v1/keys/{key_id}", "GET /v1/alerts/history",
         "GET /v1/me", "GET /v1/keys", "DELETE /v1/developers/{name}", "POST /v1/developers/{name}/invitations", "GET /v1/invitations",
         "DELETE /v1/invitations/{invitation_id}", "POST /v1/invitations/accept", "POST /v1/webhooks/git", "GET /v1/openid", "GET /v1/openid/accounts",
         "PUT /v1/developers/{name}/openid", "DELETE /v1/developers/{name}/openid",

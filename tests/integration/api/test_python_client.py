@@ -196,6 +196,8 @@ async def test_the_small_operations_answer_with_their_records(face: Face) -> Non
     assert (await face.do("context")).text == ""
     (project,) = [each for each in await face.do("projects") if each.name == topic]
     assert await face.do("project", project.id) == project
+    read = await face.do("classify", "write unit tests for the invoice rounding")
+    assert (read.intent, read.intents[0].intent, read.activity) == ("testing", "testing", None)
     redacted = await face.do("redact", "psql postgres://shop:hunter2-but-longer@db/shop")
     assert ("hunter2" in redacted.text, redacted.findings[0].kind) == (False, "url-password")
     me = await face.do("me")

@@ -1,0 +1,68 @@
+"""Classifies a text and a stretch of events for a requester: one call for the route and whatever else asks. Stores nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.accounts.requester import Requester
+from app.errors import InvalidInput
+from app.services.services import Services
+from app.sessions.event import Event, GivenEvent, too_many_events
+from app.sessions.live_events import event_of
+from app.trajectory.intent.kinds import IntentReading
+
+
+@dataclass(frozen=True, slots=True)
+class StretchReading:
+    """A stretch of events: its activity, its health, and the reason in a sentence."""
+
+    activity: str
+    health: str
+    because: str
+
+
+class StretchReader(Protocol):
+    """Tells a stretch's activity and health from its events alone. Pure; may take seconds for thousands of events."""
+
+    def __call__(self, events: Sequence[Event]) -> StretchReading: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The readings of a request. `intent` None: there was no text. `stretch` None: there were no events, or nothing here reads them."""
+
+    intent: IntentReading | None
+    stretch: StretchReading | None
+
+    @property
+    def because(self) -> str | None:
+        """Return the reasons, in sentences."""
+        said = [each.because for each in (self.intent, self.stretch) if each is not None and each.because]
+        return " ".join(said) or None
+
+
+async def classify(
+    services: Services,
+    requester: Requester,
+    text: str,
+    *,
+    context: str = "",
+    events: Sequence[GivenEvent] = (),
+    reader: StretchReader | None = None,
+) -> Classification:
+    """Classify a prompt, events, or both. InvalidInput where there is neither, or more events than one request may hold."""
+    requester.check("read")
+    limit = services.settings.sessions.max_live_events
+    if len(events) > limit:
+        raise too_many_events(len(events), limit=limit)
+    said = bool(text.strip())
+    if not said and not events:
+        raise InvalidInput("There is nothing to classify: send a prompt as `text`, or `events`.", param="text")
+    intent = await services.intents.classifier.classify(requester.team_id, text, context) if said else None
+    stretch = None
+    if events and reader is not None:
+        stretch = await asyncio.to_thread(reader, [event_of(each) for each in events])
+    return Classification(intent, stretch)

@@ -1,0 +1,173 @@
+"""Stores intents of prompts: what the classifier told, what people corrected, and teams' heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app import clock
+from app.sessions.projections import Checkpointed
+from app.sessions.session import Session
+from app.storage.database import Database
+from app.storage.tables import AnyRow
+from app.trajectory.intent.classifier import Numbers, shipped
+from app.trajectory.intent.features import feature_names
+from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading
+from app.trajectory.intent.tables import IntentCorrectionRow, IntentHeadRow, PromptIntentRow
+from app.trajectory.intent.team_head import MAX_CORRECTIONS, HeadTrial
+
+
+@dataclass(frozen=True, slots=True)
+class PromptIntent:
+    """A prompt's intent as it stands. `confidence`, `second`: of what the classifier told; a person's correction goes before that.
+
+    `corrected_by`, `corrected_at`: of the correction that holds.
+    """
+
+    seq: int
+    intent: Intent
+    told: Intent | None
+    confidence: float | None
+    second: Intent | None
+    second_confidence: float | None
+    corrected_by: str | None = None
+    corrected_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCorrection:
+    """The correction that holds for a prompt."""
+
+    session_id: UUID
+    seq: int
+    intent: Intent
+    developer_id: UUID | None
+
+
+class IntentStore:
+    """Reads and writes the room's rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def replace(
+        self, session: Session, after: int, readings: Mapping[int, IntentReading], upto: int | None, at: Checkpointed
+    ) -> None:
+        """Make the told intents of the prompts above `after`, up to `upto` (None: the session's end), exactly these."""
+        async with self._database.begin() as connection:
+            await at(connection, upto)
+            old = delete(PromptIntentRow).where(PromptIntentRow.session_id == session.id, PromptIntentRow.seq > after)
+            await connection.execute(old if upto is None else old.where(PromptIntentRow.seq <= upto))
+            if readings:
+                await connection.execute(upsert(PromptIntentRow), [_row(session.id, seq, each) for seq, each in readings.items()])
+
+    async def get(self, session_id: UUID, seq: int) -> PromptIntent | None:
+        """Return a prompt's intent; None: not told yet, nor corrected."""
+        return (await self.of_session(session_id, after=seq - 1, limit=1, until=seq)).get(seq)
+
+    async def of_session(
+        self, session_id: UUID, *, after: int = 0, until: int | None = None, limit: int = 1_000
+    ) -> dict[int, PromptIntent]:
+        """Return the intents of a session's prompts above `after`, in order."""
+        told = select(*PromptIntentRow.__table__.columns).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq > after)
+        held = _held(IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.seq > after)
+        if until is not None:
+            told, held = told.where(PromptIntentRow.seq <= until), held.where(IntentCorrectionRow.seq <= until)
+        async with self._database.begin() as connection:
+            rows = {row.seq: row for row in await connection.execute(told.order_by(PromptIntentRow.seq).limit(limit))}
+            corrected = {row.seq: row for row in await connection.execute(held.limit(limit))}
+        return {seq: _intent_of(seq, rows.get(seq), corrected.get(seq)) for seq in sorted(rows.keys() | corrected.keys())[:limit]}
+
+    async def correct(self, connection: AsyncConnection, session: Session, seq: int, intent: Intent, *, by: UUID | None, name: str) -> None:
+        """Record a correction, in the caller's transaction."""
+        told = select(PromptIntentRow.intent).where(PromptIntentRow.session_id == session.id, PromptIntentRow.seq == seq)
+        before = select(IntentCorrectionRow.intent).where(IntentCorrectionRow.session_id == session.id, IntentCorrectionRow.seq == seq)
+        before = before.order_by(IntentCorrectionRow.id.desc()).limit(1)
+        values = {
+            "team_id": session.team_id,
+            "session_id": session.id,
+            "seq": seq,
+            "intent": intent,
+            "developer_id": by,
+            "corrected_by": name,
+        }
+        stood = func.coalesce(before.scalar_subquery(), told.scalar_subquery())
+        await connection.execute(upsert(IntentCorrectionRow).values(**values, told=stood))
+
+    async def withdraw(self, connection: AsyncConnection, session_id: UUID) -> tuple[int, int]:
+        """Delete a session's intents and corrections, in the caller's transaction. Returns how many of each."""
+        told = await connection.execute(delete(PromptIntentRow).where(PromptIntentRow.session_id == session_id))
+        corrected = await connection.execute(delete(IntentCorrectionRow).where(IntentCorrectionRow.session_id == session_id))
+        return told.rowcount, corrected.rowcount
+
+    async def corrections(self, team_id: UUID) -> list[StoredCorrection]:
+        """Return the team's latest corrections that hold, MAX_CORRECTIONS at most."""
+        held = _held(IntentCorrectionRow.team_id == team_id).subquery()
+        query = select(held.c.session_id, held.c.seq, held.c.intent, held.c.developer_id).order_by(held.c.id.desc()).limit(MAX_CORRECTIONS)
+        async with self._database.begin() as connection:
+            return [StoredCorrection(*row) for row in await connection.execute(query)]
+
+    async def save_trial(self, team_id: UUID, trial: HeadTrial) -> None:
+        """Store a trial of a team's head in place of the one before."""
+        values: dict[str, object] = {
+            "head": None if trial.head is None else trial.head.astype(np.float32).tobytes(),
+            "base": shipped().digest,
+            **{name: getattr(trial, name) for name in ("corrections", "members", "before", "after", "harm", "reason")},
+            "tried_at": clock.now(),
+        }
+        row = upsert(IntentHeadRow).values(team_id=team_id, **values)
+        async with self._database.begin() as connection:
+            await connection.execute(row.on_conflict_do_update(index_elements=["team_id"], set_=values))
+
+    async def load_head(self, team_id: UUID) -> Numbers | None:
+        """Return a team's head; None: it has none for the shipped classifier."""
+        query = select(IntentHeadRow.head).where(IntentHeadRow.team_id == team_id, IntentHeadRow.base == shipped().digest)
+        async with self._database.begin() as connection:
+            found = await connection.scalar(query)
+        shape = (shipped().vectors.shape[1] + len(feature_names()) + 1, len(INTENTS))
+        return None if found is None else np.frombuffer(found, np.float32).reshape(shape).astype(np.float64)
+
+
+def _held(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Build the query of the corrections that hold: each prompt's latest."""
+    key = (IntentCorrectionRow.session_id, IntentCorrectionRow.seq)
+    query = select(*IntentCorrectionRow.__table__.columns).where(*conditions)
+    return query.ext(distinct_on(*key)).order_by(*key, IntentCorrectionRow.id.desc())
+
+
+def _intent_of(seq: int, told: AnyRow | None, corrected: AnyRow | None) -> PromptIntent:
+    name = None if told is None else cast("Intent", told.intent)
+    held = name if corrected is None else cast("Intent", corrected.intent)
+    assert held is not None  # one of the two rows is there
+    return PromptIntent(
+        seq=seq,
+        intent=held,
+        told=name,
+        confidence=None if told is None else told.confidence,
+        second=None if told is None else told.second,
+        second_confidence=None if told is None else told.second_confidence,
+        corrected_by=None if corrected is None else corrected.corrected_by,
+        corrected_at=None if corrected is None else corrected.corrected_at,
+    )
+
+
+def _row(session_id: UUID, seq: int, reading: IntentReading) -> dict[str, object]:
+    (best, confidence), (second, other) = reading.likeliest
+    return {
+        "session_id": session_id,
+        "seq": seq,
+        "intent": best,
+        "confidence": confidence,
+        "second": second,
+        "second_confidence": other,
+        "made_by": shipped().digest[:12],
+    }
