@@ -37,6 +37,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
+from app.trajectory.part import TrajectoryServices, open_trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class _OpenedRooms:
     account_services: AccountServices
     embeddings: EmbeddingServices
     sessions: SessionServices
+    trajectory: TrajectoryServices
     inference: InferenceServices
 
 
@@ -83,7 +85,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
+    analysis = open_trajectory(database=database, journal=sessions.journal, projections=sessions.projections, sessions=sessions.reader)
+    trajectory = await rooms.open(analysis)
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, trajectory, inference)
     knowledge, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
@@ -100,6 +104,7 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
+        trajectory=trajectory,
         knowledge=knowledge,
         assist=assist,
         monitoring=monitoring,

@@ -34,6 +34,7 @@ from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
+from app.trajectory.part import TrajectoryServices
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -61,6 +62,7 @@ class Services:
     limits: RateLimits
     inference: InferenceServices
     sessions: SessionServices
+    trajectory: TrajectoryServices
     knowledge: KnowledgeServices
     assist: AssistServices
     monitoring: Monitoring

@@ -1,0 +1,87 @@
+"""Queries over stored analyses, bounded; they check no permission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Integer, Uuid, and_, bindparam, func, select
+
+from app.storage.database import Database, rows_of
+from app.storage.tables import AnyRow
+from app.trajectory.exchanges import Exchange
+from app.trajectory.findings import ToldFinding
+from app.trajectory.step_blocks import BLOCK_STEPS, StepBlock
+from app.trajectory.tables import AnalysisRow, ExchangeRow, FindingRow, StepBlockRow
+
+MAX_SHOWN_FINDINGS: Final = 200
+"""Findings of one kind that are read of a stretch: the first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """Findings of a stretch in order. `left_out`: more of the stretch, and those of the whole session that were not stored."""
+
+    findings: Sequence[ToldFinding] = ()
+    left_out: int = 0
+
+
+class AnalysisQueries:
+    """Reads what is stored of a session's analysis."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def exchanges(self, session_id: UUID, *, after: int, limit: int) -> Sequence[Exchange]:
+        """Return exchanges with a number above `after`, in order."""
+        rows = await self._read(_EXCHANGES, session=session_id, after=after, most=limit)
+        return [replace(Exchange(*row), files=tuple(row.files)) for row in rows]
+
+    async def findings(self, session_id: UUID, *, first: int, last: int) -> FindingPage:
+        """Return what was found in the stretch of these seqs, up to MAX_SHOWN_FINDINGS of a kind."""
+        stretch = {"session": session_id, "first": first, "last": last}
+        found = [_finding(each) for each in await self._read(_FINDINGS, **stretch)]
+        (counted,) = await self._read(_COUNTED, **stretch)
+        return FindingPage(found, counted.stored - len(found) + (counted.left_out or 0))
+
+    async def blocks(self, session_id: UUID, *, first: int, last: int) -> Sequence[StepBlock]:
+        """Return the blocks that hold the steps of these seqs, in order."""
+        numbers = {"first": (first - 1) // BLOCK_STEPS, "last": (last - 1) // BLOCK_STEPS}
+        return [StepBlock(*row) for row in await self._read(_BLOCKS, session=session_id, **numbers)]
+
+    async def _read(self, statement: Any, **values: object) -> Sequence[AnyRow]:
+        return await self._database.read(rows_of(statement, values))
+
+
+def _finding(row: AnyRow) -> ToldFinding:
+    return replace(ToldFinding(*row), evidence=tuple(row.evidence))
+
+
+_SESSION = bindparam("session", type_=Uuid())
+_FIRST, _LAST = bindparam("first", type_=Integer()), bindparam("last", type_=Integer())
+_EXCHANGES = (
+    select(*(getattr(ExchangeRow, each.name) for each in fields(Exchange)))
+    .where(ExchangeRow.session_id == _SESSION, ExchangeRow.number > bindparam("after"))
+    .order_by(ExchangeRow.number)
+    .limit(bindparam("most"))
+)
+_TOLD = [getattr(FindingRow, each.name) for each in fields(ToldFinding)]
+_WITHIN = and_(FindingRow.session_id == _SESSION, FindingRow.first <= _LAST, FindingRow.last >= _FIRST)
+_place = func.row_number().over(partition_by=FindingRow.kind, order_by=(FindingRow.first, FindingRow.name))
+_ranked = select(*_TOLD, _place.label("place")).where(_WITHIN).subquery("ranked")
+_FINDINGS = (
+    select(*(_ranked.c[each.name] for each in fields(ToldFinding)))
+    .where(_ranked.c.place <= MAX_SHOWN_FINDINGS)
+    .order_by(_ranked.c.first, _ranked.c.kind, _ranked.c.name)
+)
+_COUNTED = select(
+    select(func.count()).select_from(FindingRow).where(_WITHIN).scalar_subquery().label("stored"),
+    select(AnalysisRow.left_out).where(AnalysisRow.session_id == _SESSION).scalar_subquery().label("left_out"),
+)
+_BLOCKS = (
+    select(StepBlockRow.number, StepBlockRow.phases, StepBlockRow.symbols)
+    .where(StepBlockRow.session_id == _SESSION, StepBlockRow.number.between(_FIRST, _LAST))
+    .order_by(StepBlockRow.number)
+)
