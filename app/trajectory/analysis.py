@@ -11,7 +11,7 @@ from typing import Any
 from app.errors import CairnError
 from app.sessions.event import Event
 from app.trajectory.analyzer import Analyzer
-from app.trajectory.exchanges import Exchange, ExchangeReader
+from app.trajectory.exchanges import ExchangeReader, SessionExchange
 from app.trajectory.findings import FindingBook, ToldFinding
 from app.trajectory.normal import digest
 from app.trajectory.step_blocks import StepBlock, StepPacker
@@ -31,11 +31,11 @@ class StateTooLarge(CairnError):
 
 @dataclass(frozen=True, slots=True)
 class AnalysedPart:
-    """What a stretch of a session's analysis told. `upto`: the last seq read. `left_out`: findings beyond those that are stored."""
+    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored."""
 
     upto: int
     findings: Sequence[ToldFinding]
-    exchanges: Sequence[Exchange]
+    exchanges: Sequence[SessionExchange]
     blocks: Sequence[StepBlock]
     left_out: int
 
@@ -48,7 +48,7 @@ class SessionAnalysis:
         self._book = FindingBook()
         self._exchanges = ExchangeReader()
         self._packer = StepPacker()
-        self._ended: list[Exchange] = []
+        self._ended: list[SessionExchange] = []
         self.seq = 0
 
     def add(self, seq: int, event: Event) -> None:

@@ -16,7 +16,7 @@ from app.trajectory.steps import SessionStep
 from app.trajectory.turns import Ending, ending
 
 ExchangeOutcome = Literal["accepted", "corrected", "neutral"]
-"""What the person's next turn says of an exchange; neutral: it goes on without a verdict."""
+"""The verdict of the person's next turn on an exchange; neutral: it goes on without a verdict."""
 Verdict: TypeAlias = Literal["passed", "failed"]
 
 MAX_FILES = 20
@@ -25,7 +25,7 @@ _OUTCOMES: Mapping[Ending, ExchangeOutcome] = {"accepted": "accepted", "correcte
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class SessionExchange:
     """A prompt and what followed up to the next. `number` 0: what came before the first prompt.
 
     `first`, `last`: seqs. `outcome` None: nobody has answered yet. `phases`: number of steps by phase. `failed`: tool calls that failed.
@@ -69,13 +69,13 @@ class _OpenExchange:
     output_tokens: int = 0
     cost_nanousd: int | None = None
 
-    def closed(self, outcome: ExchangeOutcome | None) -> Exchange:
+    def closed(self, outcome: ExchangeOutcome | None) -> SessionExchange:
         told = asdict(self) | {
             "files": tuple(self.files),
             "began_at": _time(self.began_at),
             "ended_at": _time(self.ended_at),
         }
-        return Exchange(**told, outcome=outcome)
+        return SessionExchange(**told, outcome=outcome)
 
 
 class ExchangeReader:
@@ -85,11 +85,11 @@ class ExchangeReader:
         self._open = _OpenExchange()
 
     @property
-    def current(self) -> Exchange | None:
+    def current(self) -> SessionExchange | None:
         """Return the exchange that goes on; None before the first step."""
         return self._open.closed(None) if self._open.last else None
 
-    def add(self, step: SessionStep, usage: ReplyUsage | None) -> Exchange | None:
+    def add(self, step: SessionStep, usage: ReplyUsage | None) -> SessionExchange | None:
         """Take the next step; return the exchange that it ended, if any."""
         ended = None
         if step.phase == "ask":

@@ -21,7 +21,7 @@ from app.trajectory.reader import TrajectoryReader
 from app.trajectory.storage import AnalysisStore
 
 ANALYZERS: Final[Sequence[Callable[[], Analyzer]]] = ()
-"""What watches every session, in order: each makes an analyzer for one session."""
+"""The analyzers of every session, in order: each makes an analyzer for one session."""
 
 
 @dataclass(frozen=True, slots=True)

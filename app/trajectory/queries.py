@@ -11,7 +11,7 @@ from sqlalchemy import Integer, Uuid, and_, bindparam, func, select
 
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
-from app.trajectory.exchanges import Exchange
+from app.trajectory.exchanges import SessionExchange
 from app.trajectory.findings import ToldFinding
 from app.trajectory.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.tables import AnalysisRow, ExchangeRow, FindingRow, StepBlockRow
@@ -34,10 +34,10 @@ class AnalysisQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def exchanges(self, session_id: UUID, *, after: int, limit: int) -> Sequence[Exchange]:
+    async def exchanges(self, session_id: UUID, *, after: int, limit: int) -> Sequence[SessionExchange]:
         """Return exchanges with a number above `after`, in order."""
         rows = await self._read(_EXCHANGES, session=session_id, after=after, most=limit)
-        return [replace(Exchange(*row), files=tuple(row.files)) for row in rows]
+        return [replace(SessionExchange(*row), files=tuple(row.files)) for row in rows]
 
     async def findings(self, session_id: UUID, *, first: int, last: int) -> FindingPage:
         """Return what was found in the stretch of these seqs, up to MAX_SHOWN_FINDINGS of a kind."""
@@ -62,7 +62,7 @@ def _finding(row: AnyRow) -> ToldFinding:
 _SESSION = bindparam("session", type_=Uuid())
 _FIRST, _LAST = bindparam("first", type_=Integer()), bindparam("last", type_=Integer())
 _EXCHANGES = (
-    select(*(getattr(ExchangeRow, each.name) for each in fields(Exchange)))
+    select(*(getattr(ExchangeRow, each.name) for each in fields(SessionExchange)))
     .where(ExchangeRow.session_id == _SESSION, ExchangeRow.number > bindparam("after"))
     .order_by(ExchangeRow.number)
     .limit(bindparam("most"))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.sessions.reader import ProjectionProgress, SessionReader, ShownSession
-from app.trajectory.exchanges import Exchange
+from app.trajectory.exchanges import SessionExchange
 from app.trajectory.findings import ToldFinding
 from app.trajectory.projection import TrajectoryProjection
 from app.trajectory.queries import AnalysisQueries, FindingPage
@@ -36,7 +36,7 @@ class ShownAnalysis:
 
     shown: ShownSession
     progress: ProjectionProgress
-    exchanges: Sequence[Exchange] = ()
+    exchanges: Sequence[SessionExchange] = ()
     found: FindingPage = field(default_factory=FindingPage)
     words: bool = False
     strips: Sequence[StepStrip] = ()

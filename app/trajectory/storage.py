@@ -32,7 +32,7 @@ _TABLES = (AnalysisRow, AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a session's analysis goes on: after `seq`, from `state`; 0 and none: at the beginning. `block`: the one that `seq` is in."""
+    """The place from which a session's analysis goes on: after `seq`, from `state`; 0 and none: at the beginning. `block`: the one that `seq` is in."""
 
     seq: int = 0
     state: bytes = b""

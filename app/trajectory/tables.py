@@ -65,7 +65,7 @@ class FindingRow(Base):
 
 
 class ExchangeRow(Base):
-    """A prompt of a session and what followed up to the next; see `exchanges.Exchange`."""
+    """A prompt of a session and what followed up to the next; see `exchanges.SessionExchange`."""
 
     __tablename__ = "session_exchanges"
 

@@ -35,6 +35,7 @@ from cairn.client.errors import (
     Unreachable,
     UnreadableReply,
 )
+from cairn.client.records.analysis import AnalysisFinding, SessionAnalysis, SessionExchange, StepCounts
 from cairn.client.records.assistance import ContextEntry, Finding, Key, Me, Model, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import AgentCost, Budget, ModelCost, Period, SessionCost, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import (
@@ -84,6 +85,7 @@ from cairn.client.records.sessions import (
 
 __all__ = [
     "AgentCost",
+    "AnalysisFinding",
     "Answer",
     "Appended",
     "AsyncClient",
@@ -146,13 +148,16 @@ __all__ = [
     "Sentence",
     "ServerFailed",
     "Session",
+    "SessionAnalysis",
     "SessionContext",
     "SessionCost",
     "SessionCostDetails",
     "SessionCostPage",
     "SessionDetails",
+    "SessionExchange",
     "SessionPage",
     "Source",
+    "StepCounts",
     "Stream",
     "StreamedEvent",
     "StreamedItem",

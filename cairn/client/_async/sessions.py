@@ -14,10 +14,11 @@ from cairn.client._async.runtime import sleep
 from cairn.client._async.sources import Source, content_of
 from cairn.client._async.streams import AsyncStream
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import APPEND, FOLLOW, PURGE, SESSION, SESSIONS, UPLOAD
+from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PURGE, SESSION, SESSIONS, UPLOAD
 from cairn.client.errors import CairnError
 from cairn.client.inputs import SessionFilters, UploadOptions
 from cairn.client.reading import read
+from cairn.client.records.analysis import SessionAnalysis
 from cairn.client.records.sessions import Appended, Event, Purged, Session, SessionDetails, SessionPage, StreamedEvent, StreamedItem
 from cairn.client.requests import Given, ndjson
 from cairn.client.retries import RetryPolicy
@@ -58,6 +59,10 @@ class AsyncSessions:
     async def get(self, session_id: str) -> SessionDetails:
         """Show a session, how far it has been read, and what it cost."""
         return await self._transport.call(SESSION, Given(path={"session_id": session_id}))
+
+    async def analysis(self, session_id: str, *, cursor: str | None = None, limit: int | None = None) -> SessionAnalysis:
+        """Show a page of a session's analysis: exchanges in order, and what was found. `cursor`: `next_cursor` of the page before."""
+        return await self._transport.call(ANALYSIS, Given(path={"session_id": session_id}, query={"limit": limit, "cursor": cursor}))
 
     async def purge(self, session_id: str) -> Purged:
         """Delete a session with all that was learnt from it alone. For its author, a lead or an admin."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.sessions.event import Event
 from app.trajectory.analysis import SessionAnalysis, StateTooLarge, made_by
-from app.trajectory.exchanges import Exchange
+from app.trajectory.exchanges import SessionExchange
 from app.trajectory.findings import FindingKey, ToldFinding
 from app.trajectory.step_blocks import StepBlock
 from tests.unit.trajectory.sessions import FailureStreaks, call, numbered, prompt, reply, sessions
@@ -19,7 +19,7 @@ class Stored:
 
     def __init__(self) -> None:
         self.findings: dict[FindingKey, ToldFinding] = {}
-        self.exchanges: dict[int, Exchange] = {}
+        self.exchanges: dict[int, SessionExchange] = {}
         self.blocks: dict[int, StepBlock] = {}
 
     def take(self, analysis: SessionAnalysis) -> Stored:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import pytest
 
 from app.sessions.event import Event, ReplyUsage
-from app.trajectory.exchanges import MAX_FILES, Exchange, ExchangeReader
+from app.trajectory.exchanges import MAX_FILES, ExchangeReader, SessionExchange
 from app.trajectory.steps import step_of
 from tests.unit.trajectory.sessions import call, numbered, prompt, reply
 
 
-def read(events: Iterable[Event]) -> list[Exchange]:
+def read(events: Iterable[Event]) -> list[SessionExchange]:
     reader = ExchangeReader()
     ended = [each for seq, event in numbered(events) if (each := reader.add(step_of(seq, event), event.usage)) is not None]
     return [*ended, reader.current] if reader.current is not None else ended
