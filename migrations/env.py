@@ -20,7 +20,8 @@ import app.knowledge.passage_tables
 import app.knowledge.relation_tables
 import app.knowledge.tables
 import app.queue.tables
-import app.sessions.tables  # noqa: F401 - each import adds its tables to the one metadata
+import app.sessions.tables
+import app.trajectory.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.errors import ConfigurationError
 from app.settings import secret_of
 from app.storage.postgres_url import postgres_url

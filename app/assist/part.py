@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from app.accounts.accounts import Accounts
 from app.assist.hooks.hooks import AppendEvents, Hooks
+from app.assist.hooks.nudging import Nudging
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
+from app.assist.nudges import NudgeRecords
 from app.assist.session_context import SessionContexts
 from app.knowledge.reader import KnowledgeReader
 from app.part import Forget, Maintenance, Opened, Part
@@ -17,6 +19,7 @@ from app.sessions.journal import Journal
 from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
+from app.trajectory.queries import AnalysisQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,28 @@ async def open_assist(
     sessions: SessionReader,
     capture: AppendEvents,
     knowledge: KnowledgeReader,
+    analyses: AnalysisQueries,
 ) -> AsyncIterator[Opened[AssistServices]]:
     """Open the room over what knowledge and sessions tell of a project. `capture`: where what a hook tells goes."""
     contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions)
     origins = Origins(database, accounts, journal)
+    served = ServedKnowledge(database, journal)
+    nudging = Nudging(
+        settings=settings.hooks,
+        analyses=analyses,
+        records=NudgeRecords(database),
+        served=served,
+        journal=journal,
+        knowledge=knowledge,
+    )
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,
-        served=ServedKnowledge(database, journal),
+        served=served,
         capture=capture,
         knowledge=knowledge,
         contexts=contexts,
+        nudging=nudging,
     )
     yield (
         AssistServices(contexts, hooks),

@@ -148,6 +148,7 @@ async def _open_derived(
         sessions=sessions.reader,
         capture=sessions.live.capture,
         knowledge=knowledge.reader,
+        analyses=opened.trajectory.queries,
     )
     return knowledge, await rooms.open(assist)
 

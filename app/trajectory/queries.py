@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, and_, bindparam, func, select
+from sqlalchemy import Integer, Uuid, and_, bindparam, func, or_, select
 
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -18,6 +18,7 @@ from app.trajectory.tables import AnalysisRow, ExchangeRow, FindingRow, StepBloc
 
 MAX_SHOWN_FINDINGS: Final = 200
 """Findings of one kind that are read of a stretch: the first ones."""
+RECENT_EVENTS, MAX_STREAKS = 20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class AnalysisQueries:
         numbers = {"first": (first - 1) // BLOCK_STEPS, "last": (last - 1) // BLOCK_STEPS}
         return [StepBlock(*row) for row in await self._read(_BLOCKS, session=session_id, **numbers)]
 
+    async def streaks(self, session_id: UUID) -> Sequence[ToldFinding]:
+        """Return the loops that go on and the rules that were broken within the session's last RECENT_EVENTS, the latest told first."""
+        return [_finding(each) for each in await self._read(_STREAKS, session=session_id)]
+
     async def _read(self, statement: Any, **values: object) -> Sequence[AnyRow]:
         return await self._database.read(rows_of(statement, values))
 
@@ -79,6 +84,14 @@ _FINDINGS = (
 _COUNTED = select(
     select(func.count()).select_from(FindingRow).where(_WITHIN).scalar_subquery().label("stored"),
     select(AnalysisRow.left_out).where(AnalysisRow.session_id == _SESSION).scalar_subquery().label("left_out"),
+)
+_STREAKS = (
+    select(*_TOLD)
+    .join(AnalysisRow, AnalysisRow.session_id == FindingRow.session_id)
+    .where(FindingRow.session_id == _SESSION, FindingRow.told > AnalysisRow.seq - RECENT_EVENTS)
+    .where(or_(FindingRow.kind == "policy", and_(FindingRow.kind == "loop", FindingRow.open)))
+    .order_by(FindingRow.told.desc(), FindingRow.first)
+    .limit(MAX_STREAKS)
 )
 _BLOCKS = (
     select(StepBlockRow.number, StepBlockRow.phases, StepBlockRow.symbols)

@@ -1,4 +1,4 @@
-"""The analysis of sessions: its state, what it found, exchanges, and the steps packed.
+"""The analysis of sessions: its state, what it found, exchanges, the steps packed, and what a session was told of it.
 
 Revision ID: 0041
 Revises: 0037
@@ -88,8 +88,25 @@ def upgrade() -> None:
         sa.Column("symbols", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "number", name=op.f("pk_session_step_blocks")),
     )
+    op.create_table(
+        "session_nudges",
+        _session(),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("upto", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", "kind", "name", "first", name=op.f("pk_session_nudges")),
+    )
 
 
 def downgrade() -> None:
-    for table in ("session_step_blocks", "session_exchanges", "session_findings", "session_analysis_states", "session_analyses"):
+    for table in (
+        "session_nudges",
+        "session_step_blocks",
+        "session_exchanges",
+        "session_findings",
+        "session_analysis_states",
+        "session_analyses",
+    ):
         op.drop_table(table)

@@ -257,7 +257,7 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
     (session,) = (await api.finished(sent.json["job_id"]))["result"]["sessions"]
     shown = (await api.ask("GET", f"/v1/sessions/{session}")).json
     current = {"events": shown["events"], "current": True, "parked": None, "retry_at": None}
-    assert shown["projections"] == [{"name": name, **current} for name in ("passages", "items", "uses")]
+    assert shown["projections"] == [{"name": name, **current} for name in ("trajectory", "passages", "items", "uses")]
     async with api.services.database.begin() as connection:
         await connection.execute(
             text(
@@ -266,11 +266,16 @@ async def test_a_session_says_how_far_each_projection_has_come_and_why_one_faile
             ),
             {"id": session},
         )
-    _, parked, _ = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
+    _, _, parked, _ = (await api.ask("GET", f"/v1/sessions/{session}")).json["projections"]
     assert (parked["current"], parked["parked"], parked["retry_at"]) == (False, "It failed.", None)
     told = (await api.ask("GET", "/v1/projections")).json
     assert [(each["session_id"], each["reason"]) for each in told["parked"]] == [(session, "It failed.")]
-    assert [(each["name"], each["parked"]) for each in told["projections"]] == [("passages", 0), ("items", 1), ("uses", 0)]
+    assert [(each["name"], each["parked"]) for each in told["projections"]] == [
+        ("trajectory", 0),
+        ("passages", 0),
+        ("items", 1),
+        ("uses", 0),
+    ]
     stranger = await api.developer(team=name())
     assert (await api.ask("GET", "/v1/projections", key=stranger)).json["parked"] == []
     assert 'cairn_projection_sessions{projection="items",state="parked"} 1.0' in (await api.ask("GET", "/metrics")).text
