@@ -38,7 +38,7 @@ async def open_trajectory(
     *, database: Database, journal: Journal, projections: Projections, sessions: SessionReader
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
     """Open the room. Its projection runs before those that embed: what is found while a session goes on is told at once."""
-    store, queries = AnalysisStore(database, journal), AnalysisQueries(database)
+    store, queries = AnalysisStore(database), AnalysisQueries(database)
     projection = TrajectoryProjection(journal=journal, store=store, analyzers=_analyzers, version=made_by(_new_analyzers()))
     projections.register(projection)
     services = TrajectoryServices(projection, queries, TrajectoryReader(queries, sessions))

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, select, tuple_
+from sqlalchemy import Integer, Uuid, and_, bindparam, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed
 from app.sessions.session import Session
 from app.storage.database import Database
@@ -27,7 +26,7 @@ STATE_DAYS = 7
 ROWS = 500
 """Rows of one INSERT."""
 SWEPT = 1_000
-_TABLES = (AnalysisRow, AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
+_TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +56,34 @@ class AnalysisWrite:
 class AnalysisStore:
     """Reads and writes the analysis of sessions."""
 
-    def __init__(self, database: Database, journal: Journal) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._journal = journal
 
     async def resume(self, session_id: UUID, after: int, made_by: str) -> ResumePoint:
         """Return the last stored state at or before `after` that the same analyzers gave."""
-        row = AnalysisStateRow
-        fits = and_(row.session_id == session_id, row.seq <= after, row.made_by == made_by)
-        query = select(row.seq, row.state).where(fits).order_by(row.seq.desc()).limit(1)
+        values = {"session": session_id, "after": after, "made_by": made_by}
         async with self._database.begin() as connection:
-            known = await connection.scalar(select(AnalysisRow.made_by).where(AnalysisRow.session_id == session_id))
-            found = (await connection.execute(query)).one_or_none() if known == made_by else None
-            if found is None:
-                return ResumePoint()
-            number, within = divmod(found.seq, BLOCK_STEPS)
-            of_it = and_(StepBlockRow.session_id == session_id, StepBlockRow.number == number)
-            columns = (StepBlockRow.number, StepBlockRow.phases, StepBlockRow.symbols)
-            block = (await connection.execute(select(*columns).where(of_it))).one_or_none() if within else None
-        return ResumePoint(found.seq, found.state, None if block is None else StepBlock(*block))
+            row = (await connection.execute(_RESUME, values)).one_or_none()
+        if row is None:
+            return ResumePoint()
+        return ResumePoint(row.seq, row.state, None if row.number is None else StepBlock(row.number, row.phases, row.symbols))
 
     async def write(self, session: Session, given: AnalysisWrite, checkpointed: Checkpointed) -> None:
         """Store a part, and move the checkpoint, in one transaction; the first part of a run replaces all that came after `after`."""
         async with self._database.begin() as connection:
-            await self._journal.lock_against_deletion(connection, session.id)
             # First of all: another process that is at the same session waits here, and then finds that it was overtaken.
             await checkpointed(connection, None if given.last else given.part.upto)
             if given.remembered is not None:
                 await self._return_to(connection, session, given.after, given.remembered)
             await _write_findings(connection, session, given.part.findings)
             await _write_rows(connection, session.id, given)
-            if given.last:
+            if given.last and given.after:  # else there are no others
                 await _drop_states(connection, session.id, kept_seqs(given.part.upto))
 
     async def delete(self, connection: AsyncConnection, session_id: UUID) -> int:
         """Delete a session's analysis in the caller's transaction. Returns the number of its findings."""
+        if await connection.scalar(delete(AnalysisRow).where(AnalysisRow.session_id == session_id).returning(AnalysisRow.seq)) is None:
+            return 0  # every part writes it: without it there is nothing
         gone = {table: await connection.execute(delete(table).where(table.session_id == session_id)) for table in _TABLES}
         return gone[FindingRow].rowcount
 
@@ -107,13 +99,9 @@ class AnalysisStore:
         if after == 0:
             await self.delete(connection, session.id)
             return
-        later = and_(FindingRow.session_id == session.id, FindingRow.told > after)
-        gone = {tuple(row) for row in await connection.execute(delete(FindingRow).where(later).returning(*_KEY))}
+        values = {"session": session.id, "after": after, "block": -(-after // BLOCK_STEPS)}
+        gone = {tuple(row) for row in await connection.execute(_RETURN_TO, values)}
         await _write_findings(connection, session, [each for each in remembered if each.key in gone])
-        await connection.execute(delete(ExchangeRow).where(ExchangeRow.session_id == session.id, ExchangeRow.first > after))
-        beyond = StepBlockRow.number >= -(-after // BLOCK_STEPS)
-        await connection.execute(delete(StepBlockRow).where(StepBlockRow.session_id == session.id, beyond))
-        await connection.execute(delete(AnalysisStateRow).where(AnalysisStateRow.session_id == session.id, AnalysisStateRow.seq > after))
 
 
 async def _write_findings(connection: AsyncConnection, session: Session, told: Sequence[ToldFinding]) -> None:
@@ -146,5 +134,33 @@ async def _drop_states(connection: AsyncConnection, session_id: UUID, kept: Coll
     await connection.execute(delete(AnalysisStateRow).where(ours))
 
 
-_KEY = (FindingRow.kind, FindingRow.name, FindingRow.first)
 _KEY_NAMES = ("session_id", "kind", "name", "first")
+_SESSION, _AFTER = bindparam("session", type_=Uuid()), bindparam("after", type_=Integer())
+_block_of = and_(
+    StepBlockRow.session_id == AnalysisStateRow.session_id,
+    StepBlockRow.number == AnalysisStateRow.seq // BLOCK_STEPS,
+    AnalysisStateRow.seq % BLOCK_STEPS != 0,
+)
+_same_code = and_(AnalysisRow.session_id == AnalysisStateRow.session_id, AnalysisRow.made_by == AnalysisStateRow.made_by)
+_RESUME = (
+    select(AnalysisStateRow.seq, AnalysisStateRow.state, StepBlockRow.number, StepBlockRow.phases, StepBlockRow.symbols)
+    .join(AnalysisRow, _same_code)
+    .outerjoin(StepBlockRow, _block_of)
+    .where(AnalysisStateRow.session_id == _SESSION, AnalysisStateRow.seq <= _AFTER, AnalysisStateRow.made_by == bindparam("made_by"))
+    .order_by(AnalysisStateRow.seq.desc())
+    .limit(1)
+)
+_later_findings = (
+    delete(FindingRow)
+    .where(FindingRow.session_id == _SESSION, FindingRow.told > _AFTER)
+    .returning(FindingRow.kind, FindingRow.name, FindingRow.first)
+    .cte("later_findings")
+)
+_RETURN_TO = select(_later_findings).add_cte(
+    delete(ExchangeRow).where(ExchangeRow.session_id == _SESSION, ExchangeRow.first > _AFTER).cte("later_exchanges"),
+    delete(StepBlockRow)
+    .where(StepBlockRow.session_id == _SESSION, StepBlockRow.number >= bindparam("block", type_=Integer()))
+    .cte("later_blocks"),
+    delete(AnalysisStateRow).where(AnalysisStateRow.session_id == _SESSION, AnalysisStateRow.seq > _AFTER).cte("later_states"),
+)
+"""Deletes what was told after a seq, in one statement; returns the keys of the findings."""

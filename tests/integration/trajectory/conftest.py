@@ -63,7 +63,7 @@ class TrajectoryBench:
         return [Watched(version=self.analyzer_version, fed=self.fed)]
 
     def register(self, version: str) -> TrajectoryProjection:
-        store = AnalysisStore(self.database, self.journal)
+        store = AnalysisStore(self.database)
         made = TrajectoryProjection(journal=self.journal, store=store, analyzers=self.analyzers, version=version)
         self.projections = Projections([made])
         return made

@@ -158,7 +158,7 @@ async def test_an_analysis_goes_with_its_session_into_another_project(bench: Tra
 async def test_states_of_sessions_that_stand_still_are_swept(bench: TrajectoryBench) -> None:
     session_id = await bench.session("old")
     await bench.append(session_id, lively(100))
-    store = AnalysisStore(bench.database, bench.journal)
+    store = AnalysisStore(bench.database)
     assert await store.sweep() == 0
     async with bench.database.begin() as connection:
         await connection.execute(text("update session_analysis_states set created_at = now() - interval '8 days'"))
