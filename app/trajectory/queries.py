@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, and_, bindparam, func, or_, select
+from sqlalchemy import Integer, Uuid, and_, bindparam, func, or_, select, tuple_
 
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
@@ -27,6 +27,14 @@ class FindingPage:
 
     findings: Sequence[ToldFinding] = ()
     left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FindingPosition:
+    """A place among what was written of a session's findings: the session's revision then, and the event that told it."""
+
+    revision: int = 0
+    told: int = 0
 
 
 class AnalysisQueries:
@@ -56,12 +64,25 @@ class AnalysisQueries:
         """Return the loops that go on and the rules that were broken within the session's last RECENT_EVENTS, the latest told first."""
         return [_finding(each) for each in await self._read(_STREAKS, session=session_id)]
 
+    async def told_since(self, session_id: UUID, position: FindingPosition, *, limit: int) -> Sequence[tuple[FindingPosition, ToldFinding]]:
+        """Return what was written of a session's findings after a position, in the order of writing, each with its own position.
+
+        Findings of one position are never parted: up to `limit`, or all of the first position.
+        """
+        values = {"revision": position.revision, "told": position.told, "most": limit + 1}
+        rows = await self._read(_TOLD_SINCE, session=session_id, **values)
+        found = [(FindingPosition(row.revision, row.told), _finding(row[:-1])) for row in rows]
+        if len(found) > limit and found[0][0] != found[-1][0]:
+            found = [each for each in found if each[0] != found[-1][0]]
+        return found
+
     async def _read(self, statement: Any, **values: object) -> Sequence[AnyRow]:
         return await self._database.read(rows_of(statement, values))
 
 
-def _finding(row: AnyRow) -> ToldFinding:
-    return replace(ToldFinding(*row), evidence=tuple(row.evidence))
+def _finding(row: Sequence[Any]) -> ToldFinding:
+    told = ToldFinding(*row)
+    return replace(told, evidence=tuple(told.evidence))
 
 
 _SESSION = bindparam("session", type_=Uuid())
@@ -92,6 +113,15 @@ _STREAKS = (
     .where(or_(FindingRow.kind == "policy", and_(FindingRow.kind == "loop", FindingRow.open)))
     .order_by(FindingRow.told.desc(), FindingRow.first)
     .limit(MAX_STREAKS)
+)
+_TOLD_SINCE = (
+    select(*_TOLD, FindingRow.revision)
+    .where(
+        FindingRow.session_id == _SESSION,
+        tuple_(FindingRow.revision, FindingRow.told) > tuple_(bindparam("revision", type_=Integer()), bindparam("told", type_=Integer())),
+    )
+    .order_by(FindingRow.revision, FindingRow.told, FindingRow.kind, FindingRow.name)
+    .limit(bindparam("most"))
 )
 _BLOCKS = (
     select(StepBlockRow.number, StepBlockRow.phases, StepBlockRow.symbols)

@@ -13,7 +13,6 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.sessions.reader import ProjectionProgress, SessionReader, ShownSession
 from app.trajectory.exchanges import SessionExchange
-from app.trajectory.findings import ToldFinding
 from app.trajectory.projection import TrajectoryProjection
 from app.trajectory.queries import AnalysisQueries, FindingPage
 from app.trajectory.step_blocks import unpack
@@ -71,7 +70,7 @@ class TrajectoryReader:
             shown,
             progress,
             page,
-            found if words else FindingPage(without_words(found.findings), found.left_out),
+            found if words else FindingPage([replace(each, because="") for each in found.findings], found.left_out),
             words,
             strips_of(blocks, first=first, last=last, most=MAX_STRIPS),
             page[-1].number if len(exchanges) > limit else None,
@@ -88,8 +87,3 @@ class TrajectoryReader:
         blocks = await self._queries.blocks(session_id, first=max(1, events - RECURRENCE_STEPS + 1), last=events)
         symbols = [symbol for block in blocks for symbol in unpack(block.symbols)]
         return self._recurrence(symbols[-RECURRENCE_STEPS:])
-
-
-def without_words(findings: Sequence[ToldFinding]) -> list[ToldFinding]:
-    """Return findings without what they say in words: what was said may be quoted there."""
-    return [replace(each, because="") for each in findings]

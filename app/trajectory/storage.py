@@ -105,7 +105,8 @@ class AnalysisStore:
 
 
 async def _write_findings(connection: AsyncConnection, session: Session, told: Sequence[ToldFinding]) -> None:
-    rows = [asdict(each) | {"session_id": session.id, "team_id": session.team_id} for each in sorted(told, key=lambda each: each.key)]
+    ours = {"session_id": session.id, "team_id": session.team_id, "revision": session.revision}
+    rows = [asdict(each) | ours for each in sorted(told, key=lambda each: each.key)]
     await _upsert(connection, FindingRow, rows, _KEY_NAMES)
 
 

@@ -38,7 +38,8 @@ class AnalysisStateRow(Base):
 
 
 class FindingRow(Base):
-    """Something found in a session; see `analyzer.SessionFinding`. `told`: the event that told it last. `tool`: that it is about, or empty.
+    """Something found in a session; see `analyzer.SessionFinding`. `told`: the event that told it last, `revision`: the session's, as it was
+    written. `tool`: that it is about, or empty.
 
     `began_at`, `ended_at`: times of its first and last event; null: unknown.
     """
@@ -59,6 +60,7 @@ class FindingRow(Base):
     because: Mapped[str]
     open: Mapped[bool]
     told: Mapped[int]
+    revision: Mapped[int]
     tool: Mapped[str]
     began_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

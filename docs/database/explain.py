@@ -109,8 +109,8 @@ insert into passage_cuts (session_id, seq, state)
 insert into session_analyses (session_id, made_by, seq, left_out) select md5('session' || n)::uuid, '1', 20, 0 from generate_series(1, 3000) n;
 insert into session_analysis_states (session_id, seq, made_by, state, created_at)
   select md5('session' || n)::uuid, seq, '1', '\\x00', now() - n * interval '1 hour' from generate_series(1, 3000) n, unnest(array[16, 32]) seq;
-insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, tool, began_at)
-  select s.id, kind, 'stuck', first, s.team_id, first + 3, '{1}', 'x', false, first + 3, 'bash', s.created_at
+insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool, began_at)
+  select s.id, kind, 'stuck', first, s.team_id, first + 3, '{1}', 'x', false, first + 3, 1, 'bash', s.created_at
   from sessions s, unnest(array['activity', 'health', 'loop', 'policy']) kind, generate_series(1, 20, 4) first;
 insert into session_exchanges (session_id, number, first, last, phases, failed, checks_passed, checks_failed, files, input_tokens, output_tokens)
   select md5('session' || n)::uuid, number, number, number, '{}', 0, 0, 0, '{}', 0, 0 from generate_series(1, 3000) n, generate_series(1, 8) number;

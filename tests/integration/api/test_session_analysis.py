@@ -39,8 +39,8 @@ async def sent(api: Api, *, key: str = "admin", project: str | None = None) -> s
 async def found_stuck(api: Api, session: str) -> None:
     """Store a finding, as an analyzer's."""
     row = (
-        "insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, tool)"
-        " select id, 'health', 'stuck', 2, team_id, 3, '{2,3}', 'The test told: 1 failed.', true, 3, 'bash' from sessions where id = :session"
+        "insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool)"
+        " select id, 'health', 'stuck', 2, team_id, 3, '{2,3}', 'The test told: 1 failed.', true, 3, 1, 'bash' from sessions where id = :session"
     )
     async with api.services.database.begin() as connection:
         await connection.execute(text(row), {"session": UUID(session)})
@@ -116,3 +116,24 @@ async def test_findings_are_told_in_words_only_to_those_who_see_what_was_said(te
     assert (await because("bo", session), await because("lead", session)) == (None, "The test told: 1 failed.")
     (entry,) = [each for each in await team.audit() if each["action"] == "read"]
     assert (entry["by"], entry["session_id"]) == (team.who("lead"), session)
+
+
+async def test_the_stream_tells_findings_and_goes_on_after_any(api: Api) -> None:
+    session = await sent(api)
+    await analysed(api, session, events=4)
+    await found_stuck(api, session)
+
+    async def told(after: str | None) -> list[tuple[str, str, dict[str, Any]]]:
+        headers = {} if after is None else {"last-event-id": after}
+        reply = await api.ask("GET", f"/v1/sessions/{session}/stream?seconds=0", headers=headers)
+        blocks = [each.splitlines() for each in reply.text.split("\n\n") if each.startswith("event: ")]
+        return [(name[7:], place[4:], json.loads(data[6:])) for name, place, data in blocks]
+
+    whole = await told(None)
+    assert [name for name, _, _ in whole] == ["event"] * 4 + ["finding"]
+    found = whole[-1][2]
+    assert (found["kind"], found["name"], found["first"], found["because"]) == ("health", "stuck", 2, "The test told: 1 failed.")
+    for number, (_, place, _) in enumerate(whole, start=1):
+        assert await told(place) == whole[number:]
+    refused = await api.ask("GET", f"/v1/sessions/{session}/stream?seconds=0", headers={"last-event-id": "4.1~x"})
+    assert (refused.status, refused.error["param"]) == (422, "last-event-id")
