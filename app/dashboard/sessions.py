@@ -25,7 +25,7 @@ from app.storage.tables import AnyRow
 from app.web.browsing_csv import csv_of_sessions
 
 SESSIONS = f"{PATH}/sessions"
-PAGE, ITEMS_SHOWN, EXCHANGES_SHOWN = 50, 50, 100
+PAGE, ITEMS_SHOWN, EXCHANGES_SHOWN = 50, 50, 40
 AROUND, READ, EVENT_CHARS = 4, 20, 6000
 FOLDED_CHARS = 1500
 """Longer texts are folded."""

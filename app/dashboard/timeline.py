@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,14 +33,11 @@ TONES: Final = {"on_track": "good", "off_track": "warn", "blocked": "warn", "stu
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseBar:
-    """The share of one phase in a strip of steps, as a rectangle."""
+class PhaseArea:
+    """The shares of one phase in all strips of steps, as rectangles in the notation of a path."""
 
     phase: Phase
-    x: float
-    y: float
-    width: float
-    height: float
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class FindingRowView:
 class SessionTimeline:
     """The picture of a page of a session's analysis. `edges`: where its exchanges begin. `phases`: those that occur, in words."""
 
-    bars: Sequence[PhaseBar]
+    areas: Sequence[PhaseArea]
     edges: Sequence[float]
     rows: Sequence[FindingRowView]
     phases: Sequence[tuple[Phase, str]]
@@ -80,7 +78,7 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
     rows = [FindingRowView(title, _marks(analysis.found.findings, kind, first, last)) for kind, title in ROWS.items()]
     used = {phase for strip in analysis.strips for phase in strip.phases}
     return SessionTimeline(
-        bars=[bar for strip in analysis.strips for bar in _bars(strip, first, last)],
+        areas=_areas(analysis.strips, first, last),
         edges=[_x(each.first, first, last) for each in analysis.exchanges[1:]],
         rows=[row for row in rows if row.marks],
         phases=[(phase, words) for phase, words in PHASE_WORDS.items() if phase in used],
@@ -89,14 +87,22 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
     )
 
 
-def _bars(strip: StepStrip, first: int, last: int) -> Iterator[PhaseBar]:
+def _areas(strips: Sequence[StepStrip], first: int, last: int) -> list[PhaseArea]:
+    paths: defaultdict[Phase, str] = defaultdict(str)
+    for strip in strips:
+        for phase, rectangle in _rectangles(strip, first, last):
+            paths[phase] += rectangle
+    return [PhaseArea(phase, paths[phase]) for phase in PHASE_WORDS if phase in paths]
+
+
+def _rectangles(strip: StepStrip, first: int, last: int) -> Iterator[tuple[Phase, str]]:
     """Yield a strip's phases, one on the other, in the order of the legend."""
     x, count, y = _x(strip.first, first, last), sum(strip.phases.values()), 0.0
-    width = _x(strip.last + 1, first, last) - x
+    width = round(_x(strip.last + 1, first, last) - x, 2)
     for phase in PHASE_WORDS:
         if share := strip.phases.get(phase, 0):
             height = BARS_HEIGHT * share / count
-            yield PhaseBar(phase, x, round(y, 2), round(width, 2), round(height, 2))
+            yield phase, f"M{x:g} {y:.4g}h{width:g}v{height:.4g}h-{width:g}z"
             y += height
 
 

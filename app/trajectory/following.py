@@ -22,7 +22,7 @@ _POSITION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 class FollowedFindings:
-    """What was found in one session since a position. `position`: after what was told last; `parse_finding_position` reads it."""
+    """The findings of one session since a position. `position`: after what was told last; `parse_finding_position` reads it."""
 
     def __init__(self, queries: AnalysisQueries, sessions: SessionReader, session_id: UUID, position: FindingPosition) -> None:
         self._queries = queries

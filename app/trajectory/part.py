@@ -19,6 +19,7 @@ from app.trajectory.projection import TrajectoryProjection
 from app.trajectory.queries import AnalysisQueries
 from app.trajectory.reader import TrajectoryReader
 from app.trajectory.storage import AnalysisStore
+from app.trajectory.trouble import TroubleReader
 
 ANALYZERS: Final[Sequence[Callable[[], Analyzer]]] = ()
 """The analyzers of every session, in order: each makes an analyzer for one session."""
@@ -31,6 +32,7 @@ class TrajectoryServices:
     projection: TrajectoryProjection
     queries: AnalysisQueries
     reader: TrajectoryReader
+    trouble: TroubleReader
 
 
 @asynccontextmanager
@@ -41,7 +43,7 @@ async def open_trajectory(
     store, queries = AnalysisStore(database), AnalysisQueries(database)
     projection = TrajectoryProjection(journal=journal, store=store, analyzers=_analyzers, version=made_by(_new_analyzers()))
     projections.register(projection)
-    services = TrajectoryServices(projection, queries, TrajectoryReader(queries, sessions))
+    services = TrajectoryServices(projection, queries, TrajectoryReader(queries, sessions), TroubleReader(database))
     yield services, Part(name="trajectory", maintenance=[Maintenance("analysis_states", store.sweep, batched=True)])
 
 

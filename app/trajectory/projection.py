@@ -66,7 +66,9 @@ class TrajectoryProjection:
         """Return at once: an analysis changes no vector."""
 
     async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
-        """Move nothing: an analysis belongs to its session, in whichever project that is."""
+        """Move what was found: a team's overview tells it by project. All else belongs to its session alone."""
+        del team_id
+        await self._store.move(connection, project_id, into)
 
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Delete a session's analysis. Returns the number of its findings."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, and_, bindparam, delete, func, select, tuple_
+from sqlalchemy import Integer, Uuid, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -87,6 +87,10 @@ class AnalysisStore:
         gone = {table: await connection.execute(delete(table).where(table.session_id == session_id)) for table in _TABLES}
         return gone[FindingRow].rowcount
 
+    async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
+        """Move what was found in a project's sessions to another, in the transaction that merges them."""
+        await connection.execute(update(FindingRow).where(FindingRow.project_id == project_id).values(project_id=into))
+
     async def sweep(self) -> int:
         """Delete states that are older than STATE_DAYS; return their number."""
         row = AnalysisStateRow
@@ -105,7 +109,7 @@ class AnalysisStore:
 
 
 async def _write_findings(connection: AsyncConnection, session: Session, told: Sequence[ToldFinding]) -> None:
-    ours = {"session_id": session.id, "team_id": session.team_id, "revision": session.revision}
+    ours = {"session_id": session.id, "team_id": session.team_id, "project_id": session.project_id, "revision": session.revision}
     rows = [asdict(each) | ours for each in sorted(told, key=lambda each: each.key)]
     await _upsert(connection, FindingRow, rows, _KEY_NAMES)
 

@@ -47,6 +47,7 @@ class FindingRow(Base):
     __tablename__ = "session_findings"
     __table_args__ = (
         Index("ix_session_findings_told", "session_id", "told"),
+        Index("ix_session_findings_project_id", "project_id"),
         Index("ix_session_findings_trouble", "team_id", sql("began_at desc"), postgresql_where=sql("kind in ('health', 'loop')")),
     )
 
@@ -55,6 +56,7 @@ class FindingRow(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     first: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     last: Mapped[int]
     evidence: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     because: Mapped[str]

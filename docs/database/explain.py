@@ -109,8 +109,8 @@ insert into passage_cuts (session_id, seq, state)
 insert into session_analyses (session_id, made_by, seq, left_out) select md5('session' || n)::uuid, '1', 20, 0 from generate_series(1, 3000) n;
 insert into session_analysis_states (session_id, seq, made_by, state, created_at)
   select md5('session' || n)::uuid, seq, '1', '\\x00', now() - n * interval '1 hour' from generate_series(1, 3000) n, unnest(array[16, 32]) seq;
-insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool, began_at)
-  select s.id, kind, 'stuck', first, s.team_id, first + 3, '{1}', 'x', false, first + 3, 1, 'bash', s.created_at
+insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool, began_at)
+  select s.id, kind, 'stuck', first, s.team_id, s.project_id, first + 3, '{1}', 'x', false, first + 3, 1, 'bash', s.created_at
   from sessions s, unnest(array['activity', 'health', 'loop', 'policy']) kind, generate_series(1, 20, 4) first;
 insert into session_exchanges (session_id, number, first, last, phases, failed, checks_passed, checks_failed, files, input_tokens, output_tokens)
   select md5('session' || n)::uuid, number, number, number, '{}', 0, 0, 0, '{}', 0, 0 from generate_series(1, 3000) n, generate_series(1, 8) number;
@@ -374,8 +374,12 @@ QUERIES: dict[str, tuple[str, str]] = {
         "What was told last of a session, with each hook of it; what was told after a state that is gone back to. All of a session's.",
         "select kind, name, first from session_findings where session_id = md5('session7')::uuid and told > 16 order by told desc limit 20",
     ),
+    "ix_session_findings_project_id": (
+        "What was found in a project's sessions, when it is merged into another.",
+        f"select session_id from session_findings where project_id = {PROJECT}",
+    ),
     "ix_session_findings_trouble": (
-        "Where a team's sessions get stuck, by week.",
+        "Where a team's sessions got stuck: the latest, and by week.",
         f"select kind, name, session_id from session_findings where team_id = {TEAM} and kind in ('health', 'loop')"
         " and began_at >= now() - interval '5 days' order by began_at desc limit 100",
     ),

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("first", sa.Integer(), nullable=False),
         sa.Column("team_id", sa.Uuid(), sa.ForeignKey("teams.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("project_id", sa.Uuid(), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
         sa.Column("last", sa.Integer(), nullable=False),
         sa.Column("evidence", sa.ARRAY(sa.Integer()), nullable=False),
         sa.Column("because", sa.Text(), nullable=False),
@@ -56,6 +57,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", "kind", "name", "first", name=op.f("pk_session_findings")),
     )
     op.create_index("ix_session_findings_told", "session_findings", ["session_id", "told"])
+    op.create_index("ix_session_findings_project_id", "session_findings", ["project_id"])
     op.create_index(
         "ix_session_findings_trouble",
         *("session_findings", ["team_id", sa.text("began_at desc")]),

@@ -40,8 +40,8 @@ async def started(api: Api, project: str, output: str = "") -> tuple[str, str]:
 async def loop_found(api: Api, session_id: str, *, first: int = 1, last: int = 1, because: str = "The same result, four times.") -> None:
     """Store a loop that goes on, as an analyzer's."""
     row = (
-        "insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool)"
-        " select id, 'loop', 'exact', :first, team_id, :last, '{1}', :because, true, :last, 1, 'bash' from sessions where id = :session"
+        "insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool)"
+        " select id, 'loop', 'exact', :first, team_id, project_id, :last, '{1}', :because, true, :last, 1, 'bash' from sessions where id = :session"
     )
     async with api.services.database.begin() as connection:
         await connection.execute(text(row), {"session": UUID(session_id), "first": first, "last": last, "because": because})

@@ -39,8 +39,8 @@ async def sent(api: Api, *, key: str = "admin", project: str | None = None) -> s
 async def found_stuck(api: Api, session: str) -> None:
     """Store a finding, as an analyzer's."""
     row = (
-        "insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool)"
-        " select id, 'health', 'stuck', 2, team_id, 3, '{2,3}', 'The test told: 1 failed.', true, 3, 1, 'bash' from sessions where id = :session"
+        "insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool)"
+        " select id, 'health', 'stuck', 2, team_id, project_id, 3, '{2,3}', 'The test told: 1 failed.', true, 3, 1, 'bash' from sessions where id = :session"
     )
     async with api.services.database.begin() as connection:
         await connection.execute(text(row), {"session": UUID(session)})

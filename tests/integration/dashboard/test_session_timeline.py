@@ -32,8 +32,8 @@ async def gone_wrong(api: Api, *, key: str | None = None) -> str:
         while (await api.ask("GET", f"/v1/sessions/{session}/analysis", key=who)).json["analysed"] != len(events):
             await asyncio.sleep(0.05)
     row = (
-        "insert into session_findings (session_id, kind, name, first, team_id, last, evidence, because, open, told, revision, tool, began_at)"
-        " select id, kind, name, 2, team_id, 8, '{2,8}', 'It told <b>1 failed</b>.', true, 8, 1, 'bash', now() from sessions,"
+        "insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool, began_at)"
+        " select id, kind, name, 2, team_id, project_id, 8, '{2,8}', 'It told <b>1 failed</b>.', true, 8, 1, 'bash', now() from sessions,"
         " (values ('health', 'stuck'), ('loop', 'exact'), ('activity', 'testing')) as found (kind, name) where id = :session"
         " on conflict do nothing"
     )
@@ -74,3 +74,46 @@ async def test_in_a_browser_the_timeline_can_be_read_by_everybody(door: Door) ->
         assert await visit.page.locator("#timeline tbody tr").count() == 2
         await visit.page.click("#findings a >> nth=0")
         await visit.page.wait_for_selector("#events article")
+
+
+async def test_a_team_sees_where_its_sessions_get_stuck_and_nobody_elses(api: Api) -> None:
+    team = f"t{uuid4().hex[:8]}"
+    key, stranger = await api.developer(team), await api.developer(f"t{uuid4().hex[:8]}")
+    session = await gone_wrong(api, key=key)
+    async with signed_in(api, key) as http:
+        status, shown = await page(http, api, "/dashboard/stuck")
+        assert (await page(http, api, "/dashboard/stuck?project=none-such"))[1].count("This view ignores it") == 1
+    assert status == 200
+    assert f'href="/dashboard/sessions/{session}?after=1"' in shown
+    assert ("1 failed" in shown, "testing" in shown) == (False, False)
+    async with signed_in(api, stranger) as http:
+        _, other = await page(http, api, "/dashboard/stuck")
+    assert session not in other
+    assert "No session got stuck" in other
+
+
+async def test_trouble_of_a_project_that_is_closed_to_somebody_is_not_told(api: Api) -> None:
+    team = f"t{uuid4().hex[:8]}"
+    key, outsider = await api.developer(team), await api.developer(team)
+    session = await gone_wrong(api, key=key)
+    project = (await api.ask("GET", f"/v1/sessions/{session}", key=key)).json["project"]
+    listed = (await api.ask("GET", "/v1/projects", headers={"x-cairn-team": team})).json["projects"]
+    project_id = next(each["id"] for each in listed if each["name"] == project)
+    changed = await api.ask("PATCH", f"/v1/projects/{project_id}", headers={"x-cairn-team": team}, json={"open": "members", "members": []})
+    assert changed.status == 200, changed.text
+    async with signed_in(api, outsider) as http:
+        async with patience():
+            while session in (await page(http, api, "/dashboard/stuck"))[1]:
+                await asyncio.sleep(0.05)
+        assert project not in (await page(http, api, "/dashboard/stuck"))[1]
+
+
+@pytest.mark.slow
+async def test_in_a_browser_the_page_of_trouble_can_be_read_by_everybody(door: Door) -> None:
+    await gone_wrong(door.api)
+    async with door.visit(door.api.key) as visit:
+        await visit.go("/dashboard/sessions")
+        await visit.page.click("text=Where sessions get stuck")
+        await visit.page.wait_for_selector("#cases li")
+        await visit.shot("stuck")
+        assert not await violations(visit.page, "stuck")

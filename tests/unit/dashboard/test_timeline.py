@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -41,7 +42,8 @@ def test_nothing_is_drawn_of_a_session_without_steps() -> None:
 def test_the_phases_fill_the_picture_and_exchanges_part_it(first: int) -> None:
     drawn = draw(analysis(first=first))
     assert drawn is not None
-    assert sum(each.width * each.height for each in drawn.bars) == pytest.approx(WIDTH * BARS_HEIGHT)
+    rectangles = [each for area in drawn.areas for each in re.findall(r"M[\d.]+ [\d.]+h([\d.]+)v([\d.]+)h-[\d.]+z", area.path)]
+    assert sum(float(width) * float(height) for width, height in rectangles) == pytest.approx(WIDTH * BARS_HEIGHT)
     assert drawn.edges == [500.0]
     assert [phase for phase, _ in drawn.phases] == ["ask", "edit", "test"]
 
