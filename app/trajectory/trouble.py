@@ -104,7 +104,8 @@ _WITHIN = and_(
     FindingRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid()))),
     or_(_PROJECT.is_(None), FindingRow.project_id == _PROJECT),
 )
-_SECONDS = func.greatest(extract("epoch", FindingRow.ended_at - FindingRow.began_at), 0)
+# A clock may have jumped back; `greatest` alone would make 0 of what is unknown.
+_SECONDS = case((FindingRow.ended_at.is_not(None), func.greatest(extract("epoch", FindingRow.ended_at - FindingRow.began_at), 0)))
 _TIMES, _SESSIONS = func.count(), func.count(distinct(FindingRow.session_id))
 _week = func.date_trunc("week", func.timezone("UTC", FindingRow.began_at)).label("week")
 _WEEKS = (
