@@ -30,25 +30,33 @@ class AssistServices:
     hooks: Hooks
 
 
+@dataclass(frozen=True, slots=True)
+class AssistedSessions:
+    """The sessions that are assisted: their journal, readers, and `capture`: where what a hook tells goes."""
+
+    journal: Journal
+    reader: SessionReader
+    capture: AppendEvents
+    analyses: AnalysisQueries
+
+
 @asynccontextmanager
 async def open_assist(
     settings: Settings,
     *,
     database: Database,
     accounts: Accounts,
-    journal: Journal,
-    sessions: SessionReader,
-    capture: AppendEvents,
+    sessions: AssistedSessions,
     knowledge: KnowledgeReader,
-    analyses: AnalysisQueries,
 ) -> AsyncIterator[Opened[AssistServices]]:
-    """Open the room over what knowledge and sessions tell of a project. `capture`: where what a hook tells goes."""
-    contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions)
+    """Open the room over what knowledge, sessions and their analyses tell of a project."""
+    journal = sessions.journal
+    contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions.reader)
     origins = Origins(database, accounts, journal)
     served = ServedKnowledge(database, journal)
     nudging = Nudging(
         settings=settings.hooks,
-        analyses=analyses,
+        analyses=sessions.analyses,
         records=NudgeRecords(database),
         served=served,
         journal=journal,
@@ -58,7 +66,7 @@ async def open_assist(
         settings=settings.hooks,
         origins=origins,
         served=served,
-        capture=capture,
+        capture=sessions.capture,
         knowledge=knowledge,
         contexts=contexts,
         nudging=nudging,

@@ -12,7 +12,7 @@ from functools import partial
 from app.accounts.part import AccountServices, open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
-from app.assist.part import AssistServices, open_assist
+from app.assist.part import AssistedSessions, AssistServices, open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import EmbeddingServices, exporting_model, open_embeddings
@@ -48,7 +48,6 @@ class _OpenedRooms:
     account_services: AccountServices
     embeddings: EmbeddingServices
     sessions: SessionServices
-    trajectory: TrajectoryServices
     inference: InferenceServices
 
 
@@ -85,10 +84,8 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    analysis = open_trajectory(database=database, journal=sessions.journal, projections=sessions.projections, sessions=sessions.reader)
-    trajectory = await rooms.open(analysis)
-    opened = _OpenedRooms(storage, account_services, embeddings, sessions, trajectory, inference)
-    knowledge, assist = await _open_derived(rooms, settings, role, opened)
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
+    trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
@@ -122,10 +119,12 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
 
 async def _open_derived(
     rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
-) -> tuple[KnowledgeServices, AssistServices]:
-    """Open what is built on sessions: knowledge, its distillation by a model, and what IDEs get of both."""
+) -> tuple[TrajectoryServices, KnowledgeServices, AssistServices]:
+    """Open what is built on sessions: their analysis, knowledge, its distillation by a model, and what IDEs get of these."""
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
+    analysis = open_trajectory(database=storage.database, journal=journal, projections=projections, sessions=sessions.reader)
+    trajectory = await rooms.open(analysis)
     room = open_knowledge(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
@@ -144,13 +143,10 @@ async def _open_derived(
         settings,
         database=storage.database,
         accounts=accounts,
-        journal=journal,
-        sessions=sessions.reader,
-        capture=sessions.live.capture,
+        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries),
         knowledge=knowledge.reader,
-        analyses=opened.trajectory.queries,
     )
-    return knowledge, await rooms.open(assist)
+    return trajectory, knowledge, await rooms.open(assist)
 
 
 async def _open_last(
