@@ -1,4 +1,4 @@
-"""The route that streams a session while it goes on: events as they are journalled, and what was learnt."""
+"""The route that streams a session while it goes on: events as they are journalled, what is found in them, and what was learnt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ MAX_SECONDS = 900
 KEEP_ALIVE = b": keep-alive\n\n"
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Server-sent events: `event` (new), `changed` (told before, filled in since), `knowledge` (learnt here).",
+        "description": "Server-sent events: `event` (new), `changed` (told before, filled in since), `finding` (activity, health, a loop, a"
+        " broken rule; told again where it changes), `knowledge` (learnt here).",
         "content": {
             "text/event-stream": {
                 "example": 'event: event\nid: 3.2\ndata: {"seq": 3, "kind": "prompt", "text": "Why NATS?", …}\n\n: keep-alive\n\n'
@@ -36,7 +37,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     "/{session_id}/stream",
     summary="Follow a session as server-sent events",
     description="From its beginning, or from where a stream ended (`last-event-id`, as an EventSource sends itself). Of another's"
-    " session it tells what happened, not what was said: texts, and tools' inputs and outputs, are empty.",
+    " session it tells what happened, not what was said: texts, tools' inputs and outputs, and what findings say in words, are empty.",
     responses=EVENTS | responses(),
     response_class=Response,
 )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from app.accounts.accounts import Accounts
 from app.assist.hooks.hooks import AppendEvents, Hooks
+from app.assist.hooks.nudging import Nudging
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
+from app.assist.nudges import NudgeRecords
 from app.assist.session_context import SessionContexts
 from app.knowledge.reader import KnowledgeReader
 from app.part import Forget, Maintenance, Opened, Part
@@ -17,6 +19,7 @@ from app.sessions.journal import Journal
 from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
+from app.trajectory.queries import AnalysisQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +30,46 @@ class AssistServices:
     hooks: Hooks
 
 
+@dataclass(frozen=True, slots=True)
+class AssistedSessions:
+    """The sessions that are assisted: their journal, readers, and `capture`: where what a hook tells goes."""
+
+    journal: Journal
+    reader: SessionReader
+    capture: AppendEvents
+    analyses: AnalysisQueries
+
+
 @asynccontextmanager
 async def open_assist(
     settings: Settings,
     *,
     database: Database,
     accounts: Accounts,
-    journal: Journal,
-    sessions: SessionReader,
-    capture: AppendEvents,
+    sessions: AssistedSessions,
     knowledge: KnowledgeReader,
 ) -> AsyncIterator[Opened[AssistServices]]:
-    """Open the room over what knowledge and sessions tell of a project. `capture`: where what a hook tells goes."""
-    contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions)
+    """Open the room over what knowledge, sessions and their analyses tell of a project."""
+    journal = sessions.journal
+    contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions.reader)
     origins = Origins(database, accounts, journal)
+    served = ServedKnowledge(database, journal)
+    nudging = Nudging(
+        settings=settings.hooks,
+        analyses=sessions.analyses,
+        records=NudgeRecords(database),
+        served=served,
+        journal=journal,
+        knowledge=knowledge,
+    )
     hooks = Hooks(
         settings=settings.hooks,
         origins=origins,
-        served=ServedKnowledge(database, journal),
-        capture=capture,
+        served=served,
+        capture=sessions.capture,
         knowledge=knowledge,
         contexts=contexts,
+        nudging=nudging,
     )
     yield (
         AssistServices(contexts, hooks),

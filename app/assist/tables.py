@@ -44,3 +44,16 @@ class ServedKnowledgeRow(Base):
     knowledge_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     way: Mapped[str]
     at: Mapped[datetime]
+
+
+class NudgeRow(Base):
+    """A finding that a session was told of by a hook. `upto`: last event of the stretch that it held for then. One nudge a streak."""
+
+    __tablename__ = "session_nudges"
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    first: Mapped[int] = mapped_column(primary_key=True)
+    upto: Mapped[int]
+    at: Mapped[CreatedAt]

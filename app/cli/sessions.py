@@ -11,11 +11,14 @@ from app.cli.output import AsJson
 from app.cli.requests import path_segment, send_request
 
 if TYPE_CHECKING:
-    from app.cli.client import Json
+    from app.cli.client import Json, ServerClient
 
 sessions = typer.Typer(help="List the sessions that Cairn stores, show one, and find those like it.", no_args_is_help=True)
 
 TITLE_CHARS = 60
+MAX_EXCHANGES = 200
+OUTCOMES = ("accepted", "corrected", "neutral")
+FINDINGS = ("activity", "health", "loops", "policies")
 FACTS = (
     "id",
     "provider",
@@ -105,10 +108,15 @@ def show(
     session: Annotated[str, typer.Argument(metavar="ID", help="Id of the session, as `cairn sessions list` shows it.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Show a session."""
+    """Show a session, and what its analysis found."""
     from app.cli.output import out, plain, print_json
 
-    found = send_request(lambda client: client.get(f"/v1/sessions/{path_segment(session)}"))
+    path = f"/v1/sessions/{path_segment(session)}"
+
+    async def ask(client: ServerClient) -> Json:
+        return await client.get(path) | {"analysis": await client.get(f"{path}/analysis", limit=MAX_EXCHANGES)}
+
+    found = send_request(ask)
     if as_json:
         print_json(found)
         return
@@ -116,6 +124,33 @@ def show(
         if found[name] is not None:
             out.print(plain(f"{name}: {found[name]}"), soft_wrap=True)
     out.print(f"events: {found['events']}, secrets redacted: {sum(found['redactions'].values())}")
+    for line in analysis_lines(found["analysis"]):
+        out.print(plain(line), soft_wrap=True)
+
+
+def analysis_lines(analysis: Json) -> list[str]:
+    """Say what an analysis found, a line each."""
+    if not analysis["analysed"]:
+        return [f"analysis: not yet{'' if analysis['parked'] is None else ', it failed: ' + analysis['parked']}"]
+    exchanges = analysis["exchanges"]
+    outcomes = [f"{count} {name}" for name in OUTCOMES if (count := sum(each["outcome"] == name for each in exchanges))]
+    more = "the first " if analysis["next_cursor"] is not None else ""
+    lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
+    for kind in FINDINGS:
+        lines += [_finding_line(kind, each) for each in analysis[kind]]
+    left_out = analysis["findings_left_out"]
+    return [*lines, f"{left_out} more findings are left out"] if left_out else lines
+
+
+def _finding_line(kind: str, finding: Json) -> str:
+    where = f"event {finding['first']}" if finding["first"] == finding["last"] else f"events {finding['first']} to {finding['last']}"
+    state = ", goes on" if finding["open"] else ""
+    because = "" if finding["because"] is None else f": {finding['because']}"
+    return f"{kind}: {finding['name']}, {where}{state}{because}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 @sessions.command("similar")

@@ -25,6 +25,7 @@ from app.dashboard.sessions import router as sessions
 from app.dashboard.sign_in_page import sign_in_page, wanted_page
 from app.dashboard.spending import router as spending
 from app.dashboard.state import DashboardState, state_of
+from app.dashboard.stuck import router as stuck
 from app.dashboard.system import router as system
 from app.dashboard.team import router as team
 from app.dashboard.visitor import (
@@ -61,7 +62,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     if settings.dashboard.enabled:
         app.state.dashboard = DashboardState(settings)
         accounts = (openid, invitation, budget, team, people, person, keys, projects)
-        pages = (spending, calls, now, knowledge, review, items, sessions, prompts, system, live)
+        pages = (spending, calls, now, knowledge, review, items, sessions, stuck, prompts, system, live)
         for each in (router, *accounts, *pages, rest):
             app.include_router(each)
 

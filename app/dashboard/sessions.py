@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from app.dashboard.filtering import AddressFilters, address, before_of, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
+from app.dashboard.timeline import draw
 from app.dashboard.visitor import PATH, Visitor, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.item import Item, ItemFilter
@@ -24,7 +25,7 @@ from app.storage.tables import AnyRow
 from app.web.browsing_csv import csv_of_sessions
 
 SESSIONS = f"{PATH}/sessions"
-PAGE, ITEMS_SHOWN, LIKE_SHOWN = 50, 50, 5
+PAGE, ITEMS_SHOWN, LIKE_SHOWN, EXCHANGES_SHOWN = 50, 50, 5, 40
 AROUND, READ, EVENT_CHARS = 4, 20, 6000
 FOLDED_CHARS = 1500
 """Longer texts are folded."""
@@ -109,6 +110,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         begin = min(max(0, after), session.event_count)
         found = await sessions.events(who.requester, shown, after=begin, limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", found.page.events
+    analysis = await who.services.trajectory.reader.show(who.requester, session_id, limit=EXCHANGES_SHOWN)
     earlier = address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if found.page.earlier else None
     later = address(who, here, after=str(events[-1][0])) if found.page.later else None
     return await state_of(request).renderer.page(
@@ -126,6 +128,9 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),
         similar=None if place or after else await who.services.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
+        analysis=analysis,
+        timeline=draw(analysis),
+        event=lambda seq: address(who, here, after=str(seq - 1)),
         earlier=earlier,
         later=later,
     )

@@ -12,7 +12,7 @@ from functools import partial
 from app.accounts.part import AccountServices, open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
-from app.assist.part import AssistServices, open_assist
+from app.assist.part import AssistedSessions, AssistServices, open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
 from app.embeddings.part import EmbeddingServices, exporting_model, open_embeddings
@@ -38,8 +38,10 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
-from app.trajectory.intent.part import open_intents
+from app.trajectory.intent.part import IntentServices, open_intents
+from app.trajectory.part import TrajectoryServices, open_trajectory
 from app.trajectory.policies.part import open_policies
+from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.similar_part import open_similar
 from app.trajectory.similar_sessions import SimilarSessionFinder
 
@@ -53,6 +55,18 @@ class _OpenedRooms:
     embeddings: EmbeddingServices
     sessions: SessionServices
     inference: InferenceServices
+
+
+@dataclass(frozen=True, slots=True)
+class _DerivedRooms:
+    """The rooms that are built on sessions."""
+
+    policies: ProjectPolicies
+    trajectory: TrajectoryServices
+    knowledge: KnowledgeServices
+    similar: SimilarSessionFinder
+    intents: IntentServices
+    assist: AssistServices
 
 
 @asynccontextmanager
@@ -89,8 +103,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
-    knowledge, similar, assist = await _open_derived(rooms, settings, role, opened)
-    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
+    derived = await _open_derived(rooms, settings, role, opened)
+    review = derived.knowledge.review
+    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,
@@ -105,11 +120,12 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
-        policies=await rooms.open(open_policies(settings, database=database, accounts=accounts, read_event=event_of)),
-        knowledge=knowledge,
-        similar=similar,
-        intents=intents,
-        assist=assist,
+        policies=derived.policies,
+        trajectory=derived.trajectory,
+        knowledge=derived.knowledge,
+        similar=derived.similar,
+        intents=derived.intents,
+        assist=derived.assist,
         monitoring=monitoring,
         openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
     )
@@ -123,12 +139,15 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
     return storage
 
 
-async def _open_derived(
-    rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
-) -> tuple[KnowledgeServices, SimilarSessionFinder, AssistServices]:
-    """Open what is built on sessions: knowledge, sessions like one, knowledge's distillation by a model, and what IDEs get of it."""
+async def _open_derived(rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms) -> _DerivedRooms:
+    """Open what is built on sessions: their analysis, knowledge, its distillation by a model, and what IDEs get of these."""
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
+    policies = await rooms.open(open_policies(settings, database=storage.database, accounts=accounts, read_event=event_of))
+    analysis = open_trajectory(
+        database=storage.database, journal=journal, projections=projections, sessions=sessions.reader, policies=policies
+    )
+    trajectory = await rooms.open(analysis)
     room = open_knowledge(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
@@ -151,12 +170,10 @@ async def _open_derived(
         settings,
         database=storage.database,
         accounts=accounts,
-        journal=journal,
-        sessions=sessions.reader,
-        capture=sessions.live.capture,
+        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries),
         knowledge=knowledge.reader,
     )
-    return knowledge, similar, await rooms.open(assist)
+    return _DerivedRooms(policies, trajectory, knowledge, similar, intents, await rooms.open(assist))
 
 
 async def _open_last(

@@ -35,6 +35,7 @@ from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
 from app.trajectory.intent.part import IntentServices
+from app.trajectory.part import TrajectoryServices
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.similar_sessions import SimilarSessionFinder
 
@@ -65,6 +66,7 @@ class Services:
     inference: InferenceServices
     sessions: SessionServices
     policies: ProjectPolicies
+    trajectory: TrajectoryServices
     knowledge: KnowledgeServices
     similar: SimilarSessionFinder
     intents: IntentServices

@@ -1,4 +1,4 @@
-"""Follows a session for a reader: its events as they come, those filled in since, and what was learnt from it meanwhile. Knows no HTTP."""
+"""Follows a session for a reader: its events as they come, those filled in since, what is found and what is learnt meanwhile. No HTTP."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ from app.knowledge.reader import ShownItem
 from app.services.services import Services
 from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
 from app.storage.pages import EntryPage, every_entry
+from app.trajectory.findings import ToldFinding
+from app.trajectory.following import FollowedFindings, parse_finding_position
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0
 """Pause between questions for what was learnt while a session stands still: it is learnt after the events come."""
 ITEMS_PAGE = 50
+FINDINGS_MARK = "~"
+"""Parts an id: before it the place among the events, after it that among the findings."""
+FINDING_FIELDS = ("kind", "name", "first", "last", "open", "evidence", "began_at", "ended_at")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """One thing that came to a session: an event, one told before and filled in since, or an item learnt. `id`: to go on after it."""
+    """One thing that came to a session: an event, one told before and filled in since, a finding, or an item learnt.
 
-    name: Literal["event", "changed", "knowledge"]
+    `id`: to go on after it.
+    """
+
+    name: Literal["event", "changed", "finding", "knowledge"]
     id: str
     fields: dict[str, object]
 
@@ -39,12 +47,14 @@ async def open_session_stream(services: Services, requester: Requester, session_
 
     Raises whatever refuses it: NotFound for another team's session, InvalidInput for an unknown id, Unavailable for too many streams.
     """
-    position = parse_position(last_id)
+    events, _, findings = (last_id or "").partition(FINDINGS_MARK)
+    position, found = parse_position(events), parse_finding_position(findings)
     reader = await services.accounts.lasting(requester)
     await services.sessions.reader.show(await reader.now(), session_id)
     counted = ExitStack()
     counted.enter_context(services.sessions.stream.counted(requester))
-    return OpenSessionStream(services, reader, session_id, position, counted.close)
+    followed = FollowedFindings(services.trajectory.queries, services.sessions.reader, session_id, found)
+    return OpenSessionStream(services, reader, session_id, position, followed, counted.close)
 
 
 class OpenSessionStream:
@@ -56,12 +66,14 @@ class OpenSessionStream:
         reader: LastingRequester,
         session_id: UUID,
         position: StreamPosition,
+        findings: FollowedFindings,
         close: Callable[[], None],
     ) -> None:
         self._services = services
         self._reader = reader
         self._session_id = session_id
         self._position = position
+        self._findings = findings
         self._learnt_until = _BEGINNING
         self.close = close
 
@@ -77,16 +89,16 @@ class OpenSessionStream:
             while True:
                 events, after = await self._services.sessions.stream.since(await self._reader.now(), self._session_id, self._position)
                 for each in events:
-                    yield _update(each)
-                items: list[SessionUpdate] = []
+                    yield _update(each, self._findings.position)
+                found: list[SessionUpdate] = []
                 if after != self._position or clock() >= ask_at:
                     self._position, ask_at = after, min(clock() + LEARNT_SECONDS, until)
-                    items = await self._learnt()
-                for item in items:
-                    yield item
-                if events or items:
+                    found = [*await self._found(), *await self._learnt()]
+                for update in found:
+                    yield update
+                if events or found:
                     sent_at = clock()
-                    ask_at = sent_at if items else ask_at
+                    ask_at = sent_at if found else ask_at
                     continue
                 if self._services.messages.stopping or clock() >= until:
                     return
@@ -96,6 +108,12 @@ class OpenSessionStream:
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             self.close()
+
+    async def _found(self) -> list[SessionUpdate]:
+        """Return the next findings that are new or have changed."""
+        at = position_id(self._position)
+        found = await self._findings.since(await self._reader.now())
+        return [SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each)) for position, each in found]
 
     async def _learnt(self) -> list[SessionUpdate]:
         """Return all items first learnt from the session since the last call, the oldest first."""
@@ -109,14 +127,19 @@ class OpenSessionStream:
         return [
             SessionUpdate(
                 "knowledge",
-                position_id(self._position),
+                f"{position_id(self._position)}{FINDINGS_MARK}{self._findings.position}",
                 {"id": each.id, "type": each.type, "title": each.title, "text": each.text, "untrusted": True},
             )
             for each in reversed(found)
         ]
 
 
-def _update(streamed: StreamedEvent) -> SessionUpdate:
+def _finding_fields(finding: ToldFinding) -> dict[str, object]:
+    told: dict[str, object] = {name: getattr(finding, name) for name in FINDING_FIELDS}
+    return told | {"because": finding.because or None, "tool": finding.tool or None, "untrusted": True}
+
+
+def _update(streamed: StreamedEvent, findings: str) -> SessionUpdate:
     event = streamed.event
     tool = event.tool and {
         "name": event.tool.name,
@@ -137,4 +160,5 @@ def _update(streamed: StreamedEvent) -> SessionUpdate:
         "locator": event.locator,
         "untrusted": True,
     }
-    return SessionUpdate("changed" if streamed.changed else "event", position_id(streamed.position), fields)
+    place = f"{position_id(streamed.position)}{FINDINGS_MARK}{findings}"
+    return SessionUpdate("changed" if streamed.changed else "event", place, fields)

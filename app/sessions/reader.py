@@ -178,11 +178,25 @@ class SessionReader:
         else:
             page, cited = await self._browsing.around(session_id, around, events=limit, max_chars=cut)
         page = bounded(page, max_bytes=max_bytes, around=cited)
-        if access.reason == "recorded" and access.since is not None and page.events:
-            session, first, last = shown.session, page.events[0][0], page.events[-1][0]
-            reading = PromptReading(session.project_id, session_id, session.developer_id, access.since, first, last)
-            await self._accounts.prompts.record_reading(requester, reading)
+        if page.events:
+            await self._record_reading(requester, shown, access, page.events[0][0], page.events[-1][0])
         return ShownEvents(page, access, cited)
+
+    async def may_read_words(self, requester: Requester, shown: ShownSession, *, first: int, last: int) -> bool:
+        """Tell whether the requester may read words of these events of a session that was shown; another's reading is recorded first.
+
+        NotPermitted if they have lost the right to it meanwhile.
+        """
+        access = await self.prompt_access(requester, shown)
+        await self._record_reading(requester, shown, access, first, last)
+        return access.shown
+
+    async def _record_reading(self, requester: Requester, shown: ShownSession, access: PromptAccess, first: int, last: int) -> None:
+        """Record that a requester reads these events, where that is to be recorded."""
+        if access.reason == "recorded" and access.since is not None:
+            session = shown.session
+            reading = PromptReading(session.project_id, session.id, session.developer_id, access.since, first, last)
+            await self._accounts.prompts.record_reading(requester, reading)
 
     async def endings(self, requester: Requester, project_id: UUID, *, limit: int) -> Sequence[SessionEnding]:
         """Tell how the latest sessions of one of the team's projects ended, the latest first.

@@ -44,6 +44,10 @@ class HooksSettings(Section):
             "`hooks.answer_ms`: later answers are lost"
         ),
     )
+    nudges: bool = Field(
+        True,
+        description="whether hooks tell a session that goes in circles, or breaks a rule, so: once a streak, with what helped before",
+    )
 
 
 class CliSettings(Section):

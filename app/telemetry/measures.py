@@ -152,6 +152,9 @@ hook_prompts = _counter(
     "or was too slow).",
     "outcome",
 )
+hook_nudges = _counter(
+    "cairn_hook_nudges", "Findings that sessions were told of by hooks, by kind: loop, policy (a rule was broken).", "kind"
+)
 unknown_records = _counter(
     "cairn_transcript_unknown_records",
     "Records of transcripts read by this process whose kind this version doesn't know, by format and kind: the agent's format has changed.",

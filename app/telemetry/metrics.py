@@ -64,6 +64,11 @@ def hook_prompt(outcome: str) -> None:
     measures.hook_prompts.labels(outcome).inc()
 
 
+def nudged(kind: str) -> None:
+    """Count a finding that a session was told of. `kind`: one of the few that there are."""
+    measures.hook_nudges.labels(kind).inc()
+
+
 def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.queries.add(("degraded" if degraded else "answered" if results else "empty",))
     measures.search_seconds.observe(seconds)

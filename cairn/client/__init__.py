@@ -35,6 +35,7 @@ from cairn.client.errors import (
     Unreachable,
     UnreadableReply,
 )
+from cairn.client.records.analysis import AnalysisFinding, SessionAnalysis, SessionExchange, StepCounts
 from cairn.client.records.assistance import (
     Classification,
     ContextEntry,
@@ -109,6 +110,7 @@ from cairn.client.records.sessions import (
 
 __all__ = [
     "AgentCost",
+    "AnalysisFinding",
     "Answer",
     "Appended",
     "AsyncClient",
@@ -180,16 +182,19 @@ __all__ = [
     "Sentence",
     "ServerFailed",
     "Session",
+    "SessionAnalysis",
     "SessionContext",
     "SessionCost",
     "SessionCostDetails",
     "SessionCostPage",
     "SessionDetails",
+    "SessionExchange",
     "SessionPage",
     "SharedPhase",
     "SimilarSession",
     "SimilarSessions",
     "Source",
+    "StepCounts",
     "Stream",
     "StreamedEvent",
     "StreamedItem",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cairn.client.records.analysis import SessionAnalysis
 from cairn.client.records.assistance import Classification, Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
@@ -77,6 +78,9 @@ SESSION: Final = Endpoint[SessionDetails]("GET", "/v1/sessions/{session_id}", Se
 SIMILAR: Final = Endpoint[SimilarSessions]("GET", "/v1/sessions/{session_id}/similar", SimilarSessions, query=("limit",), repeatable=True)
 FOLLOW: Final = Endpoint[None](
     "GET", "/v1/sessions/{session_id}/stream", None, query=("seconds",), headers=("last-event-id",), repeatable=True
+)
+ANALYSIS: Final = Endpoint[SessionAnalysis](
+    "GET", "/v1/sessions/{session_id}/analysis", SessionAnalysis, query=("limit", "cursor"), repeatable=True
 )
 PURGE: Final = Endpoint[Purged]("DELETE", "/v1/sessions/{session_id}", Purged)
 JOB: Final = Endpoint[Job]("GET", "/v1/jobs/{job_id}", Job, repeatable=True)

@@ -116,6 +116,18 @@ insert into passage_places (session_id, seq, number, ordinal, passage_id, exchan
   from generate_series(1, 30000) n;
 insert into passage_cuts (session_id, seq, state)
   select md5('session' || n)::uuid, seq, '{}' from generate_series(1, 3000) n, unnest(array[10, 20]) seq;
+insert into session_analyses (session_id, made_by, seq, left_out) select md5('session' || n)::uuid, '1', 20, 0 from generate_series(1, 3000) n;
+insert into session_analysis_states (session_id, seq, made_by, state, created_at)
+  select md5('session' || n)::uuid, seq, '1', '\\x00', now() - n * interval '1 hour' from generate_series(1, 3000) n, unnest(array[16, 32]) seq;
+insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool, began_at)
+  select s.id, kind, 'stuck', first, s.team_id, s.project_id, first + 3, '{1}', 'x', false, first + 3, 1, 'bash', s.created_at
+  from sessions s, unnest(array['activity', 'health', 'loop', 'policy']) kind, generate_series(1, 20, 4) first;
+insert into session_exchanges (session_id, number, first, last, phases, failed, checks_passed, checks_failed, files, input_tokens, output_tokens)
+  select md5('session' || n)::uuid, number, number, number, '{}', 0, 0, 0, '{}', 0, 0 from generate_series(1, 3000) n, generate_series(1, 8) number;
+insert into session_step_blocks (session_id, number, phases, symbols)
+  select md5('session' || n)::uuid, number, 'xer', '\\x00' from generate_series(1, 3000) n, generate_series(0, 4) number;
+insert into session_nudges (session_id, kind, name, first, upto)
+  select md5('session' || n)::uuid, 'loop', 'exact', first, first + 3 from generate_series(1, 3000) n, generate_series(1, 3) first;
 insert into index_outbox (point_id, drained_at)
   select md5('item' || n)::uuid, case when n > 29900 then null else now() - n * interval '1 second' end from generate_series(1, 30000) n;
 insert into knowledge_versions (project_id, team_id) select id, team_id from projects;
@@ -381,6 +393,48 @@ QUERIES: dict[str, tuple[str, str]] = {
     "pk_passage_cuts": (
         "Where the cutting of a session goes on after an event.",
         "select seq, state from passage_cuts where session_id = md5('session7')::uuid and seq <= 15 order by seq desc limit 1",
+    ),
+    "pk_session_analyses": (
+        "Which analyzers a session was analysed by, and up to which event.",
+        "select made_by, seq from session_analyses where session_id = md5('session7')::uuid",
+    ),
+    "pk_session_analysis_states": (
+        "The state that a session's analysis goes on from.",
+        "select seq, state from session_analysis_states where session_id = md5('session7')::uuid and seq <= 20 and made_by = '1'"
+        " order by seq desc limit 1",
+    ),
+    "ix_session_analysis_states_created_at": (
+        "The sweep of states of sessions that stand still.",
+        "select session_id, seq from session_analysis_states where created_at < now() - interval '7 days' limit 1000",
+    ),
+    "pk_session_findings": (
+        "A finding that is told again.",
+        "select last from session_findings where session_id = md5('session7')::uuid and kind = 'loop' and name = 'stuck' and first = 5",
+    ),
+    "ix_session_findings_told": (
+        "What was told last of a session, with each hook of it; what was told after a state that is gone back to. All of a session's.",
+        "select kind, name, first from session_findings where session_id = md5('session7')::uuid and told > 16 order by told desc limit 20",
+    ),
+    "ix_session_findings_project_id": (
+        "What was found in a project's sessions, when it is merged into another.",
+        f"select session_id from session_findings where project_id = {PROJECT}",
+    ),
+    "ix_session_findings_trouble": (
+        "Where a team's sessions got stuck: the latest, and by week.",
+        f"select kind, name, session_id from session_findings where team_id = {TEAM} and kind in ('health', 'loop')"
+        " and began_at >= now() - interval '5 days' order by began_at desc limit 100",
+    ),
+    "pk_session_exchanges": (
+        "A page of a session's exchanges.",
+        "select number, first, last from session_exchanges where session_id = md5('session7')::uuid and number > 2 order by number limit 51",
+    ),
+    "pk_session_step_blocks": (
+        "The steps of a stretch.",
+        "select number, phases from session_step_blocks where session_id = md5('session7')::uuid and number between 1 and 3 order by number",
+    ),
+    "pk_session_nudges": (
+        "What a session was told of already, before it is told of something.",
+        "select kind, name, first, upto from session_nudges where session_id = md5('session7')::uuid",
     ),
     "ix_index_outbox_pending": (
         "What the index has yet to hear of (partial).",

@@ -1,7 +1,7 @@
 """The shape of each session, by which sessions like it are found.
 
 Revision ID: 0040
-Revises: 0037
+Revises: 0039
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0040"
-down_revision = "0037"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 

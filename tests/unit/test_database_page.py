@@ -18,8 +18,10 @@ import app.knowledge.relation_tables
 import app.knowledge.tables
 import app.queue.tables
 import app.sessions.tables
+import app.trajectory.intent.tables
 import app.trajectory.policies.tables
-import app.trajectory.similar_tables  # noqa: F401 - each import adds its tables to the one metadata
+import app.trajectory.similar_tables
+import app.trajectory.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.storage.tables import Base
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "database" / "README.md").read_text()

@@ -15,6 +15,7 @@ import structlog
 
 from app.accounts.requester import Requester
 from app.assist.hooks import prompts
+from app.assist.hooks.nudging import Nudging
 from app.assist.hooks.origins import GivenOrigin, Origin, Origins
 from app.assist.hooks.prompts import NOTHING, PromptKnowledge
 from app.assist.hooks.served import ServedKnowledge
@@ -50,6 +51,7 @@ class Hooks:
         capture: AppendEvents,
         knowledge: KnowledgeReader,
         contexts: SessionContexts,
+        nudging: Nudging,
     ) -> None:
         self._settings = settings
         self._origins = origins
@@ -57,6 +59,7 @@ class Hooks:
         self._append = capture
         self._knowledge = knowledge
         self._contexts = contexts
+        self._nudging = nudging
 
     async def receive(self, requester: Requester, hook: Hook, given: GivenOrigin, *, inject: bool = True) -> str:
         """Journal what a hook tells; return the text that its session is given, empty for none. `inject`: whether its client passes one on.
@@ -70,13 +73,17 @@ class Hooks:
         if hook.moment == "session_start":
             return "" if origin is None or project is None or not inject else await self._context(requester, hook, origin, project)
         if hook.prompt is None or origin is None or project is None or not inject:
-            await self._capture(requester, hook, origin, project)
-            return ""
+            captured = await self._capture(requester, hook, origin, project)
+            if hook.moment != "tool" or captured is None or origin is None or project is None or not inject:
+                return ""
+            return await self._nudging.next(requester, captured, origin.id, project)
         capturing = asyncio.ensure_future(self._capture(requester, hook, origin, project))
         try:
-            return await self._prompt(requester, hook.prompt, origin, project, capturing)
+            answer = await self._prompt(requester, hook.prompt, origin, project, capturing)
         finally:
-            await capturing
+            captured = await capturing
+        nudge = "" if captured is None else await self._nudging.next(requester, captured, origin.id, project)
+        return "\n".join(filter(None, (answer, nudge)))
 
     async def _capture(self, requester: Requester, hook: Hook, origin: Origin | None, project: str | None) -> UUID | None:
         """Append what the hook tells to its session; return the session's id in the journal, None if it tells nothing."""

@@ -16,7 +16,7 @@ from app.assist.tables import ServedKnowledgeRow
 from app.sessions.journal import Journal
 from app.storage.database import Database
 
-Way = Literal["prompt", "session-start"]
+Way = Literal["prompt", "session-start", "nudge"]
 
 
 class ServedKnowledge:

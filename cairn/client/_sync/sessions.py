@@ -15,10 +15,11 @@ from cairn.client._sync.runtime import sleep
 from cairn.client._sync.sources import Source, content_of
 from cairn.client._sync.streams import Stream
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import APPEND, FOLLOW, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
+from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
 from cairn.client.errors import CairnError
 from cairn.client.inputs import SessionFilters, UploadOptions
 from cairn.client.reading import read
+from cairn.client.records.analysis import SessionAnalysis
 from cairn.client.records.sessions import (
     Appended,
     Event,
@@ -73,6 +74,10 @@ class Sessions:
     def similar(self, session_id: str, *, limit: int | None = None) -> SimilarSessions:
         """Return the team's sessions that are like one, the likest first, with why."""
         return self._transport.call(SIMILAR, Given(path={"session_id": session_id}, query={"limit": limit}))
+
+    def analysis(self, session_id: str, *, cursor: str | None = None, limit: int | None = None) -> SessionAnalysis:
+        """Show a page of a session's analysis: exchanges in order, and what was found. `cursor`: `next_cursor` of the page before."""
+        return self._transport.call(ANALYSIS, Given(path={"session_id": session_id}, query={"limit": limit, "cursor": cursor}))
 
     def purge(self, session_id: str) -> Purged:
         """Delete a session with all that was learnt from it alone. For its author, a lead or an admin."""

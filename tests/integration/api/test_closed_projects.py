@@ -47,6 +47,7 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     "GET /v1/sessions/{session_id}": [{"path": "/v1/sessions/{session}", **GONE}, {"path": "/v1/sessions/{live}", **GONE}],
     "GET /v1/sessions/{session_id}/similar": [{"path": "/v1/sessions/{session}/similar", **GONE}],
     "DELETE /v1/sessions/{session_id}": [{"path": "/v1/sessions/{session}", "statuses": {403, 404}}],
+    "GET /v1/sessions/{session_id}/analysis": [{"path": "/v1/sessions/{session}/analysis", **GONE}],
     "GET /v1/sessions/{session_id}/stream": [{"path": "/v1/sessions/{session}/stream?seconds=1", **GONE}],
     "POST /v1/sessions/{session}/events": [
         {"path": "/v1/sessions/{external}/events", "data": EVENTS, **REFUSED},
@@ -197,6 +198,7 @@ PAGES: dict[str, list[str]] = {
     "/now": ["/now", "/now?project={project}"],
     "/prompts": ["/prompts", "/prompts?project={project}"],
     "/projects/{project_id}/prompts": ["/projects/{project_id}/prompts"],
+    "/stuck": ["/stuck", "/stuck?project={project}"],
     "/sessions": ["/sessions", "/sessions?project={project}", "/sessions?before={session}", "/sessions?subject=grease"],
     "/sessions.csv": ["/sessions.csv", "/sessions.csv?subject=grease", "/sessions.csv?project={project}"],
     "/sessions/{session_id}": ["/sessions/{session}", "/sessions/{live}"],

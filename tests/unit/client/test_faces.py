@@ -52,6 +52,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "SESSIONS": ("sessions.page", (), {"project": "p", "provider": "a", "since": NOW, "until": NOW, "subject": "s", "developer": "d", "own": True, "order": "oldest", "limit": 1, "cursor": "c"}),
     "SESSION": ("sessions.get", ("s",), {}),
     "SIMILAR": ("sessions.similar", ("s",), {"limit": 1}),
+    "ANALYSIS": ("sessions.analysis", ("s",), {"limit": 1, "cursor": "c"}),
     "FOLLOW": ("sessions.follow", ("s",), {"after": "1.1", "seconds": 0}),
     "PURGE": ("sessions.purge", ("s",), {}),
     "JOB": ("jobs.get", ("j",), {}),

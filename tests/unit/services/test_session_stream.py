@@ -37,6 +37,13 @@ class FakeServices:
         return SimpleNamespace(reader=SimpleNamespace(show=self.show), stream=SimpleNamespace(counted=self.counted, since=self.since))
 
     @property
+    def trajectory(self) -> Any:
+        return SimpleNamespace(queries=SimpleNamespace(told_since=self.told_since))
+
+    async def told_since(self, *_: object, **__: object) -> list[Any]:
+        return []
+
+    @property
     def knowledge(self) -> Any:
         return SimpleNamespace(reader=SimpleNamespace(list=self.list))
 
@@ -103,8 +110,8 @@ async def test_all_that_was_learnt_is_told_once_the_oldest_first_however_much(co
 async def test_events_come_from_after_the_given_id_each_with_its_own() -> None:
     services = FakeServices([event("one"), event("two"), event("three")])
     assert [(each.name, each.fields["text"], each.id) for each in await updates(await opened(services, "1.0"))] == [
-        ("event", "two", "2.0"),
-        ("event", "three", "3.0"),
+        ("event", "two", "2.0~0.0"),
+        ("event", "three", "3.0~0.0"),
     ]
 
 

@@ -1,0 +1,77 @@
+"""The page "Where sessions get stuck": on what, how long, how it ended; by week. Names no developer and quotes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from fastapi import APIRouter, Request, Response
+
+from app.dashboard.charts import MAX_SERIES, Chart, ChartSeries, tones
+from app.dashboard.filtering import address, project_of
+from app.dashboard.page_route import DataPageRoute
+from app.dashboard.sessions import SESSIONS
+from app.dashboard.state import state_of
+from app.dashboard.visitor import PATH, visitor
+from app.services.administration import list_projects
+from app.trajectory.trouble import WEEKS, TroubleWeek
+
+router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
+
+
+@router.get("/stuck")
+async def stuck(request: Request) -> Response:
+    who = await visitor(request)
+    chosen = await project_of(who, request.query_params.get("project", "").replace("\x00", ""))
+    accounts = who.services.accounts
+    project_id = None if chosen.name is None else await accounts.project_named(who.requester.team_id, chosen.name)
+    found = await who.services.trajectory.trouble.show(who.requester, project_id=project_id)
+    return await state_of(request).renderer.page(
+        "stuck.html",
+        who,
+        problems=[chosen.problem] if chosen.problem else [],
+        project=chosen.name or "",
+        projects=sorted(each.name for each in await list_projects(who.services, who.requester)),
+        names=await accounts.project_names(who.requester.team_id, {each.project_id for each in found.cases}),
+        found=found,
+        weeks=WEEKS,
+        chart=by_week(found.weeks, found.since),
+        session=lambda case: address(who, f"{SESSIONS}/{case.session_id}", after=str(case.first - 1)),
+        minutes=minutes,
+    )
+
+
+def by_week(weeks: Sequence[TroubleWeek], since: date) -> Chart:
+    """Make stacked bars of how often trouble began, a week each; the rarest kinds together."""
+    mondays = [since + timedelta(weeks=number) for number in range(WEEKS)]
+    times: defaultdict[str, list[int]] = defaultdict(lambda: [0] * WEEKS)
+    for each in weeks:
+        place = (each.week - since).days // 7
+        if 0 <= place < WEEKS:
+            times[each.name][place] += each.times
+    names = sorted(times, key=lambda name: (-sum(times[name]), name))
+    rows = [(name.replace("_", " "), times[name]) for name in names[: MAX_SERIES - 1]]
+    if rest := names[MAX_SERIES - 1 :]:
+        rows.append(("others", [sum(column) for column in zip(*(times[name] for name in rest), strict=True)]))
+    return Chart(
+        id="stuck",
+        kind="stacked",
+        title=f"By week, over {WEEKS} weeks",
+        labels=tuple(f"{each:%d %b}" for each in mondays),
+        titles=tuple(f"the week of {each.isoformat()}" for each in mondays),
+        series=tuple(
+            ChartSeries(name, tone, tuple(map(float, row)), tuple(map(str, row)))
+            for (name, row), tone in zip(rows, tones([name for name, _ in rows]), strict=True)
+        ),
+        totals=tuple(str(sum(column)) for column in zip(*(row for _, row in rows), strict=True)),
+    )
+
+
+def minutes(seconds: float | None) -> str:
+    """Write how long something lasted, in words of one unit."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

@@ -1,0 +1,114 @@
+"""Analyses one session: feeds each event to the analyzers once, and keeps what they told. Its state can be stored and returned to. Pure."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import CairnError
+from app.sessions.event import Event
+from app.trajectory.analyzer import Analyzer
+from app.trajectory.exchanges import ExchangeReader, SessionExchange
+from app.trajectory.findings import FindingBook, ToldFinding
+from app.trajectory.normal import digest
+from app.trajectory.step_blocks import StepBlock, StepPacker
+from app.trajectory.steps import step_of
+
+ANALYSIS_VERSION = 1
+"""Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""
+MAX_STATE_BYTES = 256 * 1024
+"""Compressed bytes of a stored state: an analyzer that needs more isn't bounded."""
+
+
+class StateTooLarge(CairnError):
+    """The analyzers' state has outgrown its bound."""
+
+    code = "analysis_state_too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPart:
+    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored."""
+
+    upto: int
+    findings: Sequence[ToldFinding]
+    exchanges: Sequence[SessionExchange]
+    blocks: Sequence[StepBlock]
+    left_out: int
+
+
+class SessionAnalysis:
+    """The analysis of one session, from its beginning or from a stored state."""
+
+    def __init__(self, analyzers: Sequence[Analyzer]) -> None:
+        self._analyzers = analyzers
+        self._book = FindingBook()
+        self._exchanges = ExchangeReader()
+        self._packer = StepPacker()
+        self._ended: list[SessionExchange] = []
+        self.seq = 0
+
+    def add(self, seq: int, event: Event) -> None:
+        """Read the next event."""
+        step = step_of(seq, event)
+        self._book.pass_step(step)
+        for analyzer in self._analyzers:
+            for finding in analyzer.add(step):
+                self._book.tell(seq, finding)
+        if (ended := self._exchanges.add(step, event.usage)) is not None:
+            self._ended.append(ended)
+        self._packer.add(step)
+        self.seq = seq
+
+    def read(self, numbered: Iterable[tuple[int, Event]], points: Collection[int]) -> dict[int, bytes]:
+        """Read events in order; return the state after each of the seqs `points`."""
+        states = {}
+        for seq, event in numbered:
+            self.add(seq, event)
+            if seq in points:
+                states[seq] = self.state()
+        return states
+
+    def take(self) -> AnalysedPart:
+        """Return what was told since the last call."""
+        ended, self._ended = self._ended, []
+        current = self._exchanges.current
+        exchanges = [*ended, *([] if current is None else [current])]
+        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out)
+
+    def state(self) -> bytes:
+        """Return the state after the events so far, compressed. Raises StateTooLarge."""
+        state = {
+            "seq": self.seq,
+            "book": self._book.snapshot(),
+            "exchange": self._exchanges.snapshot(),
+            "analyzers": {each.name: each.snapshot() for each in self._analyzers},
+        }
+        packed = zlib.compress(json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"), 1)
+        if len(packed) > MAX_STATE_BYTES:
+            sizes = {each.name: len(json.dumps(each.snapshot())) for each in self._analyzers}
+            raise StateTooLarge(f"The analysis' state takes {len(packed):,} bytes after event {self.seq}: bound it. By analyzer: {sizes}.")
+        return packed
+
+    def restore(self, state: bytes, block: StepBlock | None) -> Sequence[ToldFinding]:
+        """Go on from a state that the same analyzers gave, and the stored block that its last step is in.
+
+        Returns the findings as they were told then: what was told of them later no longer counts.
+        """
+        told: dict[str, Any] = json.loads(zlib.decompress(state).decode("utf-8", "surrogatepass"))
+        self.seq = told["seq"]
+        self._book.restore(told["book"])
+        self._exchanges.restore(told["exchange"])
+        self._packer.resume(block, self.seq)
+        for analyzer in self._analyzers:
+            analyzer.restore(told["analyzers"][analyzer.name])
+        return self._book.remembered()
+
+
+def made_by(analyzers: Sequence[Analyzer]) -> str:
+    """Name the code that an analysis comes from: states and findings of another are not gone on with."""
+    versions = "\n".join(sorted(f"{each.name} {each.version}" for each in analyzers))
+    return f"{ANALYSIS_VERSION}.{digest(versions):016x}"

@@ -1,0 +1,126 @@
+"""The projection `trajectory`: reads a session's new events once, through all analyzers, and stores what they told and where they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.sessions.event import Event
+from app.sessions.journal import Journal
+from app.sessions.projections import Checkpointed, Counts, Projected
+from app.sessions.session import Session
+from app.trajectory.analysis import SessionAnalysis, made_by
+from app.trajectory.analyzer import Analyzer
+from app.trajectory.findings import FindingKey, ToldFinding
+from app.trajectory.snapshots import kept_seqs
+from app.trajectory.storage import AnalysisStore, AnalysisWrite, ResumePoint
+
+EVENTS_A_PAGE = 256
+"""Events that are analysed together, in a thread of the worker."""
+EVENTS_A_PART = 8_192
+"""Events of which everything that was told is stored in one transaction."""
+MAX_OUTPUT_CHARS = 16_000
+"""Characters read of a tool's output, from its end, where errors stand."""
+AnalyzersOf: TypeAlias = Callable[[UUID], Awaitable[Sequence[Analyzer]]]
+"""Makes the analyzers for a session of this project: new ones, each time in the same order."""
+
+
+class TrajectoryProjection:
+    """The sessions' projection into their analysis; see `app.sessions.projections`.
+
+    `version`: of the analyzers that all projects have. A project's own ones are part of `made_by`: where they change, its sessions are
+    analysed anew as they grow.
+    """
+
+    name = "trajectory"
+    whole = False
+    result_field = "analysis"
+    counted = ("exchanges", "findings")
+
+    def __init__(self, *, journal: Journal, store: AnalysisStore, analyzers: AnalyzersOf, version: str) -> None:
+        self.version = version
+        self._journal = journal
+        self._store = store
+        self._analyzers = analyzers
+
+    async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
+        """Analyse the session's events, going on from the last state stored at or before `after`."""
+        analyzers = await self._analyzers(session.project_id)
+        begin = await self._store.resume(session.id, after, made_by(analyzers))
+        run = _AnalysisRun(self._store, session, analyzers, begin, checkpointed)
+        await run.restore()
+        async for page in self._pages(session, begin.seq):
+            await run.read(page)
+        await run.write(last=True)
+        return Projected(counts={"exchanges": len(run.exchanges), "findings": len(run.findings)})
+
+    async def unchanged(self, session_id: UUID) -> Counts:
+        del session_id
+        return dict.fromkeys(self.counted, 0)
+
+    async def drain(self, mark: int) -> None:
+        """Return at once: an analysis changes no vector."""
+
+    async def move(self, connection: AsyncConnection, team_id: UUID, project_id: UUID, into: UUID) -> None:
+        """Move what was found: a team's overview tells it by project. All else belongs to its session alone."""
+        del team_id
+        await self._store.move(connection, project_id, into)
+
+    async def forget(self, connection: AsyncConnection, session: Session) -> int:
+        """Delete a session's analysis. Returns the number of its findings."""
+        return await self._store.delete(connection, session.id)
+
+    async def _pages(self, session: Session, after: int) -> AsyncIterator[list[tuple[int, Event]]]:
+        page: list[tuple[int, Event]] = []
+        events = self._journal.numbered(session.id, after=after, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
+        async for each in events:
+            page.append(each)
+            if len(page) == EVENTS_A_PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+
+class _AnalysisRun:
+    """One run over a session, from a stored state. `exchanges`, `findings`: keys of those that it told."""
+
+    def __init__(
+        self, store: AnalysisStore, session: Session, analyzers: Sequence[Analyzer], begin: ResumePoint, checkpointed: Checkpointed
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._begin = begin
+        self._checkpointed = checkpointed
+        self._made_by = made_by(analyzers)
+        self._analysis = SessionAnalysis(analyzers)
+        self._points = kept_seqs(session.event_count)
+        self._states: dict[int, bytes] = {}
+        self._remembered: Sequence[ToldFinding] | None = ()
+        self._written = begin.seq
+        self.exchanges: set[int] = set()
+        self.findings: set[FindingKey] = set()
+
+    async def restore(self) -> None:
+        if self._begin.seq:
+            self._remembered = await asyncio.to_thread(self._analysis.restore, self._begin.state, self._begin.block)
+
+    async def read(self, page: Sequence[tuple[int, Event]]) -> None:
+        """Analyse the next events in a thread, and store a part once it is long enough."""
+        self._states |= await asyncio.to_thread(self._analysis.read, page, self._points)
+        if self._analysis.seq - self._written >= EVENTS_A_PART:
+            self._states[self._analysis.seq] = await asyncio.to_thread(self._analysis.state)
+            await self.write(last=False)
+
+    async def write(self, *, last: bool) -> None:
+        """Store what was told since the last part, with the states to go on from."""
+        part = self._analysis.take()
+        write = AnalysisWrite(part, self._begin.seq, self._states, self._made_by, last=last, remembered=self._remembered)
+        await self._store.write(self._session, write, self._checkpointed)
+        self.exchanges.update(each.number for each in part.exchanges)
+        self.findings.update(each.key for each in part.findings)
+        self._written, self._states, self._remembered = part.upto, {}, None

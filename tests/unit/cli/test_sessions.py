@@ -1,0 +1,38 @@
+"""`cairn sessions show`: what the analysis found, a line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.cli.sessions import analysis_lines
+
+
+def analysis(**more: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {name: [] for name in ("exchanges", "activity", "health", "loops", "policies")}
+    return {"analysed": 9, "events": 9, "parked": None, "next_cursor": None, "findings_left_out": 0, **empty, **more}
+
+
+def finding(**more: Any) -> dict[str, Any]:
+    return {"name": "stuck", "first": 3, "last": 8, "open": True, "because": "The same error, four times.", **more}
+
+
+def test_findings_are_told_a_line_each() -> None:
+    found = analysis(health=[finding()], loops=[finding(name="exact", last=3, open=False, because=None)], findings_left_out=2)
+    assert analysis_lines(found) == [
+        "analysis: 9 of 9 events, 0 exchanges",
+        "health: stuck, events 3 to 8, goes on: The same error, four times.",
+        "loops: exact, event 3",
+        "2 more findings are left out",
+    ]
+
+
+def test_outcomes_are_counted() -> None:
+    exchanges = [{"outcome": each} for each in ("accepted", "corrected", "accepted", None)]
+    assert analysis_lines(analysis(exchanges=exchanges, next_cursor="c")) == [
+        "analysis: 9 of 9 events, the first 4 exchanges (2 accepted, 1 corrected)"
+    ]
+
+
+def test_a_session_that_was_not_analysed_says_so_and_why() -> None:
+    assert analysis_lines(analysis(analysed=0)) == ["analysis: not yet"]
+    assert analysis_lines(analysis(analysed=0, parked="It broke.")) == ["analysis: not yet, it failed: It broke."]

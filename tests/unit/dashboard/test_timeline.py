@@ -1,0 +1,66 @@
+"""A session's timeline: each step drawn once, findings within the picture, and said in a sentence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from app.dashboard.timeline import BARS_HEIGHT, WIDTH, draw
+from app.sessions.reader import ProjectionProgress, ShownSession
+from app.sessions.session import Session
+from app.trajectory.exchanges import SessionExchange
+from app.trajectory.findings import ToldFinding
+from app.trajectory.queries import FindingPage
+from app.trajectory.reader import ShownAnalysis
+from app.trajectory.strips import StepStrip
+
+
+def session() -> Any:
+    return Session.__new__(Session)
+
+
+def finding(first: int, last: int, *, kind: str = "health", name: str = "stuck") -> ToldFinding:
+    return ToldFinding(kind, name, first, last, (), "", True, last)  # type: ignore[arg-type]
+
+
+def analysis(*findings: ToldFinding, first: int = 1) -> ShownAnalysis:
+    exchanges = [SessionExchange(1, first, first + 4), SessionExchange(2, first + 5, first + 9)]
+    strips = [StepStrip(first, first + 4, {"ask": 1, "edit": 4}, 1), StepStrip(first + 5, first + 9, {"ask": 1, "test": 4}, 0)]
+    shown = ShownSession(session(), "shop", None, can_delete=False)
+    progress = ProjectionProgress("trajectory", 10, up_to_date=True)
+    return ShownAnalysis(shown, progress, exchanges, FindingPage(findings), True, strips)
+
+
+def test_nothing_is_drawn_of_a_session_without_steps() -> None:
+    shown = ShownSession(session(), "shop", None, can_delete=False)
+    assert draw(ShownAnalysis(shown, ProjectionProgress("trajectory", 0, up_to_date=False))) is None
+
+
+@pytest.mark.parametrize("first", [1, 900])
+def test_the_phases_fill_the_picture_and_exchanges_part_it(first: int) -> None:
+    drawn = draw(analysis(first=first))
+    assert drawn is not None
+    rectangles = [each for area in drawn.areas for each in re.findall(r"M[\d.]+ [\d.]+h([\d.]+)v([\d.]+)h-[\d.]+z", area.path)]
+    assert sum(float(width) * float(height) for width, height in rectangles) == pytest.approx(WIDTH * BARS_HEIGHT)
+    assert drawn.edges == [500.0]
+    assert [phase for phase, _ in drawn.phases] == ["ask", "edit", "test"]
+
+
+def test_findings_stand_on_rows_within_the_picture() -> None:
+    found = [finding(3, 5), finding(10, 10, kind="policy", name="no-force-push"), finding(1, 40, kind="loop", name="exact")]
+    drawn = draw(analysis(*found))
+    assert drawn is not None
+    assert [(row.title, [(mark.x, mark.width, mark.tone) for mark in row.marks]) for row in drawn.rows] == [
+        ("Health", [(200.0, 300.0, "bad")]),
+        ("Loops", [(0.0, 1000.0, "warn")]),
+        ("Rules", [(900.0, 100.0, "bad")]),
+    ]
+    assert drawn.label == "Events 1 to 10 by what was done, in 2 exchanges; 3 signs of trouble"
+
+
+def test_a_session_on_track_says_so() -> None:
+    drawn = draw(analysis(finding(1, 10, name="on_track"), finding(1, 10, kind="activity", name="testing")))
+    assert drawn is not None
+    assert drawn.label.endswith("no sign of trouble")
