@@ -5,34 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
 from app.services.services import Services
-from app.sessions.event import Event, GivenEvent, too_many_events
+from app.sessions.event import GivenEvent, too_many_events
 from app.sessions.live_events import event_of
 from app.trajectory.intent.kinds import IntentReading
-
-
-@dataclass(frozen=True, slots=True)
-class StretchReading:
-    """A stretch of events: its activity, its health, and the reason in a sentence."""
-
-    activity: str
-    health: str
-    because: str
-
-
-class StretchReader(Protocol):
-    """Tells a stretch's activity and health from its events alone. Pure; may take seconds for thousands of events."""
-
-    def __call__(self, events: Sequence[Event]) -> StretchReading: ...
+from app.trajectory.stretch import StretchReading, read_stretch
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The readings of a request. `intent` None: there was no text. `stretch` None: there were no events, or nothing here reads them."""
+    """The readings of a request. `intent` None: there was no text. `stretch` None: there were no events."""
 
     intent: IntentReading | None
     stretch: StretchReading | None
@@ -51,7 +36,6 @@ async def classify(
     *,
     context: str = "",
     events: Sequence[GivenEvent] = (),
-    reader: StretchReader | None = None,
 ) -> Classification:
     """Classify a prompt, events, or both. InvalidInput where there is neither, or more events than one request may hold."""
     requester.check("read")
@@ -62,7 +46,5 @@ async def classify(
     if not said and not events:
         raise InvalidInput("There is nothing to classify: send a prompt as `text`, or `events`.", param="text")
     intent = await services.intents.classifier.classify(requester.team_id, text, context) if said else None
-    stretch = None
-    if events and reader is not None:
-        stretch = await asyncio.to_thread(reader, [event_of(each) for each in events])
+    stretch = await asyncio.to_thread(read_stretch, [event_of(each) for each in events]) if events else None
     return Classification(intent, stretch)
