@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.api.schema import ResponseBody
-from app.trajectory.similar_sessions import Comparability, SimilarSession
+from app.trajectory.similar.finder import Comparability, SimilarSession
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Reader, TheServices

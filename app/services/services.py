@@ -37,7 +37,7 @@ from app.storage.vectors.store import VectorStore
 from app.trajectory.intent.part import IntentServices
 from app.trajectory.part import TrajectoryServices
 from app.trajectory.policies.projects import ProjectPolicies
-from app.trajectory.similar_sessions import SimilarSessionFinder
+from app.trajectory.similar.finder import SimilarSessionFinder
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -27,7 +27,7 @@ from app.sessions.event import Event
 from app.trajectory.embedding import GROUPS, temporal_embedding
 from app.trajectory.shapes.builder import shape_of
 from app.trajectory.shapes.course import CHANNELS
-from app.trajectory.similar_ranking import likeness
+from app.trajectory.similar.ranking import likeness
 from app.trajectory.steps import SessionStep, steps_of
 from tests.fakes.models import uncached_embedder
 from tests.performance.measure import percentile

@@ -31,10 +31,10 @@ from app.trajectory.embedding import temporal_embedding
 from app.trajectory.sequences import common_length, edit_distance, warping_distance
 from app.trajectory.shapes.builder import packed, shape_of
 from app.trajectory.shapes.phases import every_symbol
-from app.trajectory.similar_ranking import quantised
-from app.trajectory.similar_records import ShapeRecords
-from app.trajectory.similar_sessions import SimilarSessionFinder
-from app.trajectory.similar_tables import SessionShapeRow
+from app.trajectory.similar.ranking import quantised
+from app.trajectory.similar.records import ShapeRecords
+from app.trajectory.similar.finder import SimilarSessionFinder
+from app.trajectory.similar.tables import SessionShapeRow
 from app.trajectory.steps import SessionStep
 from tests.performance.measure import Figure, cpu_seconds, latencies, machine, percentile, show, timed
 

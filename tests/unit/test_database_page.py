@@ -20,7 +20,7 @@ import app.queue.tables
 import app.sessions.tables
 import app.trajectory.intent.tables
 import app.trajectory.policies.tables
-import app.trajectory.similar_tables
+import app.trajectory.similar.tables
 import app.trajectory.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.storage.tables import Base
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.trajectory.embedding import DIMENSIONS, temporal_embedding
 from app.trajectory.shapes.phases import Deed, PhaseEnd, PhaseSymbol, every_symbol
-from app.trajectory.similar_ranking import (
+from app.trajectory.similar.ranking import (
     CANDIDATES,
     MAX_SAID,
     ComparedShapes,

@@ -13,8 +13,8 @@ from app.accounts.requester import Requester
 from app.sessions.journal import Journal
 from app.sessions.session import CitedSession
 from app.trajectory.shapes.phases import symbol_of
-from app.trajectory.similar_ranking import MIN_PHASES, ShapeMatch, next_words, rank, shared_words
-from app.trajectory.similar_records import ShapeRecords, StoredShape
+from app.trajectory.similar.ranking import MIN_PHASES, ShapeMatch, next_words, rank, shared_words
+from app.trajectory.similar.records import ShapeRecords, StoredShape
 
 MAX_SHARED = 50
 """Shared phases that are listed one by one, the last: all count in the score."""

@@ -1,4 +1,4 @@
-"""Rows of the sessions' shapes. Read and written only by `similar_records`."""
+"""Rows of the sessions' shapes. Read and written only by `records`."""
 
 from __future__ import annotations
 

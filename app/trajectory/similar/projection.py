@@ -20,8 +20,8 @@ from app.storage.generator_thread import through_thread
 from app.trajectory.embedding import EMBEDDING_VERSION, temporal_embedding
 from app.trajectory.shapes.builder import SHAPE_VERSION, SessionShape, packed, unpacked
 from app.trajectory.shapes.course import MAX_OUTPUT_CHARS
-from app.trajectory.similar_ranking import quantised
-from app.trajectory.similar_records import ShapeRecords, ShapeUpdate, StoredShape
+from app.trajectory.similar.ranking import quantised
+from app.trajectory.similar.records import ShapeRecords, ShapeUpdate, StoredShape
 from app.trajectory.steps import step_of
 
 UNSETTLED_EVENTS: Final = 32

@@ -21,8 +21,8 @@ from app.sessions.projections import Checkpointed
 from app.sessions.session import Session
 from app.storage.database import Database, rows_of
 from app.trajectory.embedding import DIMENSIONS
-from app.trajectory.similar_ranking import MIN_PHASES, ComparedShapes
-from app.trajectory.similar_tables import SessionShapeRow
+from app.trajectory.similar.ranking import MIN_PHASES, ComparedShapes
+from app.trajectory.similar.tables import SessionShapeRow
 
 MAX_COMPARED = 20_000
 """Sessions of a team that one is compared with, the latest."""
