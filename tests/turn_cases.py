@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.trajectory.turns import Ending
+from app.trajectory.events.turns import Ending
 
 KNOWN_TURNS: Mapping[Ending, tuple[str, ...]] = {
     "accepted": (

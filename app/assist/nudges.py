@@ -18,7 +18,7 @@ from app.assist.quoting import cite, headline, one_line, short_id, wrap
 from app.assist.tables import NudgeRow
 from app.knowledge.results import Result
 from app.storage.database import Database
-from app.trajectory.findings import ToldFinding
+from app.trajectory.analysis import ToldFinding
 
 MAX_CHARS = 1_000
 """Characters of a nudge, all in all."""

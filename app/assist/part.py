@@ -19,7 +19,7 @@ from app.sessions.journal import Journal
 from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
-from app.trajectory.queries import AnalysisQueries
+from app.trajectory.analysis import AnalysisQueries
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from app.dashboard.sessions import SESSIONS
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, visitor
 from app.services.administration import list_projects
-from app.trajectory.trouble import WEEKS, TroubleWeek
+from app.trajectory.analysis import WEEKS, TroubleWeek
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 

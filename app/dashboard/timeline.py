@@ -7,12 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.trajectory.analyzer import FindingKind
-from app.trajectory.exchanges import SessionExchange
-from app.trajectory.findings import ToldFinding
-from app.trajectory.reader import ShownAnalysis
-from app.trajectory.steps import Phase
-from app.trajectory.strips import StepStrip
+from app.trajectory.analysis import SessionExchange, ShownAnalysis, StepStrip, ToldFinding
+from app.trajectory.analyzers import FindingKind
+from app.trajectory.events import Phase
 
 WIDTH: Final = 1000
 BARS_HEIGHT: Final = 60

@@ -11,8 +11,8 @@ from app.errors import InvalidInput
 from app.services.services import Services
 from app.sessions.event import GivenEvent, too_many_events
 from app.sessions.live_events import event_of
+from app.trajectory.analyzers import StretchReading, read_stretch
 from app.trajectory.intent.kinds import IntentReading
-from app.trajectory.stretch import StretchReading, read_stretch
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ from app.trajectory.intent.part import IntentServices, open_intents
 from app.trajectory.part import TrajectoryServices, open_trajectory
 from app.trajectory.policies.part import open_policies
 from app.trajectory.policies.projects import ProjectPolicies
-from app.trajectory.similar.part import open_similar
 from app.trajectory.similar.finder import SimilarSessionFinder
+from app.trajectory.similar.part import open_similar
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from app.knowledge.reader import ShownItem
 from app.services.services import Services
 from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
 from app.storage.pages import EntryPage, every_entry
-from app.trajectory.findings import ToldFinding
-from app.trajectory.following import FollowedFindings, parse_finding_position
+from app.trajectory.analysis import FollowedFindings, ToldFinding, parse_finding_position
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0

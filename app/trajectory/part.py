@@ -13,18 +13,18 @@ from app.sessions.journal import Journal
 from app.sessions.projections import Projections
 from app.sessions.reader import SessionReader
 from app.storage.database import Database
-from app.trajectory.activity import ActivityAnalyzer
-from app.trajectory.analysis import made_by
-from app.trajectory.analyzer import Analyzer
-from app.trajectory.health import HealthAnalyzer
+from app.trajectory.analysis.projection import TrajectoryProjection
+from app.trajectory.analysis.queries import AnalysisQueries
+from app.trajectory.analysis.reader import TrajectoryReader
+from app.trajectory.analysis.session_analysis import made_by
+from app.trajectory.analysis.storage import AnalysisStore
+from app.trajectory.analysis.trouble import TroubleReader
+from app.trajectory.analyzers.activity import ActivityAnalyzer
+from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.analyzers.health import HealthAnalyzer
+from app.trajectory.analyzers.recurrence import RecurrenceCounter
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.policies.watching import PolicyAnalyzer
-from app.trajectory.projection import TrajectoryProjection
-from app.trajectory.queries import AnalysisQueries
-from app.trajectory.reader import TrajectoryReader
-from app.trajectory.recurrence import RecurrenceCounter
-from app.trajectory.storage import AnalysisStore
-from app.trajectory.trouble import TroubleReader
 
 ANALYZERS: Final[Sequence[Callable[[], Analyzer]]] = (HealthAnalyzer, ActivityAnalyzer)
 """The analyzers that all projects have, in order: each makes one for a session. Health finds loops, too."""

@@ -22,12 +22,12 @@ from time import process_time
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.sessions.event import Event, Outcome, ToolUse
+from app.trajectory.events.steps import SessionStep, step_of, steps_of
 from app.trajectory.policies.policy import compiled, definition_of
 from app.trajectory.policies.policy_file import SHIPPED, load_policies
 from app.trajectory.policies.readings import StepReading, reading_of
 from app.trajectory.policies.views import PolicyDefinition
 from app.trajectory.policies.watching import PolicyAnalyzer
-from app.trajectory.steps import SessionStep, step_of, steps_of
 from tests.performance.measure import Figure, latencies, show
 from tests.transcripts import sessions_of, transcripts_in
 

@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.sessions.event import Event
 from app.trajectory.embedding import GROUPS, temporal_embedding
+from app.trajectory.events.steps import SessionStep, steps_of
 from app.trajectory.shapes.builder import shape_of
 from app.trajectory.shapes.course import CHANNELS
 from app.trajectory.similar.ranking import likeness
-from app.trajectory.steps import SessionStep, steps_of
 from tests.fakes.models import uncached_embedder
 from tests.performance.measure import percentile
 from tests.transcripts import sessions_of

@@ -28,14 +28,14 @@ from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
 from app.trajectory.embedding import temporal_embedding
+from app.trajectory.events.steps import SessionStep
 from app.trajectory.sequences import common_length, edit_distance, warping_distance
 from app.trajectory.shapes.builder import packed, shape_of
 from app.trajectory.shapes.phases import every_symbol
+from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.ranking import quantised
 from app.trajectory.similar.records import ShapeRecords
-from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.tables import SessionShapeRow
-from app.trajectory.steps import SessionStep
 from tests.performance.measure import Figure, cpu_seconds, latencies, machine, percentile, show, timed
 
 PROJECTS, CLOSED, PAGE, ROUNDS = 50, 5, 1_000, 100

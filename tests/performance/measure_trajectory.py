@@ -23,14 +23,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.sessions.event import Event
-from app.trajectory.activity import ActivityAnalyzer, shares_of, verdict_of
-from app.trajectory.analyzer import SessionFinding
-from app.trajectory.health import HealthAnalyzer, HealthVerdict
-from app.trajectory.loops import LoopAnalyzer
-from app.trajectory.recurrence import RecurrenceAnalyzer, RecurrenceCache
-from app.trajectory.steps import SessionStep, step_of, steps_of
-from app.trajectory.troubles import sign_of
-from app.trajectory.turns import ending
+from app.trajectory.analyzers.activity import ActivityAnalyzer, shares_of, verdict_of
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.analyzers.health import HealthAnalyzer, HealthVerdict
+from app.trajectory.analyzers.loops import LoopAnalyzer
+from app.trajectory.analyzers.recurrence import RecurrenceAnalyzer, RecurrenceCache
+from app.trajectory.analyzers.troubles import sign_of
+from app.trajectory.events.steps import SessionStep, step_of, steps_of
+from app.trajectory.events.turns import ending
 from tests.loop_cases import CASES, LoopCase
 from tests.loop_cases_held_out import HELD_OUT
 from tests.performance.measure import Figure, machine, percentile, show

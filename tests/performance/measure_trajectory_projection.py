@@ -26,11 +26,11 @@ from app.settings import DatabaseSettings, Settings
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.postgres import embedded_postgres
-from app.trajectory.analysis import SessionAnalysis, made_by
-from app.trajectory.analyzer import Analyzer
+from app.trajectory.analysis.projection import TrajectoryProjection
+from app.trajectory.analysis.session_analysis import SessionAnalysis, made_by
+from app.trajectory.analysis.storage import AnalysisStore
+from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.part import ANALYZERS
-from app.trajectory.projection import TrajectoryProjection
-from app.trajectory.storage import AnalysisStore
 from tests.transcripts import sessions_of, transcripts_in
 
 MAX_EVENTS = 40_000

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.sessions.event import Event, ToolUse
 from app.sessions.formats.tools import outcome_of, tool_input
-from app.trajectory.steps import SessionStep, steps_of
+from app.trajectory.events.steps import SessionStep, steps_of
 from tests.transcripts import sessions_of
 
 _PLACE = re.compile(r"(?:L|messages\[)(\d+)")

@@ -7,21 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import UniqueConstraint
 
-import app.accounts.tables
-import app.alerts.tables
-import app.assist.tables
-import app.budget.tables
-import app.cache.tables
-import app.idempotency.tables
-import app.knowledge.passage_tables
-import app.knowledge.relation_tables
-import app.knowledge.tables
-import app.queue.tables
-import app.sessions.tables
-import app.trajectory.intent.tables
-import app.trajectory.policies.tables
-import app.trajectory.similar.tables
-import app.trajectory.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.storage.tables import Base
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "database" / "README.md").read_text()

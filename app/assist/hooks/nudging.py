@@ -17,9 +17,8 @@ from app.knowledge.results import Query, Result
 from app.sessions.journal import Journal
 from app.settings import HooksSettings
 from app.telemetry import metrics
-from app.trajectory.findings import ToldFinding
-from app.trajectory.queries import AnalysisQueries
-from app.trajectory.steps import step_of
+from app.trajectory.analysis import AnalysisQueries, ToldFinding
+from app.trajectory.events import step_of
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from app.knowledge.passages.cut import PassageCutter
 from app.knowledge.passages.passage import Passage
 from app.sessions.event import Event
 from app.tokens import count_text
-from app.trajectory.turns import ending
+from app.trajectory.events import ending
 
 Batch = tuple[Passage, ...]
 """Passages of one call."""

@@ -12,8 +12,8 @@ from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import KnowledgeType
 from app.sessions.event import Event
+from app.trajectory.events import SHELL_TOOL
 from app.trajectory.intent.kinds import Intent
-from app.trajectory.tools import SHELL_TOOL
 
 MAX_AN_EXCHANGE = 1
 """Commands that one exchange may contribute."""

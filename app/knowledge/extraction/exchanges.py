@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from app.knowledge.extraction.memory import SessionMemory
 from app.sessions.event import Event
-from app.trajectory.tools import EDIT_TOOL, READ_TOOL, reads, runs_tests
-from app.trajectory.turns import Ending, ending
+from app.trajectory.events import EDIT_TOOL, READ_TOOL, Ending, ending, reads, runs_tests
 
 MAX_EVENTS = 2_000
 """Events of one exchange; an agent that works for hours without a prompt is read in parts."""

@@ -10,8 +10,7 @@ from typing import Literal
 
 from app.knowledge.extraction.commands import normal
 from app.sessions.event import Event, ToolUse
-from app.trajectory.shell import change_of, commands_of, only_looks
-from app.trajectory.tools import EDIT_TOOL, SHELL_TOOL
+from app.trajectory.events import EDIT_TOOL, SHELL_TOOL, change_of, commands_of, only_looks
 
 Act = Literal["command", "change", "answer"]
 _PLANNING = re.compile(r"todo|plan|task|memory|cairn", re.IGNORECASE)

@@ -14,9 +14,7 @@ from uuid import UUID
 from app.knowledge.uses.acts import Act, Acted, in_one_line, read_acts
 from app.knowledge.uses.marks import Marks, Setting, has_structure, marks_of, telling_words, values_after
 from app.sessions.event import Event
-from app.trajectory.shell import commands_of
-from app.trajectory.tools import runs_tests
-from app.trajectory.turns import ending, objects
+from app.trajectory.events import commands_of, ending, objects, runs_tests
 
 MIN_NAMES, MIN_NAMES_OF_MANY, MANY = 2, 3, 12
 """Names that must be taken over; of a text with more than MANY of them, one more."""

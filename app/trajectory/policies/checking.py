@@ -7,11 +7,11 @@ from typing import Any
 
 from app.errors import InvalidInput
 from app.sessions.event import Event
-from app.trajectory.analyzer import SessionFinding
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.events.steps import steps_of
 from app.trajectory.policies.policy import PolicyError, definition_of
 from app.trajectory.policies.views import CheckedPolicy, PolicyDefinition, ShownViolation
 from app.trajectory.policies.watching import PolicyAnalyzer
-from app.trajectory.steps import steps_of
 
 
 def definitions_of(given: Sequence[Mapping[str, Any]]) -> list[PolicyDefinition]:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from app.trajectory.events.shell import commands_of
+from app.trajectory.events.steps import MAX_TEXT_CHARS, SessionStep
+from app.trajectory.events.tools import READ_TOOL, SHELL_TOOL, line_runs_tests, reads
 from app.trajectory.policies.claims import says_done
 from app.trajectory.policies.predicates import BITS
 from app.trajectory.policies.shell_acts import ShellActs, acts_of, begins_with
 from app.trajectory.policies.step_inputs import change_of_edit, input_of
 from app.trajectory.policies.testing_files import checks_less, is_code, is_test
-from app.trajectory.shell import commands_of
-from app.trajectory.steps import MAX_TEXT_CHARS, SessionStep
-from app.trajectory.tools import READ_TOOL, SHELL_TOOL, line_runs_tests, reads
 
 MAX_VALUE_CHARS = 100
 MAX_STARS = 3

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from app.trajectory.events.shell import commands_of
 from app.trajectory.policies.testing_files import is_code, is_test_place
-from app.trajectory.shell import commands_of
 
 MAX_WORDS = 400
 """Words of a line that are looked at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from app.trajectory.steps import SessionStep
+from app.trajectory.events.steps import SessionStep
 
 _COMMANDS = ("command", "cmd", "commandLine", "script")
 _CHANGED = (("-", "old_string"), ("-", "oldString"), ("+", "new_string"), ("+", "newString"), ("+", "content"), ("+", "contents"))

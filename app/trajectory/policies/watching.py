@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.normal import digest
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.events.normal import digest
+from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
 from app.trajectory.policies.readings import reading_of
 from app.trajectory.policies.views import PolicyDefinition
-from app.trajectory.steps import SessionStep
 
 ENGINE_VERSION = "1"
 """Raise it when the same steps and policies would give other findings."""

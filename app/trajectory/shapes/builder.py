@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from app.trajectory.events.steps import SessionStep
 from app.trajectory.shapes.course import SessionCourse, point_of
 from app.trajectory.shapes.phases import phase_of
-from app.trajectory.steps import SessionStep
 
 SHAPE_VERSION: Final = "1"
 """Raise it whenever the same steps would give another shape."""

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.trajectory.steps import SessionStep
+from app.trajectory.events.steps import SessionStep
 
 CHANNELS: Final = ("duration", "size", "novelty", "failure")
 MAX_POINTS: Final = 512

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, get_args
 
-from app.trajectory.shell import commands_of
-from app.trajectory.steps import MAX_TEXT_CHARS, SessionStep
-from app.trajectory.turns import ending
+from app.trajectory.events.shell import commands_of
+from app.trajectory.events.steps import MAX_TEXT_CHARS, SessionStep
+from app.trajectory.events.turns import ending
 
 Deed = Literal["explore", "edit", "test", "commit", "ask", "plan", "migrate", "roll back", "install", "build", "deploy", "start", "run"]
 PhaseEnd = Literal["done", "failed", "refused", "unavailable"]

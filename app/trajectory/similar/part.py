@@ -10,9 +10,9 @@ from app.part import Opened, Part
 from app.sessions.journal import Journal
 from app.sessions.projections import Projections
 from app.storage.database import Database
+from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.projection import ShapesProjection
 from app.trajectory.similar.records import ShapeRecords
-from app.trajectory.similar.finder import SimilarSessionFinder
 
 
 @asynccontextmanager

@@ -18,11 +18,11 @@ from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
 from app.storage.generator_thread import through_thread
 from app.trajectory.embedding import EMBEDDING_VERSION, temporal_embedding
+from app.trajectory.events.steps import step_of
 from app.trajectory.shapes.builder import SHAPE_VERSION, SessionShape, packed, unpacked
 from app.trajectory.shapes.course import MAX_OUTPUT_CHARS
 from app.trajectory.similar.ranking import quantised
 from app.trajectory.similar.records import ShapeRecords, ShapeUpdate, StoredShape
-from app.trajectory.steps import step_of
 
 UNSETTLED_EVENTS: Final = 32
 """Events at a session's end that are read again next time; one that changes before them starts the session anew."""

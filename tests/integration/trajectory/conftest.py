@@ -21,11 +21,11 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.settings import Settings
 from app.storage.database import Database
-from app.trajectory.analysis import made_by
-from app.trajectory.analyzer import Analyzer
-from app.trajectory.projection import TrajectoryProjection
-from app.trajectory.queries import AnalysisQueries
-from app.trajectory.storage import AnalysisStore
+from app.trajectory.analysis.projection import TrajectoryProjection
+from app.trajectory.analysis.queries import AnalysisQueries
+from app.trajectory.analysis.session_analysis import made_by
+from app.trajectory.analysis.storage import AnalysisStore
+from app.trajectory.analyzers.analyzer import Analyzer
 from tests.unit.trajectory.sessions import FailureStreaks
 
 TABLES = ("session_analyses", "session_analysis_states", "session_findings", "session_exchanges", "session_step_blocks")

@@ -15,9 +15,9 @@ from app.sessions.browsing import SessionBrowsing
 from app.sessions.endings import SessionEndings
 from app.sessions.event import Event
 from app.sessions.reader import SessionReader
-from app.trajectory import following
-from app.trajectory.findings import ToldFinding
-from app.trajectory.following import FollowedFindings, parse_finding_position
+from app.trajectory.analysis import following
+from app.trajectory.analysis.findings import ToldFinding
+from app.trajectory.analysis.following import FollowedFindings, parse_finding_position
 from tests.integration.trajectory.conftest import TrajectoryBench
 from tests.unit.trajectory.sessions import call
 

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from app.accounts.requester import Requester
 from app.sessions.event import Event
-from app.trajectory import projection
-from app.trajectory.storage import AnalysisStore
+from app.trajectory.analysis import projection
+from app.trajectory.analysis.storage import AnalysisStore
 from tests.integration.trajectory.conftest import TABLES, TrajectoryBench
 from tests.unit.trajectory.sessions import call, prompt, reply
 

@@ -22,9 +22,9 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.settings import Settings
 from app.storage.database import Database
+from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.part import open_similar
 from app.trajectory.similar.projection import UNSETTLED_EVENTS
-from app.trajectory.similar.finder import SimilarSessionFinder
 
 
 @dataclass(slots=True)

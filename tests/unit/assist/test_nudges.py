@@ -10,7 +10,7 @@ import pytest
 from app.assist.nudges import MAX_CHARS, GivenNudge, compose, next_streak
 from app.knowledge.item import Quote
 from app.knowledge.results import Result
-from app.trajectory.findings import ToldFinding
+from app.trajectory.analysis.findings import ToldFinding
 
 
 def finding(

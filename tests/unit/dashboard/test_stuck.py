@@ -8,7 +8,7 @@ import pytest
 
 from app.dashboard.charts import MAX_SERIES
 from app.dashboard.stuck import by_week, minutes
-from app.trajectory.trouble import WEEKS, TroubleWeek
+from app.trajectory.analysis.trouble import WEEKS, TroubleWeek
 
 SINCE = date(2026, 9, 7)
 

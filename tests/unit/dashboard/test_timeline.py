@@ -10,11 +10,11 @@ import pytest
 from app.dashboard.timeline import BARS_HEIGHT, WIDTH, draw
 from app.sessions.reader import ProjectionProgress, ShownSession
 from app.sessions.session import Session
-from app.trajectory.exchanges import SessionExchange
-from app.trajectory.findings import ToldFinding
-from app.trajectory.queries import FindingPage
-from app.trajectory.reader import ShownAnalysis
-from app.trajectory.strips import StepStrip
+from app.trajectory.analysis.exchanges import SessionExchange
+from app.trajectory.analysis.findings import ToldFinding
+from app.trajectory.analysis.queries import FindingPage
+from app.trajectory.analysis.reader import ShownAnalysis
+from app.trajectory.analysis.strips import StepStrip
 
 
 def session() -> Any:

@@ -8,7 +8,7 @@ from app.knowledge.extraction.noise import is_transient
 from app.knowledge.extraction.prose import statements
 from app.likeness.gloss import Language, gloss, is_foreign, languages
 from app.sessions.event import Event
-from app.trajectory.turns import ending
+from app.trajectory.events.turns import ending
 
 
 @pytest.mark.parametrize(

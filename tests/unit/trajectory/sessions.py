@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from app.sessions.event import Event, ReplyUsage, ToolUse
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.steps import SessionStep
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.events.steps import SessionStep
 
 AT = datetime(2026, 10, 1, 9, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.activity import MAX_STRETCH, ActivityAnalyzer, shares_of, verdict_of
-from app.trajectory.cues import activities_in
-from app.trajectory.steps import steps_of
+from app.trajectory.analyzers.activity import MAX_STRETCH, ActivityAnalyzer, shares_of, verdict_of
+from app.trajectory.analyzers.cues import activities_in
+from app.trajectory.events.steps import steps_of
 from tests.loop_cases import Act, LoopCase, ask, bash, call, edit, say
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sessions.event import Event
-from app.trajectory.analysis import SessionAnalysis, StateTooLarge, made_by
-from app.trajectory.exchanges import SessionExchange
-from app.trajectory.findings import FindingKey, ToldFinding
-from app.trajectory.step_blocks import StepBlock
+from app.trajectory.analysis.exchanges import SessionExchange
+from app.trajectory.analysis.findings import FindingKey, ToldFinding
+from app.trajectory.analysis.session_analysis import SessionAnalysis, StateTooLarge, made_by
+from app.trajectory.analysis.step_blocks import StepBlock
 from tests.unit.trajectory.sessions import FailureStreaks, call, numbered, prompt, reply, sessions
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from app.sessions.event import Event, ReplyUsage
-from app.trajectory.exchanges import MAX_FILES, ExchangeReader, SessionExchange
-from app.trajectory.steps import step_of
+from app.trajectory.analysis.exchanges import MAX_FILES, ExchangeReader, SessionExchange
+from app.trajectory.events.steps import step_of
 from tests.unit.trajectory.sessions import call, numbered, prompt, reply
 
 

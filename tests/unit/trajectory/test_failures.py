@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.failures import error_of, is_outside, is_unavailable
+from app.trajectory.events.failures import error_of, is_outside, is_unavailable
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.trajectory import findings
-from app.trajectory.analyzer import SessionFinding
-from app.trajectory.findings import MAX_EVIDENCE, MAX_FINDINGS, MAX_REMEMBERED, MAX_WORDS, FindingBook
-from app.trajectory.steps import SessionStep
+from app.trajectory.analysis import findings
+from app.trajectory.analysis.findings import MAX_EVIDENCE, MAX_FINDINGS, MAX_REMEMBERED, MAX_WORDS, FindingBook
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.events.steps import SessionStep
 
 
 def loop(first: int, last: int, *, evidence: tuple[int, ...] = (), because: str = "") -> SessionFinding:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.analyzer import SessionFinding
-from app.trajectory.health import MAX_AGE, HealthAnalyzer
-from app.trajectory.steps import steps_of
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.analyzers.health import MAX_AGE, HealthAnalyzer
+from app.trajectory.events.steps import steps_of
 from tests.loop_cases import Act, LoopCase, aider, ask, bash, call, edit, say
 
 REFUSED = call("Bash", "rm -rf build", "The user doesn't want to proceed with this tool use.", "rejected")

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.sessions.event import Event, Outcome, ToolUse
-from app.trajectory.activity import ActivityAnalyzer
-from app.trajectory.analyzer import Analyzer
-from app.trajectory.health import HealthAnalyzer
-from app.trajectory.loops import LoopAnalyzer
-from app.trajectory.recurrence import RecurrenceAnalyzer
-from app.trajectory.steps import SessionStep, step_of
+from app.trajectory.analyzers.activity import ActivityAnalyzer
+from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.analyzers.health import HealthAnalyzer
+from app.trajectory.analyzers.loops import LoopAnalyzer
+from app.trajectory.analyzers.recurrence import RecurrenceAnalyzer
+from app.trajectory.events.steps import SessionStep, step_of
 
 ANALYZERS: list[Callable[[], Analyzer]] = [LoopAnalyzer, HealthAnalyzer, ActivityAnalyzer, RecurrenceAnalyzer]
 MAX_SNAPSHOT_CHARS = 60_000

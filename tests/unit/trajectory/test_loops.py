@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pytest
 
 from app.sessions.event import Event
-from app.trajectory.analyzer import SessionFinding
-from app.trajectory.loops import MAX_QUIET, LoopAnalyzer
-from app.trajectory.steps import steps_of
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.analyzers.loops import MAX_QUIET, LoopAnalyzer
+from app.trajectory.events.steps import steps_of
 from tests.loop_cases import LOOK_ALIKES, LOOPS, Act, LoopCase, ask, bash, call, edit, say
 from tests.loop_cases_held_out import HELD_OUT
 

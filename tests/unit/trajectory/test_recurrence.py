@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.trajectory.recurrence import MAX_CACHED, RecurrenceAnalyzer, RecurrenceCache, RecurrenceCounter, rolling_hashes, symbols_of
-from app.trajectory.steps import steps_of
+from app.trajectory.analyzers.recurrence import (
+    MAX_CACHED,
+    RecurrenceAnalyzer,
+    RecurrenceCache,
+    RecurrenceCounter,
+    rolling_hashes,
+    symbols_of,
+)
+from app.trajectory.events.steps import steps_of
 from tests.loop_cases import CASES, LoopCase, bash, say
 
 symbols = st.lists(st.integers(0, 6), max_size=40)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sessions.event import Event, Outcome, ToolUse
+from app.trajectory.events.steps import SessionStep, step_of, steps_of
 from app.trajectory.shapes.builder import MAX_KNOWN, MAX_PHASES, SessionShape, packed, shape_of, unpacked
 from app.trajectory.shapes.course import CHANNELS, MAX_POINTS
 from app.trajectory.shapes.phases import every_symbol, symbol_of
-from app.trajectory.steps import SessionStep, step_of, steps_of
 
 AT = datetime(2026, 11, 3, 9, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.sessions.event import Event, ToolUse
-from app.trajectory.shell import change_of, commands_of, only_looks
-from app.trajectory.tools import runs_tests
+from app.trajectory.events.shell import change_of, commands_of, only_looks
+from app.trajectory.events.tools import runs_tests
 
 
 def call(name: str, given: str) -> Event:

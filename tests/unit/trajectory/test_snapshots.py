@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.trajectory.snapshots import LAG, LEVELS, kept_seqs
+from app.trajectory.analysis.snapshots import LAG, LEVELS, kept_seqs
 
 ends = st.integers(0, 250_000)
 

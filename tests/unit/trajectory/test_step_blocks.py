@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sessions.event import Event
-from app.trajectory.step_blocks import BLOCK_STEPS, StepPacker, symbol, unpack
-from app.trajectory.steps import step_of, steps_of
-from app.trajectory.strips import strips_of
+from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepPacker, symbol, unpack
+from app.trajectory.analysis.strips import strips_of
+from app.trajectory.events.steps import step_of, steps_of
 from tests.unit.trajectory.sessions import call, numbered, prompt, reply
 
 

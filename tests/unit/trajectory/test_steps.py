@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.sessions.event import Event, Outcome, ToolUse
-from app.trajectory.steps import SessionStep, step_of
+from app.trajectory.events.steps import SessionStep, step_of
 
 
 def call(name: str, given: str, output: str = "", outcome: Outcome | None = "ok", exit_code: int | None = None) -> SessionStep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.sessions.event import Event, ToolUse
-from app.trajectory.stretch import read_stretch
+from app.trajectory.analyzers.stretch import read_stretch
 
 
 def ran(number: int, command: str, output: str, outcome: str = "ok") -> Event:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.shell import commands_of
-from app.trajectory.tools import checks, waits
+from app.trajectory.events.shell import commands_of
+from app.trajectory.events.tools import checks, waits
 
 TESTS = (
     "pytest -q",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.turns import Ending, ending, objects
+from app.trajectory.events.turns import Ending, ending, objects
 from tests.turn_cases import HELD_OUT_TURNS, KNOWN_TURNS, MISREAD_TURNS
 
 TURNS = [(turn, verdict) for cases in (KNOWN_TURNS, HELD_OUT_TURNS) for verdict, turns in cases.items() for turn in turns]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.sessions.event import Event, Outcome, ToolUse
+from app.trajectory.events.steps import SessionStep, step_of
 from app.trajectory.policies.policy_file import SHIPPED, load_policies
 from app.trajectory.policies.views import PolicyDefinition
-from app.trajectory.steps import SessionStep, step_of
 
 
 def called(

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.trajectory.analyzer import SessionFinding
+from app.trajectory.analyzers.analyzer import SessionFinding
+from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies import monitor as monitoring
 from app.trajectory.policies.policy import PolicyError, definition_of
 from app.trajectory.policies.policy_file import PolicyFileError, read_policies
 from app.trajectory.policies.templates import TEMPLATES
 from app.trajectory.policies.views import PolicyDefinition
 from app.trajectory.policies.watching import MAX_FINDINGS, PolicyAnalyzer
-from app.trajectory.steps import SessionStep
 from tests.unit.trajectory.policies.session_steps import called, edited, prompted, ran, read, replied, shipped
 
 

@@ -6,11 +6,11 @@ from time import perf_counter
 
 import pytest
 
+from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies.claims import says_done
 from app.trajectory.policies.predicates import BITS, PREDICATES
 from app.trajectory.policies.readings import own_predicate, reading_of
 from app.trajectory.policies.shell_acts import acts_of
-from app.trajectory.steps import SessionStep
 from tests.unit.trajectory.policies.session_steps import called, edited, prompted, ran, read, replied
 
 

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.sessions.projections import Checkpointed
 from app.sessions.session import Session
 from app.storage.database import Database
-from app.trajectory.analysis import AnalysedPart
-from app.trajectory.findings import ToldFinding
-from app.trajectory.snapshots import kept_seqs
-from app.trajectory.step_blocks import BLOCK_STEPS, StepBlock
-from app.trajectory.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.analysis.findings import ToldFinding
+from app.trajectory.analysis.session_analysis import AnalysedPart
+from app.trajectory.analysis.snapshots import kept_seqs
+from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
+from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
 
 STATE_DAYS = 7
 """A session that grows again after so long is analysed from its beginning: states are what takes most room."""

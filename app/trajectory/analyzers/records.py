@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from zlib import crc32
 
-from app.trajectory.normal import digest
-from app.trajectory.steps import SessionStep
+from app.trajectory.events.normal import digest
+from app.trajectory.events.steps import SessionStep
 
 MAX_LABEL_CHARS = 80
 MAX_WORDS = 32

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from app.trajectory.cues import in_english
-from app.trajectory.failures import is_outside
-from app.trajectory.shell import commands_of
-from app.trajectory.steps import SessionStep
-from app.trajectory.turns import ending
+from app.trajectory.analyzers.cues import in_english
+from app.trajectory.events.failures import is_outside
+from app.trajectory.events.shell import commands_of
+from app.trajectory.events.steps import SessionStep
+from app.trajectory.events.turns import ending
 
 SignKind = Literal["corrected", "undone", "interrupted", "refused", "refuted", "reverted", "outage", "outside", "helpless"]
 MAX_READ_CHARS = 600

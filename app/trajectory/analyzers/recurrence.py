@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.normal import digest
-from app.trajectory.steps import SessionStep
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.events.normal import digest
+from app.trajectory.events.steps import SessionStep
 
 AttractorKind = Literal["fixed_point", "limit_cycle", "drift", "mixed", "short"]
 """fixed_point: the same symbol at the end · limit_cycle: a few symbols in turn at the end · drift: hardly a symbol comes again · mixed:

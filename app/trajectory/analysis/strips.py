@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.trajectory.step_blocks import BLOCK_STEPS, PHASES, StepBlock
-from app.trajectory.steps import Phase
+from app.trajectory.analysis.step_blocks import BLOCK_STEPS, PHASES, StepBlock
+from app.trajectory.events.steps import Phase
 
 
 @dataclass(frozen=True, slots=True)

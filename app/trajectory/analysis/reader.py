@@ -12,11 +12,11 @@ from uuid import UUID
 
 from app.accounts.requester import Requester
 from app.sessions.reader import ProjectionProgress, SessionReader, ShownSession
-from app.trajectory.exchanges import SessionExchange
-from app.trajectory.projection import TrajectoryProjection
-from app.trajectory.queries import AnalysisQueries, FindingPage
-from app.trajectory.step_blocks import unpack
-from app.trajectory.strips import StepStrip, strips_of
+from app.trajectory.analysis.exchanges import SessionExchange
+from app.trajectory.analysis.projection import TrajectoryProjection
+from app.trajectory.analysis.queries import AnalysisQueries, FindingPage
+from app.trajectory.analysis.step_blocks import unpack
+from app.trajectory.analysis.strips import StepStrip, strips_of
 
 MAX_STRIPS: Final = 120
 RECURRENCE_STEPS: Final = 2_000

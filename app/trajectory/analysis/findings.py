@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, cast
 
-from app.trajectory.analyzer import FindingKind, SessionFinding, Snapshot
-from app.trajectory.steps import SessionStep
+from app.trajectory.analyzers.analyzer import FindingKind, SessionFinding, Snapshot
+from app.trajectory.events.steps import SessionStep
 
 MAX_FINDINGS = 5_000
 """Findings of a session that are stored; further ones are only counted."""

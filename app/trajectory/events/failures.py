@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from app.trajectory.normal import normal_text
+from app.trajectory.events.normal import normal_text
 
 MAX_READ_CHARS = 4_000
 """Characters read of a result: half from its end, where errors stand, then half from its beginning."""

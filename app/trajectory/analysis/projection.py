@@ -13,11 +13,11 @@ from app.sessions.event import Event
 from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
-from app.trajectory.analysis import SessionAnalysis, made_by
-from app.trajectory.analyzer import Analyzer
-from app.trajectory.findings import FindingKey, ToldFinding
-from app.trajectory.snapshots import kept_seqs
-from app.trajectory.storage import AnalysisStore, AnalysisWrite, ResumePoint
+from app.trajectory.analysis.findings import FindingKey, ToldFinding
+from app.trajectory.analysis.session_analysis import SessionAnalysis, made_by
+from app.trajectory.analysis.snapshots import kept_seqs
+from app.trajectory.analysis.storage import AnalysisStore, AnalysisWrite, ResumePoint
+from app.trajectory.analyzers.analyzer import Analyzer
 
 EVENTS_A_PAGE = 256
 """Events that are analysed together, in a thread of the worker."""

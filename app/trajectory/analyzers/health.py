@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, cast
 
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.loops import LoopAnalyzer
-from app.trajectory.steps import SessionStep
-from app.trajectory.troubles import SignKind, TroubleSign, sign_of
-from app.trajectory.turns import ending
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.analyzers.loops import LoopAnalyzer
+from app.trajectory.analyzers.troubles import SignKind, TroubleSign, sign_of
+from app.trajectory.events.steps import SessionStep
+from app.trajectory.events.turns import ending
 
 Health = Literal["on_track", "off_track", "stuck", "blocked"]
 MAX_SIGNS, MAX_EVIDENCE = 16, 12

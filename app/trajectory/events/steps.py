@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Literal
 
 from app.sessions.event import Event, Kind, ToolUse
-from app.trajectory.failures import MAX_READ_CHARS, error_of, is_unavailable
-from app.trajectory.normal import digest, normal_arguments, normal_result
-from app.trajectory.shell import commands_of, only_looks
-from app.trajectory.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, checks, waits
+from app.trajectory.events.failures import MAX_READ_CHARS, error_of, is_unavailable
+from app.trajectory.events.normal import digest, normal_arguments, normal_result
+from app.trajectory.events.shell import commands_of, only_looks
+from app.trajectory.events.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, checks, waits
 
 Phase = Literal["explore", "edit", "test", "run", "commit", "plan", "ask", "say"]
 """explore: reads or searches · edit: changes files · test: runs tests or checks · run: runs anything else · commit: records or publishes

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.sessions.event import Event
-from app.trajectory.activity import ActivityAnalyzer
-from app.trajectory.health import HealthAnalyzer
-from app.trajectory.steps import steps_of
+from app.trajectory.analyzers.activity import ActivityAnalyzer
+from app.trajectory.analyzers.health import HealthAnalyzer
+from app.trajectory.events.steps import steps_of
 
 
 @dataclass(frozen=True, slots=True)

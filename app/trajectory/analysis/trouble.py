@@ -17,7 +17,7 @@ from app import clock
 from app.accounts.requester import Requester
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
-from app.trajectory.tables import FindingRow
+from app.trajectory.analysis.tables import FindingRow
 
 WEEKS: Final = 12
 MAX_KINDS, MAX_CASES = 30, 30

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from sys import byteorder
 
-from app.trajectory.steps import Phase, Result, SessionStep
+from app.trajectory.events.steps import Phase, Result, SessionStep
 
 BLOCK_STEPS = 256
 LETTERS: Mapping[Phase, str] = {

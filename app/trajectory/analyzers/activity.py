@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from app.sessions.event import Kind
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.cues import ACTIVITIES, Activity, activities_in
-from app.trajectory.steps import SessionStep
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.analyzers.cues import ACTIVITIES, Activity, activities_in
+from app.trajectory.events.steps import SessionStep
 
 Shares = tuple[int, ...]
 """Tenths of a point that a step, or a stretch, has for each of the eight, in their order. Whole numbers: sums don't depend on their order."""

@@ -12,8 +12,8 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
 from app.sessions.reader import SessionReader
-from app.trajectory.findings import FindingKey, ToldFinding
-from app.trajectory.queries import AnalysisQueries, FindingPosition
+from app.trajectory.analysis.findings import FindingKey, ToldFinding
+from app.trajectory.analysis.queries import AnalysisQueries, FindingPosition
 
 FINDINGS_PAGE: Final = 100
 MAX_REMEMBERED: Final = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.sessions.event import Event
-from app.trajectory.shell import commands_of, only_looks
+from app.trajectory.events.shell import commands_of, only_looks
 
 MAX_COMMAND_CHARS = 2_000
 SHELL_TOOL = re.compile(r"bash|shell|terminal|exec|command|run_", re.IGNORECASE)

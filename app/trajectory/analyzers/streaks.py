@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from app.trajectory.normal import digest
-from app.trajectory.records import CallRecord, likeness, words_of
-from app.trajectory.steps import SessionStep
+from app.trajectory.analyzers.records import CallRecord, likeness, words_of
+from app.trajectory.events.normal import digest
+from app.trajectory.events.steps import SessionStep
 
 MIN_SAME_ERROR, MIN_DESPITE_EDITS = 3, 4
 """Equal failures that make a streak: of the same attempt, and where edits came between and the rest of the result changed."""

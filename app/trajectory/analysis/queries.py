@@ -11,10 +11,10 @@ from sqlalchemy import Integer, Uuid, and_, bindparam, func, or_, select, tuple_
 
 from app.storage.database import Database, rows_of
 from app.storage.tables import AnyRow
-from app.trajectory.exchanges import SessionExchange
-from app.trajectory.findings import ToldFinding
-from app.trajectory.step_blocks import BLOCK_STEPS, StepBlock
-from app.trajectory.tables import AnalysisRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.analysis.exchanges import SessionExchange
+from app.trajectory.analysis.findings import ToldFinding
+from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
+from app.trajectory.analysis.tables import AnalysisRow, ExchangeRow, FindingRow, StepBlockRow
 
 MAX_SHOWN_FINDINGS: Final = 200
 """Findings of one kind that are read of a stretch: the first ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from app.trajectory.records import CallRecord
+from app.trajectory.analyzers.records import CallRecord
 
 MIN_EXACT = 4
 MIN_STAGNANT, MIN_WORDINGS = 6, 3

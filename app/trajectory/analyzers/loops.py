@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
-from app.trajectory.analyzer import SessionFinding, Snapshot
-from app.trajectory.records import CallRecord, record_of
-from app.trajectory.rungs import MAX_RECENT, RUNGS
-from app.trajectory.steps import SessionStep
-from app.trajectory.streaks import ErrorStreak, Monologue, RepeatedErrors, Staleness
+from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.analyzers.records import CallRecord, record_of
+from app.trajectory.analyzers.rungs import MAX_RECENT, RUNGS
+from app.trajectory.analyzers.streaks import ErrorStreak, Monologue, RepeatedErrors, Staleness
+from app.trajectory.events.steps import SessionStep
 
 LoopRung = Literal["exact", "error", "period", "stagnation", "histogram", "drift", "monologue"]
 MAX_EVIDENCE = 12

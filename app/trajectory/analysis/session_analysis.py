@@ -10,12 +10,12 @@ from typing import Any
 
 from app.errors import CairnError
 from app.sessions.event import Event
-from app.trajectory.analyzer import Analyzer
-from app.trajectory.exchanges import ExchangeReader, SessionExchange
-from app.trajectory.findings import FindingBook, ToldFinding
-from app.trajectory.normal import digest
-from app.trajectory.step_blocks import StepBlock, StepPacker
-from app.trajectory.steps import step_of
+from app.trajectory.analysis.exchanges import ExchangeReader, SessionExchange
+from app.trajectory.analysis.findings import FindingBook, ToldFinding
+from app.trajectory.analysis.step_blocks import StepBlock, StepPacker
+from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.events.normal import digest
+from app.trajectory.events.steps import step_of
 
 ANALYSIS_VERSION = 1
 """Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""

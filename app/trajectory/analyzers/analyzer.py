@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from app.trajectory.steps import SessionStep
+from app.trajectory.events.steps import SessionStep
 
 FindingKind = Literal["activity", "health", "loop", "policy"]
 Snapshot: TypeAlias = dict[str, object]

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from app.sessions.event import ReplyUsage
-from app.trajectory.analyzer import Snapshot
-from app.trajectory.steps import SessionStep
-from app.trajectory.turns import Ending, ending
+from app.trajectory.analyzers.analyzer import Snapshot
+from app.trajectory.events.steps import SessionStep
+from app.trajectory.events.turns import Ending, ending
 
 ExchangeOutcome = Literal["accepted", "corrected", "neutral"]
 """The verdict of the person's next turn on an exchange; neutral: it goes on without a verdict."""

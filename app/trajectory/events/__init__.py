@@ -1,0 +1,23 @@
+"""Reads events: the commands of a line, the kind of a tool, a person's turn as a verdict, and each event as a step that can be compared. Pure."""
+
+from app.trajectory.events.shell import change_of, commands_of, only_looks
+from app.trajectory.events.steps import Phase, SessionStep, step_of
+from app.trajectory.events.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, reads, runs_tests
+from app.trajectory.events.turns import Ending, ending, objects
+
+__all__ = [
+    "EDIT_TOOL",
+    "READ_TOOL",
+    "SHELL_TOOL",
+    "Ending",
+    "Phase",
+    "SessionStep",
+    "change_of",
+    "commands_of",
+    "ending",
+    "objects",
+    "only_looks",
+    "reads",
+    "runs_tests",
+    "step_of",
+]
