@@ -12,8 +12,7 @@ from pydantic import ConfigDict, Field
 from app.api.live import GenericEvent, given_event
 from app.api.schema import RequestBody, ResponseBody
 from app.services.classification import Classification, classify
-from app.trajectory.intent.kinds import Intent
-from app.trajectory.intent.store import PromptIntent
+from app.trajectory.intent import Intent, PromptIntent
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Reader, TheServices
@@ -90,7 +89,7 @@ async def classification(services: TheServices, caller: Reader, body: ClassifyBo
 
 @router.get("/sessions/{session_id}/prompts/{seq}/intent", summary="Show the intent of a prompt", responses=responses(404))
 async def show_intent(services: TheServices, caller: Reader, session_id: UUID, seq: PromptSeq) -> PromptIntentReply:
-    return _shown(await services.intents.correcting.show(caller, session_id, seq))
+    return _shown(await services.trajectory.intents.correcting.show(caller, session_id, seq))
 
 
 @router.put(
@@ -101,7 +100,7 @@ async def show_intent(services: TheServices, caller: Reader, session_id: UUID, s
     responses=responses(400, 403, 404),
 )
 async def correct_intent(services: TheServices, caller: Reader, session_id: UUID, seq: PromptSeq, body: IntentBody) -> PromptIntentReply:
-    return _shown(await services.intents.correcting.correct(caller, session_id, seq, body.intent))
+    return _shown(await services.trajectory.intents.correcting.correct(caller, session_id, seq, body.intent))
 
 
 def _reply(done: Classification) -> ClassifyReply:

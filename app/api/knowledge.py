@@ -29,7 +29,7 @@ from app.knowledge.reader import ShownItem, ShownPassage
 from app.knowledge.results import MAX_FILE_CHARS, MAX_FILES, MAX_TOKENS, MIN_TOKENS, Query, Result, SearchResults
 from app.services.answers import begin_answer
 from app.storage.matching import MAX_WORDS_CHARS
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 from app.web import cache_control
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.disconnects import unless_disconnected

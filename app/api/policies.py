@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from app.api.live import GenericEvent, given_event
 from app.api.schema import ProjectFilter, ProjectName, RequestBody, ResponseBody
-from app.trajectory.policies.views import (
+from app.trajectory.policies import (
     MAX_OWN,
     CheckedPolicy,
     GivenPolicies,
@@ -151,7 +151,7 @@ class CheckReply(ResponseBody):
 
 @router.get("", summary="Show the policies of a project, or of the installation", responses=responses())
 async def show(services: TheServices, caller: Reader, project: ProjectFilter = None) -> PoliciesReply:
-    return _shown(project, await services.policies.show(caller, project))
+    return _shown(project, await services.trajectory.policies.show(caller, project))
 
 
 @router.put(
@@ -168,7 +168,7 @@ async def replace(
     body: PoliciesBody,
 ) -> PoliciesReply:
     switches = [PolicySwitch(each.id, each.enabled, each.severity) for each in body.switches]
-    return _shown(project, await services.policies.replace(caller, project, switches=switches, given=body.policies))
+    return _shown(project, await services.trajectory.policies.replace(caller, project, switches=switches, given=body.policies))
 
 
 @router.post(
@@ -179,7 +179,7 @@ async def replace(
 )
 async def check(services: TheServices, caller: Reader, body: CheckBody) -> CheckReply:
     given = GivenPolicies(body.policies, body.file, body.project)
-    found = await services.policies.check(caller, [given_event(each) for each in body.events], given)
+    found = await services.trajectory.policies.check(caller, [given_event(each) for each in body.events], given)
     return CheckReply(events=len(body.events), verdicts=[_checked(each) for each in found])
 
 

@@ -14,8 +14,7 @@ from app.api.schema import ResponseBody, Untrusted
 from app.api.session_costs import SessionCostDetailsReply, cost_reply
 from app.money import to_usd
 from app.services.session_costs import cost_of
-from app.trajectory.analysis import ExchangeOutcome, SessionExchange, ShownAnalysis, ToldFinding, Verdict
-from app.trajectory.analyzers import FindingKind
+from app.trajectory.analysis import ExchangeOutcome, FindingKind, SessionExchange, ShownAnalysis, ToldFinding, Verdict
 from app.trajectory.events import Phase
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses

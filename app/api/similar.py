@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.api.schema import ResponseBody
-from app.trajectory.similar.finder import Comparability, SimilarSession
+from app.trajectory.similar import Comparability, SimilarSession
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.requester import Reader, TheServices
@@ -67,7 +67,7 @@ async def list_similar(
     session_id: UUID,
     limit: Annotated[int, Query(ge=1, le=50, description="Maximum number of sessions.")] = 10,
 ) -> SimilarSessionList:
-    found = await services.similar.find(caller, session_id, limit=limit)
+    found = await services.trajectory.similar.find(caller, session_id, limit=limit)
     return SimilarSessionList(
         state=found.state,
         reason=found.reason,

@@ -127,7 +127,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         only=lambda **filters: address(who, SESSIONS, **filters),
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),
-        similar=None if place or after else await who.services.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
+        similar=None if place or after else await who.services.trajectory.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
         analysis=analysis,
         timeline=draw(analysis),
         event=lambda seq: address(who, here, after=str(seq - 1)),

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.trajectory.analysis import SessionExchange, ShownAnalysis, StepStrip, ToldFinding
-from app.trajectory.analyzers import FindingKind
+from app.trajectory.analysis import FindingKind, SessionExchange, ShownAnalysis, StepStrip, ToldFinding
 from app.trajectory.events import Phase
 
 WIDTH: Final = 1000

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from app.freshness.verdicts import CodeVerdict, Reason
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 
 Kind = Literal["item", "passage"]
 """An item (distilled) or a passage (verbatim dialogue)."""

@@ -13,9 +13,8 @@ from operator import itemgetter
 from app.knowledge.contradiction.hedges import is_limited
 from app.knowledge.subjects.naming import subjects_of
 from app.knowledge.supersession.words import is_denied, is_doubted, scopes
-from app.likeness import differing
+from app.likeness import differing, language_of
 from app.likeness.gloss import gloss
-from app.likeness.tokenization import language_of
 from app.likeness.vocabulary import vocabulary
 
 MIN_LIKE = 0.85

@@ -15,8 +15,8 @@ from sqlalchemy.orm import aliased
 
 from app.knowledge.item import Standing
 from app.knowledge.tables import ItemRow
+from app.likeness import language_of
 from app.likeness.contrast import MAX_CHARS
-from app.likeness.tokenization import language_of
 from app.likeness.wording import wording_of
 
 MIN_WORDS = 4

@@ -12,9 +12,10 @@ from itertools import chain
 from app.likeness.claims import ExactClaims, Quantity, extract_claims, plain, tails
 from app.likeness.contrast import are_long, are_spaced_alike, own_words, reordered, wordings
 from app.likeness.opposition import opposed
+from app.likeness.tokenization import language_of
 from app.likeness.wording import Wording, wording_of
 
-__all__ = ["differing", "differs", "restates"]
+__all__ = ["differing", "differs", "language_of", "restates"]
 
 MIN_WORDS = 2
 """Words with a meaning that a text has in common with the one that it restates: `yes` doesn't restate `it is`."""

@@ -11,8 +11,8 @@ from app.errors import InvalidInput
 from app.services.services import Services
 from app.sessions.event import GivenEvent, too_many_events
 from app.sessions.live_events import event_of
-from app.trajectory.analyzers import StretchReading, read_stretch
-from app.trajectory.intent.kinds import IntentReading
+from app.trajectory.analysis import StretchReading, read_stretch
+from app.trajectory.intent import IntentReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,6 @@ async def classify(
     said = bool(text.strip())
     if not said and not events:
         raise InvalidInput("There is nothing to classify: send a prompt as `text`, or `events`.", param="text")
-    intent = await services.intents.classifier.classify(requester.team_id, text, context) if said else None
+    intent = await services.trajectory.intents.classifier.classify(requester.team_id, text, context) if said else None
     stretch = await asyncio.to_thread(read_stretch, [event_of(each) for each in events]) if events else None
     return Classification(intent, stretch)

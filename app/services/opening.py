@@ -32,18 +32,12 @@ from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
 from app.services.review_digest import digest_part
 from app.services.services import Services
-from app.sessions.live_events import event_of
 from app.sessions.part import SessionServices, open_sessions
 from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
-from app.trajectory.intent.part import IntentServices, open_intents
 from app.trajectory.part import TrajectoryServices, open_trajectory
-from app.trajectory.policies.part import open_policies
-from app.trajectory.policies.projects import ProjectPolicies
-from app.trajectory.similar.finder import SimilarSessionFinder
-from app.trajectory.similar.part import open_similar
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +49,6 @@ class _OpenedRooms:
     embeddings: EmbeddingServices
     sessions: SessionServices
     inference: InferenceServices
-
-
-@dataclass(frozen=True, slots=True)
-class _DerivedRooms:
-    """The rooms that are built on sessions."""
-
-    policies: ProjectPolicies
-    trajectory: TrajectoryServices
-    knowledge: KnowledgeServices
-    similar: SimilarSessionFinder
-    intents: IntentServices
-    assist: AssistServices
 
 
 @asynccontextmanager
@@ -103,9 +85,8 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
-    derived = await _open_derived(rooms, settings, role, opened)
-    review = derived.knowledge.review
-    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=review))
+    trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
+    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,
@@ -120,12 +101,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
         limits=limits,
         inference=inference,
         sessions=sessions,
-        policies=derived.policies,
-        trajectory=derived.trajectory,
-        knowledge=derived.knowledge,
-        similar=derived.similar,
-        intents=derived.intents,
-        assist=derived.assist,
+        trajectory=trajectory,
+        knowledge=knowledge,
+        assist=assist,
         monitoring=monitoring,
         openid=await rooms.open(open_openid(settings, secret_key=secrets.secret_key)),
     )
@@ -139,23 +117,20 @@ async def _open_storage(rooms: Composition, settings: Settings, role: Role, *, f
     return storage
 
 
-async def _open_derived(rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms) -> _DerivedRooms:
+async def _open_derived(
+    rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms
+) -> tuple[TrajectoryServices, KnowledgeServices, AssistServices]:
     """Open what is built on sessions: their analysis, knowledge, its distillation by a model, and what IDEs get of these."""
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
-    policies = await rooms.open(open_policies(settings, database=storage.database, accounts=accounts, read_event=event_of))
     analysis = open_trajectory(
-        database=storage.database, journal=journal, projections=projections, sessions=sessions.reader, policies=policies
+        settings, role, database=storage.database, accounts=accounts, sessions=sessions, embeddings=opened.embeddings
     )
     trajectory = await rooms.open(analysis)
     room = open_knowledge(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
     knowledge = await rooms.open(room)
-    similar = await rooms.open(open_similar(database=storage.database, accounts=accounts, journal=journal, projections=projections))
-    intents = await rooms.open(
-        open_intents(settings, role, database=storage.database, journal=journal, projections=projections, embeddings=opened.embeddings)
-    )
     distillation = open_distillation(
         settings,
         database=storage.database,
@@ -173,7 +148,7 @@ async def _open_derived(rooms: Composition, settings: Settings, role: Role, open
         sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries),
         knowledge=knowledge.reader,
     )
-    return _DerivedRooms(policies, trajectory, knowledge, similar, intents, await rooms.open(assist))
+    return trajectory, knowledge, await rooms.open(assist)
 
 
 async def _open_last(

@@ -34,10 +34,7 @@ from app.storage.database import Database
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices
 from app.storage.vectors.store import VectorStore
-from app.trajectory.intent.part import IntentServices
 from app.trajectory.part import TrajectoryServices
-from app.trajectory.policies.projects import ProjectPolicies
-from app.trajectory.similar.finder import SimilarSessionFinder
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -65,11 +62,8 @@ class Services:
     limits: RateLimits
     inference: InferenceServices
     sessions: SessionServices
-    policies: ProjectPolicies
     trajectory: TrajectoryServices
     knowledge: KnowledgeServices
-    similar: SimilarSessionFinder
-    intents: IntentServices
     assist: AssistServices
     monitoring: Monitoring
     openid: OpenIdSignIn | None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from app.part import Maintenance, Opened, Part
-from app.sessions.journal import Journal
-from app.sessions.projections import Projections
-from app.sessions.reader import SessionReader
+from app.accounts.accounts import Accounts
+from app.embeddings.part import EmbeddingServices
+from app.part import Maintenance, Opened, Part, Role
+from app.sessions.part import SessionServices
+from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries
@@ -23,8 +24,13 @@ from app.trajectory.analyzers.activity import ActivityAnalyzer
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.analyzers.recurrence import RecurrenceCounter
+from app.trajectory.intent.correcting import TRAIN
+from app.trajectory.intent.part import IntentServices, make_intents
+from app.trajectory.policies.part import make_policies
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.policies.watching import PolicyAnalyzer
+from app.trajectory.similar.finder import SimilarSessionFinder
+from app.trajectory.similar.part import make_similar
 
 ANALYZERS: Final[Sequence[Callable[[], Analyzer]]] = (HealthAnalyzer, ActivityAnalyzer)
 """The analyzers that all projects have, in order: each makes one for a session. Health finds loops, too."""
@@ -38,13 +44,24 @@ class TrajectoryServices:
     queries: AnalysisQueries
     reader: TrajectoryReader
     trouble: TroubleReader
+    policies: ProjectPolicies
+    intents: IntentServices
+    similar: SimilarSessionFinder
 
 
 @asynccontextmanager
 async def open_trajectory(
-    *, database: Database, journal: Journal, projections: Projections, sessions: SessionReader, policies: ProjectPolicies
+    settings: Settings,
+    role: Role,
+    *,
+    database: Database,
+    accounts: Accounts,
+    sessions: SessionServices,
+    embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
-    """Open the room. Its projection runs before those that embed: what is found while a session goes on is told at once."""
+    """Open the room. Its analysis runs before what embeds: what is found while a session goes on is told at once. Workers fit intents."""
+    journal, projections = sessions.journal, sessions.projections
+    policies = await make_policies(settings, database=database, accounts=accounts)
 
     async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
         return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
@@ -52,9 +69,25 @@ async def open_trajectory(
     store, queries = AnalysisStore(database), AnalysisQueries(database)
     projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
     projections.register(projection)
-    reader = TrajectoryReader(queries, sessions, recurrence=_recurrence)
-    services = TrajectoryServices(projection, queries, reader, TroubleReader(database))
-    yield services, Part(name="trajectory", maintenance=[Maintenance("analysis_states", store.sweep, batched=True)])
+    similar = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
+    intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)
+    services = TrajectoryServices(
+        projection,
+        queries,
+        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
+        TroubleReader(database),
+        policies,
+        intents,
+        similar,
+    )
+    yield (
+        services,
+        Part(
+            name="trajectory",
+            jobs={TRAIN: intents.training.job} if role == "worker" else {},
+            maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
+        ),
+    )
 
 
 def _new_analyzers() -> Sequence[Analyzer]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from app.knowledge.contradiction.hedges import sets_amount, takes_several
 from app.knowledge.contradiction.values import AMOUNT, amount, is_name, name
-from app.likeness.tokenization import language_of
+from app.likeness import language_of
 
 PLACEHOLDER = "zqzqx"
 """A word of no language, and without an ending that a language could take off."""

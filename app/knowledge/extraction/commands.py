@@ -13,7 +13,7 @@ from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import KnowledgeType
 from app.sessions.event import Event
 from app.trajectory.events import SHELL_TOOL
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 
 MAX_AN_EXCHANGE = 1
 """Commands that one exchange may contribute."""

@@ -17,7 +17,7 @@ from app.knowledge.extraction.titles import MAX_TITLE, capitalize, without_lead
 from app.knowledge.item import KnowledgeType
 from app.likeness.gloss import gloss, is_foreign
 from app.trajectory.events import objects
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 
 MAX_PROMPT_CHARS = 3_000
 """A longer prompt is pasted material (a plan, a log, a rule file), not something that a person said."""

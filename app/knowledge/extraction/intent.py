@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 
 HEAD_CHARS = 600
 _WORDS: tuple[tuple[Intent, str], ...] = (

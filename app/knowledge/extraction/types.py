@@ -9,7 +9,7 @@ import numpy as np
 from app.knowledge.extraction.classifier import Numbers
 from app.knowledge.item import KNOWLEDGE_TYPES, KnowledgeType
 from app.likeness.gloss import gloss
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent import Intent
 
 _CUES: tuple[tuple[KnowledgeType, str], ...] = (
     ("bug_solution", r"\b(?:root cause|fix(?:ed|es)? (?:is|was|it|this|by|adds?)|the (?:fix|bug|problem|error|failure)\b.{0,60}\b(?:is|was|came|comes|caused)|caused by|(?:fail|crash|broke|empty|missing|wrong)\w*\b.{0,60}\b(?:because|since)|fixed)\b"),

@@ -5,19 +5,24 @@ from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.following import FollowedFindings, parse_finding_position
 from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.reader import ShownAnalysis
+from app.trajectory.analysis.stretch import StretchReading, read_stretch
 from app.trajectory.analysis.strips import StepStrip
 from app.trajectory.analysis.trouble import WEEKS, TroubleWeek
+from app.trajectory.analyzers.analyzer import FindingKind
 
 __all__ = [
     "WEEKS",
     "AnalysisQueries",
     "ExchangeOutcome",
+    "FindingKind",
     "FollowedFindings",
     "SessionExchange",
     "ShownAnalysis",
     "StepStrip",
+    "StretchReading",
     "ToldFinding",
     "TroubleWeek",
     "Verdict",
     "parse_finding_position",
+    "read_stretch",
 ]

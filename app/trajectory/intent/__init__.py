@@ -2,3 +2,7 @@
 
 Trained on examples written for the project (examples.toml) and, for a team, on its own corrections. Knows nothing of knowledge or HTTP.
 """
+
+from app.trajectory.intent.kinds import Intent, IntentReading, PromptIntent
+
+__all__ = ["Intent", "IntentReading", "PromptIntent"]

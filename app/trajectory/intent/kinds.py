@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, get_args
 
 Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
@@ -47,3 +48,20 @@ class IntentReading:
         cues = f"It says {' and '.join(f'“{cue}”' for cue in self.cues)}. " if self.cues else ""
         alike = [each for each in self.nearest if each.intent == self.intent] or list(self.nearest)
         return f"{cues}Nearest example: “{alike[0].text}” ({alike[0].intent})." if alike else cues.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptIntent:
+    """A prompt's intent as it stands. `confidence`, `second`: of what the classifier told; a person's correction goes before that.
+
+    `corrected_by`, `corrected_at`: of the correction that holds.
+    """
+
+    seq: int
+    intent: Intent
+    told: Intent | None
+    confidence: float | None
+    second: Intent | None
+    second_confidence: float | None
+    corrected_by: str | None = None
+    corrected_at: datetime | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,26 +20,9 @@ from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.trajectory.intent.classifier import Numbers, shipped
 from app.trajectory.intent.features import feature_names
-from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading
+from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, PromptIntent
 from app.trajectory.intent.tables import IntentCorrectionRow, IntentHeadRow, PromptIntentRow
 from app.trajectory.intent.team_head import MAX_CORRECTIONS, HeadTrial
-
-
-@dataclass(frozen=True, slots=True)
-class PromptIntent:
-    """A prompt's intent as it stands. `confidence`, `second`: of what the classifier told; a person's correction goes before that.
-
-    `corrected_by`, `corrected_at`: of the correction that holds.
-    """
-
-    seq: int
-    intent: Intent
-    told: Intent | None
-    confidence: float | None
-    second: Intent | None
-    second_confidence: float | None
-    corrected_by: str | None = None
-    corrected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

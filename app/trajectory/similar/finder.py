@@ -72,7 +72,7 @@ class SimilarSessions:
             case "compared":
                 return None
             case "not_analysed":
-                return "The session has not been analysed yet: ask again in a moment. GET /v1/sessions/{session_id} shows how far it has been read."
+                return "The session has not been analysed yet: ask again in a moment. `cairn sessions show ID` or GET /v1/sessions/{session_id} tells how far it has been read."
             case "too_short":
                 return f"The session has too few phases to tell it from others: {self.phases} of at least {MIN_PHASES}. Look again when it has grown."
             case _:

@@ -50,10 +50,10 @@ async def test_a_project_switches_policies_and_has_its_own(api: Api) -> None:
     project_id = next(
         each["id"] for each in (await api.ask("GET", "/v1/projects?order=newest&limit=1000")).json["projects"] if each["name"] == name
     )
-    watched = {each.id for each in await api.services.policies.of(UUID(project_id))}
+    watched = {each.id for each in await api.services.trajectory.policies.of(UUID(project_id))}
     assert ("plan-first" in watched, "no-force-push" in watched) == (True, False)
     again = await api.ask("PUT", f"/v1/policies?project={name}", json={})
-    assert "no-force-push" in {each.id for each in await api.services.policies.of(UUID(project_id))}, "a change is seen at once"
+    assert "no-force-push" in {each.id for each in await api.services.trajectory.policies.of(UUID(project_id))}, "a change is seen at once"
     assert {each["origin"] for each in again.json["policies"]} == {"shipped"}
     assert len(again.json["changes"]) == 2
     other = (await api.ask("GET", f"/v1/policies?project={await project(api)}")).json

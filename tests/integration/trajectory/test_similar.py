@@ -23,7 +23,7 @@ from app.sessions.purge import Purge
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.similar.finder import SimilarSessionFinder
-from app.trajectory.similar.part import open_similar
+from app.trajectory.similar.part import make_similar
 from app.trajectory.similar.projection import UNSETTLED_EVENTS
 
 
@@ -89,8 +89,8 @@ async def bench(database: Database) -> AsyncIterator[ShapeBench]:
     journal = Journal(database, Settings().sessions, queue)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    async with open_similar(database=database, accounts=accounts, journal=journal, projections=projections) as (finder, _):
-        yield ShapeBench(database, accounts, journal, projections, catch_up, purge, finder, team_id)
+    finder = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
+    return ShapeBench(database, accounts, journal, projections, catch_up, purge, finder, team_id)
 
 
 class Script:

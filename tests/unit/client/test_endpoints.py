@@ -26,6 +26,7 @@ LEAD = "a lead's: the dashboard and the command line"
 WITHOUT_KEY = "`cairn login` and the page behind the link: whoever has one has no key yet"
 DASHBOARD = "tables of the dashboard; a plugin shows the budget and what a session cost"
 AGENTS = "agents tell each other: docs/how-to/exchange-messages.md"
+INTENTS = "corrections of intents are few, and a person's: over HTTP"
 CHECKED = "`cairn freshness` asks it, where the repository is"
 LEFT_OUT = {
     "POST /v1/chat/completions": CHAT,
@@ -37,6 +38,8 @@ LEFT_OUT = {
     "GET /": "for those who look around: it names /docs and /dashboard",
     "GET /v1": "as above",
     "GET /v1/models/{model}": "the list of models is short",
+    "GET /v1/sessions/{session_id}/prompts/{seq}/intent": INTENTS,
+    "PUT /v1/sessions/{session_id}/prompts/{seq}/intent": INTENTS,
     "GET /v1/providers": OPERATOR,
     "GET /healthz": OPERATOR,
     "GET /readyz": OPERATOR,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.sessions.event import Event, ToolUse
-from app.trajectory.analyzers.stretch import read_stretch
+from app.trajectory.analysis.stretch import read_stretch
 
 
 def ran(number: int, command: str, output: str, outcome: str = "ok") -> Event:
@@ -12,7 +12,7 @@ def ran(number: int, command: str, output: str, outcome: str = "ok") -> Event:
 
 def test_the_same_failing_call_again_and_again_is_stuck() -> None:
     found = read_stretch([ran(number, "pytest -q tests/test_till.py", "E assert 3 == 4", "failed") for number in range(5)])
-    assert (found.activity, found.health) == ("testing", "stuck")
+    assert (found.activity, found.health) == ("debugging", "stuck")
     assert found.because
 
 
