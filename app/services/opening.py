@@ -124,7 +124,14 @@ async def _open_derived(
     storage, accounts, sessions = opened.storage, opened.account_services.accounts, opened.sessions
     journal, projections = sessions.journal, sessions.projections
     analysis = open_trajectory(
-        settings, role, database=storage.database, accounts=accounts, sessions=sessions, embeddings=opened.embeddings
+        settings,
+        role,
+        database=storage.database,
+        accounts=accounts,
+        journal=journal,
+        projections=projections,
+        sessions=sessions.reader,
+        embeddings=opened.embeddings,
     )
     trajectory = await rooms.open(analysis)
     room = open_knowledge(

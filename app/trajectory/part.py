@@ -11,7 +11,9 @@ from uuid import UUID
 from app.accounts.accounts import Accounts
 from app.embeddings.part import EmbeddingServices
 from app.part import Maintenance, Opened, Part, Role
-from app.sessions.part import SessionServices
+from app.sessions.journal import Journal
+from app.sessions.projections import Projections
+from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.analysis.projection import TrajectoryProjection
@@ -56,11 +58,12 @@ async def open_trajectory(
     *,
     database: Database,
     accounts: Accounts,
-    sessions: SessionServices,
+    journal: Journal,
+    projections: Projections,
+    sessions: SessionReader,
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
     """Open the room. Its analysis runs before what embeds: what is found while a session goes on is told at once. Workers fit intents."""
-    journal, projections = sessions.journal, sessions.projections
     policies = await make_policies(settings, database=database, accounts=accounts)
 
     async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
@@ -74,7 +77,7 @@ async def open_trajectory(
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
+        TrajectoryReader(queries, sessions, recurrence=_recurrence),
         TroubleReader(database),
         policies,
         intents,

@@ -22,9 +22,9 @@ from app.sessions.session import Session
 from app.storage.database import Database
 from app.trajectory.intent.classifying import IntentClassifier
 from app.trajectory.intent.heads import StoredHeads
-from app.trajectory.intent.kinds import Intent
+from app.trajectory.intent.kinds import Intent, PromptIntent
 from app.trajectory.intent.prose import prose_of
-from app.trajectory.intent.store import IntentStore, PromptIntent, StoredCorrection
+from app.trajectory.intent.store import IntentStore, StoredCorrection
 from app.trajectory.intent.team_head import CorrectedPrompt, HeadTrial, try_head
 
 log = structlog.get_logger()

@@ -61,7 +61,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "CONTEXT": ("context", ("p",), {"max_tokens": 100}),
     "PROJECTS": ("projects_page", (), {"since": NOW, "until": NOW, "order": "name", "limit": 1, "cursor": "c"}),
     "PROJECT": ("project", ("p",), {}),
-    "CLASSIFY": ("classify", ("t",), {"context": "c"}),
+    "CLASSIFY": ("classify", ("t",), {"context": "c", "events": [Event(id="e", role="user")]}),
     "REDACT": ("redact", ("t",), {}),
     "POLICIES": ("policies", ("p",), {}),
     "CHECK_POLICIES": ("check_policies", ([],), {"policies": [], "file": "f", "project": "p"}),
