@@ -24,8 +24,8 @@ from app import settings as config
 from app.knowledge.cached_search import CachedSearch
 from app.knowledge.versions import Scope, Versions
 from app.services import Services, open_services
-from tests.performance.benchmarks import _fill
 from tests.performance.corpus import questions
+from tests.performance.filled import filled
 from tests.performance.measure import Figure, latencies, percentile, timed
 from tests.running import Running, running
 
@@ -36,9 +36,8 @@ CLIENTS, SECONDS = 64, 5.0
 async def measure(iterations: int, scratch: Path) -> list[Figure]:
     """10,000 items; one at a time, then 64 clients at once."""
     folder = scratch / "queries"
+    await filled(ITEMS, folder)
     async with open_services(config.load(data_dir=folder), role="serve") as services:
-        await _fill(services, ITEMS)
-        await services.knowledge.index.rebuild()
         figures = await _versions(services, iterations)
     with running(folder, env={"CAIRN_LOG__LEVEL": "warning"}) as server:
         return [*figures, *await _over_http(server, iterations)]

@@ -81,7 +81,7 @@ def _weight(text: str, *, corrects: bool) -> float:
     """Return what a person's statement gains for being a rule or a correction. Its refusal alone ("No, …") makes it no rule."""
     if not corrects:
         return 0.0 if is_rule(text) else -REPORT
-    if is_rule(_REFUSAL.sub("", text, count=1)):
+    if is_rule(_REFUSAL.sub("", gloss(text))):
         return CORRECTION + CORRECTED_RULE
     return -REPORT if is_foreign(text) else CORRECTION  # of English the classifier knows the words that report
 
@@ -101,7 +101,8 @@ def _as_choice(draft: Draft, *, is_bare: bool) -> Draft:
 PERSON, CORRECTION, REPORT, ACCEPTED, TESTED, CHANGED, FINAL, REJECTED = 0.6, 0.7, 2.0, 0.5, 0.4, 0.3, 0.5, 1.0
 """Added to or taken from the classifier's log-odds: who said it, and how the exchange ended. A person's request mostly reports what happened;
 only their rules and corrections are lessons."""
-_REFUSAL = re.compile(r"^\W*\w+(?: \w+)?\s*[,，、،.!:]\s*")
+_REFUSAL = re.compile(r"^\W*(?:no|nope|not|wrong)\s*[,，、،.。!:]\s*", re.IGNORECASE)
+"""A refusal that opens a glossed correction."""
 CORRECTED_RULE = 1.5
 """Added where a correction lays down a rule: of other languages the classifier knows few words, so that its odds alone say little."""
 CHOICE = 2.6

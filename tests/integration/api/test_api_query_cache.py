@@ -25,10 +25,10 @@ def tier(reply: Reply) -> str:
 
 
 async def test_the_second_time_it_comes_from_memory_and_says_how_long_that_took(api: Api) -> None:
-    topic, key = (
-        name(),
-        await api.developer(team=name()),
-    )  # the others' sessions are still being read, and would change the answer's version
+    topic = name()
+    key = await api.developer(
+        team=topic
+    )  # of the default team sessions are still being read, which changes what its answers are cached under
     await api.ingest(lesson(topic), key=key)
     first, second = await asked(api, topic, key=key), await asked(api, topic, key=key)
     assert (tier(first), tier(second)) == ("miss", "memory")

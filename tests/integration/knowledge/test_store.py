@@ -157,6 +157,12 @@ async def test_future_times_do_not_make_knowledge_younger_than_now(bench: Bench)
     assert item.created_at <= datetime.now(UTC)
 
 
+WAITING = text(
+    "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    " and database = (select oid from pg_database where datname = current_database())"
+)
+
+
 async def test_an_item_whose_project_is_merged_meanwhile_is_locked_in_its_new_one(bench: Bench) -> None:
     await bench.teach("one", [lesson("1", "Ports below 1024 are the gateway's")], project="shop")
     await bench.teach("two", [lesson("1", "The depot opens at noon")], project="till")
@@ -168,7 +174,7 @@ async def test_an_item_whose_project_is_merged_meanwhile_is_locked_in_its_new_on
         await lock_project(merging, shop)
         locked = asyncio.ensure_future(lock_item(waiting, bench.team_id, item, closed=()))
         async with patience():
-            while not await merging.scalar(text("select count(*) from pg_locks where locktype = 'advisory' and not granted")):
+            while not await merging.scalar(WAITING):
                 await asyncio.sleep(0.02)
         await bench.store.move(merging, bench.team_id, shop, till)
         await merging.commit()

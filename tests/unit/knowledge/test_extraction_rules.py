@@ -204,6 +204,19 @@ def test_a_correction_in_another_language_is_learnt(correction: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "correction",
+    [
+        "No. Never, under any circumstances, restart the ledger while it replays.",
+        "Nein. Niemals, unter keinen Umständen, starten wir den Ledger neu, während er nachspielt.",
+        "Nein. Immer, ohne Ausnahme, wird der Ledger vor dem Neustart angehalten.",
+    ],
+)
+def test_a_rule_whose_first_word_is_set_off_stays_one_in_a_correction(correction: str) -> None:
+    (found,) = learnt(("ask", "Mend the ledger"), ("say", "I restarted it."), ("ask", correction))
+    assert found.confidence > 0.8
+
+
+@pytest.mark.parametrize(
     "report",
     [
         "No, that build still fails with a timeout after the last change.",
