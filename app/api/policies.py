@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from app.api.live import GenericEvent, given_event
 from app.api.schema import ProjectFilter, ProjectName, RequestBody, ResponseBody
+from app.services.given_events import read_given
 from app.trajectory.policies import (
     MAX_OWN,
     CheckedPolicy,
@@ -179,7 +180,8 @@ async def replace(
 )
 async def check(services: TheServices, caller: Reader, body: CheckBody) -> CheckReply:
     given = GivenPolicies(body.policies, body.file, body.project)
-    found = await services.trajectory.policies.check(caller, [given_event(each) for each in body.events], given)
+    events = await read_given(services, [given_event(each) for each in body.events])
+    found = await services.trajectory.policies.check(caller, events, given)
     return CheckReply(events=len(body.events), verdicts=[_checked(each) for each in found])
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
+from app.services.given_events import read_given
 from app.services.services import Services
-from app.sessions.event import GivenEvent, too_many_events
-from app.sessions.live_events import event_of
+from app.sessions.event import GivenEvent
 from app.trajectory.analysis import StretchReading, read_stretch
 from app.trajectory.intent import IntentReading
 
@@ -39,12 +39,10 @@ async def classify(
 ) -> Classification:
     """Classify a prompt, events, or both. InvalidInput where there is neither, or more events than one request may hold."""
     requester.check("read")
-    limit = services.settings.sessions.max_live_events
-    if len(events) > limit:
-        raise too_many_events(len(events), limit=limit)
+    read = await read_given(services, events)
     said = bool(text.strip())
-    if not said and not events:
+    if not said and not read:
         raise InvalidInput("There is nothing to classify: send a prompt as `text`, or `events`.", param="text")
     intent = await services.trajectory.intents.classifier.classify(requester.team_id, text, context) if said else None
-    stretch = await asyncio.to_thread(read_stretch, [event_of(each) for each in events]) if events else None
+    stretch = await asyncio.to_thread(read_stretch, read) if read else None
     return Classification(intent, stretch)

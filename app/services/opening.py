@@ -37,7 +37,7 @@ from app.settings import Settings
 from app.storage.folder import DataFolder
 from app.storage.part import StorageServices, open_storage
 from app.telemetry.traces import open_traces
-from app.trajectory.part import TrajectoryServices, open_trajectory
+from app.trajectory.part import AnalysedSessions, TrajectoryServices, open_trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,7 @@ async def _open_derived(
         role,
         database=storage.database,
         accounts=accounts,
-        journal=journal,
-        projections=projections,
-        sessions=sessions.reader,
+        sessions=AnalysedSessions(journal, projections, sessions.reader),
         embeddings=opened.embeddings,
     )
     trajectory = await rooms.open(analysis)

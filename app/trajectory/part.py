@@ -51,6 +51,15 @@ class TrajectoryServices:
     similar: SimilarSessionFinder
 
 
+@dataclass(frozen=True, slots=True)
+class AnalysedSessions:
+    """The sessions that are analysed: their journal, the projections that follow it, and their reader."""
+
+    journal: Journal
+    projections: Projections
+    reader: SessionReader
+
+
 @asynccontextmanager
 async def open_trajectory(
     settings: Settings,
@@ -58,9 +67,7 @@ async def open_trajectory(
     *,
     database: Database,
     accounts: Accounts,
-    journal: Journal,
-    projections: Projections,
-    sessions: SessionReader,
+    sessions: AnalysedSessions,
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
     """Open the room. Its analysis runs before what embeds: what is found while a session goes on is told at once. Workers fit intents."""
@@ -69,6 +76,7 @@ async def open_trajectory(
     async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
         return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
 
+    journal, projections = sessions.journal, sessions.projections
     store, queries = AnalysisStore(database), AnalysisQueries(database)
     projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
     projections.register(projection)
@@ -77,7 +85,7 @@ async def open_trajectory(
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions, recurrence=_recurrence),
+        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
         TroubleReader(database),
         policies,
         intents,

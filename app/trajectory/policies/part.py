@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from app.accounts.accounts import Accounts
-from app.sessions.live_events import event_of
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.policies.policy_file import load_policies
@@ -15,4 +14,4 @@ from app.trajectory.policies.projects import ProjectPolicies
 async def make_policies(settings: Settings, *, database: Database, accounts: Accounts) -> ProjectPolicies:
     """Make the policies of projects. ConfigurationError where the installation's file can't be used."""
     shipped = await asyncio.to_thread(load_policies, settings.policies.file)
-    return ProjectPolicies(database, accounts, shipped, max_events=settings.sessions.max_live_events, read_event=event_of)
+    return ProjectPolicies(database, accounts, shipped)

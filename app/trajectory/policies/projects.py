@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import cachebox
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
-from app.sessions.event import Event, GivenEvent, too_many_events
+from app.sessions.event import Event
 from app.storage.database import Database, rows_of
 from app.trajectory.policies.checking import check_events, definitions_of
 from app.trajectory.policies.policy import PolicyError, definition_of
@@ -35,8 +35,6 @@ from app.trajectory.policies.views import (
 
 log = structlog.get_logger()
 
-ReadEvent: TypeAlias = Callable[[GivenEvent], Event]
-"""Reads an event that a program sends, as that of a live session."""
 KEPT_CHANGES = 50
 SHOWN_CHANGES = 10
 KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0
@@ -44,13 +42,10 @@ KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0
 
 
 class ProjectPolicies:
-    """Reads, changes and checks them. `shipped`: those of the installation's file. `max_events`: that one check may have."""
+    """Reads, changes and checks them. `shipped`: those of the installation's file."""
 
-    def __init__(
-        self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition], *, max_events: int, read_event: ReadEvent
-    ) -> None:
+    def __init__(self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition]) -> None:
         self._database, self._accounts = database, accounts
-        self._max_events, self._read_event = max_events, read_event
         self.shipped: Final = tuple(shipped)
         self._known: cachebox.TTLCache[UUID, tuple[PolicyDefinition, ...]] = cachebox.TTLCache(KNOWN_PROJECTS, KNOWN_SECONDS)
 
@@ -70,11 +65,9 @@ class ProjectPolicies:
         project_id = await self._accounts.open_project(requester.team_id, project, closed=requester.closed)
         return await self._shown(project_id)
 
-    async def check(self, requester: Requester, events: Sequence[GivenEvent], given: GivenPolicies) -> tuple[CheckedPolicy, ...]:
+    async def check(self, requester: Requester, events: Sequence[Event], given: GivenPolicies) -> tuple[CheckedPolicy, ...]:
         """Give the verdicts of policies on events, off the event loop; nothing is stored. InvalidInput for policies that can't be used."""
         requester.check("read")
-        if len(events) > self._max_events:
-            raise too_many_events(len(events), limit=self._max_events)
         if sum(each is not None for each in (given.definitions, given.file, given.project)) > 1:
             raise InvalidInput("Send only one of policies, file and project.", param="policies")
         definitions: Sequence[PolicyDefinition]
@@ -84,7 +77,7 @@ class ProjectPolicies:
             definitions = await asyncio.to_thread(read_policies, given.file, name="The file")
         else:
             definitions = [each.definition for each in (await self.show(requester, given.project)).policies]
-        return await asyncio.to_thread(check_events, definitions, [self._read_event(each) for each in events])
+        return await asyncio.to_thread(check_events, definitions, events)
 
     async def replace(
         self, requester: Requester, project: str, *, switches: Sequence[PolicySwitch], given: Sequence[Mapping[str, Any]]
