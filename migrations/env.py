@@ -10,6 +10,21 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import app.accounts.tables
+import app.alerts.tables
+import app.assist.tables
+import app.budget.tables
+import app.cache.tables
+import app.idempotency.tables
+import app.knowledge.passage_tables
+import app.knowledge.relation_tables
+import app.knowledge.tables
+import app.queue.tables
+import app.sessions.tables
+import app.trajectory.analysis.tables
+import app.trajectory.intent.tables
+import app.trajectory.policies.tables
+import app.trajectory.similar.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.errors import ConfigurationError
 from app.settings import secret_of
 from app.storage.postgres_url import postgres_url
