@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.integration.api.conftest import Api, generic, lesson
 
-PROJECTIONS = ("trajectory", "passages", "items", "uses", "shapes", "intents")
+PROJECTIONS = ("trajectory", "shapes", "intents", "passages", "items", "uses")
 """In the order in which they are run."""
 
 
