@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,6 +23,10 @@ ANALYSED = [
 ]
 
 
+FAILING = [*ANALYSED[:2], {"id": "3", "role": "assistant", "text": "I look at it."}, {"id": "4", "role": "user", "text": "Go on"}]
+"""A session that nothing is learnt from."""
+
+
 async def analysed(api: Api, session: str, *, events: int, key: str = "admin", **options: Any) -> dict[str, Any]:
     """The analysis, once it has read so many events."""
     async with patience():
@@ -30,8 +35,8 @@ async def analysed(api: Api, session: str, *, events: int, key: str = "admin", *
     return dict(found)
 
 
-async def sent(api: Api, *, key: str = "admin", project: str | None = None) -> str:
-    body = "".join(json.dumps(each) + "\n" for each in ANALYSED)
+async def sent(api: Api, *, key: str = "admin", project: str | None = None, events: Sequence[Mapping[str, Any]] = ANALYSED) -> str:
+    body = "".join(json.dumps(each) + "\n" for each in events)
     path = f"/v1/sessions/{uuid4().hex}/events?project={project or f'p{uuid4().hex[:8]}'}"
     return str((await api.ask("POST", path, key=key, data=body)).json["session_id"])
 
@@ -119,7 +124,7 @@ async def test_findings_are_told_in_words_only_to_those_who_see_what_was_said(te
 
 
 async def test_the_stream_tells_findings_and_goes_on_after_any(api: Api) -> None:
-    session = await sent(api)
+    session = await sent(api, events=FAILING)
     await analysed(api, session, events=4)
     await found_stuck(api, session)
 
