@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, cast
 
+from app.redaction.stored_fields import without_invalid_chars
 from app.trajectory.analyzers.analyzer import FindingKind, SessionFinding, Snapshot
 from app.trajectory.events.steps import SessionStep
 
 MAX_FINDINGS = 5_000
 """Findings of a session that are stored; further ones are only counted."""
 MAX_REMEMBERED = 100
-"""Findings whose latest telling is part of the state, so that it can be returned to."""
+"""Findings whose latest telling is part of the state, so that it can be returned to; those that go on before those that are over."""
 MAX_EVIDENCE, MAX_WORDS = 50, 500
 RECENT_STEPS = 64
 """Steps whose time and tool are known when a finding tells of them."""
@@ -25,7 +26,8 @@ FindingKey: TypeAlias = tuple[FindingKind, str, int]
 class ToldFinding:
     """A finding as it was told last. `told`: seq of the step that told it. `tool`: of the last step of its stretch that used one.
 
-    `began_at`, `ended_at`: times of the stretch's first and last step, where they are known.
+    `began_at`, `ended_at`: times of the stretch's first and last step, where they are known; of a stretch that began more than RECENT_STEPS
+    before it was told, `began_at` is the time of the earliest of these.
     """
 
     kind: FindingKind
@@ -65,19 +67,20 @@ class FindingBook:
         """Take a finding that the step `told` told; it replaces the earlier telling of the same kind, name and first step."""
         key: FindingKey = finding.kind, finding.name, finding.first
         before = self._told.pop(key, None)
-        if before is None and key not in self._changed:
+        if before is None:
             if self._count >= MAX_FINDINGS:
                 self.left_out += 1
                 return
             self._count += 1
-        began_at = self._at(finding.first) if before is None else before.began_at
+        began_at = self._began_at(finding.first) if before is None else before.began_at
         now = ToldFinding(
             finding.kind,
             finding.name,
             finding.first,
             finding.last,
             finding.evidence[-MAX_EVIDENCE:],
-            finding.because[:MAX_WORDS],
+            # It may quote what was read from JSON: there any character can be escaped, also those that can't be stored.
+            without_invalid_chars(finding.because[:MAX_WORDS]),
             finding.open,
             told,
             self._tool(finding) or ("" if before is None else before.tool),
@@ -86,7 +89,7 @@ class FindingBook:
         )
         self._told[key] = self._changed[key] = now
         if len(self._told) > MAX_REMEMBERED:
-            self._told.popitem(last=False)
+            del self._told[next((key for key, each in self._told.items() if not each.open), next(iter(self._told)))]
 
     def take(self) -> Sequence[ToldFinding]:
         """Return the latest tellings since the last call."""
@@ -116,6 +119,10 @@ class FindingBook:
 
     def _at(self, seq: int) -> datetime | None:
         return self._recent[seq][0] if seq in self._recent else None
+
+    def _began_at(self, first: int) -> datetime | None:
+        earliest = next(iter(self._recent), first)
+        return self._at(max(first, earliest))
 
     def _tool(self, finding: SessionFinding) -> str:
         seqs = (finding.last, *reversed(finding.evidence[-RECENT_STEPS:]))
