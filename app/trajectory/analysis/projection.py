@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import CairnError
 from app.sessions.event import Event
 from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
@@ -19,6 +22,10 @@ from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.storage import AnalysisStore, AnalysisWrite, ResumePoint
 from app.trajectory.analyzers.analyzer import Analyzer
 
+log = structlog.get_logger()
+
+UNREADABLE = (zlib.error, ValueError, LookupError, TypeError, AttributeError, CairnError)
+"""Errors of a stored state that other code wrote, or that was damaged: the journal has all that is needed without it."""
 EVENTS_A_PAGE = 256
 """Events that are analysed together, in a thread of the worker."""
 EVENTS_A_PART = 8_192
@@ -49,11 +56,8 @@ class TrajectoryProjection:
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Analyse the session's events, going on from the last state stored at or before `after`."""
-        analyzers = await self._analyzers(session.project_id)
-        begin = await self._store.resume(session.id, after, made_by(analyzers))
-        run = _AnalysisRun(self._store, session, analyzers, begin, checkpointed)
-        await run.restore()
-        async for page in self._pages(session, begin.seq):
+        run = await self._begun(session, after, checkpointed)
+        async for page in self._pages(session, run.begin.seq):
             await run.read(page)
         await run.write(last=True)
         return Projected(counts={"exchanges": len(run.exchanges), "findings": len(run.findings)})
@@ -74,6 +78,18 @@ class TrajectoryProjection:
         """Delete a session's analysis. Returns the number of its findings."""
         return await self._store.delete(connection, session.id)
 
+    async def _begun(self, session: Session, after: int, checkpointed: Checkpointed) -> _AnalysisRun:
+        """Begin a run at the last state stored at or before `after`; from the beginning where that can't be read."""
+        analyzers = await self._analyzers(session.project_id)
+        begin = await self._store.resume(session.id, after, made_by(analyzers))
+        run = _AnalysisRun(self._store, session, analyzers, begin, checkpointed)
+        try:
+            await run.restore()
+        except UNREADABLE as error:
+            log.warning("analysis.state_unreadable", session=str(session.id), seq=begin.seq, reason=type(error).__name__)
+            run = _AnalysisRun(self._store, session, await self._analyzers(session.project_id), ResumePoint(), checkpointed)
+        return run
+
     async def _pages(self, session: Session, after: int) -> AsyncIterator[list[tuple[int, Event]]]:
         page: list[tuple[int, Event]] = []
         events = self._journal.numbered(session.id, after=after, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
@@ -87,14 +103,14 @@ class TrajectoryProjection:
 
 
 class _AnalysisRun:
-    """One run over a session, from a stored state. `exchanges`, `findings`: keys of those that it told."""
+    """One run over a session, from a stored state, `begin`. `exchanges`, `findings`: keys of those that it told."""
 
     def __init__(
         self, store: AnalysisStore, session: Session, analyzers: Sequence[Analyzer], begin: ResumePoint, checkpointed: Checkpointed
     ) -> None:
         self._store = store
         self._session = session
-        self._begin = begin
+        self.begin = begin
         self._checkpointed = checkpointed
         self._made_by = made_by(analyzers)
         self._analysis = SessionAnalysis(analyzers)
@@ -106,8 +122,8 @@ class _AnalysisRun:
         self.findings: set[FindingKey] = set()
 
     async def restore(self) -> None:
-        if self._begin.seq:
-            self._remembered = await asyncio.to_thread(self._analysis.restore, self._begin.state, self._begin.block)
+        if self.begin.seq:
+            self._remembered = await asyncio.to_thread(self._analysis.restore, self.begin.state, self.begin.block)
 
     async def read(self, page: Sequence[tuple[int, Event]]) -> None:
         """Analyse the next events in a thread, and store a part once it is long enough."""
@@ -119,7 +135,7 @@ class _AnalysisRun:
     async def write(self, *, last: bool) -> None:
         """Store what was told since the last part, with the states to go on from."""
         part = self._analysis.take()
-        write = AnalysisWrite(part, self._begin.seq, self._states, self._made_by, last=last, remembered=self._remembered)
+        write = AnalysisWrite(part, self.begin.seq, self._states, self._made_by, last=last, remembered=self._remembered)
         await self._store.write(self._session, write, self._checkpointed)
         self.exchanges.update(each.number for each in part.exchanges)
         self.findings.update(each.key for each in part.findings)

@@ -6,11 +6,13 @@ truth values, so nothing of the past is read again. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from app.trajectory.policies.formula import MAX_NODES, Formula, FormulaTable, FormulaTooLarge, past_of
+from app.trajectory.policies.residuals import loaded
 from app.trajectory.policies.views import PolicyVerdict
 
 MAX_STATES = 2_000
@@ -55,8 +57,14 @@ class Automaton:
         """Return the state of a residual and the truth of the past formulas."""
         found = self._states.get((residual, past))
         if found is None:
-            found = self._states[residual, past] = PolicyState(residual, past, self._verdict(residual))
+            found = self._states.setdefault((residual, past), PolicyState(residual, past, self._verdict(residual)))
         return found
+
+    def restored(self, residual: Sequence[Sequence[Any]], past: int) -> PolicyState:
+        """Return the state of a residual that `residuals.dumped` wrote. ValueError where the values are none."""
+        with self._making:
+            self._forget_where_full()
+            return self.state(loaded(residual, self.table), past)
 
     def step(self, state: PolicyState, letter: int) -> PolicyState:
         """Return the state after an event with this letter. FormulaTooLarge where the residual, or all that was needed so far, exceeds the bounds."""
@@ -65,8 +73,7 @@ class Automaton:
             if self.table.work > MAX_WORK:
                 raise FormulaTooLarge(self.table.work)
             with self._making:  # an automaton is shared by all sessions of a process, whatever thread reads them
-                if len(self._states) > MAX_STATES or self._transitions > MAX_TRANSITIONS or len(self.table) > MAX_NODES * 0.8:
-                    self._forget()
+                self._forget_where_full()
                 found = state.after[letter] = self._progressed(state, letter)
                 self._transitions += 1
         return found
@@ -121,7 +128,9 @@ class Automaton:
             return "false"
         return "presumably_true" if accepts_end(residual) else "presumably_false"
 
-    def _forget(self) -> None:
+    def _forget_where_full(self) -> None:
+        if len(self._states) <= MAX_STATES and self._transitions <= MAX_TRANSITIONS and len(self.table) <= MAX_NODES * 0.8:
+            return
         for state in self._states.values():
             state.after.clear()
         self._states = {(self.start.residual, self.start.past): self.start}

@@ -167,10 +167,10 @@ class FormulaTable:
         return self._node("trigger", one, other)
 
     def remade(self, operator: Operator, parts: Sequence[Formula], bit: int) -> Formula:
-        """Return the node with these parts, as it was in normal form before. KeyError for no operator."""
+        """Return the node with these parts, as it was in normal form in another table, where their order was another. KeyError for no operator."""
         if operator not in _DUALS:
             raise KeyError(operator)
-        return self._node(operator, *parts, bit=bit)
+        return self._node(operator, *(sorted(parts, key=_number) if operator in {"and", "or"} else parts), bit=bit)
 
     def _node(self, operator: Operator, *parts: Formula, bit: int = 0) -> Formula:
         key = (operator, tuple(part.number for part in parts), bit)

@@ -11,7 +11,7 @@ from app.errors import InvalidInput
 from app.trajectory.policies.automaton import Automaton, PolicyState
 from app.trajectory.policies.policy import compiled
 from app.trajectory.policies.readings import StepReading
-from app.trajectory.policies.residuals import dumped, loaded
+from app.trajectory.policies.residuals import dumped
 from app.trajectory.policies.views import PolicyDefinition, PolicyVerdict
 
 MAX_FILES = 256
@@ -99,8 +99,7 @@ class PolicyMonitor:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from a snapshot of the same formula. ValueError for anything else."""
-        table = self._automaton.table
-        states = [self._automaton.state(loaded(residual, table), int(past)) for residual, past in snapshot["states"]]
+        states = [self._automaton.restored(residual, int(past)) for residual, past in snapshot["states"]]
         self._slices = OrderedDict(
             (file, _Slice(states[place], list(trail), bool(late))) for file, place, trail, late in snapshot["slices"]
         )

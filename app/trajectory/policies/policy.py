@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, get_args
 
 from app.errors import InvalidInput
+from app.redaction.stored_fields import without_invalid_chars
 from app.trajectory.policies.automaton import Automaton
 from app.trajectory.policies.formula import FormulaTable
 from app.trajectory.policies.parser import FormulaSyntaxError, parse_formula
@@ -136,6 +137,8 @@ def _text(given: Mapping[str, object], key: str) -> str:
     found = given.get(key)
     if not isinstance(found, str) or not found.strip():
         raise PolicyError(key, "expected a text; it is missing or something else")
+    if without_invalid_chars(found) != found:
+        raise PolicyError(key, "it holds NUL or half of a surrogate pair, which can't be stored: take it out")
     return found
 
 

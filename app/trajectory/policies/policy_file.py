@@ -84,9 +84,9 @@ def _entries(text: str, name: str) -> list[yaml.Node]:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise PolicyFileError(name, [f"{place}it is no YAML: {error.problem or error.context}"]) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # the last two: an escape or a version past all numbers
         raise PolicyFileError(name, ["it is no YAML that can be read, or is nested too deeply"]) from error
-    entries = _members(root) if root is not None else {}
+    entries = _members(root, name) if root is not None else {}
     if unknown := next((each for each in entries if each != "policies"), None):
         raise PolicyFileError(name, [f'{_place(root)}: expected only the key "policies", but found "{unknown[:40]}"'])
     listed = entries.get("policies")
@@ -97,10 +97,17 @@ def _entries(text: str, name: str) -> list[yaml.Node]:
     return list(listed.value)
 
 
-def _members(node: yaml.Node | None) -> dict[str, yaml.Node]:
+def _members(node: yaml.Node | None, name: str) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
         return {}
-    return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    found: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in found:
+            raise PolicyFileError(name, [f'{_place(key)}: the key "{key.value[:40]}" stands here twice'])
+        found[key.value] = value
+    return found
 
 
 def _policy(node: yaml.Node) -> PolicyDefinition:

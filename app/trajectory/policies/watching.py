@@ -9,6 +9,7 @@ from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
 from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
+from app.trajectory.policies.predicates import BITS
 from app.trajectory.policies.readings import reading_of
 from app.trajectory.policies.views import PolicyDefinition
 
@@ -26,7 +27,10 @@ class PolicyAnalyzer:
 
     def __init__(self, policies: Sequence[PolicyDefinition]) -> None:
         self.monitors: Final = [PolicyMonitor(each) for each in policies if each.enabled]
-        rules = "\0".join(f"{each.definition.id}\0{each.definition.for_each}\0{each.definition.formula}" for each in self.monitors)
+        # A state tells predicates by their bits: where a predicate is added, another one's bit may move.
+        rules = "\0".join(
+            [*BITS, *(f"{each.definition.id}\0{each.definition.for_each}\0{each.definition.formula}" for each in self.monitors)]
+        )
         self.version: Final = f"{ENGINE_VERSION}-{digest(rules):016x}"
 
     def add(self, step: SessionStep) -> Iterable[SessionFinding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -81,6 +82,17 @@ async def test_a_new_version_of_an_analyzer_begins_anew(bench: TrajectoryBench) 
     bench.register("other")
     await bench.bring_up(session_id)
     assert bench.fed == list(range(1, 101))
+
+
+@pytest.mark.parametrize("state", [b"\0", zlib.compress(b"{"), zlib.compress(b'{"seq": 0}'), zlib.compress(b"[1]")])
+async def test_a_state_that_cannot_be_read_is_not_needed(bench: TrajectoryBench, state: bytes) -> None:
+    events, session_id = lively(101), await bench.session("damaged")
+    await bench.append(session_id, events[:100])
+    async with bench.database.begin() as connection:
+        await connection.execute(text("update session_analysis_states set state = :state"), {"state": state})
+    await bench.append(session_id, events[100:])
+    assert bench.fed == list(range(1, 102))
+    assert await bench.stored(session_id) == await uploaded(bench, events)
 
 
 async def test_a_projects_changed_rules_apply_as_soon_as_its_session_grows(bench: TrajectoryBench) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.trajectory.analyzers.analyzer import SessionFinding
 from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies import monitor as monitoring
+from app.trajectory.policies import watching
 from app.trajectory.policies.policy import PolicyError, definition_of
 from app.trajectory.policies.policy_file import PolicyFileError, read_policies
 from app.trajectory.policies.templates import TEMPLATES
@@ -279,6 +280,11 @@ YAML = "policies:\n  - id: one\n    words: Words.\n    formula: "
         ("[" * 5000, "it is no YAML"),
         ("", 'expected the key "policies"'),
         ("a: &a [x]\npolicies: *b", "no YAML"),
+        ("policies: []\npolicies: []", 'line 2, column 1: the key "policies" stands here twice'),
+        ('policies: ["\\UFFFFFFFF"]', "it is no YAML"),
+        (f"%YAML {'9' * 5_000}.1\n---\npolicies: []", "it is no YAML"),
+        (YAML + '"tool \\"\\uD800\\""', "line 4, column 15: formula: it holds NUL or half of a surrogate pair"),
+        ('policies:\n- id: a\n  words: "a\\0"\n  formula: eventually checks', "line 3, column 11: words: it holds NUL"),
         ("policies: " + "x" * 300_000, "more than 200,000 bytes"),
         ("policies: [" + "x," * 101 + "]", "at most 100"),
     ],
@@ -287,6 +293,13 @@ def test_a_file_is_refused_with_the_place(text: str, said: str) -> None:
     with pytest.raises(PolicyFileError) as refused:
         read_policies(text, name="rules.yaml")
     assert said in refused.value.message, refused.value.message
+
+
+def test_states_of_code_with_other_predicates_are_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = PolicyAnalyzer(shipped()).version
+    assert PolicyAnalyzer(shipped()).version == before
+    monkeypatch.setattr(watching, "BITS", {"new": 1, **watching.BITS})
+    assert PolicyAnalyzer(shipped()).version != before
 
 
 def test_a_file_tells_all_that_is_wrong() -> None:

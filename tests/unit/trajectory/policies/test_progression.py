@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 
+from app.trajectory.policies import automaton as automata
+from app.trajectory.policies import formula as formulas
 from app.trajectory.policies.automaton import Automaton
 from app.trajectory.policies.formula import FormulaTable, FormulaTooLarge
 from app.trajectory.policies.parser import parse_formula
+from app.trajectory.policies.residuals import dumped
 from app.trajectory.policies.views import PolicyVerdict
 from tests.unit.trajectory.policies.reference import ATOMS, LETTERS, Letter, Tree, generated, holds, text, traces, trees
 
@@ -128,3 +132,55 @@ def test_a_formula_that_needs_too_much_work_is_followed_no_further(monkeypatch: 
     monkeypatch.setattr("app.trajectory.policies.automaton.MAX_WORK", made.table.work - 1)
     with pytest.raises(FormulaTooLarge):
         made.step(made.start, 1)
+
+
+MADE_FIRST = ("eventually a", "eventually b", "b until a")
+MIXED = "always ((a implies eventually b) and (b implies (b until a))) and (eventually a or always b)"
+
+
+def made_after(given: tuple[str, ...]) -> Automaton:
+    """An automaton in a table that holds other formulas already, made in this order."""
+    table = FormulaTable()
+    for each in given:
+        parse_formula(each, table, lambda word, value: BITS[word])
+    return Automaton(table, parse_formula(MIXED, table, lambda word, value: BITS[word]))
+
+
+def test_a_stored_state_is_the_same_state_in_a_process_that_made_the_formulas_in_another_order() -> None:
+    one, *others = map(made_after, permutations(MADE_FIRST))
+    for trace in traces(3):
+        state = one.start
+        for true in trace:
+            state = one.step(state, letter(true))
+        for other in others:
+            own = other.start
+            for true in trace:
+                own = other.step(own, letter(true))
+            assert other.restored(dumped(state.residual), state.past) is own
+
+
+def test_states_are_read_back_into_a_table_that_is_full() -> None:
+    one, other = made_after(()), made_after(())
+    stored = []
+    for trace in traces(3):
+        state = one.start
+        for true in trace:
+            state = one.step(state, letter(true))
+        stored.append((dumped(state.residual), state.past, state.verdict))
+    bound = len(other.table) + 8
+    with patch.object(automata, "MAX_NODES", bound), patch.object(formulas, "MAX_NODES", 2 * bound):
+        assert [other.restored(residual, past).verdict for residual, past, _ in stored] == [verdict for *_, verdict in stored]
+
+
+def test_reading_a_state_back_waits_for_who_makes_formulas_in_the_same_table() -> None:
+    made, held = made_after(()), []
+    remade = FormulaTable.remade
+
+    def watched(table: FormulaTable, *given: object) -> object:
+        held.append(made._making.locked())
+        return remade(table, *given)  # type: ignore[arg-type]
+
+    with patch.object(FormulaTable, "remade", watched):
+        made.restored(dumped(made.start.residual), made.start.past)
+    assert held
+    assert all(held)
