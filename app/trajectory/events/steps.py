@@ -20,6 +20,7 @@ changes · plan: plans or thinks · ask: a person's prompt · say: the agent's w
 Result = Literal["ok", "failed", "rejected", "unavailable", "unknown"]
 """unavailable: the fault is not the call's (rate limit, server error, lost connection, timeout); unknown: not told yet, or never."""
 
+MAX_TOOL_CHARS = 100
 MAX_TEXT_CHARS = 2_000
 MAX_ACKNOWLEDGEMENT_CHARS = 80
 """A successful result as short as this only acknowledges the call: that it is the same each time tells nothing."""
@@ -77,7 +78,7 @@ def step_of(seq: int, event: Event) -> SessionStep:
     tool = event.tool
     if tool is None:
         return SessionStep(seq, event.kind, _spoken(event), text=event.text[:MAX_TEXT_CHARS], at=event.at, sidechain=event.sidechain)
-    name = tool.name.casefold()
+    name = tool.name.casefold()[:MAX_TOOL_CHARS]
     commands = list(commands_of(tool.input[:MAX_TEXT_CHARS])) if SHELL_TOOL.search(name) else []
     check = checks(name, commands)
     result = _result(event, tool)

@@ -87,21 +87,23 @@ class PolicyMonitor:
             if part.state.verdict == "presumably_false":
                 yield PolicyViolation(tuple(part.trail), file, sure=False, dropped=self.dropped if part.late else 0)
 
-    def snapshot(self) -> dict[str, object]:
-        """Return the state as plain values. States that slices share are told once."""
+    def snapshot(self, files: dict[str, int]) -> dict[str, object]:
+        """Return the state as plain values. States that slices share are told once. `files`: names → places, which it adds to."""
         states = list(dict.fromkeys(part.state for part in self._slices.values()))
         place = {state: number for number, state in enumerate(states)}
         return {
             "states": [[dumped(state.residual), state.past] for state in states],
-            "slices": [[file, place[part.state], part.trail, part.late] for file, part in self._slices.items()],
+            "slices": [
+                [files.setdefault(file, len(files)), place[part.state], part.trail, part.late] for file, part in self._slices.items()
+            ],
             "counts": [self.broken, self.dropped, self.too_large],
         }
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go on from a snapshot of the same formula. ValueError for anything else."""
+    def restore(self, snapshot: Mapping[str, Any], files: Sequence[str]) -> None:
+        """Go on from a snapshot of the same formula and its files. ValueError for anything else."""
         states = [self._automaton.restored(residual, int(past)) for residual, past in snapshot["states"]]
         self._slices = OrderedDict(
-            (file, _Slice(states[place], list(trail), bool(late))) for file, place, trail, late in snapshot["slices"]
+            (files[file], _Slice(states[place], list(trail), bool(late))) for file, place, trail, late in snapshot["slices"]
         )
         self.broken, self.dropped, self.too_large = cast("list[int]", snapshot["counts"])
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from app.redaction.stored_fields import without_invalid_chars
+from app.trajectory.events.normal import digest
 from app.trajectory.events.shell import commands_of
 from app.trajectory.events.steps import MAX_TEXT_CHARS, SessionStep
 from app.trajectory.events.tools import READ_TOOL, SHELL_TOOL, line_runs_tests, reads
@@ -17,6 +19,8 @@ from app.trajectory.policies.step_inputs import change_of_edit, input_of
 from app.trajectory.policies.testing_files import checks_less, is_code, is_test
 
 MAX_VALUE_CHARS = 100
+MAX_NAME_CHARS = 100
+"""Characters of a file's name; of a longer one its end, marked with a hash of the whole: many are part of a stored state."""
 MAX_STARS = 3
 """Stars of a path's pattern: each is tried at every place."""
 _NOTHING: Final = ShellActs()
@@ -158,8 +162,9 @@ def _path_alone(text: str) -> tuple[str, ...]:
 
 
 def _name(path: str) -> str:
-    """Return a file's name: tools are given paths from the root, commands from some folder."""
-    return path[-500:].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    """Return a file's name: tools are given paths from the root, commands from some folder. One read from JSON may hold any character."""
+    name = without_invalid_chars(path).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return name if len(name) <= MAX_NAME_CHARS else f"{digest(name):016x}…{name[17 - MAX_NAME_CHARS :]}"
 
 
 def _mask(words: list[str], step: SessionStep) -> int:

@@ -51,11 +51,15 @@ class PolicyAnalyzer:
                 yield _finding(monitor, violations, open_=True)
 
     def snapshot(self) -> Snapshot:
-        return {each.definition.id: each.snapshot() for each in self.monitors}
+        """Return the state: the files' names once, since most rules watch the same ones, and each rule's state."""
+        files: dict[str, int] = {}
+        states = {each.definition.id: each.snapshot(files) for each in self.monitors}
+        return {"files": list(files), "monitors": states}
 
     def restore(self, snapshot: Snapshot) -> None:
+        files, states = cast("Sequence[str]", snapshot["files"]), cast("Mapping[str, Any]", snapshot["monitors"])
         for monitor in self.monitors:
-            monitor.restore(cast("Mapping[str, Any]", snapshot[monitor.definition.id]))
+            monitor.restore(states[monitor.definition.id], files)
 
 
 def _finding(monitor: PolicyMonitor, violations: Sequence[PolicyViolation], *, open_: bool) -> SessionFinding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,13 +16,15 @@ from app.sessions.event import Event, Outcome, ToolUse
 from app.trajectory.analysis import findings as book
 from app.trajectory.analysis.exchanges import SessionExchange
 from app.trajectory.analysis.findings import FindingKey, ToldFinding
-from app.trajectory.analysis.session_analysis import SessionAnalysis
+from app.trajectory.analysis.session_analysis import MAX_STATE_BYTES, SessionAnalysis
 from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.part import ANALYZERS
 from app.trajectory.policies.policy import definition_of
 from app.trajectory.policies.policy_file import SHIPPED, load_policies
+from app.trajectory.policies.predicates import PREDICATES
+from app.trajectory.policies.views import MAX_OWN
 from app.trajectory.policies.watching import PolicyAnalyzer
 
 OWN = [
@@ -126,3 +129,28 @@ def test_an_edited_session_is_analysed_as_one_that_was_there_at_once(remembered:
             whole = Stored()
             whole.bring_up(events, 0)
             assert live.shown() == whole.shown()
+
+
+@pytest.mark.parametrize(
+    "letters", ["abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "".join(map(chr, range(0x4E00, 0x9FFF)))]
+)
+def test_the_state_of_a_hostile_session_stays_within_its_bound(letters: str) -> None:
+    """A session of names as long and as different as the journal takes them, under as many rules as a project may have."""
+    drawn = random.Random(1)
+    rules = [
+        definition_of(
+            {
+                "id": f"own-{number}",
+                "words": "W.",
+                "formula": f"always ((edits and succeeds) implies next eventually {word})",
+                "for_each": "file",
+            }
+        )
+        for number, word in enumerate(list(PREDICATES)[:MAX_OWN])
+    ]
+    analysis = SessionAnalysis([*(make() for make in ANALYZERS), PolicyAnalyzer([*load_policies(SHIPPED), *rules])])
+    for seq in range(1, 500):
+        tool, given, output, *files = ("".join(drawn.choices(letters, k=size)) for size in (990, 200, 190, 240, 240, 240))
+        used = ToolUse(tool, given, f"error: {output}", seq % 2)
+        analysis.add(seq, Event("e", "tool", "tool", "", "L1", tool=used, files=tuple(f"{each}.py" for each in files)))
+    assert len(analysis.state()) < MAX_STATE_BYTES / 2
