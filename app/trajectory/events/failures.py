@@ -32,7 +32,7 @@ _UNAVAILABLE = re.compile(
     r"\b(?:429|50[0234]|529)\b.{0,60}(?:error|too many|limit|unavailable|overloaded|gateway|timeout)|too many requests|rate.?limit(?:ed|s? exceeded| reached|ing)|retry-after:|HTTP/[\d.]+ (?:429|50[0234])"
     r"|overloaded|service unavailable|bad gateway|gateway time-?out"
     r"|connection (?:reset|closed|aborted|timed out|error)|ECONNRESET|ETIMEDOUT|EAI_AGAIN|APIConnectionError|InternalServerError"
-    r"|(?:request|handshake|read|network|gateway|connect\w*|fetch|socket)\W{0,3}\w{0,20} ?time[d ]? ?-?out|temporary failure|network is unreachable|could not resolve host|socket hang up",
+    r"|(?:request|handshake|read|network|gateway|connect\w{0,20}|fetch|socket)\W{0,3}\w{0,20} ?time[d ]? ?-?out|temporary failure|network is unreachable|could not resolve host|socket hang up",
     re.IGNORECASE,
 )
 _OUTSIDE = re.compile(

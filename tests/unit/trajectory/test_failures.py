@@ -59,6 +59,7 @@ def test_a_services_fault_is_told(output: str) -> None:
         "error in rate_limit.py line 503",
         "no such file",
         "connection string is missing",
+        f"connect{'x' * 100} timeout",
         "12 passed, 429 ms",
     ],
 )
