@@ -39,7 +39,9 @@ class ExchangeReply(ResponseBody):
     checks_passed: int = Field(description="Runs of tests or static checks that passed.")
     checks_failed: int
     checked: Verdict | None = Field(description="How the last of these ended.")
-    files: list[str] = Field(description="Files that were edited, the first 20.")
+    files: list[str] = Field(
+        description="Files that were edited, the first 20. Empty where this key doesn't see what was said in the session."
+    )
     began_at: datetime | None
     ended_at: datetime | None
     input_tokens: int
@@ -97,7 +99,7 @@ class AnalysisReply(ResponseBody):
     "/{session_id}/analysis",
     summary="Show a session's analysis: exchanges, activity, health, loops, policies",
     description="Derived from the journal without a model, as events come; `current` says whether it has caught up. Of another's session it"
-    " tells what was found and where, in words only to those who may read its prompts: that reading is recorded.",
+    " tells what was found and where, in words and with files' names only to those who may read its prompts: that reading is recorded.",
     responses=responses(),
 )
 async def show_analysis(

@@ -1,6 +1,7 @@
 """Reads the analysis of sessions for a requester, page by page, as far as the session itself is open to them.
 
-What a finding says in words may quote what was said: it is left out where the requester doesn't see that.
+What a finding says in words may quote what was said, and names of files stand in tools' inputs: both are left out where the requester
+doesn't see these.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MeasureRecurrence: TypeAlias = Callable[[Sequence[int]], Mapping[str, float]]
 class ShownAnalysis:
     """A page of a session's analysis: some of its exchanges, and what was found in their stretch.
 
-    `words`: whether the requester sees what the findings say in words; else `because` is empty. `next`: the number of the page's last
+    `words`: whether the requester sees what the findings say in words; else `because`, and the exchanges' `files`, are empty. `next`: the number of the page's last
     exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured.
     """
 
@@ -64,18 +65,26 @@ class TrajectoryReader:
             return ShownAnalysis(shown, progress)
         first, last = page[0].first, page[-1].last
         found = await self._queries.findings(session_id, first=first, last=last)
-        words = bool(found.findings) and await self._sessions.may_read_words(requester, shown, first=first, last=last)
+        words = await self._may_read_words(requester, shown, page, found)
         blocks = await self._queries.blocks(session_id, first=first, last=last)
         return ShownAnalysis(
             shown,
             progress,
-            page,
+            page if words else [replace(each, files=()) for each in page],
             found if words else FindingPage([replace(each, because="") for each in found.findings], found.left_out),
             words,
             strips_of(blocks, first=first, last=last, most=MAX_STRIPS),
             page[-1].number if len(exchanges) > limit else None,
             await self._measured(session_id, progress.last_event),
         )
+
+    async def _may_read_words(self, requester: Requester, shown: ShownSession, page: Sequence[SessionExchange], found: FindingPage) -> bool:
+        """Tell whether the requester may read the page's words, if there are any. What begins before the page or ends after it is read whole."""
+        if not found.findings and not any(each.files for each in page):
+            return False
+        shows = [seq for each in found.findings for seq in (each.first, each.last, *each.evidence)]
+        first, last = min([page[0].first, *shows]), max([page[-1].last, *shows])
+        return await self._sessions.may_read_words(requester, shown, first=first, last=last)
 
     async def _progress(self, shown: ShownSession) -> ProjectionProgress:
         progress = await self._sessions.progress(shown)

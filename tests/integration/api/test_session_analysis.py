@@ -123,6 +123,27 @@ async def test_findings_are_told_in_words_only_to_those_who_see_what_was_said(te
     assert (entry["by"], entry["session_id"]) == (team.who("lead"), session)
 
 
+async def test_files_are_named_only_to_those_who_see_what_was_said_and_all_that_is_read_is_recorded(team: Team) -> None:  # noqa: F811
+    await team.send(("user", "Hello"))  # opens the project
+    await team.switch(True)
+    now = datetime.now(UTC).isoformat()
+    edit = {"id": "5", "role": "tool", "tool": {"name": "edit", "input": {"path": "pay/salaries-of-kim.py", "old": "a"}, "output": "done"}}
+    body = "".join(json.dumps(each | {"timestamp": now}) + "\n" for each in (*ANALYSED, edit))
+    sent_by_ada = await team.ask("ada", "POST", f"/v1/sessions/{uuid4().hex}/events?project={team.project}", data=body)
+    session = sent_by_ada.json["session_id"]
+    await analysed(team.api, session, events=5, key=team.keys["ada"])
+    await found_stuck(team.api, session)
+    async with team.api.services.database.begin() as connection:  # a loop that began in the first exchange goes on in the second
+        await connection.execute(text("update session_findings set last = 5 where session_id = :session"), {"session": UUID(session)})
+    first = (await team.ask("lead", "GET", f"/v1/sessions/{session}/analysis?limit=1")).json
+    path = f"/v1/sessions/{session}/analysis?limit=1&cursor={first['next_cursor']}"
+    named = {person: (await team.ask(person, "GET", path)).json["exchanges"][0]["files"] for person in ("lead", "ada", "bo")}
+    assert named == {"lead": ["pay/salaries-of-kim.py"], "ada": ["pay/salaries-of-kim.py"], "bo": []}
+    assert "kim" not in (await team.ask("bo", "GET", f"/v1/sessions/{session}/analysis")).text
+    read = [(each["first_event"], each["last_event"]) for each in await team.audit() if each["action"] == "read"]
+    assert read == [(1, 5), (1, 5)], "what was found in a page goes on from before it, and after it"
+
+
 async def test_the_stream_tells_findings_and_goes_on_after_any(api: Api) -> None:
     session = await sent(api, events=FAILING)
     await analysed(api, session, events=4)
