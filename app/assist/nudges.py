@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -51,6 +51,7 @@ class NudgeRecords:
         columns = (NudgeRow.kind, NudgeRow.name, NudgeRow.first, NudgeRow.upto)
         with suppress(IntegrityError):  # purged meanwhile
             async with self._database.begin() as connection:
+                await connection.execute(_ONE_AT_A_TIME, {"session": f"nudge:{session_id}"})
                 rows = await connection.execute(select(*columns).where(NudgeRow.session_id == session_id))
                 chosen = next_streak(findings, [GivenNudge(*row) for row in rows])
                 if chosen is None:
@@ -93,3 +94,7 @@ def _wrapped(head: str, helped: Sequence[Result]) -> str:
 def _entry(result: Result) -> str:
     said = headline(result.title if result.kind == "item" else "", result.text, MAX_ENTRY_CHARS)
     return f"- [{short_id(result.id)}] {said} ({cite(result.source, chars=MAX_CITED_CHARS)})"
+
+
+_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("session", type_=Text()), 0)))
+"""Until the transaction ends: calls of tools run side by side, and of two hooks each may see another rung of one streak first."""
