@@ -23,7 +23,7 @@ FindingKey: TypeAlias = tuple[FindingKind, str, int]
 
 @dataclass(frozen=True, slots=True)
 class ToldFinding:
-    """A finding as it was told last. `told`: seq of the step that told it. `tool`: of the last step of its stretch that used one.
+    """A finding as it was told last. `told`: seq of the step that told it. `tool`: of the last step that shows it and used one.
 
     `began_at`, `ended_at`: times of the stretch's first and last step, where they are known.
     """
@@ -118,7 +118,8 @@ class FindingBook:
         return self._recent[seq][0] if seq in self._recent else None
 
     def _tool(self, finding: SessionFinding) -> str:
-        seqs = (finding.last, *reversed(finding.evidence[-RECENT_STEPS:]))
+        # The evidence first: a stretch may end with the step that mended it.
+        seqs = (*reversed(finding.evidence[-RECENT_STEPS:]), finding.last)
         return next((tool for seq in seqs if seq in self._recent and (tool := self._recent[seq][1])), "")
 
 
