@@ -167,17 +167,23 @@ def similar(
     as_json: AsJson = False,
 ) -> None:
     """List the sessions that are like one, the likest first, with the share of phases in common, and why."""
-    from app.cli.output import out, plain, print_json, shortened
-    from app.cli.wording import without_routes
+    from app.cli.output import print_json
 
     found = send_request(lambda client: client.get(f"/v1/sessions/{path_segment(session)}/similar", limit=limit))
     if as_json:
         print_json(found)
-        return
+    else:
+        print_similar(found)
+
+
+def print_similar(found: Json) -> None:
+    """Print the sessions that are like one, two lines each; or why there are none."""
+    from app.cli.output import out, plain, shortened
+    from app.cli.wording import without_routes
+
     if not found["sessions"]:
         none = f"None of {found['compared']} other sessions is like it: none has a fifth of its phases in the same order."
         typer.echo(without_routes(found["reason"] or none), err=True)
-        return
     for each in found["sessions"]:
         title = shortened(each["title"] or each["transcript"], TITLE_CHARS)
         day = (each["ended_at"] or "no date")[:10]

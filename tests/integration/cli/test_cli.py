@@ -192,6 +192,10 @@ def test_the_demo_shows_what_was_said_learnt_answered_not_answered_and_corrected
         "answers contain the answer to the question; of 1 without an answer, 1 was refused.",
         "$ cairn correct ",
         f"{CORRECTION} ─",
+        "$ cairn sessions show ",
+        "health: off track, events",
+        "$ cairn sessions similar ",
+        "Both: ",
         "Budget of mara: $8.33 a month, $0.00 spent",
     ]
     places = [words.find(each) for each in order]
