@@ -18,7 +18,8 @@ sessions = typer.Typer(help="List the sessions that Cairn stores, show one, and 
 TITLE_CHARS = 60
 MAX_EXCHANGES = 200
 OUTCOMES = ("accepted", "corrected", "neutral")
-FINDINGS = ("health", "loops", "policies")
+FINDINGS = {"health": "health", "loops": "loop", "policies": "broken policy"}
+"""Parts of an analysis, and what a line of one is called."""
 FACTS = (
     "id",
     "provider",
@@ -136,17 +137,17 @@ def analysis_lines(analysis: Json) -> list[str]:
     outcomes = [f"{count} {name}" for name in OUTCOMES if (count := sum(each["outcome"] == name for each in exchanges))]
     more = "the first " if analysis["next_cursor"] is not None else ""
     lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
-    for kind in FINDINGS:
-        lines += [_finding_line(kind, each) for each in analysis[kind]]
+    for part, label in FINDINGS.items():
+        lines += [_finding_line(label, each) for each in analysis[part]]
     if activities := [f"{each['name']} ({_stretch(each)})" for each in analysis["activity"]]:
         lines.append(f"activity: {', '.join(activities)}")
     left_out = analysis["findings_left_out"]
     return [*lines, f"{left_out} more findings are left out"] if left_out else lines
 
 
-def _finding_line(kind: str, finding: Json) -> str:
+def _finding_line(label: str, finding: Json) -> str:
     because = "" if finding["because"] is None else f": {finding['because']}"
-    return f"{kind}: {finding['name'].replace('_', ' ')}, {_stretch(finding)}{because}"
+    return f"{label}: {finding['name'].replace('_', ' ')}, {_stretch(finding)}{because}"
 
 
 def _stretch(finding: Json) -> str:

@@ -35,5 +35,7 @@ def what_shows(kind: str, name: str) -> str:
 
 
 def finding_label(kind: FindingKind, name: str) -> str:
-    """Name a finding in a word or a few. A policy has the name that people gave it."""
-    return LOOP_WORDS.get(name, name) if kind == "loop" else name if kind == "policy" else name.replace("_", " ")
+    """Name a finding in a word or a few. Of a policy it is told that it was broken: its own words say what it demands."""
+    if kind == "policy":
+        return f"broken: {name}"
+    return LOOP_WORDS.get(name, name) if kind == "loop" else name.replace("_", " ")

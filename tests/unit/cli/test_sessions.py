@@ -21,7 +21,7 @@ def test_findings_are_told_a_line_each() -> None:
     assert analysis_lines(found) == [
         "analysis: 9 of 9 events, 0 exchanges",
         "health: stuck, from event 3 on: The same error, four times.",
-        "loops: exact, event 3",
+        "loop: exact, event 3",
         "2 more findings are left out",
     ]
 

@@ -80,7 +80,7 @@ def test_trouble_is_parted_from_activities_and_named_in_words() -> None:
     ]
     drawn = draw(analysis(*found))
     assert drawn is not None
-    assert [each.label for each in drawn.trouble] == ["the same error again", "tests-stay"]
+    assert [each.label for each in drawn.trouble] == ["the same error again", "broken: tests-stay"]
     assert [each.label for each in drawn.activities] == ["testing"]
 
 
