@@ -39,7 +39,7 @@ class SimilarSessionReply(ResponseBody):
         description="Cosine of their temporal embeddings (durations, sizes, novelty, failures over time), -1 to 1: weaker evidence."
     )
     because: str = Field(examples=["Both: a migration fails, a rollback, a migration. Then, there: testing, committing."])
-    both: list[str] = Field(description="Phases that both have, in order: at most six, trouble first.")
+    both: list[str] = Field(description="Phases that both have, each once, in order: at most six, trouble first.")
     then: list[str] = Field(description="Phases of the session found after the last trouble that both had. Empty: they share none.")
     shared: list[SharedPhaseReply] = Field(description="The last 50 phases that both have, one by one.")
 
@@ -52,7 +52,7 @@ class SimilarSessionList(ResponseBody):
     phases: int = Field(description="Number of its phases that were compared.")
     left_out: int = Field(description="Number of its phases before these: of a long session the last ones are compared.")
     compared: int = Field(description="Number of sessions that it was compared with: the team's latest, at most 20,000.")
-    sessions: list[SimilarSessionReply]
+    sessions: list[SimilarSessionReply] = Field(description="The likest first; those with less than a fifth in common are left out.")
 
 
 @router.get(

@@ -30,6 +30,7 @@ QUESTIONS: dict[str, str | None] = {
 }
 """Questions of somebody new, in part in other words than were said; each with words that answer it, None where nobody said any."""
 REAL = "On real sessions 62 of 100 answers did, and half of the questions without an answer were refused (docs/decisions/0031)."
+ANALYSIS_TRIES = 100
 TO_CORRECT = "When must we not deploy?"
 CORRECTION = (
     "Deploys to production are frozen from Friday 12:00 to Monday 06:00, and on the day before a public holiday: nobody is on call at the"
@@ -83,6 +84,7 @@ async def _show(folder: DataFolder, examples: Path) -> None:
         async with connect(url, key) as client:
             await _ingest(client, examples)
             await _show_knowledge(client)
+            await _show_analysis(client)
             await _budget(client)
 
 
@@ -115,6 +117,37 @@ async def _show_knowledge(client: ServerClient) -> None:
         _print_command(f"cairn correct {item} --text {CORRECTION!r}")
         await client.patch(f"/v1/knowledge/{item}", {"text": CORRECTION})
         await _query(client, TO_CORRECT, Kind.item)
+
+
+async def _show_analysis(client: ServerClient) -> None:
+    """Show what the analysis found in the longest session, and which sessions are like it."""
+    from app.cli.output import out, plain
+    from app.cli.sessions import analysis_lines, print_similar
+
+    listed = await client.get("/v1/sessions", project=PROJECT, limit=50)
+    session = max(listed["sessions"], key=lambda each: int(each["events"]))["id"]
+    _print_heading(
+        "Each session is analysed, also while it goes on: what it did, where it went wrong, which rules it broke. No model is asked:"
+    )
+    _print_command(f"cairn sessions show {session}")
+    for line in analysis_lines(await _analysed(client, f"/v1/sessions/{session}/analysis")):
+        out.print(plain(line), soft_wrap=True)
+    _print_command(f"cairn sessions similar {session}")
+    print_similar(await client.get(f"/v1/sessions/{session}/similar", limit=2))
+    out.print()
+
+
+async def _analysed(client: ServerClient, path: str) -> Json:
+    """Return an analysis that has caught up with its session, or after a while as far as it is."""
+    import asyncio
+
+    found = await client.get(path)
+    for _ in range(ANALYSIS_TRIES):
+        if found["current"]:
+            break
+        await asyncio.sleep(0.2)
+        found = await client.get(path)
+    return found
 
 
 def _print_heading(words: str) -> None:

@@ -18,7 +18,8 @@ sessions = typer.Typer(help="List the sessions that Cairn stores, show one, and 
 TITLE_CHARS = 60
 MAX_EXCHANGES = 200
 OUTCOMES = ("accepted", "corrected", "neutral")
-FINDINGS = ("activity", "health", "loops", "policies")
+FINDINGS = {"health": "health", "loops": "loop", "policies": "broken policy"}
+"""Parts of an analysis, and what a line of one is called."""
 FACTS = (
     "id",
     "provider",
@@ -136,17 +137,23 @@ def analysis_lines(analysis: Json) -> list[str]:
     outcomes = [f"{count} {name}" for name in OUTCOMES if (count := sum(each["outcome"] == name for each in exchanges))]
     more = "the first " if analysis["next_cursor"] is not None else ""
     lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
-    for kind in FINDINGS:
-        lines += [_finding_line(kind, each) for each in analysis[kind]]
+    for part, label in FINDINGS.items():
+        lines += [_finding_line(label, each) for each in analysis[part]]
+    if activities := [f"{each['name']} ({_stretch(each)})" for each in analysis["activity"]]:
+        lines.append(f"activity: {', '.join(activities)}")
     left_out = analysis["findings_left_out"]
     return [*lines, f"{left_out} more findings are left out"] if left_out else lines
 
 
-def _finding_line(kind: str, finding: Json) -> str:
-    where = f"event {finding['first']}" if finding["first"] == finding["last"] else f"events {finding['first']} to {finding['last']}"
-    state = ", goes on" if finding["open"] else ""
+def _finding_line(label: str, finding: Json) -> str:
     because = "" if finding["because"] is None else f": {finding['because']}"
-    return f"{kind}: {finding['name']}, {where}{state}{because}"
+    return f"{label}: {finding['name'].replace('_', ' ')}, {_stretch(finding)}{because}"
+
+
+def _stretch(finding: Json) -> str:
+    if finding["open"]:
+        return f"from event {finding['first']} on"
+    return f"event {finding['first']}" if finding["first"] == finding["last"] else f"events {finding['first']} to {finding['last']}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -160,19 +167,26 @@ def similar(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50, help="Number of sessions.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """List the sessions that are like one, the likest first, with why."""
-    from app.cli.output import out, plain, print_json, shortened
+    """List the sessions that are like one, the likest first, with the share of phases in common, and why."""
+    from app.cli.output import print_json
 
     found = send_request(lambda client: client.get(f"/v1/sessions/{path_segment(session)}/similar", limit=limit))
     if as_json:
         print_json(found)
-        return
+    else:
+        print_similar(found)
+
+
+def print_similar(found: Json) -> None:
+    """Print the sessions that are like one, two lines each; or why there are none."""
+    from app.cli.output import out, plain, shortened
+    from app.cli.wording import without_routes
+
     if not found["sessions"]:
-        none = f"None of {found['compared']} other sessions shares a phase with it."
-        typer.echo(found["reason"] or none, err=True)
-        return
+        none = f"None of {found['compared']} other sessions is like it: none has a fifth of its phases in the same order."
+        typer.echo(without_routes(found["reason"] or none), err=True)
     for each in found["sessions"]:
         title = shortened(each["title"] or each["transcript"], TITLE_CHARS)
-        day = (each["ended_at"] or "")[:10]
-        out.print(plain(f"{each['score']:.2f}  {day:10}  {each['project']}  {title}  {each['id']}"), soft_wrap=True)
+        day = (each["ended_at"] or "no date")[:10]
+        out.print(plain(f"{each['score']:4.0%}  {day:10}  {each['project']}  {title}  {each['id']}"), soft_wrap=True)
         out.print(plain(f"      {each['because']}"), soft_wrap=True)

@@ -10,8 +10,8 @@ from app.money import to_usd
 
 MAX_SERIES = 7
 OTHERS = "others"
-TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS: 7, "spent": 1}
-"""Fixed colours: a provider has the same one in every chart."""
+TONES = {"groq": 1, "anthropic": 2, "openai": 3, "gemini": 4, "local": 5, OTHERS: 7, "spent": 1, "stuck": 4, "blocked": 3, "off track": 6}
+"""Fixed colours: a provider, or a kind of trouble, has the same one in every chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,10 @@ class ChartSeries:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart. `labels` are those of the axis, `titles` the same in full; `prefix` and `unit` stand around the axis' numbers."""
+    """A chart. `labels` are those of the axis, `titles` the same in full; `prefix` and `unit` stand around the axis' numbers.
+
+    `rows`: what the rows of the table behind it are.
+    """
 
     id: str
     kind: Literal["stacked", "lines"]
@@ -37,6 +40,7 @@ class Chart:
     totals: tuple[str, ...] = ()
     prefix: str = ""
     unit: str = ""
+    rows: str = "Day"
 
     @property
     def empty(self) -> bool:
@@ -112,6 +116,7 @@ def lines(
             for tone, (name, row) in enumerate(values.items(), start=1)
         ),
         unit=unit,
+        rows="From",
     )
 
 

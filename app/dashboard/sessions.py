@@ -29,6 +29,8 @@ PAGE, ITEMS_SHOWN, LIKE_SHOWN, EXCHANGES_SHOWN = 50, 50, 5, 40
 AROUND, READ, EVENT_CHARS = 4, 20, 6000
 FOLDED_CHARS = 1500
 """Longer texts are folded."""
+SCROLLED_CHARS, SCROLLED_LINES = 500, 14
+"""What is longer may be scrolled on a phone or a screen, so the keyboard reaches it."""
 MAX_LOCATOR_CHARS = 1000
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
@@ -124,6 +126,8 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         gone=bool(place) and found.cited is None,
         most_chars=EVENT_CHARS,
         folded_chars=FOLDED_CHARS,
+        scrolled_chars=SCROLLED_CHARS,
+        scrolled_lines=SCROLLED_LINES,
         only=lambda **filters: address(who, SESSIONS, **filters),
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),

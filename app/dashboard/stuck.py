@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
 
 from fastapi import APIRouter, Request, Response
 
-from app.dashboard.charts import MAX_SERIES, Chart, ChartSeries, tones
+from app.dashboard.charts import Chart, ChartSeries, tones
 from app.dashboard.filtering import address, project_of
+from app.dashboard.finding_words import state_of_finding, what_shows
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.sessions import SESSIONS
 from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, visitor
 from app.services.administration import list_projects
-from app.trajectory.analysis import WEEKS, TroubleWeek
+from app.trajectory.analysis import TROUBLE, WEEKS, TroubleWeek
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
@@ -39,32 +39,32 @@ async def stuck(request: Request) -> Response:
         chart=by_week(found.weeks, found.since),
         session=lambda case: address(who, f"{SESSIONS}/{case.session_id}", after=str(case.first - 1)),
         minutes=minutes,
+        state=state_of_finding,
+        shows=what_shows,
     )
 
 
 def by_week(weeks: Sequence[TroubleWeek], since: date) -> Chart:
-    """Make stacked bars of how often trouble began, a week each; the rarest kinds together."""
+    """Make stacked bars of how often trouble began, a week each."""
     mondays = [since + timedelta(weeks=number) for number in range(WEEKS)]
-    times: defaultdict[str, list[int]] = defaultdict(lambda: [0] * WEEKS)
+    times = {name: [0] * WEEKS for name in TROUBLE if any(each.name == name for each in weeks)}
     for each in weeks:
         place = (each.week - since).days // 7
         if 0 <= place < WEEKS:
             times[each.name][place] += each.times
-    names = sorted(times, key=lambda name: (-sum(times[name]), name))
-    rows = [(name.replace("_", " "), times[name]) for name in names[: MAX_SERIES - 1]]
-    if rest := names[MAX_SERIES - 1 :]:
-        rows.append(("others", [sum(column) for column in zip(*(times[name] for name in rest), strict=True)]))
+    rows = [(state_of_finding("health", name), row) for name, row in times.items()]
     return Chart(
         id="stuck",
         kind="stacked",
-        title=f"By week, over {WEEKS} weeks",
+        title=f"How often it began, by week, over {WEEKS} weeks",
         labels=tuple(f"{each:%d %b}" for each in mondays),
         titles=tuple(f"the week of {each.isoformat()}" for each in mondays),
         series=tuple(
             ChartSeries(name, tone, tuple(map(float, row)), tuple(map(str, row)))
             for (name, row), tone in zip(rows, tones([name for name, _ in rows]), strict=True)
         ),
-        totals=tuple(str(sum(column)) for column in zip(*(row for _, row in rows), strict=True)),
+        totals=tuple(str(sum(column)) for column in zip(*times.values(), strict=True)),
+        rows="Week",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.dashboard.finding_words import finding_label
 from app.trajectory.analysis import FindingKind, SessionExchange, ShownAnalysis, StepStrip, ToldFinding
 from app.trajectory.events import Phase
 
@@ -23,7 +24,8 @@ PHASE_WORDS: Final[dict[Phase, str]] = {
     "commit": "commits",
     "say": "says",
 }
-ROWS: Final[dict[FindingKind, str]] = {"activity": "Activity", "health": "Health", "loop": "Loops", "policy": "Rules"}
+ROWS: Final[dict[FindingKind, str]] = {"health": "Health", "loop": "Loops", "policy": "Rules", "activity": "Activity"}
+"""Trouble first: it is what somebody looks for."""
 TONES: Final = {"on_track": "good", "off_track": "warn", "blocked": "warn", "stuck": "bad"}
 """Colours of health. A loop is a warning, a broken rule bad, an activity neither."""
 
@@ -41,6 +43,7 @@ class FindingMark:
     """A finding on its row of the picture."""
 
     finding: ToldFinding
+    label: str
     x: float
     width: float
     tone: str
@@ -56,7 +59,10 @@ class FindingRowView:
 
 @dataclass(frozen=True, slots=True)
 class SessionTimeline:
-    """The picture of a page of a session's analysis. `edges`: where its exchanges begin. `phases`: those that occur, in words."""
+    """The picture of a session's events `first` to `last`. `edges`: where exchanges begin. `phases`: those that occur, in words.
+
+    `trouble`: what was found but activities, row by row.
+    """
 
     areas: Sequence[PhaseArea]
     edges: Sequence[float]
@@ -64,6 +70,13 @@ class SessionTimeline:
     phases: Sequence[tuple[Phase, str]]
     exchanges: Sequence[SessionExchange]
     label: str
+    first: int
+    last: int
+    trouble: Sequence[FindingMark]
+
+    @property
+    def activities(self) -> Sequence[FindingMark]:
+        return [mark for row in self.rows for mark in row.marks if mark.finding.kind == "activity"]
 
 
 def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
@@ -72,6 +85,7 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
         return None
     first, last = analysis.exchanges[0].first, analysis.exchanges[-1].last
     rows = [FindingRowView(title, _marks(analysis.found.findings, kind, first, last)) for kind, title in ROWS.items()]
+    trouble = _trouble(rows)
     used = {phase for strip in analysis.strips for phase in strip.phases}
     return SessionTimeline(
         areas=_areas(analysis.strips, first, last),
@@ -79,8 +93,18 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
         rows=[row for row in rows if row.marks],
         phases=[(phase, words) for phase, words in PHASE_WORDS.items() if phase in used],
         exchanges=analysis.exchanges,
-        label=_label(analysis),
+        label=_label(analysis, trouble),
+        first=first,
+        last=last,
+        trouble=trouble,
     )
+
+
+def _trouble(rows: Sequence[FindingRowView]) -> list[FindingMark]:
+    """Choose what is listed as trouble: a loop that shows why a session is stuck is told with that."""
+    marks = [mark for row in rows for mark in row.marks if mark.finding.kind != "activity"]
+    stuck = {mark.finding.because for mark in marks if mark.finding.kind == "health"} - {""}
+    return [mark for mark in marks if mark.finding.kind != "loop" or mark.finding.because not in stuck]
 
 
 def _areas(strips: Sequence[StepStrip], first: int, last: int) -> list[PhaseArea]:
@@ -107,10 +131,10 @@ def _marks(findings: Sequence[ToldFinding], kind: FindingKind, first: int, last:
 
 
 def _mark(finding: ToldFinding, first: int, last: int) -> FindingMark:
-    """Place a finding; one that began before the page, or goes on after it, ends at its edge."""
-    begin, end = _x(max(finding.first, first), first, last), _x(min(finding.last, last) + 1, first, last)
+    """Place a finding; one that began before the page, or goes on after it, ends at its edge, and one that is open at the last."""
+    begin, end = _x(max(finding.first, first), first, last), _x((last if finding.open else min(finding.last, last)) + 1, first, last)
     width = max(end - begin, MIN_MARK_WIDTH)
-    return FindingMark(finding, min(begin, WIDTH - width), round(width, 2), _tone(finding))
+    return FindingMark(finding, finding_label(finding.kind, finding.name), min(begin, WIDTH - width), round(width, 2), _tone(finding))
 
 
 def _tone(finding: ToldFinding) -> str:
@@ -129,10 +153,10 @@ def _x(seq: int, first: int, last: int) -> float:
     return round(WIDTH * (seq - first) / (last - first + 1), 2)
 
 
-def _label(analysis: ShownAnalysis) -> str:
+def _label(analysis: ShownAnalysis, marks: Sequence[FindingMark]) -> str:
     """Say the picture in a sentence, for who doesn't see it."""
     count = len(analysis.exchanges)
-    trouble = [each for each in analysis.found.findings if _tone(each) in {"warn", "bad"}]
+    trouble = [each for each in marks if each.tone in {"warn", "bad"}]
     first, last = analysis.exchanges[0].first, analysis.exchanges[-1].last
     said = f"Events {first} to {last} by what was done, in {count} exchange{'' if count == 1 else 's'}"
     return f"{said}; {len(trouble)} sign{'' if len(trouble) == 1 else 's'} of trouble" if trouble else f"{said}; no sign of trouble"

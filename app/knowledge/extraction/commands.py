@@ -12,7 +12,7 @@ from app.knowledge.extraction.memory import SessionMemory
 from app.knowledge.extraction.prose import Statement
 from app.knowledge.item import KnowledgeType
 from app.sessions.event import Event
-from app.trajectory.events import SHELL_TOOL
+from app.trajectory.events import SHELL_TOOL, hides_exit_code
 from app.trajectory.intent import Intent
 
 MAX_AN_EXCHANGE = 1
@@ -44,9 +44,6 @@ _ERROR = re.compile(
     r"^.*?((?:error|fatal|panic|FAIL|failed|cannot|not found|undefined|unknown|no such|missing)\b.{5,160})$",
     re.IGNORECASE | re.MULTILINE,
 )
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_HIDDEN = re.compile(r"(?<!\|)\|(?!\|)|\|\||;|&\s*$|\bset \+e\b")
-"""With a pipe, an alternative or a further command, the exit code belongs to something other than the command."""
 _FAILED_OUTPUT = re.compile(
     r"^\s*(?:FAIL\b|ERROR\b|error(?:\[|:)|fatal:|panic:|Traceback|npm ERR!|✗|✖)|\b[1-9]\d* (?:failed|failures?|errors?)\b|exit (?:status|code):? [1-9]|command not found|No such file",
     re.IGNORECASE | re.MULTILINE,
@@ -81,7 +78,7 @@ def succeeded(event: Event) -> bool:
     tool = event.tool
     if tool is None or event.outcome != "ok" or tool.exit_code not in {0, None}:
         return False
-    return not _HIDDEN.search(_QUOTED.sub("", _PREFIX.sub("", tool.input))) and not _FAILED_OUTPUT.search(tool.output)
+    return not hides_exit_code(tool.input) and not _FAILED_OUTPUT.search(tool.output)
 
 
 def normal(given: str) -> str:

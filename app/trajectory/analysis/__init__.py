@@ -7,10 +7,11 @@ from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.reader import ShownAnalysis
 from app.trajectory.analysis.stretch import StretchReading, read_stretch
 from app.trajectory.analysis.strips import StepStrip
-from app.trajectory.analysis.trouble import WEEKS, TroubleWeek
+from app.trajectory.analysis.trouble import TROUBLE, WEEKS, TroubleWeek
 from app.trajectory.analyzers.analyzer import FindingKind
 
 __all__ = [
+    "TROUBLE",
     "WEEKS",
     "AnalysisQueries",
     "ExchangeOutcome",

@@ -24,7 +24,7 @@ FindingKey: TypeAlias = tuple[FindingKind, str, int]
 
 @dataclass(frozen=True, slots=True)
 class ToldFinding:
-    """A finding as it was told last. `told`: seq of the step that told it. `tool`: of the last step of its stretch that used one.
+    """A finding as it was told last. `told`: seq of the step that told it. `tool`: of the last step that shows it and used one.
 
     `began_at`, `ended_at`: times of the stretch's first and last step, where they are known; of a stretch that began more than RECENT_STEPS
     before it was told, `began_at` is the time of the earliest of these.
@@ -125,7 +125,8 @@ class FindingBook:
         return self._at(max(first, earliest))
 
     def _tool(self, finding: SessionFinding) -> str:
-        seqs = (finding.last, *reversed(finding.evidence[-RECENT_STEPS:]))
+        # The evidence first: a stretch may end with the step that mended it.
+        seqs = (*reversed(finding.evidence[-RECENT_STEPS:]), finding.last)
         return next((tool for seq in seqs if seq in self._recent and (tool := self._recent[seq][1])), "")
 
 

@@ -17,7 +17,7 @@ from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import step_of
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""
 MAX_STATE_BYTES = 256 * 1024
 """Compressed bytes of a stored state: an analyzer that needs more isn't bounded."""

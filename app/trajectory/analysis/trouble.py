@@ -1,6 +1,7 @@
 """Tells where a team's sessions get stuck: on what, how long, how it ended, and how that changes by week. Nobody's name, and no words.
 
-Bounded: a number of weeks, of kinds of trouble and of cases; of what has no time nothing is told.
+Each trouble is told once: where a loop shows that a session is stuck, the loop. Bounded: a number of weeks, of kinds of trouble and of cases; of
+what has no time nothing is told.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Uuid, all_, and_, bindparam, case, distinct, extract, func, or_, select
+from sqlalchemy import ARRAY, Date, Uuid, all_, and_, bindparam, case, distinct, exists, extract, func, literal_column, not_, or_, select
+from sqlalchemy.orm import aliased
 
 from app import clock
 from app.accounts.requester import Requester
@@ -21,13 +23,13 @@ from app.trajectory.analysis.tables import FindingRow
 
 WEEKS: Final = 12
 MAX_KINDS, MAX_CASES = 30, 30
-TROUBLE: Final = ("off_track", "stuck", "blocked")
-"""Health that is told; of loops all."""
+TROUBLE: Final = ("stuck", "blocked", "off_track")
+"""Health that is told; of loops all, each as being stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class TroubleWeek:
-    """Numbers of times that a kind of trouble began in the week of this Monday (UTC), and of sessions."""
+    """Numbers of times that trouble (`name`: of TROUBLE) began in the week of this Monday (UTC), and of sessions."""
 
     week: date
     name: str
@@ -96,10 +98,18 @@ class TroubleReader:
 
 _TEAM, _SINCE = bindparam("team", type_=Uuid()), bindparam("since", type_=Date())
 _PROJECT = bindparam("project", type_=Uuid())
+_Loop = aliased(FindingRow)
+_IS_LOOP = FindingRow.kind == "loop"
+_SHOWN_BY_A_LOOP = and_(
+    FindingRow.name == "stuck",
+    exists().where(
+        _Loop.session_id == FindingRow.session_id, _Loop.kind == "loop", _Loop.first <= FindingRow.last, _Loop.last >= FindingRow.first
+    ),
+)
 _WITHIN = and_(
     FindingRow.team_id == _TEAM,
     FindingRow.kind.in_(("health", "loop")),
-    or_(FindingRow.kind == "loop", FindingRow.name.in_(TROUBLE)),
+    or_(_IS_LOOP, and_(FindingRow.name.in_(TROUBLE), not_(_SHOWN_BY_A_LOOP))),
     FindingRow.began_at >= _SINCE,
     FindingRow.project_id != all_(bindparam("closed", type_=ARRAY(Uuid()))),
     or_(_PROJECT.is_(None), FindingRow.project_id == _PROJECT),
@@ -108,12 +118,13 @@ _WITHIN = and_(
 _SECONDS = case((FindingRow.ended_at.is_not(None), func.greatest(extract("epoch", FindingRow.ended_at - FindingRow.began_at), 0)))
 _TIMES, _SESSIONS = func.count(), func.count(distinct(FindingRow.session_id))
 _week = func.date_trunc("week", func.timezone("UTC", FindingRow.began_at)).label("week")
+_state = case((_IS_LOOP, literal_column("'stuck'")), else_=FindingRow.name).label("name")
 _WEEKS = (
-    select(_week, FindingRow.name, _TIMES.label("times"), _SESSIONS.label("sessions"))
+    select(_week, _state, _TIMES.label("times"), _SESSIONS.label("sessions"))
     .where(_WITHIN)
-    .group_by(_week, FindingRow.name)
-    .order_by(_week, FindingRow.name)
-    .limit(WEEKS * MAX_KINDS)
+    .group_by(_week, _state)
+    .order_by(_week, _state)
+    .limit(WEEKS * len(TROUBLE))
 )
 _KINDS = (
     select(

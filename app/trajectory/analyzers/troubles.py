@@ -139,5 +139,5 @@ def _any_of(words: tuple[str, ...], folded: str) -> bool:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text.split()).rstrip(".")  # a sentence goes on, or ends, behind it
     return line if len(line) <= 100 else f"{line[:99]}…"

@@ -35,6 +35,14 @@ _UNAVAILABLE = re.compile(
     r"|(?:request|handshake|read|network|gateway|connect\w{0,20}|fetch|socket)\W{0,3}\w{0,20} ?time[d ]? ?-?out|temporary failure|network is unreachable|could not resolve host|socket hang up",
     re.IGNORECASE,
 )
+_FAILED_CHECK = re.compile(
+    r"^(?:FAIL(?:ED|URES?!?)?\b|--- FAIL\b|E {2,}\S|not ok \d|# fail [1-9]|npm (?:ERR!|error)|error: (?:could not compile|test failed|aborting due to))"
+    r"|\btest result: FAILED\b|\bBUILD FAIL(?:URE|ED)\b|\berror TS\d"
+    r"|(?:^[ \t=✖✗✘×*-]*|[,(:][ \t]*|\bFound )[1-9]\d{0,6} (?:tests? |examples? |specs? )?(?:failed|failures?|failing|errors?)\b(?! \(\d+ fixed, 0 remaining)"
+    r"|(?:^[ \t=-]*|[,(;-][ \t]*)(?:[Ff]ailed|[Ff]ailures?|[Ee]rrors?) ?[:=][ \t]*[1-9]",
+    re.MULTILINE,
+)
+"""Summaries and results of runners of tests and of static checks that failed. A log that names an error somewhere is none."""
 _OUTSIDE = re.compile(
     r"permission denied|access denied|not authori[sz]ed|unauthori[sz]ed|authentication (?:failed|required)|not logged in|log ?in required|please (?:log|sign) ?in|\b40[13]\b.{0,30}(?:forbidden|unauthori[sz]ed)|forbidden"
     r"|command not found|not recognized as an internal|spawn\w* .{0,200}ENOENT|ENOENT.{0,60}spawn|no such tool|tool .{0,60} (?:not found|not available|is disabled)|is not installed|not connected|is not running|no space left"
@@ -65,6 +73,11 @@ def error_of(output: str) -> str:
 def is_unavailable(output: str) -> bool:
     """Tell whether a failure is a service's: rate limit, server error, lost connection. The same call may succeed later."""
     return _UNAVAILABLE.search(output[-MAX_READ_CHARS // 2 :]) is not None
+
+
+def tells_failed_check(output: str) -> bool:
+    """Tell whether the output of tests or a static check says that it failed, in a runner's own form."""
+    return _FAILED_CHECK.search(output[-MAX_READ_CHARS:]) is not None
 
 
 def is_outside(text: str) -> bool:

@@ -18,6 +18,9 @@ _SUBSTITUTION = re.compile(
 )
 _DELETED_LINES = re.compile(r"/(?P<old>(?:\\.|[^/\n\\])++)/d\b")
 _STREAM_EDITOR = re.compile(r"\b(?:sed|perl)\b")
+_ENTERED = re.compile(r"^\s*(?:cd\s+\S+\s*(?:&&|;)\s*)+")
+_FURTHER = re.compile(r"(?<![|>])\|(?!\|)|\|\||;|\n|(?<![>&])&\s*$|\bset \+e\b")
+"""A pipe, an alternative, a further command, the background: the exit code is another command's."""
 
 
 def commands_of(line: str) -> Iterator[str]:
@@ -30,6 +33,11 @@ def commands_of(line: str) -> Iterator[str]:
 def only_looks(command: str) -> bool:
     """Tell whether one command prints, searches or records what is there and changes nothing of it."""
     return _LOOKING.match(command) is not None and _INTO_FILE.search(_QUOTED.sub("", command)) is None
+
+
+def hides_exit_code(line: str) -> bool:
+    """Tell whether a line's exit code may be another command's than that of its first after `cd`: it has a pipe, an alternative or a list."""
+    return _FURTHER.search(_QUOTED.sub("", _ENTERED.sub("", line)).strip()) is not None
 
 
 def change_of(command: str) -> tuple[str, str]:

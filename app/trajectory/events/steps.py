@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Literal
 
 from app.sessions.event import Event, Kind, ToolUse
-from app.trajectory.events.failures import MAX_READ_CHARS, error_of, is_unavailable
+from app.trajectory.events.failures import MAX_READ_CHARS, error_of, is_unavailable, tells_failed_check
 from app.trajectory.events.normal import digest, normal_arguments, normal_result
-from app.trajectory.events.shell import commands_of, only_looks
+from app.trajectory.events.shell import commands_of, hides_exit_code, only_looks
 from app.trajectory.events.tools import EDIT_TOOL, READ_TOOL, SHELL_TOOL, checks, waits
 
 Phase = Literal["explore", "edit", "test", "run", "commit", "plan", "ask", "say"]
@@ -81,7 +81,7 @@ def step_of(seq: int, event: Event) -> SessionStep:
     name = tool.name.casefold()[:MAX_TOOL_CHARS]
     commands = list(commands_of(tool.input[:MAX_TEXT_CHARS])) if SHELL_TOOL.search(name) else []
     check = checks(name, commands)
-    result = _result(event, tool)
+    result = _result(event, tool, check=check)
     normal = normal_result(tool.output)
     return SessionStep(
         seq,
@@ -143,13 +143,15 @@ def _changed(tool: ToolUse) -> tuple[str, ...]:
     return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(tool.output[:MAX_READ_CHARS])))[:MAX_FILES]
 
 
-def _result(event: Event, tool: ToolUse) -> Result:
+def _result(event: Event, tool: ToolUse, *, check: bool) -> Result:
     if event.outcome == "rejected":
         return "rejected"
     failed = (
         event.outcome == "failed"
         or tool.exit_code not in {0, None}
         or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+        # `pytest | tail` succeeds for the shell, whatever the tests did.
+        or (check and tells_failed_check(tool.output) and hides_exit_code(tool.input[:MAX_TEXT_CHARS]))
     )
     if failed:
         return "unavailable" if is_unavailable(tool.output) else "failed"

@@ -21,6 +21,7 @@ from app.trajectory.policies.views import PolicyDefinition, PolicySeverity, Unit
 MAX_WORDS_CHARS = 300
 MAX_ATOMS = 12
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_MISSING: Final = {"id": "a name for the policy", "words": "in a sentence what the policy demands"}
 _KEYS: Final = ("id", "words", "severity", "enabled", "for_each", "template", "formula")
 
 
@@ -135,8 +136,10 @@ def _compiled_as(key: str, formula: str) -> CompiledPolicy:
 
 def _text(given: Mapping[str, object], key: str) -> str:
     found = given.get(key)
+    if found is None:
+        raise PolicyError(key, f"it is missing: write {_MISSING.get(key, 'a formula')}")
     if not isinstance(found, str) or not found.strip():
-        raise PolicyError(key, "expected a text; it is missing or something else")
+        raise PolicyError(key, "expected a text that isn't empty")
     if without_invalid_chars(found) != found:
         raise PolicyError(key, "it holds NUL or half of a surrogate pair, which can't be stored: take it out")
     return found

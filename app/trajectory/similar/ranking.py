@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +21,8 @@ MIN_PHASES: Final = 3
 """Phases of a session that is compared: any two prompts without deeds would be alike."""
 CANDIDATES: Final = 50
 """Sessions taken by the embedding, and as many by the phases, to be compared closely."""
+MIN_SCORE: Final = 0.2
+"""Less than a fifth in common is what any two sessions have: a prompt, a look, an edit."""
 MAX_SAID: Final = 6
 """Phases that an explanation names."""
 MAX_NEXT: Final = 4
@@ -82,7 +83,7 @@ def likeness(one: str, other: str) -> PhaseLikeness:
 
 
 def rank(symbols: str, vector: NDArray[np.int8], compared: ComparedShapes, *, limit: int) -> list[ShapeMatch]:
-    """Return the sessions likest to this one, the likest first; those that share nothing are left out."""
+    """Return the sessions likest to this one, the likest first; those that share less than MIN_SCORE are left out."""
     if not compared.symbols:
         return []
     courses = cosines(vector, compared.vectors)
@@ -92,13 +93,13 @@ def rank(symbols: str, vector: NDArray[np.int8], compared: ComparedShapes, *, li
         ShapeMatch(compared.id(place), compared.symbols[place], likeness(symbols, compared.symbols[place]), float(courses[place]))
         for place in chosen.tolist()
     ]
-    found = [each for each in found if each.likeness.score > 0]
+    found = [each for each in found if each.likeness.score >= MIN_SCORE]
     return sorted(found, key=lambda each: (-each.likeness.score, -each.course, each.session_id))[:limit]
 
 
 def shared_words(symbols: str, match: ShapeMatch) -> tuple[str, ...]:
-    """Name the shared phases in order: all of them, or the MAX_SAID that show trouble first and are rarest by weight."""
-    shared = [char for char, _ in groupby(symbols[place] for place, _ in match.likeness.common)]
+    """Name the shared phases, each once, in the order in which they came first: at most MAX_SAID, trouble before what all sessions have."""
+    shared = list(dict.fromkeys(symbols[place] for place, _ in match.likeness.common))
     telling = sorted(range(len(shared)), key=lambda place: (-_WEIGHTS[shared[place]], place))[:MAX_SAID]
     return tuple(symbol_of(shared[place]).words for place in sorted(telling))
 

@@ -28,7 +28,7 @@ COMMANDS = [
     ["budget", "set"], ["budget", "set-team"], ["budget", "top-up"], ["budget", "history"], ["budget", "verify"],
     ["budget", "reconcile"], ["budget", "spend"], ["budget", "calls"], ["jobs"], ["jobs", "list"], ["jobs", "show"], ["keys", "limit"],
     ["keys", "models"], ["index"], ["index", "rebuild"], ["db"], ["db", "upgrade"], ["db", "current"], ["db", "history"],
-    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"], ["sessions", "similar"], ["knowledge"], ["knowledge", "export"],
+    ["connect"], ["hook"], ["mcp"], ["pause"], ["context"], ["doctor"], ["version"], ["watch"], ["sessions"], ["sessions", "list"], ["sessions", "show"], ["sessions", "similar"], ["policies"], ["policies", "list"], ["policies", "check"], ["policies", "switch"], ["knowledge"], ["knowledge", "export"],
     ["knowledge", "import"], ["export"],
 ]  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_sessions_like_one_are_listed_with_why(server: Running, tmp_path: Path) 
     listed = json.loads(cairn(server.folder, "sessions", "list", "--project", "quay", "--json").stdout)["sessions"]
     ids = {each["transcript"]: each["id"] for each in listed}
     shown = cairn(server.folder, "sessions", "similar", ids["crane.jsonl"])
-    assert f"1.00              quay  Build the winch.  {ids['winch.jsonl']}\n" in shown.stdout, shown
+    assert f"100%  no date     quay  Build the winch.  {ids['winch.jsonl']}\n" in shown.stdout, shown
     assert "Both: a prompt, a build fails, an installation, a build. Then, there: an installation, a build." in shown.stdout
     found = json.loads(cairn(server.folder, "sessions", "similar", ids["crane.jsonl"], "--limit", "1", "--json").stdout)
     assert [each["id"] for each in found["sessions"]] == [ids["winch.jsonl"]]
@@ -192,6 +192,10 @@ def test_the_demo_shows_what_was_said_learnt_answered_not_answered_and_corrected
         "answers contain the answer to the question; of 1 without an answer, 1 was refused.",
         "$ cairn correct ",
         f"{CORRECTION} ─",
+        "$ cairn sessions show ",
+        "health: off track, events",
+        "$ cairn sessions similar ",
+        "Both: ",
         "Budget of mara: $8.33 a month, $0.00 spent",
     ]
     places = [words.find(each) for each in order]

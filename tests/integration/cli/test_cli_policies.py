@@ -59,3 +59,32 @@ def test_what_cant_be_read_is_said_with_its_place(server: Running, tmp_path: Pat
     events.write_text('{"id": "e1", "role": "user"}\n{oops\n')
     refused = cairn(server.folder, "policies", "check", str(events))
     assert (refused.returncode, "line 2" in refused.stderr) == (1, True), refused.stderr
+
+
+def test_each_problem_of_a_file_has_its_line_and_the_file_its_name(server: Running, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("policies:\n  - id: X\n    words: W.\n    formula: asks\n  - id: y\n    formula: asks\n")
+    refused = cairn(server.folder, "policies", "check", str(broken))
+    assert (refused.returncode, f"{broken} can't be used, for 2 reasons:" in refused.stderr) == (1, True), refused.stderr
+    assert [line[:7] for line in refused.stderr.splitlines()[1:]] == ["line 2,", "line 5,"]
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"id": "e1", "role": "user"}\n\n{"id": "e2", "role": "nobody"}\n')
+    refused = cairn(server.folder, "policies", "check", str(events))
+    assert f"{events}, line 3: role must be one of" in refused.stderr
+
+
+def test_one_policy_is_switched_and_the_others_stay(server: Running, tmp_path: Path) -> None:
+    transcript = tmp_path / "events.jsonl"
+    transcript.write_text("".join(json.dumps(each) + "\n" for each in EVENTS))
+    assert cairn(server.folder, "ingest", str(transcript), "--project", "jetty", "--yes").returncode == 0
+    for words in (("done-after-check", "--off"), ("no-force-push", "--severity", "metric")):
+        done = cairn(server.folder, "policies", "switch", *words, "--project", "jetty")
+        assert done.returncode == 0, done.stderr
+    assert "no-force-push is on in jetty, severity metric." in done.stdout
+    listed = json.loads(cairn(server.folder, "policies", "list", "--project", "jetty", "--json").stdout)["policies"]
+    now = {each["id"]: (each["enabled"], each["severity"]) for each in listed}
+    assert (now["done-after-check"], now["no-force-push"]) == ((False, "nudge"), (True, "metric"))
+    again = cairn(server.folder, "policies", "switch", "done-after-check", "--reset", "--project", "jetty", "--json")
+    assert json.loads(again.stdout)["enabled"] is True
+    unknown = cairn(server.folder, "policies", "switch", "done-after-chek", "--off", "--project", "jetty")
+    assert (unknown.returncode, 'did you mean "done-after-check"' in unknown.stderr) == (1, True)

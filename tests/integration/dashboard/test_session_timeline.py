@@ -48,7 +48,7 @@ async def test_a_sessions_page_shows_how_it_went(api: Api) -> None:
     async with signed_in(api, api.key) as http:
         status, shown = await page(http, api, f"/dashboard/sessions/{session}")
     assert status == 200
-    assert 'aria-label="Events 1 to 9 by what was done, in 2 exchanges; 2 signs of trouble"' in shown
+    assert 'aria-label="Events 1 to 9 by what was done, in 2 exchanges; 1 sign of trouble"' in shown
     assert "It told &lt;b&gt;1 failed&lt;/b&gt;." in shown
     assert f'href="/dashboard/sessions/{session}?after=1"' in shown
     assert "corrected it" in shown
@@ -86,10 +86,13 @@ async def test_a_team_sees_where_its_sessions_get_stuck_and_nobody_elses(api: Ap
     assert status == 200
     assert f'href="/dashboard/sessions/{session}?after=1"' in shown
     assert ("1 failed" in shown, "testing" in shown) == (False, False)
+    assert shown.count(f'href="/dashboard/sessions/{session}?after=1"') == 1  # the loop says why it is stuck
+    assert ("the same call, the same result" in shown, '<th scope="col">Week</th>' in shown) == (True, True)
     async with signed_in(api, stranger) as http:
         _, other = await page(http, api, "/dashboard/stuck")
     assert session not in other
     assert "No session got stuck" in other
+    assert "<code>cairn ingest</code>" in other
 
 
 async def test_trouble_of_a_project_that_is_closed_to_somebody_is_not_told(api: Api) -> None:

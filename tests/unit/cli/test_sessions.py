@@ -20,8 +20,8 @@ def test_findings_are_told_a_line_each() -> None:
     found = analysis(health=[finding()], loops=[finding(name="exact", last=3, open=False, because=None)], findings_left_out=2)
     assert analysis_lines(found) == [
         "analysis: 9 of 9 events, 0 exchanges",
-        "health: stuck, events 3 to 8, goes on: The same error, four times.",
-        "loops: exact, event 3",
+        "health: stuck, from event 3 on: The same error, four times.",
+        "loop: exact, event 3",
         "2 more findings are left out",
     ]
 
@@ -36,3 +36,12 @@ def test_outcomes_are_counted() -> None:
 def test_a_session_that_was_not_analysed_says_so_and_why() -> None:
     assert analysis_lines(analysis(analysed=0)) == ["analysis: not yet"]
     assert analysis_lines(analysis(analysed=0, parked="It broke.")) == ["analysis: not yet, it failed: It broke."]
+
+
+def test_activities_stand_together_on_one_line_below_what_went_wrong() -> None:
+    activities = [finding(name="exploring", first=1, last=4, open=False), finding(name="testing", first=5)]
+    lines = analysis_lines(analysis(activity=activities, health=[finding(name="off_track", open=False)]))
+    assert lines[1:] == [
+        "health: off track, events 3 to 8: The same error, four times.",
+        "activity: exploring (events 1 to 4), testing (from event 5 on)",
+    ]

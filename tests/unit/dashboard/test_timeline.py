@@ -21,8 +21,8 @@ def session() -> Any:
     return Session.__new__(Session)
 
 
-def finding(first: int, last: int, *, kind: str = "health", name: str = "stuck") -> ToldFinding:
-    return ToldFinding(kind, name, first, last, (), "", True, last)  # type: ignore[arg-type]
+def finding(first: int, last: int, *, kind: str = "health", name: str = "stuck", goes_on: bool = False, because: str = "") -> ToldFinding:
+    return ToldFinding(kind, name, first, last, (), because, goes_on, last)  # type: ignore[arg-type]
 
 
 def analysis(*findings: ToldFinding, first: int = 1) -> ShownAnalysis:
@@ -64,3 +64,28 @@ def test_a_session_on_track_says_so() -> None:
     drawn = draw(analysis(finding(1, 10, name="on_track"), finding(1, 10, kind="activity", name="testing")))
     assert drawn is not None
     assert drawn.label.endswith("no sign of trouble")
+
+
+def test_what_goes_on_reaches_the_end_of_the_picture() -> None:
+    drawn = draw(analysis(finding(6, 6, kind="activity", name="testing", goes_on=True)))
+    assert drawn is not None
+    assert [(mark.x, mark.width) for row in drawn.rows for mark in row.marks] == [(500.0, 500.0)]
+
+
+def test_trouble_is_parted_from_activities_and_named_in_words() -> None:
+    found = [
+        finding(1, 2, kind="activity", name="testing"),
+        finding(3, 9, kind="loop", name="error"),
+        finding(4, 4, kind="policy", name="tests-stay"),
+    ]
+    drawn = draw(analysis(*found))
+    assert drawn is not None
+    assert [each.label for each in drawn.trouble] == ["the same error again", "broken: tests-stay"]
+    assert [each.label for each in drawn.activities] == ["testing"]
+
+
+def test_a_loop_that_says_why_a_session_is_stuck_is_listed_once() -> None:
+    found = [finding(3, 9, because="The fourth time."), finding(3, 7, kind="loop", name="error", because="The fourth time.")]
+    drawn = draw(analysis(*found, finding(8, 9, kind="loop", name="drift", because="Nothing new.")))
+    assert drawn is not None
+    assert [each.label for each in drawn.trouble] == ["stuck", "calls that bring nothing new"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.trajectory.events.failures import error_of, is_outside, is_unavailable
+from app.trajectory.events.failures import error_of, is_outside, is_unavailable, tells_failed_check
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,46 @@ def test_what_is_missing_from_outside_is_told(error: str) -> None:
 @pytest.mark.parametrize("error", ["No such file or directory: a.py", "undefined: tenant", "AssertionError: 3 != 4"])
 def test_a_fault_in_the_code_is_not_outside(error: str) -> None:
     assert not is_outside(error)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "FAILED tests/test_till.py::test_sum - assert 2 == 1\n1 failed, 12 passed in 0.31s",
+        "=========== 2 errors in 0.12s ===========",
+        "E       AssertionError: assert 2 == 1",
+        "Tests:       3 failed, 40 passed, 43 total",
+        "  12 passing (2s)\n  1 failing",
+        "5 examples, 1 failure",
+        "Ran 3 tests in 0.002s\n\nFAILED (failures=1)",
+        "Tests run: 9, Failures: 0, Errors: 2, Skipped: 0",
+        "test result: FAILED. 7 passed; 1 failed; 0 ignored",
+        "--- FAIL: TestRate (0.00s)\nFAIL\tshop/till\t0.01s",
+        "not ok 4 - rounds up\n# pass 3\n# fail 1",
+        "Found 3 errors in 2 files (checked 90 source files)",
+        "✖ 7 problems (7 errors, 0 warnings)",
+        "src/till.ts(3,1): error TS2304: Cannot find name 'x'.",
+        "Failed!  - Failed:     1, Passed:    11, Skipped: 0",
+    ],
+)
+def test_a_runners_word_that_a_check_failed_is_read(output: str) -> None:
+    assert tells_failed_check(output)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "12 passed, 1 xfailed in 0.31s",
+        "0 failed, 12 passed",
+        "Tests run: 9, Failures: 0, Errors: 0, Skipped: 0",
+        "test result: ok. 7 passed; 0 failed; 0 ignored",
+        "Found 3 errors (3 fixed, 0 remaining).",
+        "✖ 2 problems (0 errors, 2 warnings)",
+        "the worker handled 3 errors and went on\n12 passed",
+        "tests/test_failures.py ....\n4 passed",
+        "All checks passed!",
+        "",
+    ],
+)
+def test_a_check_that_passed_is_none_that_failed_whatever_it_logs(output: str) -> None:
+    assert not tells_failed_check(output)

@@ -98,3 +98,11 @@ def test_a_finding_of_steps_without_time_has_no_beginning() -> None:
     book.tell(steps[-1], loop(1, steps[-1]))
     (told,) = book.take()
     assert (told.began_at, told.tool) == (None, "read")
+
+
+def test_a_findings_tool_is_that_of_its_evidence_and_not_of_the_step_that_ended_it() -> None:
+    book = FindingBook()
+    for seq, tool in enumerate(("bash", "bash", "bash", "edit"), start=1):
+        book.pass_step(SessionStep(seq, "tool", "run", tool=tool))
+    book.tell(4, loop(1, 4, evidence=(1, 2, 3)))
+    assert [each.tool for each in book.take()] == ["bash"]

@@ -115,3 +115,9 @@ def test_a_subagents_calls_are_watched_apart() -> None:
 
 def test_words_in_another_script_are_compared_too() -> None:
     assert [each.name for each in told_of(*[say("我现在来修改这个函数的返回值，然后运行测试。")] * 3)] == ["monologue"]
+
+
+@pytest.mark.parametrize("line", ["pytest -q | tail -3", "go test ./... 2>&1 | grep -A3 FAIL", "npm test || true"])
+def test_failing_tests_behind_a_pipe_are_the_same_error_and_no_progress(line: str) -> None:
+    assert {each.name for each in told_of(*[bash(line, "FAIL till: expected 2, got 1\n1 failed, 12 passed")] * 4)} == {"error"}
+    assert not told_of(*[bash(line, "12 passed")] * 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.sessions.event import Event, ToolUse
-from app.trajectory.events.shell import change_of, commands_of, only_looks
+from app.trajectory.events.shell import change_of, commands_of, hides_exit_code, only_looks
 from app.trajectory.events.tools import runs_tests
 
 
@@ -75,3 +75,26 @@ def test_a_run_of_tests_is_one(line: str) -> None:
 )
 def test_a_text_that_names_the_command_of_tests_is_no_run(tool: str, given: str) -> None:
     assert not runs_tests(call(tool, given))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pytest -q | tail -5",
+        "cd api && go test ./... 2>&1 | grep FAIL",
+        "npm test || true",
+        "make check; echo $?",
+        "pytest &",
+        "cargo test\nls",
+        "ctest |& tee log",
+    ],
+)
+def test_a_pipe_an_alternative_or_a_list_hides_an_exit_code(line: str) -> None:
+    assert hides_exit_code(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["pytest -q", "cd api && make test", "cd api; make test", "pytest -k 'a|b;c' 2>&1", 'rg "x;y" src', "make a && make b"]
+)
+def test_one_command_or_a_chain_that_stops_at_a_failure_hides_none(line: str) -> None:
+    assert not hides_exit_code(line)

@@ -14,6 +14,7 @@ from app.trajectory.shapes.phases import Deed, PhaseEnd, PhaseSymbol, every_symb
 from app.trajectory.similar.ranking import (
     CANDIDATES,
     MAX_SAID,
+    MIN_SCORE,
     ComparedShapes,
     ShapeMatch,
     cosines,
@@ -102,3 +103,14 @@ def test_quantised_vectors_keep_their_cosines(seed: int) -> None:
 def test_an_empty_vector_is_like_none() -> None:
     empty = quantised(np.zeros(DIMENSIONS, np.float32))
     assert cosines(empty, FLAT[None]).tolist() == [0]
+
+
+def test_what_any_two_sessions_share_makes_none_alike() -> None:
+    other = spelled("ask", "explore", *("run", "test", "build", "deploy", "install") * 4)
+    assert 0 < likeness(MIGRATION, other).score < MIN_SCORE
+    assert rank(MIGRATION, FLAT, compared(other), limit=5) == []
+
+
+def test_a_phase_that_both_have_again_and_again_is_named_once() -> None:
+    builds = spelled("ask", *("build", "edit") * 5)
+    assert shared_words(builds, matched(builds, builds)) == ("a prompt", "a build", "editing")

@@ -97,3 +97,25 @@ def test_a_result_has_its_class(output: str, outcome: Outcome | None, exit_code:
 
 def test_a_failure_says_its_line() -> None:
     assert call("Bash", "x", "compiling\nsrc/a.go:3: undefined: tenant\nexit 1", "failed").error == "src/a.go:3: undefined: tenant"
+
+
+FAILING = "FAILED tests/test_till.py::test_sum - assert 2 == 1\n1 failed, 12 passed in 0.31s"
+
+
+@pytest.mark.parametrize("line", ["pytest -q | tail -5", "cd api && pytest 2>&1 | tail", "pytest || true", "pytest; git status"])
+def test_tests_that_say_that_they_failed_have_failed_though_a_pipe_hides_it(line: str) -> None:
+    step = call("Bash", line, FAILING, exit_code=0)
+    assert (step.result, "assert 2 == 1" in step.error) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("line", "output"),
+    [
+        ("pytest -q", FAILING),
+        ("pytest -q | tail -5", "12 passed in 0.31s"),
+        ("cat report.txt | tail -5", FAILING),
+        ("python load.py | tail", FAILING),
+    ],
+)
+def test_what_is_no_check_or_has_its_own_exit_code_ends_as_the_shell_says(line: str, output: str) -> None:
+    assert call("Bash", line, output, exit_code=0).result == "ok"
