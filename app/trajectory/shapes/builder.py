@@ -13,7 +13,7 @@ from app.trajectory.events.steps import SessionStep
 from app.trajectory.shapes.course import SessionCourse, point_of
 from app.trajectory.shapes.phases import phase_of
 
-SHAPE_VERSION: Final = "1"
+SHAPE_VERSION: Final = "2"
 """Raise it whenever the same steps would give another shape."""
 MAX_PHASES: Final = 512
 """Phases kept, the last ones: how a session ended tells more than how it began."""

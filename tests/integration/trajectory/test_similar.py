@@ -22,6 +22,7 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.settings import Settings
 from app.storage.database import Database
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.part import make_similar
 from app.trajectory.similar.projection import UNSETTLED_EVENTS
@@ -89,7 +90,7 @@ async def bench(database: Database) -> AsyncIterator[ShapeBench]:
     journal = Journal(database, Settings().sessions, queue)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    finder = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
+    finder = make_similar(database=database, accounts=accounts, journal=journal, steps=StepReader(journal), projections=projections)
     return ShapeBench(database, accounts, journal, projections, catch_up, purge, finder, team_id)
 
 
