@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
 from app.trajectory.analysis.findings import FindingKey, ToldFinding
+from app.trajectory.analysis.part_writing import AnalysisWrite
 from app.trajectory.analysis.session_analysis import SessionAnalysis, made_by
 from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.step_reading import StepPage, StepReader
-from app.trajectory.analysis.storage import AnalysisStore, AnalysisWrite, ResumePoint
+from app.trajectory.analysis.storage import AnalysisStore, ResumePoint
 from app.trajectory.analyzers.analyzer import Analyzer
 
 EVENTS_A_PART = 8_192
