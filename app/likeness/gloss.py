@@ -51,12 +51,13 @@ _MIN_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's function words, its one-word cues, and all forms of its cues with the English word of each, the longest form first."""
+    """A language's function words, its one-word cues, both together (`words`), and all forms of its cues with the English word of each, the longest form first."""
 
     code: str
     script: str
     common: frozenset[str]
     cues: frozenset[str]
+    words: frozenset[str]
     forms: tuple[tuple[str, str], ...]
 
 
@@ -100,7 +101,7 @@ def _likeliest(candidates: list[Language], prose: str, *, least: int) -> Languag
         return candidates[0]
     words = set(_WORD.findall(prose.casefold()))
     english = len(words & _ENGLISH)
-    counts = [(len(words & (each.common | each.cues)), len(words & each.common), -place) for place, each in enumerate(candidates)]
+    counts = [(len(words & each.words), len(words & each.common), -place) for place, each in enumerate(candidates)]
     best, _, place = max(counts)
     likeliest = candidates[-place]
     needed = 1 if not english and words & likeliest.cues else max(least, english + 1)
@@ -119,7 +120,8 @@ def _language(code: str, table: Mapping[str, str]) -> Language:
     # The longest form wins where one begins another: alternatives are tried in order.
     ordered = sorted(forms, key=lambda each: (-len(each[0]), each))
     cues = frozenset(form for form, _ in ordered if form.isalpha()) - _ENGLISH - _ALSO_ENGLISH
-    return Language(code, script, frozenset(table["common"].split("|")) - _ALSO_ENGLISH, cues, tuple(ordered))
+    common = frozenset(table["common"].split("|")) - _ALSO_ENGLISH
+    return Language(code, script, common, cues, common | cues, tuple(ordered))
 
 
 @cache

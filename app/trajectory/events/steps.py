@@ -37,6 +37,9 @@ _NOT_DONE = re.compile(
     r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE
 )
 
+_NOT_DONE_WORDS = ("did not conform to", "failed to match!", "Unexpected error", "litellm.", "Error", "Unable to", "Can't")
+"""Words of which `_NOT_DONE` needs one."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
@@ -138,6 +141,10 @@ def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
     return "explore" if READ_TOOL.search(tool.name) else "run"
 
 
+def _says_not_done(output: str) -> bool:
+    return any(map(output.__contains__, _NOT_DONE_WORDS)) and _NOT_DONE.search(output) is not None
+
+
 def _changed(tool: ToolUse) -> tuple[str, ...]:
     return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(tool.output[:MAX_READ_CHARS])))[:MAX_FILES]
 
@@ -146,9 +153,7 @@ def _result(event: Event, tool: ToolUse) -> Result:
     if event.outcome == "rejected":
         return "rejected"
     failed = (
-        event.outcome == "failed"
-        or tool.exit_code not in {0, None}
-        or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+        event.outcome == "failed" or tool.exit_code not in {0, None} or (not tool.input and _says_not_done(tool.output[:MAX_READ_CHARS]))
     )
     if failed:
         return "unavailable" if is_unavailable(tool.output) else "failed"

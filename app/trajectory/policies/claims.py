@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from app.trajectory.events.mentions import Mentions
+
 MAX_CHARS = 1_500
 """Characters of a reply that are read from its beginning, and the last ones of those for what it announces."""
 MAX_TAIL = 300
@@ -19,6 +21,44 @@ _DONE = re.compile(
     r"|(?:pronto|concluído|corrigido)\b[.!]|(?:готово|исправлено|завершено)\b[.!]|(?:完了しました|修正しました|実装しました)|(?:완료|수정)(?:했습니다|되었습니다))",
     re.IGNORECASE,
 )
+_MENTIONED = Mentions(
+    {
+        "done": (
+            *("done", "complete", "finished", "fixed", "ready", "in place", "resolved", "working", "works", "pass", "succeeds", "green"),
+            *("implemented", "refactored", "migrated", "perfect! ", "great! ", "excellent! "),
+            *(
+                "完成",
+                "修复",
+                "实现",
+                "解决",
+                "修好了",
+                "搞定",
+                "erledigt",
+                "fertig",
+                "abgeschlossen",
+                "behoben",
+                "c'est fait",
+                "terminé",
+                "corrigé",
+            ),
+            *(
+                "listo",
+                "hecho",
+                "terminado",
+                "completado",
+                "corregido",
+                "pronto",
+                "concluído",
+                "corrigido",
+                "готово",
+                "исправлено",
+                "завершено",
+            ),
+            *("完了しました", "修正しました", "実装しました", "완료", "수정"),
+        )
+    }
+)
+"""Words of which `_DONE` needs one."""
 _GOES_ON = re.compile(
     r"(?:\b(?:let me|let's|i'll|i will|now i|next,? i|i need to|i'm going to|should i|shall i|would you like|do you want)\b|接下来|现在让我|下一步)[^.!?。！？\n]{0,200}[.:：。!?？！]?\s*$|[:：]\s*$",
     re.IGNORECASE,
@@ -32,6 +72,6 @@ _NOT_YET = re.compile(
 def says_done(text: str) -> bool:
     """Tell whether a reply says that the work is done: not of one part before it goes on, and not with a reservation."""
     head = text[:MAX_CHARS]
-    if _DONE.search(head) is None or _NOT_YET.search(head):
+    if not _MENTIONED.in_text(head) or _DONE.search(head) is None or _NOT_YET.search(head):
         return False
     return _GOES_ON.search(text[-MAX_TAIL:].rstrip()) is None
