@@ -43,6 +43,7 @@ _SCRIPTS: Mapping[str, re.Pattern[str]] = {
     "devanagari": re.compile(r"[\u0900-\u097f]"),
 }
 """Scripts in the order in which they decide: Japanese is written with Han characters, too."""
+_IN_SCRIPT = re.compile("|".join(each.pattern for each in _SCRIPTS.values()))
 _UNSPACED = frozenset({"kana", "han", "hangul"})
 """Scripts in which a word isn't set off by spaces, or carries its endings."""
 _MIN_SHARE = 0.2
@@ -85,10 +86,10 @@ def _replacement(language: Language, found: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _language_of(prose: str) -> Language | None:
-    letters = sum(map(str.isalpha, prose))
-    if not letters:
+    if not any(map(str.isalpha, prose)):
         return None
-    if not prose.isascii():
+    if _IN_SCRIPT.search(prose):
+        letters = sum(map(str.isalpha, prose))
         for script, pattern in _SCRIPTS.items():
             if len(pattern.findall(prose)) >= _MIN_SHARE * letters:
                 return _likeliest([each for each in languages() if each.script == script], prose, least=0)
@@ -101,11 +102,19 @@ def _likeliest(candidates: list[Language], prose: str, *, least: int) -> Languag
         return candidates[0]
     words = set(_WORD.findall(prose.casefold()))
     english = len(words & _ENGLISH)
+    words &= _known_words()
+    if not words and least:
+        return None
     counts = [(len(words & each.words), len(words & each.common), -place) for place, each in enumerate(candidates)]
     best, _, place = max(counts)
     likeliest = candidates[-place]
     needed = 1 if not english and words & likeliest.cues else max(least, english + 1)
     return likeliest if not least or best >= needed else None
+
+
+@cache
+def _known_words() -> frozenset[str]:
+    return frozenset().union(*(each.words for each in languages()))
 
 
 @cache

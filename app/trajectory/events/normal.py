@@ -38,7 +38,7 @@ _FROM_LETTER = re.compile(
 )
 _PLACE = re.compile(r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s:'\"]+")
 _NUMBERED = re.compile(r"[pP](?<!\w.)(?:id|ID|ort)[ =:#]{1,3}\d+")
-_PLACES, _NUMBERED_WORDS = ("/tmp/", "/var/folders/"), ("pid", "pID", "port", "Pid", "PID", "Port")
+_PLACES, _NUMBERED_WORDS = ("/tmp/", "/var/folders/"), ("pid", "pID", "port", "Pid", "PID", "Port")  # noqa: S108 - words of texts
 """Words of which `_PLACE` and `_NUMBERED` need one."""
 _WORD = re.compile(r"\w+")
 

@@ -32,13 +32,10 @@ _COMMIT = re.compile(
     r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b"
 )
 # A transcript that has results alone (aider's): what was done stands in the result.
-_APPLIED = re.compile(r"^(?:Applied edit to|Added|Creating empty file) (\S{1,500})$", re.MULTILINE)
-_NOT_DONE = re.compile(
-    r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE
-)
-
-_NOT_DONE_WORDS = ("did not conform to", "failed to match!", "Unexpected error", "litellm.", "Error", "Unable to", "Can't")
-"""Words of which `_NOT_DONE` needs one."""
+# Both are given the text after a line's end: the engine looks for that in C.
+_APPLIED = re.compile(r"\n(?:Applied edit to|Added|Creating empty file) (\S{1,500})(?=\n|\Z)")
+_NOT_DONE_WITHIN = ("did not conform to the edit format", "failed to match!")
+_NOT_DONE = re.compile(r"\n(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ def _call(name: str, given: str) -> int:
 def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
     if check:
         return "test"
-    if not tool.input and _APPLIED.search(tool.output[:MAX_READ_CHARS]):
+    if not tool.input and _changed(tool):
         return "edit"
     if commands:
         if any(map(_COMMIT.match, commands)):
@@ -142,11 +139,11 @@ def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
 
 
 def _says_not_done(output: str) -> bool:
-    return any(map(output.__contains__, _NOT_DONE_WORDS)) and _NOT_DONE.search(output) is not None
+    return any(map(output.__contains__, _NOT_DONE_WITHIN)) or _NOT_DONE.search(f"\n{output}") is not None
 
 
 def _changed(tool: ToolUse) -> tuple[str, ...]:
-    return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(tool.output[:MAX_READ_CHARS])))[:MAX_FILES]
+    return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(f"\n{tool.output[:MAX_READ_CHARS]}")))[:MAX_FILES]
 
 
 def _result(event: Event, tool: ToolUse) -> Result:

@@ -10,8 +10,9 @@ MAX_CHARS = 1_500
 """Characters of a reply that are read from its beginning, and the last ones of those for what it announces."""
 MAX_TAIL = 300
 _NOUN = r"(?:implementation|feature|fix|refactor(?:ing)?|changes?|migration|task|work|bug|issue|update|setup|integration|test suite|everything|all tasks|all changes)"
+# The text is given after a line's end: a set of characters comes first, which the engine looks for in C.
 _DONE = re.compile(
-    rf"(?:^|[.!\n*#✅🎉])\s{{0,4}}(?:(?:all |we're |i'm |now )?done\b(?! so far| yet)[.!:,—-]"
+    rf"[.!\n*#✅🎉]\s{{0,4}}(?:(?:all |we're |i'm |now )?done\b(?! so far| yet)[.!:,—-]"
     rf"|(?:the |this |that |your )?{_NOUN} (?:is|are) (?:now )?(?:fully |all )?(?:complete|completed|done|finished|fixed|ready|in place|resolved|working)\b"
     rf"|(?:everything|it all|all (?:the )?(?:tests|checks)) (?:now )?(?:pass(?:es)?|works?|succeeds?|(?:is|are) (?:passing|green|working|complete|done|in place))\b"
     rf"|(?:i|i've|i have|we've|we have) (?:now )?(?:successfully )?(?:implemented|fixed|completed|finished|resolved|refactored|migrated)\b"
@@ -72,6 +73,6 @@ _NOT_YET = re.compile(
 def says_done(text: str) -> bool:
     """Tell whether a reply says that the work is done: not of one part before it goes on, and not with a reservation."""
     head = text[:MAX_CHARS]
-    if not _MENTIONED.in_text(head) or _DONE.search(head) is None or _NOT_YET.search(head):
+    if not _MENTIONED.in_text(head) or _DONE.search(f"\n{head}") is None or _NOT_YET.search(head):
         return False
     return _GOES_ON.search(text[-MAX_TAIL:].rstrip()) is None
