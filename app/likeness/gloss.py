@@ -136,7 +136,10 @@ def _language(code: str, table: Mapping[str, str]) -> Language:
 @cache
 def _pattern(language: Language) -> re.Pattern[str]:
     """Compile the pattern of a language's cues, one group for each of its forms, when a text of it is first met."""
-    return re.compile("|".join(f"({_form(form, spaced=language.script not in _UNSPACED)})" for form, _ in language.forms), re.IGNORECASE)
+    forms = "|".join(f"({_form(form, spaced=language.script not in _UNSPACED)})" for form, _ in language.forms)
+    # Most places in a text begin no form: one question instead of one for each of hundreds.
+    first = "".join(sorted({re.escape(form[0]) for form, _ in language.forms}))
+    return re.compile(f"(?=[{first}])(?:{forms})", re.IGNORECASE)
 
 
 def _form(form: str, *, spaced: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -78,7 +78,7 @@ def step_of(seq: int, event: Event) -> SessionStep:
     if tool is None:
         return SessionStep(seq, event.kind, _spoken(event), text=event.text[:MAX_TEXT_CHARS], at=event.at, sidechain=event.sidechain)
     name = tool.name.casefold()
-    commands = list(commands_of(tool.input[:MAX_TEXT_CHARS])) if SHELL_TOOL.search(name) else []
+    commands = commands_of(tool.input[:MAX_TEXT_CHARS]) if SHELL_TOOL.search(name) else ()
     check = checks(name, commands)
     result = _result(event, tool)
     normal = normal_result(tool.output)
@@ -122,7 +122,7 @@ def _call(name: str, given: str) -> int:
     return digest(f"{name}\0{given}" if given[0] != "{" and EDIT_TOOL.search(name) else f"{name}\0{normal_arguments(given)}")
 
 
-def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
+def _phase(tool: ToolUse, commands: Sequence[str], *, check: bool) -> Phase:
     if check:
         return "test"
     if not tool.input and _changed(tool):
