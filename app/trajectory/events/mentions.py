@@ -9,8 +9,8 @@ from typing import Final, Generic, TypeVar
 import ahocorasick
 
 Name = TypeVar("Name")
-_UNLIKE: Final = re.compile("[\u0130\u0131\u017f\u212a]")
-"""Letters that a pattern that ignores case takes for i, s or k, though they are not so in lower case."""
+_UNLIKE: Final = re.compile("[\u0130\u0131\u017f\u212a\u1c80-\u1c88]")
+"""Letters that a pattern that ignores case takes for others, though they are not so in lower case."""
 
 
 class Mentions(Generic[Name]):

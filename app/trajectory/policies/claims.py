@@ -25,37 +25,11 @@ _DONE = re.compile(
 _MENTIONED = Mentions(
     {
         "done": (
-            *("done", "complete", "finished", "fixed", "ready", "in place", "resolved", "working", "works", "pass", "succeeds", "green"),
+            *("done", "complete", "finished", "fixed", "ready", "in place", "resolved", "work", "pass", "succeed", "green"),
             *("implemented", "refactored", "migrated", "perfect! ", "great! ", "excellent! "),
-            *(
-                "完成",
-                "修复",
-                "实现",
-                "解决",
-                "修好了",
-                "搞定",
-                "erledigt",
-                "fertig",
-                "abgeschlossen",
-                "behoben",
-                "c'est fait",
-                "terminé",
-                "corrigé",
-            ),
-            *(
-                "listo",
-                "hecho",
-                "terminado",
-                "completado",
-                "corregido",
-                "pronto",
-                "concluído",
-                "corrigido",
-                "готово",
-                "исправлено",
-                "завершено",
-            ),
-            *("完了しました", "修正しました", "実装しました", "완료", "수정"),
+            *("完成", "修复", "实现", "解决", "修好了", "搞定", "修正しました", "実装しました", "완료", "수정"),
+            *("erledigt", "fertig", "abgeschlossen", "behoben", "c'est fait", "terminé", "corrigé", "listo", "hecho", "terminado"),
+            *("completado", "corregido", "pronto", "concluído", "corrigido", "готово", "исправлено", "завершено", "完了しました"),
         )
     }
 )
