@@ -43,6 +43,7 @@ _SCRIPTS: Mapping[str, re.Pattern[str]] = {
     "devanagari": re.compile(r"[\u0900-\u097f]"),
 }
 """Scripts in the order in which they decide: Japanese is written with Han characters, too."""
+_IN_SCRIPT = re.compile("|".join(each.pattern for each in _SCRIPTS.values()))
 _UNSPACED = frozenset({"kana", "han", "hangul"})
 """Scripts in which a word isn't set off by spaces, or carries its endings."""
 _MIN_SHARE = 0.2
@@ -51,12 +52,13 @@ _MIN_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's function words, its one-word cues, and all forms of its cues with the English word of each, the longest form first."""
+    """A language's function words, its one-word cues, both together (`words`), and all forms of its cues with the English word of each, the longest form first."""
 
     code: str
     script: str
     common: frozenset[str]
     cues: frozenset[str]
+    words: frozenset[str]
     forms: tuple[tuple[str, str], ...]
 
 
@@ -84,10 +86,10 @@ def _replacement(language: Language, found: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _language_of(prose: str) -> Language | None:
-    letters = sum(map(str.isalpha, prose))
-    if not letters:
+    if not any(map(str.isalpha, prose)):
         return None
-    if not prose.isascii():
+    if _IN_SCRIPT.search(prose):
+        letters = sum(map(str.isalpha, prose))
         for script, pattern in _SCRIPTS.items():
             if len(pattern.findall(prose)) >= _MIN_SHARE * letters:
                 return _likeliest([each for each in languages() if each.script == script], prose, least=0)
@@ -100,11 +102,19 @@ def _likeliest(candidates: list[Language], prose: str, *, least: int) -> Languag
         return candidates[0]
     words = set(_WORD.findall(prose.casefold()))
     english = len(words & _ENGLISH)
-    counts = [(len(words & (each.common | each.cues)), len(words & each.common), -place) for place, each in enumerate(candidates)]
+    words &= _known_words()
+    if not words and least:
+        return None
+    counts = [(len(words & each.words), len(words & each.common), -place) for place, each in enumerate(candidates)]
     best, _, place = max(counts)
     likeliest = candidates[-place]
     needed = 1 if not english and words & likeliest.cues else max(least, english + 1)
     return likeliest if not least or best >= needed else None
+
+
+@cache
+def _known_words() -> frozenset[str]:
+    return frozenset().union(*(each.words for each in languages()))
 
 
 @cache
@@ -119,13 +129,17 @@ def _language(code: str, table: Mapping[str, str]) -> Language:
     # The longest form wins where one begins another: alternatives are tried in order.
     ordered = sorted(forms, key=lambda each: (-len(each[0]), each))
     cues = frozenset(form for form, _ in ordered if form.isalpha()) - _ENGLISH - _ALSO_ENGLISH
-    return Language(code, script, frozenset(table["common"].split("|")) - _ALSO_ENGLISH, cues, tuple(ordered))
+    common = frozenset(table["common"].split("|")) - _ALSO_ENGLISH
+    return Language(code, script, common, cues, common | cues, tuple(ordered))
 
 
 @cache
 def _pattern(language: Language) -> re.Pattern[str]:
     """Compile the pattern of a language's cues, one group for each of its forms, when a text of it is first met."""
-    return re.compile("|".join(f"({_form(form, spaced=language.script not in _UNSPACED)})" for form, _ in language.forms), re.IGNORECASE)
+    forms = "|".join(f"({_form(form, spaced=language.script not in _UNSPACED)})" for form, _ in language.forms)
+    # Most places in a text begin no form: one question instead of one for each of hundreds.
+    first = "".join(sorted({re.escape(form[0]) for form, _ in language.forms}))
+    return re.compile(f"(?=[{first}])(?:{forms})", re.IGNORECASE)
 
 
 def _form(form: str, *, spaced: bool) -> str:

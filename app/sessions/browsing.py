@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import in_utc
 from app.errors import NotFound
 from app.sessions.event import Event
-from app.sessions.journal import SESSION_COLUMNS, UNREAD, event_of
+from app.sessions.event_rows import UNREAD, event_of
+from app.sessions.journal import SESSION_COLUMNS
 from app.sessions.session import Session, SessionFilter
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database, rows_of

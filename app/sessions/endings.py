@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.event import Event
-from app.sessions.journal import SESSION_COLUMNS, event_of
+from app.sessions.event_rows import event_of
+from app.sessions.journal import SESSION_COLUMNS
 from app.sessions.session import Session, SessionEnding
 from app.sessions.tables import EventRow, SessionRow
 from app.storage.database import Database

@@ -23,13 +23,13 @@ from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
 from app.redaction.stored_fields import stored_id, stored_name, stored_url
 from app.sessions import served_ids
 from app.sessions.append import Appended, EventBatch, append
-from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
+from app.sessions.event import Event, SessionHeader
+from app.sessions.event_rows import event_of, page_query
 from app.sessions.redacted import Storable, size, storable
 from app.sessions.session import FACTS, CitedSession, Session
-from app.sessions.tables import EventRow, PurgedSessionRow, SessionRow
+from app.sessions.tables import PurgedSessionRow, SessionRow
 from app.settings import SessionsSettings
 from app.storage.database import Database, rows_of
-from app.storage.tables import AnyRow
 
 CATCH_UP = "catch_up"
 """Kind of the jobs that bring a session's projections up to date; the payload has its `session_id`."""
@@ -41,9 +41,7 @@ LIVE_NAME = "live:"
 """Prefix of what stands for the file's name of a session whose events come one by one."""
 CITED_SESSIONS, CITED_SECONDS = 4096, 30.0
 """Size and TTL of the cache of cited sessions. Purges needn't invalidate it: what cites a session goes with it."""
-UNREAD = {"session_id", "tool_output", "changed", "provisional", "text_hash"}
-"""Columns of an event that are not read as they are stored."""
-WRITTEN_PAGE, READ_PAGE = 500, 200
+WRITTEN_PAGE, READ_PAGE, MAX_SEQ = 500, 256, 2**31 - 1
 """Events per statement, bounded for memory; asyncpg sends rows singly, so no parameter limit applies."""
 INLINE_CHARS = 64_000
 """Batches with more text are redacted in a thread; below this, the hop costs more than the work."""
@@ -174,15 +172,12 @@ class Journal:
         self, session_id: UUID, *, after: int = 0, until: int | None = None, max_output_chars: int | None = None
     ) -> AsyncIterator[tuple[int, Event]]:
         """Yield (seq, event) for each seq above `after`, up to `until`; otherwise as `events`."""
-        output = EventRow.tool_output if max_output_chars is None else func.right(EventRow.tool_output, max_output_chars)
-        columns = [column for column in EventRow.__table__.c if column.name not in UNREAD]
-        query = select(*columns, output.label("output")).where(EventRow.session_id == session_id).order_by(EventRow.seq)
-        if until is not None:
-            query = query.where(EventRow.seq <= until)
+        query = page_query(cut=max_output_chars is not None)
+        values = {"session": session_id, "until": MAX_SEQ if until is None else until, "chars": max_output_chars, "rows": READ_PAGE}
         last, rows = after, None
         while rows is None or len(rows) == READ_PAGE:
             async with self._database.begin() as connection:
-                rows = (await connection.execute(query.where(EventRow.seq > last).limit(READ_PAGE))).all()
+                rows = (await connection.execute(query, values | {"after": last})).all()
             for row in rows:
                 yield row.seq, event_of(row)
                 last = row.seq
@@ -230,8 +225,7 @@ class Journal:
 
         Raises NotFound if it is gone.
         """
-        held = select(SessionRow.project_id).where(SessionRow.id == session_id).with_for_update(read=True, key_share=True)
-        if (project_id := await connection.scalar(held)) is None:
+        if (project_id := await connection.scalar(_HELD, {"session": session_id})) is None:
             raise NotFound(DELETED.format(session_id))
         return project_id
 
@@ -314,31 +308,7 @@ def _uuid(name: str) -> UUID | None:
         return None
 
 
-def event_of(row: AnyRow) -> Event:
-    """Build an event from a journal row whose tool output is selected as `output`."""
-    tool = usage = None
-    if row.tool_name is not None:
-        tool = ToolUse(row.tool_name, row.tool_input or "", row.output or "", row.exit_code)
-    if row.input_tokens is not None:
-        usage = ReplyUsage(row.input_tokens, row.output_tokens or 0, row.cached_tokens or 0, row.cost_nanousd)
-    return Event(
-        id=row.event_id,
-        role=row.role,
-        kind=row.kind,
-        text=row.text,
-        locator=row.locator,
-        at=row.at,
-        speaker=row.speaker,
-        tool=tool,
-        outcome=row.outcome,
-        sidechain=row.sidechain,
-        model=row.model,
-        usage=usage,
-        parent=row.parent,
-        files=tuple(row.files or ()),
-    )
-
-
+_HELD = select(SessionRow.project_id).where(SessionRow.id == bindparam("session", type_=Uuid)).with_for_update(read=True, key_share=True)
 SESSION_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]
 _CITED = select(*(getattr(SessionRow, each.name) for each in fields(CitedSession))).where(
     SessionRow.team_id == bindparam("team"), SessionRow.id == any_(bindparam("ids", type_=ARRAY(Uuid)))

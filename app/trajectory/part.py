@@ -20,6 +20,7 @@ from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.reader import TrajectoryReader
 from app.trajectory.analysis.session_analysis import made_by
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analysis.trouble import TroubleReader
 from app.trajectory.analyzers.activity import ActivityAnalyzer
@@ -77,10 +78,10 @@ async def open_trajectory(
         return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
 
     journal, projections = sessions.journal, sessions.projections
-    store, queries = AnalysisStore(database), AnalysisQueries(database)
-    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
+    store, queries, steps = AnalysisStore(database), AnalysisQueries(database), StepReader(journal)
+    projection = TrajectoryProjection(steps=steps, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
     projections.register(projection)
-    similar = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
+    similar = make_similar(database=database, accounts=accounts, journal=journal, steps=steps, projections=projections)
     intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)
     services = TrajectoryServices(
         projection,

@@ -100,7 +100,7 @@ async def search(url: str, sessions: int) -> None:
         return await finder.find(requester, next(asked), limit=10)
 
     async def read() -> object:
-        return await records.compared(await journal.get(team, next(asked)), closed)
+        return await records.compared(team, closed)
 
     found = await finder.find(requester, next(asked), limit=10)
     print(f"{sessions} sessions, {found.compared} compared, {len(found.found)} found; the table has {size / 2**20:.1f} MiB")

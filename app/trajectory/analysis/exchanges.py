@@ -70,12 +70,23 @@ class _OpenExchange:
     cost_nanousd: int | None = None
 
     def closed(self, outcome: ExchangeOutcome | None) -> SessionExchange:
-        told = asdict(self) | {
-            "files": tuple(self.files),
-            "began_at": _time(self.began_at),
-            "ended_at": _time(self.ended_at),
-        }
-        return SessionExchange(**told, outcome=outcome)
+        return SessionExchange(
+            number=self.number,
+            first=self.first,
+            last=self.last,
+            outcome=outcome,
+            phases=dict(self.phases),
+            failed=self.failed,
+            checks_passed=self.checks_passed,
+            checks_failed=self.checks_failed,
+            checked=self.checked,
+            files=tuple(self.files),
+            began_at=_time(self.began_at),
+            ended_at=_time(self.ended_at),
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_nanousd=self.cost_nanousd,
+        )
 
 
 class ExchangeReader:

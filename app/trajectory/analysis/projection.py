@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -12,26 +12,22 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import CairnError
-from app.sessions.event import Event
-from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
 from app.trajectory.analysis.findings import FindingKey, ToldFinding
+from app.trajectory.analysis.part_writing import AnalysisWrite
 from app.trajectory.analysis.session_analysis import SessionAnalysis, made_by
 from app.trajectory.analysis.snapshots import kept_seqs
-from app.trajectory.analysis.storage import AnalysisStore, AnalysisWrite, ResumePoint
+from app.trajectory.analysis.step_reading import StepPage, StepReader
+from app.trajectory.analysis.storage import AnalysisStore, ResumePoint
 from app.trajectory.analyzers.analyzer import Analyzer
 
 log = structlog.get_logger()
 
 UNREADABLE = (zlib.error, ValueError, LookupError, TypeError, AttributeError, CairnError)
 """Errors of a stored state that other code wrote, or that was damaged: the journal has all that is needed without it."""
-EVENTS_A_PAGE = 256
-"""Events that are analysed together, in a thread of the worker."""
 EVENTS_A_PART = 8_192
 """Events of which everything that was told is stored in one transaction."""
-MAX_OUTPUT_CHARS = 16_000
-"""Characters read of a tool's output, from its end, where errors stand."""
 AnalyzersOf: TypeAlias = Callable[[UUID], Awaitable[Sequence[Analyzer]]]
 """Makes the analyzers for a session of this project: new ones, each time in the same order."""
 
@@ -48,16 +44,16 @@ class TrajectoryProjection:
     result_field = "analysis"
     counted = ("exchanges", "findings")
 
-    def __init__(self, *, journal: Journal, store: AnalysisStore, analyzers: AnalyzersOf, version: str) -> None:
+    def __init__(self, *, steps: StepReader, store: AnalysisStore, analyzers: AnalyzersOf, version: str) -> None:
         self.version = version
-        self._journal = journal
+        self._steps = steps
         self._store = store
         self._analyzers = analyzers
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Analyse the session's events, going on from the last state stored at or before `after`."""
         run = await self._begun(session, after, checkpointed)
-        async for page in self._pages(session, run.begin.seq):
+        async for page in self._steps.pages(session, run.begin.seq, hold=True):
             await run.read(page)
         await run.write(last=True)
         return Projected(counts={"exchanges": len(run.exchanges), "findings": len(run.findings)})
@@ -90,17 +86,6 @@ class TrajectoryProjection:
             run = _AnalysisRun(self._store, session, await self._analyzers(session.project_id), ResumePoint(), checkpointed)
         return run
 
-    async def _pages(self, session: Session, after: int) -> AsyncIterator[list[tuple[int, Event]]]:
-        page: list[tuple[int, Event]] = []
-        events = self._journal.numbered(session.id, after=after, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
-        async for each in events:
-            page.append(each)
-            if len(page) == EVENTS_A_PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
-
 
 class _AnalysisRun:
     """One run over a session, from a stored state, `begin`. `exchanges`, `findings`: keys of those that it told."""
@@ -125,9 +110,9 @@ class _AnalysisRun:
         if self.begin.seq:
             self._remembered = await asyncio.to_thread(self._analysis.restore, self.begin.state, self.begin.block)
 
-    async def read(self, page: Sequence[tuple[int, Event]]) -> None:
+    async def read(self, page: StepPage) -> None:
         """Analyse the next events in a thread, and store a part once it is long enough."""
-        self._states |= await asyncio.to_thread(self._analysis.read, page, self._points)
+        self._states |= await asyncio.to_thread(self._read, page)
         if self._analysis.seq - self._written >= EVENTS_A_PART:
             self._states[self._analysis.seq] = await asyncio.to_thread(self._analysis.state)
             await self.write(last=False)
@@ -140,3 +125,6 @@ class _AnalysisRun:
         self.exchanges.update(each.number for each in part.exchanges)
         self.findings.update(each.key for each in part.findings)
         self._written, self._states, self._remembered = part.upto, {}, None
+
+    def _read(self, page: StepPage) -> dict[int, bytes]:
+        return self._analysis.read_steps(page.after(self._analysis.seq), self._points)

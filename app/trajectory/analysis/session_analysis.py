@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import CairnError
-from app.sessions.event import Event
+from app.sessions.event import Event, ReplyUsage
 from app.trajectory.analysis.exchanges import ExchangeReader, SessionExchange
 from app.trajectory.analysis.findings import FindingBook, ToldFinding
 from app.trajectory.analysis.step_blocks import StepBlock, StepPacker
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.events.normal import digest
-from app.trajectory.events.steps import step_of
+from app.trajectory.events.steps import SessionStep, step_of
 
 ANALYSIS_VERSION = 2
 """Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""
@@ -53,23 +53,31 @@ class SessionAnalysis:
 
     def add(self, seq: int, event: Event) -> None:
         """Read the next event."""
-        step = step_of(seq, event)
+        self.add_step(step_of(seq, event), event.usage)
+
+    def add_step(self, step: SessionStep, usage: ReplyUsage | None) -> None:
+        """Take the next step, and what its reply used."""
+        seq = step.seq
         self._book.pass_step(step)
         for analyzer in self._analyzers:
             for finding in analyzer.add(step):
                 self._book.tell(seq, finding)
-        if (ended := self._exchanges.add(step, event.usage)) is not None:
+        if (ended := self._exchanges.add(step, usage)) is not None:
             self._ended.append(ended)
         self._packer.add(step)
         self.seq = seq
 
     def read(self, numbered: Iterable[tuple[int, Event]], points: Collection[int]) -> dict[int, bytes]:
         """Read events in order; return the state after each of the seqs `points`."""
+        return self.read_steps(((step_of(seq, event), event.usage) for seq, event in numbered), points)
+
+    def read_steps(self, steps: Iterable[tuple[SessionStep, ReplyUsage | None]], points: Collection[int]) -> dict[int, bytes]:
+        """Take steps in order, each with what its reply used; otherwise as `read`."""
         states = {}
-        for seq, event in numbered:
-            self.add(seq, event)
-            if seq in points:
-                states[seq] = self.state()
+        for step, usage in steps:
+            self.add_step(step, usage)
+            if step.seq in points:
+                states[step.seq] = self.state()
         return states
 
     def take(self) -> AnalysedPart:

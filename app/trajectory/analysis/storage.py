@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Integer, Uuid, and_, bindparam, delete, func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.projections import Checkpointed
 from app.sessions.session import Session
 from app.storage.database import Database
 from app.trajectory.analysis.findings import ToldFinding
-from app.trajectory.analysis.session_analysis import AnalysedPart
-from app.trajectory.analysis.snapshots import kept_seqs
+from app.trajectory.analysis.part_writing import AnalysisWrite, write_part
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
 
 STATE_DAYS = 7
 """A session that grows again after so long is analysed from its beginning: states are what takes most room."""
-ROWS = 500
-"""Rows of one INSERT."""
 SWEPT = 1_000
 _TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
 
@@ -36,21 +31,6 @@ class ResumePoint:
     seq: int = 0
     state: bytes = b""
     block: StepBlock | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisWrite:
-    """A part of a session's analysis to store. `after`: the seq that the run began after. `states`: by seq. `last`: it reaches the end.
-
-    `remembered`: the run's first part only, else None: findings as they were told up to `after`. What was told later is undone.
-    """
-
-    part: AnalysedPart
-    after: int
-    states: Mapping[int, bytes]
-    made_by: str
-    last: bool
-    remembered: Sequence[ToldFinding] | None
 
 
 class AnalysisStore:
@@ -73,12 +53,8 @@ class AnalysisStore:
         async with self._database.begin() as connection:
             # First of all: another process that is at the same session waits here, and then finds that it was overtaken.
             await checkpointed(connection, None if given.last else given.part.upto)
-            if given.remembered is not None:
-                await self._return_to(connection, session, given.after, given.remembered)
-            await _write_findings(connection, session, given.part.findings)
-            await _write_rows(connection, session.id, given)
-            if given.last and given.after:  # else there are no others
-                await _drop_states(connection, session.id, kept_seqs(given.part.upto))
+            undone = () if given.remembered is None else await self._return_to(connection, session.id, given.after, given.remembered)
+            await write_part(connection, session, given, undone)
 
     async def delete(self, connection: AsyncConnection, session_id: UUID) -> int:
         """Delete a session's analysis in the caller's transaction. Returns the number of its findings."""
@@ -98,48 +74,18 @@ class AnalysisStore:
         async with self._database.begin() as connection:
             return (await connection.execute(delete(row).where(tuple_(row.session_id, row.seq).in_(old)))).rowcount
 
-    async def _return_to(self, connection: AsyncConnection, session: Session, after: int, remembered: Sequence[ToldFinding]) -> None:
-        """Undo what was told after a seq; after 0 everything."""
+    async def _return_to(
+        self, connection: AsyncConnection, session_id: UUID, after: int, remembered: Sequence[ToldFinding]
+    ) -> Sequence[ToldFinding]:
+        """Undo what was told after a seq; after 0 everything. Returns the findings that are to be told as they were before."""
         if after == 0:
-            await self.delete(connection, session.id)
-            return
-        values = {"session": session.id, "after": after, "block": -(-after // BLOCK_STEPS)}
+            await self.delete(connection, session_id)
+            return ()
+        values = {"session": session_id, "after": after, "block": -(-after // BLOCK_STEPS)}
         gone = {tuple(row) for row in await connection.execute(_RETURN_TO, values)}
-        await _write_findings(connection, session, [each for each in remembered if each.key in gone])
+        return [each for each in remembered if each.key in gone]
 
 
-async def _write_findings(connection: AsyncConnection, session: Session, told: Sequence[ToldFinding]) -> None:
-    ours = {"session_id": session.id, "team_id": session.team_id, "project_id": session.project_id, "revision": session.revision}
-    rows = [asdict(each) | ours for each in sorted(told, key=lambda each: each.key)]
-    await _upsert(connection, FindingRow, rows, _KEY_NAMES)
-
-
-async def _write_rows(connection: AsyncConnection, session_id: UUID, given: AnalysisWrite) -> None:
-    part, ours = given.part, {"session_id": session_id}
-    exchanges = [ours | asdict(each) for each in part.exchanges]
-    await _upsert(connection, ExchangeRow, [each | {"files": list(each["files"])} for each in exchanges], ("session_id", "number"))
-    await _upsert(connection, StepBlockRow, [ours | asdict(each) for each in part.blocks], ("session_id", "number"))
-    states = [ours | {"seq": seq, "state": state, "made_by": given.made_by} for seq, state in sorted(given.states.items())]
-    await _upsert(connection, AnalysisStateRow, states, ("session_id", "seq"))
-    analysis = ours | {"made_by": given.made_by, "seq": part.upto, "left_out": part.left_out}
-    await _upsert(connection, AnalysisRow, [analysis], ("session_id",))
-
-
-async def _upsert(connection: AsyncConnection, table: Any, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> None:
-    """Insert rows, in order; a row of the same key takes their values."""
-    for start in range(0, len(rows), ROWS):
-        page = rows[start : start + ROWS]
-        statement = upsert(table)
-        changed = {name: statement.excluded[name] for name in page[0] if name not in key}
-        await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), page)
-
-
-async def _drop_states(connection: AsyncConnection, session_id: UUID, kept: Collection[int]) -> None:
-    ours = and_(AnalysisStateRow.session_id == session_id, AnalysisStateRow.seq.not_in(kept))
-    await connection.execute(delete(AnalysisStateRow).where(ours))
-
-
-_KEY_NAMES = ("session_id", "kind", "name", "first")
 _SESSION, _AFTER = bindparam("session", type_=Uuid()), bindparam("after", type_=Integer())
 _block_of = and_(
     StepBlockRow.session_id == AnalysisStateRow.session_id,

@@ -83,7 +83,7 @@ class ActivityAnalyzer:
     def _tell(self, seq: int) -> Iterator[SessionFinding]:
         told = self.told
         if told is not None:
-            self.told = replace(told, last=seq)
+            self.told = SessionFinding(told.kind, told.name, told.first, seq, told.evidence, told.because)
         if len(self.stretch) < MIN_STRETCH or not self._leads(told):
             return
         found = self.verdict()

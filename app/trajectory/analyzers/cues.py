@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Literal, get_args
 
 from app.likeness.gloss import gloss
@@ -27,6 +28,7 @@ _BY_CUE: Mapping[str, frozenset[Activity]] = {
     cue: frozenset(activity for activity, cues in _CUES.items() if cue in cues.split("|"))
     for cue in {each for cues in _CUES.values() for each in cues.split("|")}
 }
+_CUE_WORDS = frozenset(_BY_CUE)
 _FIRST_OF_TWO = frozenset(cue.split(" ")[0] for cue in _BY_CUE if " " in cue)
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _ENGLISH = re.compile(r"\b(?:the|this|and|that|is|it|to|I)\b[^.?!\n]{0,80}\b(?:the|this|and|that|is|it|to|I|of|in|for|a)\b")
@@ -37,13 +39,17 @@ def in_english(text: str) -> str:
     return text if text.isascii() and _ENGLISH.search(text) is not None else gloss(text)
 
 
+def _words(text: str) -> list[str]:
+    if text.isascii():  # its words are the same before and after
+        return _WORD.findall(text.casefold())
+    return [word.casefold().replace("’", "'") for word in _WORD.findall(text)]
+
+
 def activities_in(text: str) -> set[Activity]:
     """Return the activities that a text's words speak for."""
-    words = [word.casefold().replace("’", "'") for word in _WORD.findall(in_english(text))]
-    found: set[Activity] = set()
-    for place, word in enumerate(words):
-        if word in _BY_CUE:
-            found |= _BY_CUE[word]
-        if word in _FIRST_OF_TWO and place + 1 < len(words):
-            found |= _BY_CUE.get(f"{word} {words[place + 1]}", frozenset())
-    return found
+    words = _words(in_english(text))
+    cues = _CUE_WORDS.intersection(words)
+    if not _FIRST_OF_TWO.isdisjoint(words):
+        pairs = (f"{word} {after}" for word, after in pairwise(words) if word in _FIRST_OF_TWO)
+        cues = cues.union(pair for pair in pairs if pair in _BY_CUE)
+    return set().union(*map(_BY_CUE.__getitem__, cues))

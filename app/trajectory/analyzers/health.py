@@ -40,6 +40,9 @@ class HealthVerdict:
     because: str = ""
 
 
+_ON_TRACK = HealthVerdict("on_track")
+
+
 @dataclass(frozen=True, slots=True)
 class _AgedSign:
     """A sign with the number of its step and the tool that it is of."""
@@ -77,8 +80,10 @@ class HealthAnalyzer:
         loop = self.loops.main.open
         if loop is not None:
             return HealthVerdict("stuck", loop.evidence, loop.because)
+        if not self.signs:
+            return _ON_TRACK
         kinds = self._by_kind()
-        return _stuck(self.loops, kinds) or _blocked(kinds) or _off_track(kinds) or HealthVerdict("on_track")
+        return _stuck(self.loops, kinds) or _blocked(kinds) or _off_track(kinds) or _ON_TRACK
 
     def snapshot(self) -> Snapshot:
         """Return the state, the ladder's included."""
@@ -156,11 +161,9 @@ def _stuck(loops: LoopAnalyzer, kinds: Mapping[SignKind, Sequence[_AgedSign]]) -
         return _verdict(
             "stuck", corrected, f"A person had to correct it {len(corrected)} times in a row; the last time: {corrected[-1].sign.what}."
         )
-    streak = loops.main.errors.longest()
-    if streak is None or streak.count < 2:
-        return None
-    regrets = [each for each in kinds.get("refuted", ()) if each.sign.seq > streak.seqs[0]]
-    if not regrets:
+    regrets = kinds.get("refuted", ())
+    streak = loops.main.errors.longest() if regrets else None
+    if streak is None or streak.count < 2 or all(each.sign.seq <= streak.seqs[0] for each in regrets):
         return None
     return HealthVerdict(
         "stuck", tuple(streak.seqs[-MAX_EVIDENCE:]), f"The same attempt failed again after an apology, with the same error: {streak.error}"

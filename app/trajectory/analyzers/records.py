@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from zlib import crc32
 
 from app.trajectory.events.normal import digest
@@ -74,7 +75,12 @@ def words_of(text: str) -> tuple[int, ...]:
     words = set(_WORD.findall(text))
     if _CJK.search(text):
         words |= {text[place : place + 2] for place in range(len(text) - 1) if _CJK.match(text[place])}
-    return tuple(sorted(crc32(word.encode("utf-8", "surrogatepass")) for word in sorted(words)[:MAX_WORDS]))
+    return tuple(sorted(map(_hash, sorted(words)[:MAX_WORDS])))
+
+
+@lru_cache(maxsize=8_192)
+def _hash(word: str) -> int:
+    return crc32(word.encode("utf-8", "surrogatepass"))
 
 
 def likeness(one: Sequence[int], other: Sequence[int]) -> float:

@@ -128,10 +128,14 @@ def _of_call(step: SessionStep) -> TroubleSign | None:
             return TroubleSign("outage", step.seq, f"A service didn't answer: {_short(step.error)}")
         case "failed" if is_outside(step.error):
             return TroubleSign("outside", step.seq, f"Something from outside is missing: {_short(step.error)}")
-        case "ok" if step.phase in {"run", "commit", "explore"} and any(map(_REVERTING.match, commands_of(step.text))):
+        case "ok" if step.phase in {"run", "commit", "explore"} and _reverts(step.text):
             return TroubleSign("reverted", step.seq, f"A change was taken back: {_short(step.text)}")
         case _:
             return None
+
+
+def _reverts(line: str) -> bool:
+    return _any_of(("git", "rm"), line) and any(map(_REVERTING.match, commands_of(line)))
 
 
 def _any_of(words: tuple[str, ...], folded: str) -> bool:

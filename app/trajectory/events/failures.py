@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 
+from app.trajectory.events.mentions import Mentions
 from app.trajectory.events.normal import normal_text
 
 MAX_READ_CHARS = 4_000
@@ -43,6 +45,30 @@ _FAILED_CHECK = re.compile(
     re.MULTILINE,
 )
 """Summaries and results of runners of tests and of static checks that failed. A log that names an error somewhere is none."""
+_MENTIONED = Mentions(
+    {
+        "unavailable": (
+            *(
+                "429",
+                "500",
+                "502",
+                "503",
+                "504",
+                "529",
+                "too many requests",
+                "limit",
+                "retry-after:",
+                "overloaded",
+                "unavailable",
+                "bad gateway",
+            ),
+            *("connection ", "econnreset", "etimedout", "eai_again", "apiconnectionerror", "internalservererror", "temporary failure"),
+            *("network is unreachable", "could not resolve host", "socket hang up"),
+            *(f"time{''.join(between)}out" for between in product(("", "d", " "), ("", " "), ("", "-"))),
+        )
+    }
+)
+"""Words of which `_UNAVAILABLE` needs one."""
 _OUTSIDE = re.compile(
     r"permission denied|access denied|not authori[sz]ed|unauthori[sz]ed|authentication (?:failed|required)|not logged in|log ?in required|please (?:log|sign) ?in|\b40[13]\b.{0,30}(?:forbidden|unauthori[sz]ed)|forbidden"
     r"|command not found|not recognized as an internal|spawn\w* .{0,200}ENOENT|ENOENT.{0,60}spawn|no such tool|tool .{0,60} (?:not found|not available|is disabled)|is not installed|not connected|is not running|no space left"
@@ -72,7 +98,8 @@ def error_of(output: str) -> str:
 
 def is_unavailable(output: str) -> bool:
     """Tell whether a failure is a service's: rate limit, server error, lost connection. The same call may succeed later."""
-    return _UNAVAILABLE.search(output[-MAX_READ_CHARS // 2 :]) is not None
+    end = output[-MAX_READ_CHARS // 2 :]
+    return bool(_MENTIONED.in_text(end)) and _UNAVAILABLE.search(end) is not None
 
 
 def tells_failed_check(output: str) -> bool:

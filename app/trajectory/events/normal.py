@@ -34,10 +34,12 @@ _FROM_DIGIT = re.compile(
     r")"
 )
 _FROM_LETTER = re.compile(
-    r"[a-fA-F](?<![\w.].)(?:[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{6,63})\b"
+    r"[a-fA-F](?=[0-9a-fA-F]{6})(?<![\w.].)(?:[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[a-fA-F]*[0-9])[0-9a-fA-F]{6,63})\b"
 )
 _PLACE = re.compile(r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s:'\"]+")
 _NUMBERED = re.compile(r"[pP](?<!\w.)(?:id|ID|ort)[ =:#]{1,3}\d+")
+_PLACES, _NUMBERED_WORDS = ("/tmp/", "/var/folders/"), ("pid", "pID", "port", "Pid", "PID", "Port")  # noqa: S108 - words of texts
+"""Words of which `_PLACE` and `_NUMBERED` need one."""
 _WORD = re.compile(r"\w+")
 
 
@@ -70,7 +72,11 @@ def normal_text(text: str) -> str:
     if "\x1b" in text:
         text = _COLOUR.sub("", text)
     text = _FROM_LETTER.sub("·", _FROM_DIGIT.sub("·", text))
-    return " ".join(_NUMBERED.sub("·", _PLACE.sub("·", text)).split())
+    if any(map(text.__contains__, _PLACES)):
+        text = _PLACE.sub("·", text)
+    if any(map(text.__contains__, _NUMBERED_WORDS)):
+        text = _NUMBERED.sub("·", text)
+    return " ".join(text.split())
 
 
 def _normal_value(value: object, *, exact: bool) -> object:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
-_COMMAND = re.compile(r"(?:'[^']*+'|\"(?:\\.|[^\"\\])*+\"|\\.|(?:>&|&>)|[^;&|\n'\"\\]|['\"\\])++", re.DOTALL)
+_COMMAND = re.compile(r"(?:'[^']*+'|\"(?:\\.|[^\"\\])*+\"|\\.|>&|&>|[^;&|\n'\"\\>]++|['\"\\>])++", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*+'|\"(?:\\.|[^\"\\])*+\"|\\.", re.DOTALL)
 _INTO_FILE = re.compile(r"(?<![0-9&=-])>{1,2}\s*(?!/dev/null|&|\s)")
 _LOOKING = re.compile(
@@ -23,11 +23,13 @@ _FURTHER = re.compile(r"(?<![|>])\|(?!\|)|\|\||;|\n|(?<![>&])&\s*$|\bset \+e\b")
 """A pipe, an alternative, a further command, the background: the exit code is another command's."""
 
 
-def commands_of(line: str) -> Iterator[str]:
-    """Yield the commands of a line that are joined by `;`, `&&`, `||`, a pipe or a line's end; what is quoted stays together."""
-    for found in _COMMAND.finditer(line):
-        if command := found[0].strip():
-            yield command
+@lru_cache(maxsize=64)
+def commands_of(line: str) -> tuple[str, ...]:
+    """Return the commands of a line that are joined by `;`, `&&`, `||`, a pipe or a line's end; what is quoted stays together.
+
+    All that looks at an event asks for the same line, one after another.
+    """
+    return tuple(command for found in _COMMAND.finditer(line) if (command := found[0].strip()))
 
 
 def only_looks(command: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -33,10 +33,10 @@ _COMMIT = re.compile(
     r"\s*(?:git\s+(?:-C\s+\S+\s+)?(?:commit|push|merge|rebase|tag|cherry-pick)(?!-)|gh\s+(?:pr|release)\s+(?!view|list|diff|checks|status))\b"
 )
 # A transcript that has results alone (aider's): what was done stands in the result.
-_APPLIED = re.compile(r"^(?:Applied edit to|Added|Creating empty file) (\S{1,500})$", re.MULTILINE)
-_NOT_DONE = re.compile(
-    r"did not conform to the edit format|failed to match!|^(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b", re.MULTILINE
-)
+# Both are given the text after a line's end: the engine looks for that in C.
+_APPLIED = re.compile(r"\n(?:Applied edit to|Added|Creating empty file) (\S{1,500})(?=\n|\Z)")
+_NOT_DONE_WITHIN = ("did not conform to the edit format", "failed to match!")
+_NOT_DONE = re.compile(r"\n(?:Unexpected error|litellm\.\w+|Error|Unable to|Can't)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def step_of(seq: int, event: Event) -> SessionStep:
     if tool is None:
         return SessionStep(seq, event.kind, _spoken(event), text=event.text[:MAX_TEXT_CHARS], at=event.at, sidechain=event.sidechain)
     name = tool.name.casefold()[:MAX_TOOL_CHARS]
-    commands = list(commands_of(tool.input[:MAX_TEXT_CHARS])) if SHELL_TOOL.search(name) else []
+    commands = commands_of(tool.input[:MAX_TEXT_CHARS]) if SHELL_TOOL.search(name) else ()
     check = checks(name, commands)
     result = _result(event, tool, check=check)
     normal = normal_result(tool.output)
@@ -123,10 +123,10 @@ def _call(name: str, given: str) -> int:
     return digest(f"{name}\0{given}" if given[0] != "{" and EDIT_TOOL.search(name) else f"{name}\0{normal_arguments(given)}")
 
 
-def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
+def _phase(tool: ToolUse, commands: Sequence[str], *, check: bool) -> Phase:
     if check:
         return "test"
-    if not tool.input and _APPLIED.search(tool.output[:MAX_READ_CHARS]):
+    if not tool.input and _changed(tool):
         return "edit"
     if commands:
         if any(map(_COMMIT.match, commands)):
@@ -139,8 +139,12 @@ def _phase(tool: ToolUse, commands: list[str], *, check: bool) -> Phase:
     return "explore" if READ_TOOL.search(tool.name) else "run"
 
 
+def _says_not_done(output: str) -> bool:
+    return any(map(output.__contains__, _NOT_DONE_WITHIN)) or _NOT_DONE.search(f"\n{output}") is not None
+
+
 def _changed(tool: ToolUse) -> tuple[str, ...]:
-    return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(tool.output[:MAX_READ_CHARS])))[:MAX_FILES]
+    return () if tool.input else tuple(dict.fromkeys(_APPLIED.findall(f"\n{tool.output[:MAX_READ_CHARS]}")))[:MAX_FILES]
 
 
 def _result(event: Event, tool: ToolUse, *, check: bool) -> Result:
@@ -149,7 +153,7 @@ def _result(event: Event, tool: ToolUse, *, check: bool) -> Result:
     failed = (
         event.outcome == "failed"
         or tool.exit_code not in {0, None}
-        or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
+        or (not tool.input and _says_not_done(tool.output[:MAX_READ_CHARS]))
         # `pytest | tail` succeeds for the shell, whatever the tests did.
         or (check and tells_failed_check(tool.output) and hides_exit_code(tool.input[:MAX_TEXT_CHARS]))
     )

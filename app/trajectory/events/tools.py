@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from app.sessions.event import Event
 from app.trajectory.events.shell import commands_of, only_looks
@@ -76,7 +77,7 @@ def line_runs_tests(line: str) -> bool:
     return any(_TEST_COMMAND.search(command) and _does(command) for command in commands_of(line))
 
 
-def checks(name: str, commands: list[str]) -> bool:
+def checks(name: str, commands: Sequence[str]) -> bool:
     """Tell whether a call runs tests or static checks: `commands` are those of its line, where it is a shell."""
     if not commands:
         return _CHECK_TOOL.search(name) is not None
@@ -86,7 +87,7 @@ def checks(name: str, commands: list[str]) -> bool:
     )
 
 
-def waits(name: str, commands: list[str]) -> bool:
+def waits(name: str, commands: Sequence[str]) -> bool:
     """Tell whether a call only waits for something or asks how far it is, so that the same answer again is to be expected."""
     return _WAIT_TOOL.search(name) is not None or any(map(_WAIT_COMMAND.match, commands))
 

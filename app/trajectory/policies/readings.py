@@ -31,6 +31,8 @@ _BUILD = re.compile(
     r"\b(?:go build|cargo build|(?:mvnw?|gradlew?) (?:-\S+ )?(?:compile\w*|package|build|assemble\w*)|dotnet build|swift build|cmake --build|ninja|mix compile|javac"
     r"|(?:npm|pnpm|yarn|bun|mise|just|task|make|nx|turbo) (?:run )?build|py_compile|compileall|xcodebuild)\b"
 )
+_BUILD_WORDS: Final = ("build", "compile", "package", "assemble", "ninja", "javac")
+"""Words of which `_BUILD` needs one."""
 _SHOWN = re.compile(r"[\w./\\-]{1,200}")
 
 
@@ -55,6 +57,7 @@ class _Facts:
     edited: tuple[str, ...]
     took_effect: bool
     tests: bool
+    replaces: bool
 
 
 def reading_of(step: SessionStep) -> StepReading:
@@ -102,7 +105,8 @@ def _of_call(step: SessionStep) -> StepReading:
         named = _path_alone(text)
     edited = named if step.phase == "edit" or (shell and "apply_patch" in text[:40]) else acts.edited
     tests = step.checks and line_runs_tests(text)
-    facts = _Facts(step, text, acts, (*named, *acts.files), edited, step.result in {"ok", "unknown"}, tests)
+    replaces = step.phase == "edit" and _REPLACES.search(text) is not None
+    facts = _Facts(step, text, acts, (*named, *acts.files), edited, step.result in {"ok", "unknown"}, tests, replaces)
     held = [word for word, holds in _OF_CALLS.items() if holds(facts)]
     if shell and any(map(reads, commands_of(text))):
         held.append("reads")
@@ -116,15 +120,15 @@ _OF_CALLS: Final[Mapping[str, Callable[[_Facts], bool]]] = {
     "edits": lambda facts: facts.took_effect and (facts.step.phase == "edit" or bool(facts.edited)),
     "edits_code": lambda facts: facts.took_effect and any(map(is_code, facts.edited)),
     "edits_test": lambda facts: facts.took_effect and any(map(is_test, facts.edited)),
-    "edits_in_place": lambda facts: facts.took_effect and (bool(facts.acts.edited) or _replaces(facts)),
-    "writes": lambda facts: facts.took_effect and facts.step.phase == "edit" and not _replaces(facts),
+    "edits_in_place": lambda facts: facts.took_effect and (bool(facts.acts.edited) or facts.replaces),
+    "writes": lambda facts: facts.took_effect and facts.step.phase == "edit" and not facts.replaces,
     "checks": lambda facts: facts.step.checks,
     "checks_passed": lambda facts: facts.step.checks and facts.step.result == "ok",
     "checks_failed": lambda facts: facts.step.checks and facts.step.result == "failed",
     "tests": lambda facts: facts.tests,
     "tests_passed": lambda facts: facts.tests and facts.step.result == "ok",
     "tests_failed": lambda facts: facts.tests and facts.step.result == "failed",
-    "builds": lambda facts: facts.took_effect and _BUILD.search(facts.text) is not None and facts.step.phase in {"run", "test"},
+    "builds": lambda facts: facts.took_effect and facts.step.phase in {"run", "test"} and _builds(facts.text),
     "runs": lambda facts: facts.step.phase == "run",
     "commits": lambda facts: facts.took_effect and facts.acts.commits,
     "pushes": lambda facts: facts.took_effect and facts.acts.pushes,
@@ -138,12 +142,13 @@ _OF_CALLS: Final[Mapping[str, Callable[[_Facts], bool]]] = {
 }
 
 
-def _replaces(facts: _Facts) -> bool:
-    return facts.step.phase == "edit" and _REPLACES.search(facts.text) is not None
+def _builds(text: str) -> bool:
+    return any(map(text.__contains__, _BUILD_WORDS)) and _BUILD.search(text) is not None
 
 
 def _deletes_test(facts: _Facts) -> bool:
-    if facts.acts.deletes_tests or any(map(is_test, _DELETED_FILE.findall(facts.text))):
+    patched = "*** Delete File: " in facts.text and any(map(is_test, _DELETED_FILE.findall(facts.text)))
+    if facts.acts.deletes_tests or patched:
         return True
     return not facts.acts.files and _DELETE_TOOL.search(facts.step.tool) is not None and any(map(is_test, facts.files))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, get_args
 
+from app.trajectory.events.mentions import Mentions
 from app.trajectory.events.shell import commands_of
 from app.trajectory.events.steps import MAX_TEXT_CHARS, SessionStep
 from app.trajectory.events.turns import ending
@@ -71,6 +72,56 @@ _PROGRAMS: Final[tuple[tuple[Deed, str], ...]] = (
 )
 """Deeds told by the command's program; of several the first in this order counts."""
 _DEEDS: Final = [(deed, re.compile(pattern, re.IGNORECASE)) for deed, pattern in _PROGRAMS]
+_MENTIONED: Final = Mentions[Deed](
+    {
+        "roll back": ("rollback", "roll-back", "downgrade", "migrate:", "git "),
+        "migrate": (
+            *(
+                "alembic",
+                "flyway",
+                "liquibase",
+                "goose",
+                "dbmate",
+                "sqlx migrate",
+                "knex migrate",
+                "typeorm migration",
+                "prisma ",
+                "drizzle-kit",
+            ),
+            *("db:migrate", "ecto.migrate", "manage.py ", "artisan migrate"),
+        ),
+        "install": (
+            *(
+                "pip ",
+                "pip3 ",
+                "uv ",
+                "poetry ",
+                "npm ",
+                "pnpm ",
+                "yarn ",
+                "bun ",
+                "gem ",
+                "bundle ",
+                "cargo ",
+                "go ",
+                "brew ",
+                "apt ",
+                "apt-get ",
+            ),
+            *("apk ", "dnf ", "mise ", "composer ", "mix "),
+        ),
+        "build": ("build", "compile", "make", "mvn", "gradle", "webpack"),
+        "deploy": (
+            *("docker", "podman", "kubectl", "helm", "terraform", "ansible-playbook", "fly", "vercel", "heroku", "serverless", "wrangler"),
+            *("gcloud", "aws"),
+        ),
+        "start": (
+            *("npm ", "pnpm ", "yarn ", "bun ", "uvicorn", "gunicorn", "flask run", "runserver", "rails s", "mix phx.server", "go run"),
+            "cargo run",
+        ),
+    }
+)
+"""Words of which each pattern needs one: most commands have none, and looking for all words is far cheaper than for one pattern."""
 MAX_COMMAND_CHARS: Final = 300
 """Characters read of one command: its program stands at its beginning."""
 
@@ -136,10 +187,10 @@ def phase_of(step: SessionStep, *, again: bool) -> PhaseSymbol | None:
 
 
 def _deed_of(step: SessionStep) -> Deed:
-    if step.phase in {"run", "commit"}:
+    if step.phase in {"run", "commit"} and (mentioned := _MENTIONED.in_text(step.text[:MAX_TEXT_CHARS])):
         for command in commands_of(step.text[:MAX_TEXT_CHARS]):
             for deed, pattern in _DEEDS:
-                if pattern.search(command[:MAX_COMMAND_CHARS]):
+                if deed in mentioned and pattern.search(command[:MAX_COMMAND_CHARS]):
                     return deed
     return "run" if step.phase == "say" else step.phase
 

@@ -94,11 +94,12 @@ class SimilarSessionFinder:
         shape = (await self._records.read([session_id])).get(session_id)
         if shape is None or len(shape.symbols) < MIN_PHASES:
             return SimilarSessions("not_analysed") if shape is None else SimilarSessions("too_short", len(shape.symbols))
-        compared = await self._records.compared(session, requester.closed)
+        compared = await self._records.compared(session.team_id, requester.closed)
+        itself = compared.place_of(session_id)
         # Most of it runs in C without the GIL.
-        matches = await asyncio.to_thread(rank, shape.symbols, shape.vector, compared, limit=limit)
+        matches = await asyncio.to_thread(rank, shape.symbols, shape.vector, compared, limit=limit, without=itself)
         found = await self._described(requester, shape, matches)
-        return SimilarSessions("compared", len(shape.symbols), shape.dropped, len(compared.symbols), found)
+        return SimilarSessions("compared", len(shape.symbols), shape.dropped, len(compared.symbols) - (itself is not None), found)
 
     async def _described(self, requester: Requester, shape: StoredShape, matches: Sequence[ShapeMatch]) -> list[SimilarSession]:
         """Add names and words to the matches."""

@@ -5,36 +5,22 @@ An appended event costs itself and the few events before it: the stored state la
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import asyncio
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sessions.event import Event
-from app.sessions.journal import Journal
 from app.sessions.projections import Checkpointed, Counts, Projected
 from app.sessions.session import Session
-from app.storage.generator_thread import through_thread
+from app.trajectory.analysis.step_reading import StepPage, StepReader
 from app.trajectory.embedding import EMBEDDING_VERSION, temporal_embedding
-from app.trajectory.events.steps import step_of
 from app.trajectory.shapes.builder import SHAPE_VERSION, SessionShape, packed, unpacked
-from app.trajectory.shapes.course import MAX_OUTPUT_CHARS
 from app.trajectory.similar.ranking import quantised
 from app.trajectory.similar.records import ShapeRecords, ShapeUpdate, StoredShape
 
 UNSETTLED_EVENTS: Final = 32
 """Events at a session's end that are read again next time; one that changes before them starts the session anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadShape:
-    """The shape at the end of what was read, and its state where that was settled."""
-
-    shape: SessionShape
-    settled_seq: int
-    state: bytes
 
 
 class ShapesProjection:
@@ -46,22 +32,18 @@ class ShapesProjection:
     result_field = "shapes"
     counted = ("phases",)
 
-    def __init__(self, *, journal: Journal, records: ShapeRecords) -> None:
-        self._journal = journal
+    def __init__(self, *, steps: StepReader, records: ShapeRecords) -> None:
+        self._steps = steps
         self._records = records
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Take the events after the settled ones into the session's shape; all of them where one of those changed."""
         stored = await self._records.state(session.id) if after else None
         began, state = stored if stored is not None and stored[0] <= after else (0, b"")
-        settled = max(began, session.event_count - UNSETTLED_EVENTS)
-        events = self._journal.numbered(session.id, after=began, until=session.event_count, max_output_chars=MAX_OUTPUT_CHARS)
-
-        def read(numbered: Iterator[tuple[int, Event]]) -> Iterator[_ReadShape]:
-            yield _read(numbered, state, settled)
-
-        (found,) = [each async for batch in through_thread(events, read, batch=1) for each in batch]
-        update = ShapeUpdate(_stored(found.shape), found.settled_seq, found.state)
+        run = _ShapeRun(began, state, max(began, session.event_count - UNSETTLED_EVENTS))
+        async for page in self._steps.pages(session, began):
+            await asyncio.to_thread(run.read, page)
+        update = await asyncio.to_thread(run.update)
         await self._records.replace(session, update, checkpointed)
         return Projected(counts={"phases": len(update.shape.symbols)})
 
@@ -80,17 +62,25 @@ class ShapesProjection:
         return await self._records.forget(connection, session.id)
 
 
-def _read(numbered: Iterator[tuple[int, Event]], state: bytes, settled: int) -> _ReadShape:
-    """Go on from a packed state (none: from the beginning) with these events, and pack it again after the event `settled`."""
-    shape = unpacked(state) if state else SessionShape()
-    kept: bytes | None = None
-    for seq, event in numbered:
-        if kept is None and seq > settled:
-            kept = packed(shape)
-        shape.add(step_of(seq, event))
-    return _ReadShape(shape, settled, packed(shape) if kept is None else kept)
+class _ShapeRun:
+    """One run over a session: goes on from the packed state after `began` (none: from the beginning), and packs the one after `settled`."""
 
+    def __init__(self, began: int, state: bytes, settled: int) -> None:
+        self._shape = unpacked(state) if state else SessionShape()
+        self._upto, self._settled = began, settled
+        self._state: bytes | None = None
 
-def _stored(shape: SessionShape) -> StoredShape:
-    vector = quantised(temporal_embedding(shape.course.series()))
-    return StoredShape(shape.symbols, shape.firsts, shape.dropped, vector)
+    def read(self, page: StepPage) -> None:
+        """Take the steps of the next page."""
+        for step, _ in page.after(self._upto):
+            if self._state is None and step.seq > self._settled:
+                self._state = packed(self._shape)
+            self._shape.add(step)
+        self._upto = page.last
+
+    def update(self) -> ShapeUpdate:
+        """Return what is stored of the session."""
+        shape = self._shape
+        vector = quantised(temporal_embedding(shape.course.series()))
+        stored = StoredShape(shape.symbols, shape.firsts, shape.dropped, vector)
+        return ShapeUpdate(stored, self._settled, packed(shape) if self._state is None else self._state)

@@ -70,6 +70,13 @@ class ComparedShapes:
         """Return the id of the session at this place."""
         return UUID(bytes=self.ids[place * ID_BYTES : (place + 1) * ID_BYTES])
 
+    def place_of(self, session_id: UUID) -> int | None:
+        """Return the place of a session; None: it isn't there."""
+        found = self.ids.find(session_id.bytes)
+        while found % ID_BYTES and found >= 0:  # the end of one id and the beginning of the next
+            found = self.ids.find(session_id.bytes, found + 1)
+        return None if found < 0 else found // ID_BYTES
+
 
 def likeness(one: str, other: str) -> PhaseLikeness:
     """Compare the phases of two sessions, given as symbols (`phases.symbol_of`). Symmetric."""
@@ -82,16 +89,19 @@ def likeness(one: str, other: str) -> PhaseLikeness:
     return PhaseLikeness(2 * _weight(one[place] for place, _ in common) / total if total else 0.0, common)
 
 
-def rank(symbols: str, vector: NDArray[np.int8], compared: ComparedShapes, *, limit: int) -> list[ShapeMatch]:
-    """Return the sessions likest to this one, the likest first; those that share less than MIN_SCORE are left out."""
+def rank(symbols: str, vector: NDArray[np.int8], compared: ComparedShapes, *, limit: int, without: int | None = None) -> list[ShapeMatch]:
+    """Return the sessions likest to this one, the likest first, but the one at the place `without`; those that share less than MIN_SCORE are left out."""
     if not compared.symbols:
         return []
     courses = cosines(vector, compared.vectors)
     shares = common_shares(symbols, compared.symbols)
+    if without is not None:
+        courses[without] = shares[without] = -np.inf
     chosen = np.union1d(_largest(courses), _largest(shares))
     found = [
         ShapeMatch(compared.id(place), compared.symbols[place], likeness(symbols, compared.symbols[place]), float(courses[place]))
         for place in chosen.tolist()
+        if place != without
     ]
     found = [each for each in found if each.likeness.score >= MIN_SCORE]
     return sorted(found, key=lambda each: (-each.likeness.score, -each.course, each.session_id))[:limit]

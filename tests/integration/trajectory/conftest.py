@@ -24,6 +24,7 @@ from app.storage.database import Database
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.session_analysis import made_by
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analyzers.analyzer import Analyzer
 from tests.unit.trajectory.sessions import FailureStreaks
@@ -64,7 +65,7 @@ class TrajectoryBench:
 
     def register(self, version: str) -> TrajectoryProjection:
         store = AnalysisStore(self.database)
-        made = TrajectoryProjection(journal=self.journal, store=store, analyzers=self.analyzers, version=version)
+        made = TrajectoryProjection(steps=StepReader(self.journal), store=store, analyzers=self.analyzers, version=version)
         self.projections = Projections([made])
         return made
 

@@ -22,9 +22,11 @@ from app.sessions.projections import Projections
 from app.sessions.purge import Purge
 from app.settings import Settings
 from app.storage.database import Database
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.part import make_similar
 from app.trajectory.similar.projection import UNSETTLED_EVENTS
+from app.trajectory.similar.records import ShapeRecords
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ async def bench(database: Database) -> AsyncIterator[ShapeBench]:
     journal = Journal(database, Settings().sessions, queue)
     catch_up = CatchUp(database=database, queue=queue, journal=journal, checkpoints=checkpoints, projections=projections)
     purge = Purge(database, journal, queue, projections)
-    finder = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
+    finder = make_similar(database=database, accounts=accounts, journal=journal, steps=StepReader(journal), projections=projections)
     return ShapeBench(database, accounts, journal, projections, catch_up, purge, finder, team_id)
 
 
@@ -229,3 +231,27 @@ async def test_a_merged_projects_sessions_are_found_in_the_other(bench: ShapeBen
     await merging.merge(bench.team_id, old, shop)
     result = await bench.finder.find(bench.requester(old), asked, limit=10)
     assert [(each.session.id, each.project) for each in result.found] == [(moved, "shop")]
+
+
+async def test_another_server_finds_the_same_after_each_change(bench: ShapeBench) -> None:
+    """Each server holds shapes in memory: none shows what another one changed, purged or closed as it was."""
+    other = SimilarSessionFinder(bench.accounts, bench.journal, ShapeRecords(bench.database))
+    asked, grows = await bench.session(migration()), await bench.session(calm())
+    hidden, gone = await bench.session(migration(), project="safe"), await bench.session(migration())
+    safe = await bench.project("safe")
+
+    async def both(*closed: UUID) -> list[tuple[UUID, float]]:
+        results = [await finder.find(bench.requester(*closed), asked, limit=10) for finder in (bench.finder, other)]
+        (here, there) = [[(each.session.id, each.score) for each in result.found] for result in results]
+        assert here == there
+        return here
+
+    assert {each for each, _ in await both()} == {grows, hidden, gone}
+    assert {each for each, _ in await both(safe)} == {grows, gone}
+    before = dict(await both())[grows]
+    await bench.append(grows, [replace(each, id=f"later{each.id}") for each in migration()])
+    assert dict(await both(safe))[grows] > before
+    await bench.purge.delete_session(bench.requester(), gone)
+    assert {each for each, _ in await both()} == {grows, hidden}
+    new = await bench.session(migration())
+    assert {each for each, _ in await both(safe)} == {grows, new}
