@@ -26,7 +26,7 @@ class PolicyFileError(InvalidInput):
     code = "invalid_policies"
 
     def __init__(self, name: str, problems: list[str]) -> None:
-        super().__init__(f"{name} can't be used: {'; '.join(problems)}.", param="policies")
+        super().__init__(f"{name} can't be used: {'; '.join(problems)}.", param="file")
         self.problems = problems
 
 
