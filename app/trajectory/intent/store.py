@@ -111,12 +111,14 @@ class IntentStore:
             await connection.execute(row.on_conflict_do_update(index_elements=["team_id"], set_=values))
 
     async def load_head(self, team_id: UUID) -> Numbers | None:
-        """Return a team's head; None: it has none for the shipped classifier."""
+        """Return a team's head; None: it has none for the shipped classifier, or one of code that read other features."""
         query = select(IntentHeadRow.head).where(IntentHeadRow.team_id == team_id, IntentHeadRow.base == shipped().digest)
         async with self._database.begin() as connection:
             found = await connection.scalar(query)
         shape = (shipped().vectors.shape[1] + len(feature_names()) + 1, len(INTENTS))
-        return None if found is None else np.frombuffer(found, np.float32).reshape(shape).astype(np.float64)
+        if found is None or len(found) != shape[0] * shape[1] * np.dtype(np.float32).itemsize:
+            return None
+        return np.frombuffer(found, np.float32).reshape(shape).astype(np.float64)
 
 
 def _held(*conditions: ColumnElement[bool]) -> Select[Any]:

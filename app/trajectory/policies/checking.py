@@ -16,12 +16,15 @@ from app.trajectory.policies.watching import PolicyAnalyzer
 
 def definitions_of(given: Sequence[Mapping[str, Any]]) -> list[PolicyDefinition]:
     """Read definitions as a request gives them. InvalidInput names the policy by its place, the key and the place in a formula."""
-    found = []
+    found: list[PolicyDefinition] = []
     for place, each in enumerate(given):
         try:
-            found.append(definition_of(each))
+            made = definition_of(each)
         except PolicyError as error:
             raise InvalidInput(f"policies.{place}: {error.message}", code=error.code, param=f"policies.{place}.{error.key}") from error
+        if made.id in {other.id for other in found}:
+            raise InvalidInput(f"There is a policy {made.id} already: give this one another id.", param="policies")
+        found.append(made)
     return found
 
 

@@ -27,7 +27,7 @@ class PolicyFileError(InvalidInput):
 
     def __init__(self, name: str, problems: list[str]) -> None:
         several = f", for {len(problems)} reasons:\n" if len(problems) > 1 else ": "
-        super().__init__(f"{name} can't be used{several}" + "\n".join(f"{each}." for each in problems), param="policies")
+        super().__init__(f"{name} can't be used{several}" + "\n".join(f"{each}." for each in problems), param="file")
         self.problems = problems
 
 

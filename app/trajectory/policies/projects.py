@@ -145,10 +145,9 @@ class ProjectPolicies:
                 )
         if len(own) > MAX_OWN:
             raise InvalidInput(f"A project has at most {MAX_OWN} policies of its own; these are {len(own)}.", param="policies")
-        names = [each.id for each in own]
-        for name in names:
-            if name in ids or names.count(name) > 1:
-                raise InvalidInput(f"There is a policy {name} already: give this one another id, or switch that one.", param="policies")
+        for each in own:
+            if each.id in ids:
+                raise InvalidInput(f"There is a policy {each.id} already: give this one another id, or switch that one.", param="policies")
 
 
 async def _store(connection: AsyncConnection, project_id: UUID, content: Mapping[str, Any], *, by: UUID | None) -> None:

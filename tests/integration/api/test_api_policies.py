@@ -96,6 +96,9 @@ async def test_another_teams_project_isnt_there(api: Api) -> None:
             "literals",
         ),
         ({"rules": []}, "rules", "not a field"),
+        ({"policies": [OWN | {"words": "Before\x00after."}]}, "policies.0.words", "NUL"),
+        ({"policies": [OWN | {"need": 'tool "\x00"'}]}, "policies.0.need", "NUL"),
+        ({"switches": [{"id": "a\x00b", "enabled": False}]}, "switches", "no policy"),
     ],
 )
 async def test_what_cant_be_used_is_refused_and_nothing_changes(api: Api, sent: dict[str, Any], param: str, said: str) -> None:
@@ -130,18 +133,29 @@ async def test_events_are_checked_against_what_is_sent_along(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"),
+    ("sent", "param", "said"),
     [
-        ({"events": [], "file": "policies:\n  - id: x\n    words: W.\n    formula: edts\n"}, "line 4, column 14"),
-        ({"events": [], "file": "policies: []", "policies": []}, "only one"),
-        ({"events": [{"id": "", "role": "user"}]}, "events.0.id"),
-        ({}, "events"),
+        ({"events": [], "file": "policies:\n  - id: x\n    words: W.\n    formula: edts\n"}, "file", "line 4, column 14"),
+        ({"events": [], "file": 'policies: ["\\UFFFFFFFF"]'}, "file", "it is no YAML"),
+        ({"events": [], "file": f"%YAML {'9' * 5_000}.1\n---\npolicies: []"}, "file", "it is no YAML"),
+        ({"events": [], "file": "policies: []", "policies": []}, "policies", "only one"),
+        ({"events": [], "policies": [OWN, OWN]}, "policies", "already"),
+        ({"events": [{"id": "", "role": "user"}]}, "events.0.id", "events.0.id"),
+        ({}, "events", "events"),
     ],
 )
-async def test_a_check_that_cant_be_made_says_why(api: Api, sent: dict[str, Any], said: str) -> None:
+async def test_a_check_that_cant_be_made_says_why(api: Api, sent: dict[str, Any], param: str, said: str) -> None:
     refused = await api.ask("POST", "/v1/policies/check", json=sent)
-    assert refused.status == 422
+    assert (refused.status, refused.error["param"]) == (422, param), refused.text
     assert said in refused.error["message"], refused.text
+
+
+@pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800", "\\udfff\\u0000"])
+async def test_names_with_characters_that_no_text_may_hold_are_checked_all_the_same(api: Api, escaped: str) -> None:
+    deletes = {"id": "e1", "role": "tool", "tool": {"name": "bash", "input": f'{{"command": "sed -i s/a/b/ till{escaped}.py"}}'}}
+    done = await api.ask("POST", "/v1/policies/check", json={"events": [deletes]})
+    assert done.status == 200, done.text
+    assert by_id(done.json["verdicts"])["read-before-edit"]["verdict"] == "false"
 
 
 async def test_an_empty_session_has_verdicts_too(api: Api) -> None:
