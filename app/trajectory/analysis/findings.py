@@ -70,7 +70,7 @@ class FindingBook:
                 self.left_out += 1
                 return
             self._count += 1
-        began_at = self._at(finding.first) if before is None else before.began_at
+        began_at = self.time_of(finding.first) if before is None else before.began_at
         now = ToldFinding(
             finding.kind,
             finding.name,
@@ -82,7 +82,7 @@ class FindingBook:
             told,
             self._tool(finding) or ("" if before is None else before.tool),
             began_at,
-            self._at(finding.last),
+            self.time_of(finding.last),
         )
         self._told[key] = self._changed[key] = now
         if len(self._told) > MAX_REMEMBERED:
@@ -114,7 +114,8 @@ class FindingBook:
         self._told = OrderedDict((each.key, each) for each in told)
         self._count, self.left_out = state["count"], state["left_out"]
 
-    def _at(self, seq: int) -> datetime | None:
+    def time_of(self, seq: int) -> datetime | None:
+        """Return the time of one of the last RECENT_STEPS steps, where it has one."""
         return self._recent[seq][0] if seq in self._recent else None
 
     def _tool(self, finding: SessionFinding) -> str:

@@ -20,13 +20,15 @@ from app.trajectory.analysis.session_analysis import AnalysedPart
 from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.patterns.episodes import TroubleEpisode
+from app.trajectory.patterns.tables import TroubleEpisodeRow
 
 STATE_DAYS = 7
 """A session that grows again after so long is analysed from its beginning: states are what takes most room."""
 ROWS = 500
 """Rows of one INSERT."""
 SWEPT = 1_000
-_TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
+_TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow, TroubleEpisodeRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class AnalysisStore:
             if given.remembered is not None:
                 await self._return_to(connection, session, given.after, given.remembered)
             await _write_findings(connection, session, given.part.findings)
+            await _write_episodes(connection, session, given.part.episodes)
             await _write_rows(connection, session.id, given)
             if given.last and given.after:  # else there are no others
                 await _drop_states(connection, session.id, kept_seqs(given.part.upto))
@@ -89,7 +92,8 @@ class AnalysisStore:
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
         """Move what was found in a project's sessions to another, in the transaction that merges them."""
-        await connection.execute(update(FindingRow).where(FindingRow.project_id == project_id).values(project_id=into))
+        for table in (FindingRow, TroubleEpisodeRow):
+            await connection.execute(update(table).where(table.project_id == project_id).values(project_id=into))
 
     async def sweep(self) -> int:
         """Delete states that are older than STATE_DAYS; return their number."""
@@ -112,6 +116,12 @@ async def _write_findings(connection: AsyncConnection, session: Session, told: S
     ours = {"session_id": session.id, "team_id": session.team_id, "project_id": session.project_id, "revision": session.revision}
     rows = [asdict(each) | ours for each in sorted(told, key=lambda each: each.key)]
     await _upsert(connection, FindingRow, rows, _KEY_NAMES)
+
+
+async def _write_episodes(connection: AsyncConnection, session: Session, episodes: Sequence[TroubleEpisode]) -> None:
+    """Store the episodes; those told at or before the seq gone back to that went on then are written again, all others stand."""
+    ours = {"session_id": session.id, "team_id": session.team_id, "project_id": session.project_id}
+    await _upsert(connection, TroubleEpisodeRow, [ours | asdict(each) for each in episodes], ("session_id", "told"))
 
 
 async def _write_rows(connection: AsyncConnection, session_id: UUID, given: AnalysisWrite) -> None:
@@ -167,5 +177,6 @@ _RETURN_TO = select(_later_findings).add_cte(
     .where(StepBlockRow.session_id == _SESSION, StepBlockRow.number >= bindparam("block", type_=Integer()))
     .cte("later_blocks"),
     delete(AnalysisStateRow).where(AnalysisStateRow.session_id == _SESSION, AnalysisStateRow.seq > _AFTER).cte("later_states"),
+    delete(TroubleEpisodeRow).where(TroubleEpisodeRow.session_id == _SESSION, TroubleEpisodeRow.told > _AFTER).cte("later_episodes"),
 )
 """Deletes what was told after a seq, in one statement; returns the keys of the findings."""
