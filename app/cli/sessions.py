@@ -138,6 +138,7 @@ def analysis_lines(analysis: Json) -> list[str]:
     lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
     for kind in FINDINGS:
         lines += [_finding_line(kind, each) for each in analysis[kind]]
+    lines += [f"pattern: events {each['first']} to {each['last']}: {each['pattern']['words']}" for each in analysis["patterns"]]
     left_out = analysis["findings_left_out"]
     return [*lines, f"{left_out} more findings are left out"] if left_out else lines
 

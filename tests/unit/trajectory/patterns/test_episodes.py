@@ -145,7 +145,7 @@ def test_going_on_from_any_state_tells_the_same_episodes(given: list[Event], dat
 def test_a_state_is_plain_and_bounded(given: list[Event]) -> None:
     analysis = SessionAnalysis([HealthAnalyzer()])
     analysis.read(numbered(at_seqs(given)), ())
-    state = analysis._episodes.snapshot()  # noqa: SLF001
+    state = analysis._episodes.snapshot()
     read = EpisodeReader()
     read.restore(json.loads(json.dumps(state)))
     assert read.snapshot() == state
@@ -157,7 +157,9 @@ def test_a_reduced_shape_repeats_nothing_at_once(shape: str) -> None:
     found = reduced(shape)
     assert reduced(found) == found
     assert set(found) == set(shape)
-    assert not any(found[at : at + size] == found[at + size : at + 2 * size] for size in range(1, 7) for at in range(len(found) - 2 * size + 1))
+    assert not any(
+        found[at : at + size] == found[at + size : at + 2 * size] for size in range(1, 7) for at in range(len(found) - 2 * size + 1)
+    )
 
 
 @pytest.mark.parametrize(("shape", "expected"), [("", ""), ("aaa", "a"), ("ababab", "ab"), ("ababa", "aba"), ("xabcabcy", "xabcy")])
