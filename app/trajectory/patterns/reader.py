@@ -80,7 +80,7 @@ class PatternReader:
         requester.check("read")
         project_id = None
         if project is not None:
-            project_id = await self._accounts.project_named(requester.team_id, project, closed=requester.closed)
+            project_id = await self._accounts.open_project(requester.team_id, project, closed=requester.closed)
         read = await self._records.of_team(requester.team_id, requester.closed, project_id)
         patterns = await asyncio.to_thread(patterns_of, read)
         place = None if after is None else _place(after)
