@@ -14,6 +14,7 @@ from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
 from app.trajectory.patterns.episodes import words_of_shape
+from app.trajectory.patterns.failures import THIN_FAMILIES
 from app.trajectory.patterns.merging import OutcomeCount, TroubleOccurrence, TroublePattern, aged, patterns_of
 from app.trajectory.patterns.records import OccurrenceRecords
 from app.trajectory.patterns.wording import known_of
@@ -59,7 +60,7 @@ class PatternPage:
 class RecurringTrouble:
     """A trouble of a session, of the events `first` to `last`, and what other sessions of its project show of its kind.
 
-    `tells`: there is enough evidence, and recent enough, to tell an agent unasked.
+    `tells`: there is enough evidence, recent enough and of a failure that is known, to tell an agent unasked.
     """
 
     first: int
@@ -120,7 +121,7 @@ def _of(patterns: Sequence[TroublePattern], occurrence: TroubleOccurrence) -> Tr
 
 def _recurring(occurrence: TroubleOccurrence, pattern: TroublePattern, project: str) -> RecurringTrouble:
     weight = pattern.weight / aged(1, clock.now())
-    tells = len(pattern.sessions) >= MIN_SESSIONS and weight >= MIN_TOLD_WEIGHT
+    tells = len(pattern.sessions) >= MIN_SESSIONS and weight >= MIN_TOLD_WEIGHT and pattern.family not in THIN_FAMILIES
     return RecurringTrouble(occurrence.first, occurrence.last, _shown(pattern, project, others=True), tells)
 
 
