@@ -10,10 +10,12 @@ evaluation data beside the project (CAIRN_EVAL_DATA): all files of a folder coun
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -130,21 +132,29 @@ def of_transcripts(read: int) -> Iterator[Figure]:
         print(f"{one.trouble}, {one.family}, events {one.first} to {one.last}: {shapes}: {one.outcome}")
 
 
+def told_by(events: Iterable[Event]) -> list[tuple[SessionStep, list[SessionFinding]]]:
+    """Return each step with what is told by it: that part is the analyzers', not measured here."""
+    analyzer = HealthAnalyzer()
+    return [(step, list(analyzer.add(step))) for step in (step_of(seq, event) for seq, event in enumerate(events, 1))]
+
+
 def of_speed() -> Iterator[Figure]:
     """Time what an event adds, and what a list of many occurrences takes; processor time, the best of three."""
-    events = [event for given in CASES.values() for each in given for event in each] * 40
-    analyzer = HealthAnalyzer()
-    told: list[tuple[SessionStep, list[SessionFinding]]] = []
-    for seq, event in enumerate(events, 1):
-        step = step_of(seq, event)
-        told.append((step, list(analyzer.add(step))))
-    passes = []
-    for _ in range(3):
-        reader, began = EpisodeReader(), time.process_time()
-        for step, findings in told:
-            reader.add(step, findings, lambda _: None)
-        passes.append((time.process_time() - began) / len(told) * 1e6)
-    yield Figure("speed", "an event's part in episodes, mean; a session full of trouble", "µs", min(passes))
+    written = [event for given in CASES.values() for each in given for event in each] * 40
+    real = [each for file in transcripts_in(DATA / "transcripts") for each in sessions_of(file)] if (DATA / "transcripts").is_dir() else []
+    for name, sessions in (("a session full of trouble", [written]), ("real sessions", real)):
+        spent, states, count = [], [0], max(1, sum(map(len, sessions)))
+        for _ in range(3):
+            spent.append(0.0)
+            for each in sessions:
+                told = told_by(each)
+                reader, began = EpisodeReader(), time.process_time()
+                for step, findings in told:
+                    reader.add(step, findings, lambda _: None)
+                spent[-1] += time.process_time() - began
+                states.append(len(zlib.compress(json.dumps(reader.snapshot()).encode(), 1)))
+        yield Figure("speed", f"an event's part in episodes, mean; {name}", "µs", min(spent) / count * 1e6)
+        yield Figure("speed", f"the state, compressed, the largest; {name}", "bytes", max(states))
     chance = random.Random(2)
     base = [each for kind, given in CASES.items() for number, session in enumerate(given) for each in first_of(kind, number, session)]
     many = [

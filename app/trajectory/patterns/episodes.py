@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
@@ -28,9 +29,9 @@ TimeOf: TypeAlias = Callable[[int], datetime | None]
 
 MAX_EPISODES: Final = 200
 """Episodes of a session that are kept."""
-MAX_RUNS: Final = 24
+MAX_STEPS: Final = 64
 MAX_FAILURES: Final = 12
-"""Phases and failures remembered from which an episode's beginning is read."""
+"""Steps and failures remembered, from which an episode's beginning is read."""
 MAX_SHAPE: Final = 12
 """Phases kept of either shape, the last ones."""
 MAX_AFTER: Final = 60
@@ -101,11 +102,18 @@ class _OpenEpisode:
 
 
 @dataclass(slots=True)
-class _PhaseRun:
-    """Successive steps of one phase, up to the seq `last`."""
+class _PassedStep:
+    """A step whose phase is read once it is asked for: most are never. `read`: the phase's character, empty for none; None: not yet."""
 
-    char: str
-    last: int
+    seq: int
+    step: SessionStep | None
+    read: str | None = None
+
+    @property
+    def char(self) -> str:
+        if self.read is None:
+            self.read = "" if self.step is None else _char_of(self.step)
+        return self.read
 
 
 @dataclass(slots=True)
@@ -124,7 +132,7 @@ class _Failure:
 class EpisodeReader:
     """Reads a session's episodes step by step. Deterministic: fed at once, or from a snapshot at any step, it tells the same."""
 
-    _runs: deque[_PhaseRun] = field(default_factory=lambda: deque(maxlen=MAX_RUNS))
+    _passed: deque[_PassedStep] = field(default_factory=lambda: deque(maxlen=MAX_STEPS))
     _failures: deque[_Failure] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
     _held: list[str] = field(default_factory=list)
     _open: _OpenEpisode | None = None
@@ -135,7 +143,7 @@ class EpisodeReader:
         """Take the next step and what analyzers told by it. Subagents' steps are passed over: theirs are courses of their own."""
         if step.sidechain:
             return
-        char = self._pass(step)
+        self._pass(step)
         troubles = [each for each in told if each.kind == "loop" or (each.kind == "health" and each.name in {"stuck", "blocked"})]
         was_held, shown = bool(self._held), [each for each in troubles if each.open]
         self._hold(troubles)
@@ -143,7 +151,7 @@ class EpisodeReader:
             finding = min(shown, key=lambda each: each.kind != "loop")
             self._show(step, finding, at(finding.first), was_held=was_held)
         elif self._open is not None:
-            self._follow(self._open, step, char)
+            self._follow(self._open, step)
 
     def take(self) -> Sequence[TroubleEpisode]:
         """Return the episodes that ended since the last call, and the one that goes on."""
@@ -153,7 +161,7 @@ class EpisodeReader:
     def snapshot(self) -> Snapshot:
         """Return the state after the steps so far; what `take` has yet to return is no part of it, but for the one that goes on."""
         return {
-            "runs": [asdict(each) for each in self._runs],
+            "passed": [[each.seq, each.char] for each in self._passed],
             "failures": [asdict(each) for each in self._failures],
             "held": list(self._held),
             "open": None if self._open is None else asdict(self._open),
@@ -163,23 +171,17 @@ class EpisodeReader:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot."""
         state = cast("dict[str, Any]", snapshot)
-        self._runs = deque((_PhaseRun(**each) for each in state["runs"]), maxlen=MAX_RUNS)
+        self._passed = deque((_PassedStep(seq, None, char) for seq, char in state["passed"]), maxlen=MAX_STEPS)
         self._failures = deque((_Failure(**each) for each in state["failures"]), maxlen=MAX_FAILURES)
         self._held, self._count = list(state["held"]), state["count"]
         self._open = None if state["open"] is None else _OpenEpisode(**state["open"])
 
-    def _pass(self, step: SessionStep) -> str:
-        """Note a step's phase, and its failure; return the phase's character, empty for none."""
-        phase = phase_of(step, again=False)
-        if phase is None:
-            return ""
+    def _pass(self, step: SessionStep) -> None:
+        self._passed.append(_PassedStep(step.seq, step))
         if step.result in {"failed", "unavailable", "rejected"}:
-            self._failures.append(_Failure(step.seq, step.result, step.error, step.tool, step.call, phase.deed))
-        if self._runs and self._runs[-1].char == phase.char:
-            self._runs[-1].last = step.seq
-        else:
-            self._runs.append(_PhaseRun(phase.char, step.seq))
-        return phase.char
+            phase = phase_of(step, again=False)
+            deed = "" if phase is None else phase.deed
+            self._failures.append(_Failure(step.seq, step.result, step.error, step.tool, step.call, deed))
 
     def _hold(self, troubles: Iterable[SessionFinding]) -> None:
         for each in troubles:
@@ -200,14 +202,16 @@ class EpisodeReader:
         self._close("unresolved")
         if self._count < MAX_EPISODES:
             self._count += 1
-            shape = "".join(each.char for each in self._runs if each.last >= finding.first)[-MAX_SHAPE:]
+            chars = (each.char for each in self._passed if each.seq >= finding.first)
+            shape = "".join(char for char, _ in groupby(filter(None, chars)))[-MAX_SHAPE:]
             tool, deed, call = (step.tool, "", 0) if failure is None else (failure.tool, failure.deed, failure.call)
             where = (step.seq, finding.first, step.seq, finding.name, signature.family, signature.value)
             self._open = _OpenEpisode(*where, tool, deed, call, shape, _text(began_at), _text(step.at))
 
-    def _follow(self, now: _OpenEpisode, step: SessionStep, char: str) -> None:
+    def _follow(self, now: _OpenEpisode, step: SessionStep) -> None:
         """Take a step after the last sign of trouble; close the episode where it shows the end, or comes too late to."""
         now.after += 1
+        char = self._passed[-1].char
         if char and now.ended[-1:] != char:
             now.ended = (now.ended + char)[-MAX_SHAPE:]
         outcome = _progress(step, now)
@@ -221,6 +225,11 @@ class EpisodeReader:
         if self._open is not None:
             self._ended.append(self._open.closed(outcome))
             self._open = None
+
+
+def _char_of(step: SessionStep) -> str:
+    phase = phase_of(step, again=False)
+    return "" if phase is None else phase.char
 
 
 def _progress(step: SessionStep, episode: _OpenEpisode) -> TroubleOutcome | None:
