@@ -35,6 +35,7 @@ from app.api import (
     models,
     movements,
     openid,
+    patterns,
     policies,
     projections,
     projects,
@@ -135,6 +136,7 @@ ROUTERS = (
     projections,
     projects,
     policies,
+    patterns,
     webhooks,
 )
 """The modules of routes, the busiest first: the router tries them in this order."""

@@ -23,6 +23,7 @@ import app.queue.tables
 import app.sessions.tables
 import app.trajectory.analysis.tables
 import app.trajectory.intent.tables
+import app.trajectory.patterns.tables
 import app.trajectory.policies.tables
 import app.trajectory.similar.tables  # noqa: F401 - each import adds its tables to the one metadata
 from app.errors import ConfigurationError

@@ -10,12 +10,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from app.accounts.requester import Requester
+from app.api.patterns import RecurringTroubleReply, recurring_reply
 from app.api.schema import ResponseBody, Untrusted
 from app.api.session_costs import SessionCostDetailsReply, cost_reply
 from app.money import to_usd
+from app.services.services import Services
 from app.services.session_costs import cost_of
 from app.trajectory.analysis import ExchangeOutcome, FindingKind, SessionExchange, ShownAnalysis, ToldFinding, Verdict
 from app.trajectory.events import Phase
+from app.trajectory.patterns import RecurringTrouble
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.paging import NextCursor, Page
@@ -85,6 +89,9 @@ class AnalysisReply(ResponseBody):
     health: list[SessionFindingReply]
     loops: list[SessionFindingReply]
     policies: list[SessionFindingReply]
+    patterns: list[RecurringTroubleReply] = Field(
+        description="The stretch's troubles, the first 20, that other sessions of the project had, too, with what followed there."
+    )
     findings_left_out: int = Field(description="Findings beyond 200 of a kind in this stretch, or beyond 5,000 in the session.")
     steps: list[StripReply] = Field(description="The page's events in at most 120 strips of equal length.")
     recurrence: dict[str, float] | None = Field(description="Over the session's last 2,000 events. Null: not measured.")
@@ -113,6 +120,7 @@ async def show_analysis(
     after = -1 if paging.after is None else int(paging.after)
     analysis = await services.trajectory.reader.show(caller, session_id, after=after, limit=limit)
     cost = await cost_of(services, caller, analysis.shown.session)
+    recurring = await _recurring(services, caller, analysis)
     progress = analysis.progress
     return AnalysisReply(
         session_id=session_id,
@@ -125,12 +133,20 @@ async def show_analysis(
         health=_findings(analysis, "health"),
         loops=_findings(analysis, "loop"),
         policies=_findings(analysis, "policy"),
+        patterns=[recurring_reply(each) for each in recurring],
         findings_left_out=analysis.found.left_out,
         steps=[StripReply(first=each.first, last=each.last, phases=dict(each.phases), failed=each.failed) for each in analysis.strips],
         recurrence=None if analysis.recurrence is None else dict(analysis.recurrence),
         cost=None if cost is None else cost_reply(cost),
         next_cursor=paging.next_cursor(analysis.next),
     )
+
+
+async def _recurring(services: Services, caller: Requester, analysis: ShownAnalysis) -> Sequence[RecurringTrouble]:
+    if not analysis.exchanges:
+        return []
+    first, last = analysis.exchanges[0].first, analysis.exchanges[-1].last
+    return await services.trajectory.patterns.of_session(caller, analysis.shown.session.id, first=first, last=last)
 
 
 def _exchange(exchange: SessionExchange) -> ExchangeReply:

@@ -67,10 +67,11 @@ def next_streak(findings: Iterable[ToldFinding], given: Sequence[GivenNudge]) ->
     return next((each for each in findings if not any(_is_told(each, nudge) for nudge in given)), None)
 
 
-def compose(finding: ToldFinding, helped: Sequence[Result]) -> str:
-    """Render a nudge: the fact, and as much of what helped before as fits, cited."""
+def compose(finding: ToldFinding, helped: Sequence[Result], known: str = "") -> str:
+    """Render a nudge: the fact, what other sessions show of its kind (`known`), and as much of what helped before as fits, cited."""
     fact = one_line(finding.because, MAX_FACT_CHARS)
     head = f"- {fact} (events {finding.first} to {finding.last})" if finding.first < finding.last else f"- {fact} (event {finding.first})"
+    head = f"{head}\n- {one_line(known, MAX_FACT_CHARS)}" if known else head
     text = _wrapped(head, ())
     for count in range(1, min(len(helped), MAX_ENTRIES) + 1):
         longer = _wrapped(head, helped[:count])

@@ -20,6 +20,7 @@ from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.analysis import AnalysisQueries
+from app.trajectory.patterns import PatternReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ class AssistServices:
 
 @dataclass(frozen=True, slots=True)
 class AssistedSessions:
-    """The sessions that are assisted: their journal, readers, and `capture`: where what a hook tells goes."""
+    """The sessions that are assisted: their journal, readers, what recurs in them, and `capture`: where what a hook tells goes."""
 
     journal: Journal
     reader: SessionReader
     capture: AppendEvents
     analyses: AnalysisQueries
+    patterns: PatternReader
 
 
 @asynccontextmanager
@@ -61,6 +63,7 @@ async def open_assist(
         served=served,
         journal=journal,
         knowledge=knowledge,
+        patterns=sessions.patterns,
     )
     hooks = Hooks(
         settings=settings.hooks,

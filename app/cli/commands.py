@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "forget": "app.cli.remember:forget",
     "restore": "app.cli.remember:restore",
     "decide": "app.cli.remember:decide",
+    "patterns": "app.cli.patterns:patterns",
     "contradictions": "app.cli.contradictions:contradictions",
     "review": "app.cli.review:review",
     "keep": "app.cli.review:keep",

@@ -139,6 +139,7 @@ def analysis_lines(analysis: Json) -> list[str]:
     lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
     for part, label in FINDINGS.items():
         lines += [_finding_line(label, each) for each in analysis[part]]
+    lines += [f"pattern: events {each['first']} to {each['last']}: {each['pattern']['words']}" for each in analysis["patterns"]]
     if activities := [f"{each['name']} ({_stretch(each)})" for each in analysis["activity"]]:
         lines.append(f"activity: {', '.join(activities)}")
     left_out = analysis["findings_left_out"]

@@ -22,6 +22,8 @@ from app.sessions.reader import ShownSession
 from app.sessions.session import SessionFilter
 from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
+from app.trajectory.analysis import ShownAnalysis
+from app.trajectory.patterns import RecurringTrouble
 from app.web.browsing_csv import csv_of_sessions
 
 SESSIONS = f"{PATH}/sessions"
@@ -134,7 +136,9 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         similar=None if place or after else await who.services.trajectory.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
         analysis=analysis,
         timeline=draw(analysis),
+        patterns=await _patterns(who, analysis),
         event=lambda seq: address(who, here, after=str(seq - 1)),
+        occurrence=lambda one: address(who, f"{SESSIONS}/{one.session_id}", after=str(one.first - 1)),
         earlier=earlier,
         later=later,
     )
@@ -157,6 +161,14 @@ async def _view(who: Visitor, request: Request) -> SessionView:
 
 async def _page(who: Visitor, view: SessionView, before: UUID | None) -> EntryPage[ShownSession]:
     return await list_team_sessions(who.services, who.requester, view.wanted, view.scope, before=before, limit=PAGE)
+
+
+async def _patterns(who: Visitor, analysis: ShownAnalysis) -> Sequence[RecurringTrouble]:
+    """Return what other sessions show of the troubles in the exchanges that are shown."""
+    if not analysis.exchanges:
+        return []
+    first, last = analysis.exchanges[0].first, analysis.exchanges[-1].last
+    return await who.services.trajectory.patterns.of_session(who.requester, analysis.shown.session.id, first=first, last=last)
 
 
 async def _learnt(who: Visitor, session_id: UUID) -> Sequence[Item | AnyRow]:

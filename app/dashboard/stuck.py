@@ -1,4 +1,4 @@
-"""The page "Where sessions get stuck": on what, how long, how it ended; by week. Names no developer and quotes nothing."""
+"""The page "Where sessions get stuck": on what, how long, how it ended, what recurs; by week. Names no developer and quotes nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from app.dashboard.state import state_of
 from app.dashboard.visitor import PATH, visitor
 from app.services.administration import list_projects
 from app.trajectory.analysis import TROUBLE, WEEKS, TroubleWeek
+from app.trajectory.patterns import MIN_SESSIONS, OUTCOME_WORDS
+
+PATTERNS_SHOWN = 20
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)
 
@@ -27,6 +30,9 @@ async def stuck(request: Request) -> Response:
     accounts = who.services.accounts
     project_id = None if chosen.name is None else await accounts.project_named(who.requester.team_id, chosen.name)
     found = await who.services.trajectory.trouble.show(who.requester, project_id=project_id)
+    recurring = await who.services.trajectory.patterns.show(
+        who.requester, project=chosen.name, min_sessions=MIN_SESSIONS, after=None, limit=PATTERNS_SHOWN
+    )
     return await state_of(request).renderer.page(
         "stuck.html",
         who,
@@ -35,6 +41,8 @@ async def stuck(request: Request) -> Response:
         projects=sorted(each.name for each in await list_projects(who.services, who.requester)),
         names=await accounts.project_names(who.requester.team_id, {each.project_id for each in found.cases}),
         found=found,
+        patterns=recurring.patterns,
+        outcome=OUTCOME_WORDS,
         weeks=WEEKS,
         chart=by_week(found.weeks, found.since),
         session=lambda case: address(who, f"{SESSIONS}/{case.session_id}", after=str(case.first - 1)),

@@ -150,7 +150,7 @@ async def _open_derived(
         settings,
         database=storage.database,
         accounts=accounts,
-        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries),
+        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries, trajectory.patterns),
         knowledge=knowledge.reader,
     )
     return trajectory, knowledge, await rooms.open(assist)

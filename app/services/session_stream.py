@@ -111,8 +111,20 @@ class OpenSessionStream:
     async def _found(self) -> list[SessionUpdate]:
         """Return the next findings that are new or have changed."""
         at = position_id(self._position)
-        found = await self._findings.since(await self._reader.now())
-        return [SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each)) for position, each in found]
+        requester = await self._reader.now()
+        found = await self._findings.since(requester)
+        updates = []
+        for position, each in found:
+            known = await self._known(requester, each)
+            updates.append(SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each) | {"known": known}))
+        return updates
+
+    async def _known(self, requester: Requester, finding: ToldFinding) -> str | None:
+        """Say what other sessions show of a trouble that goes on; None: nothing, or it is none."""
+        if not finding.open or finding.kind not in {"loop", "health"}:
+            return None
+        patterns = self._services.trajectory.patterns
+        return await patterns.sentence(requester, self._session_id, first=finding.first, last=finding.last) or None
 
     async def _learnt(self) -> list[SessionUpdate]:
         """Return all items first learnt from the session since the last call, the oldest first."""

@@ -29,6 +29,8 @@ from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.analyzers.recurrence import RecurrenceCounter
 from app.trajectory.intent.correcting import TRAIN
 from app.trajectory.intent.part import IntentServices, make_intents
+from app.trajectory.patterns.reader import PatternReader
+from app.trajectory.patterns.records import OccurrenceRecords
 from app.trajectory.policies.part import make_policies
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.policies.watching import PolicyAnalyzer
@@ -50,6 +52,7 @@ class TrajectoryServices:
     policies: ProjectPolicies
     intents: IntentServices
     similar: SimilarSessionFinder
+    patterns: PatternReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ async def open_trajectory(
         policies,
         intents,
         similar,
+        PatternReader(OccurrenceRecords(database), accounts),
     )
     yield (
         services,

@@ -73,6 +73,7 @@ from cairn.client.records.knowledge import (
     Uses,
     Verdicts,
 )
+from cairn.client.records.patterns import Pattern, PatternOccurrence, PatternOutcome, PatternPage, RecurringTrouble
 from cairn.client.records.policies import (
     CheckedPolicy,
     Policies,
@@ -155,6 +156,10 @@ __all__ = [
     "NotFound",
     "NotPermitted",
     "Passage",
+    "Pattern",
+    "PatternOccurrence",
+    "PatternOutcome",
+    "PatternPage",
     "PendingJob",
     "Period",
     "Policies",
@@ -170,6 +175,7 @@ __all__ = [
     "QueryReply",
     "Quote",
     "RateLimited",
+    "RecurringTrouble",
     "Redaction",
     "Refused",
     "ReplacedBy",

@@ -11,6 +11,7 @@ from cairn.client.records.analysis import SessionAnalysis
 from cairn.client.records.assistance import Classification, Me, Models, Project, ProjectPage, Redaction, SessionContext
 from cairn.client.records.budget import Budget, SessionCostDetails, SessionCostPage
 from cairn.client.records.knowledge import ContradictionPage, History, Item, ItemPage, Passage, QueryReply
+from cairn.client.records.patterns import PatternPage
 from cairn.client.records.policies import Policies, PolicyCheck
 from cairn.client.records.review import Review, ReviewPage
 from cairn.client.records.sessions import Accepted, Appended, Captures, Job, JobPage, Purged, SessionDetails, SessionPage, SimilarSessions
@@ -81,6 +82,9 @@ FOLLOW: Final = Endpoint[None](
 )
 ANALYSIS: Final = Endpoint[SessionAnalysis](
     "GET", "/v1/sessions/{session_id}/analysis", SessionAnalysis, query=("limit", "cursor"), repeatable=True
+)
+PATTERNS: Final = Endpoint[PatternPage](
+    "GET", "/v1/patterns", PatternPage, query=("project", "min_sessions", "limit", "cursor"), repeatable=True
 )
 PURGE: Final = Endpoint[Purged]("DELETE", "/v1/sessions/{session_id}", Purged)
 JOB: Final = Endpoint[Job]("GET", "/v1/jobs/{job_id}", Job, repeatable=True)

@@ -122,6 +122,9 @@ insert into session_analysis_states (session_id, seq, made_by, state, created_at
 insert into session_findings (session_id, kind, name, first, team_id, project_id, last, evidence, because, open, told, revision, tool, began_at)
   select s.id, kind, 'stuck', first, s.team_id, s.project_id, first + 3, '{1}', 'x', false, first + 3, 1, 'bash', s.created_at
   from sessions s, unnest(array['activity', 'health', 'loop', 'policy']) kind, generate_series(1, 20, 4) first;
+insert into trouble_episodes (session_id, told, team_id, project_id, first, last, trouble, family, signature, tool, failing, ended, outcome, began_at)
+  select s.id, told, s.team_id, s.project_id, told - 2, told + 3, 'error', 'a lock', (abs(hashtext(s.external_id)) + told) % 40, 'bash', 'x', 'y',
+         'committed', s.created_at from sessions s, generate_series(3, 18, 5) told;
 insert into session_exchanges (session_id, number, first, last, phases, failed, checks_passed, checks_failed, files, input_tokens, output_tokens)
   select md5('session' || n)::uuid, number, number, number, '{}', 0, 0, 0, '{}', 0, 0 from generate_series(1, 3000) n, generate_series(1, 8) number;
 insert into session_step_blocks (session_id, number, phases, symbols)
@@ -423,6 +426,18 @@ QUERIES: dict[str, tuple[str, str]] = {
         "Where a team's sessions got stuck: the latest, and by week.",
         f"select kind, name, session_id from session_findings where team_id = {TEAM} and kind in ('health', 'loop')"
         " and began_at >= now() - interval '5 days' order by began_at desc limit 100",
+    ),
+    "pk_trouble_episodes": (
+        "A session's troubles in a stretch, with its analysis and each finding of its stream; what was told after a state that is gone back to.",
+        "select told, signature from trouble_episodes where session_id = md5('session7')::uuid and first <= 9 and last >= 2 order by told limit 20",
+    ),
+    "ix_trouble_episodes_project_id_signature": (
+        "What other sessions of a project show of a class of failure, with each nudge; a project's, when it is merged into another.",
+        f"select session_id, told from trouble_episodes where project_id = {PROJECT} and signature = any(array[7, 9]::bigint[])",
+    ),
+    "ix_trouble_episodes_team_id": (
+        "What recurs in a team's sessions, whatever the project.",
+        f"select session_id, told from trouble_episodes where team_id = {TEAM}",
     ),
     "pk_session_exchanges": (
         "A page of a session's exchanges.",

@@ -19,6 +19,7 @@ from app.settings import HooksSettings
 from app.telemetry import metrics
 from app.trajectory.analysis import AnalysisQueries, ToldFinding
 from app.trajectory.events import step_of
+from app.trajectory.patterns import PatternReader
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Nudging:
         served: ServedKnowledge,
         journal: Journal,
         knowledge: KnowledgeReader,
+        patterns: PatternReader,
     ) -> None:
         self._settings = settings
         self._analyses = analyses
@@ -47,6 +49,7 @@ class Nudging:
         self._served = served
         self._journal = journal
         self._knowledge = knowledge
+        self._patterns = patterns
 
     async def next(self, requester: Requester, session_id: UUID, origin_id: UUID, project: str) -> str:
         """Return what a session is told now, empty for nothing. A failure is no nudge: it never costs the hook its answer."""
@@ -59,11 +62,12 @@ class Nudging:
             helped = await self._helped(requester, session_id, origin_id, project, finding)
             if helped:
                 await self._served.record(origin_id, [each.id for each in helped], "nudge", session_id=session_id)
+            known = await self._known(requester, session_id, finding)
         except CairnError as error:
             log.warning("hooks.no_nudge", code=error.code)
             return ""
         metrics.nudged(finding.kind)
-        return compose(finding, helped)
+        return compose(finding, helped, known)
 
     async def _helped(self, requester: Requester, session_id: UUID, origin_id: UUID, project: str, finding: ToldFinding) -> list[Result]:
         """Return what the project knows of the error that a finding shows, none where it is slow or shows none."""
@@ -79,6 +83,16 @@ class Nudging:
         if found.degraded:  # words are no evidence of meanings
             return []
         return choose(found.results, threshold=self._settings.min_score, given=given, session_id=session_id)[:MAX_ENTRIES]
+
+    async def _known(self, requester: Requester, session_id: UUID, finding: ToldFinding) -> str:
+        """Say what other sessions show of a trouble, empty where that is little or slow: the nudge is given without it."""
+        if finding.kind not in {"loop", "health"}:
+            return ""
+        try:
+            async with asyncio.timeout(SEARCH_SECONDS):
+                return await self._patterns.sentence(requester, session_id, first=finding.first, last=finding.last)
+        except (CairnError, TimeoutError):
+            return ""
 
     async def _error(self, session_id: UUID, finding: ToldFinding) -> str:
         """Return the line that says what failed in the last event that shows the finding."""

@@ -85,7 +85,7 @@ class FindingBook:
             told,
             self._tool(finding) or ("" if before is None else before.tool),
             began_at,
-            self._at(finding.last),
+            self.time_of(finding.last),
         )
         self._told[key] = self._changed[key] = now
         if len(self._told) > MAX_REMEMBERED:
@@ -117,12 +117,13 @@ class FindingBook:
         self._told = OrderedDict((each.key, each) for each in told)
         self._count, self.left_out = state["count"], state["left_out"]
 
-    def _at(self, seq: int) -> datetime | None:
+    def time_of(self, seq: int) -> datetime | None:
+        """Return the time of one of the last RECENT_STEPS steps, where it has one."""
         return self._recent[seq][0] if seq in self._recent else None
 
     def _began_at(self, first: int) -> datetime | None:
         earliest = next(iter(self._recent), first)
-        return self._at(max(first, earliest))
+        return self.time_of(max(first, earliest))
 
     def _tool(self, finding: SessionFinding) -> str:
         # The evidence first: a stretch may end with the step that mended it.

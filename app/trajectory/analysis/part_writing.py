@@ -16,6 +16,7 @@ from app.trajectory.analysis.exchanges import SessionExchange
 from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.session_analysis import AnalysedPart
 from app.trajectory.analysis.snapshots import kept_seqs
+from app.trajectory.patterns.episodes import TroubleEpisode
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ async def write_part(connection: AsyncConnection, session: Session, given: Analy
         "project": session.project_id,
         "revision": session.revision,
         "findings": msgspec.json.encode([told[key] for key in sorted(told)]).decode(),
+        "episodes": msgspec.json.encode(part.episodes).decode(),
         "exchanges": msgspec.json.encode(part.exchanges).decode(),
         "numbers": [each.number for each in part.blocks],
         "phases": [each.phases for each in part.blocks],
@@ -79,6 +81,12 @@ _FINDINGS = _upsert(
     _SESSION | {"team_id": ":team", "project_id": ":project", "revision": ":revision"} | _given(ToldFinding),
     "from json_populate_recordset(null::session_findings, cast(:findings as json)) as given",
 )
+_EPISODES = _upsert(
+    "trouble_episodes",
+    ("session_id", "told"),
+    _SESSION | {"team_id": ":team", "project_id": ":project"} | _given(TroubleEpisode),
+    "from json_populate_recordset(null::trouble_episodes, cast(:episodes as json)) as given",
+)
 _EXCHANGES = _upsert(
     "session_exchanges",
     ("session_id", "number"),
@@ -99,13 +107,13 @@ _STATES = _upsert(
 )
 _ANALYSIS = _upsert("session_analyses", ("session_id",), _SESSION | {"made_by": ":made_by", "seq": ":upto", "left_out": ":left_out"}, "")
 _WRITE = text(
-    f"with findings as ({_FINDINGS}), exchanges as ({_EXCHANGES}), blocks as ({_BLOCKS}), states as ({_STATES}),"  # noqa: S608 - made of the statements above
+    f"with findings as ({_FINDINGS}), episodes as ({_EPISODES}), exchanges as ({_EXCHANGES}), blocks as ({_BLOCKS}), states as ({_STATES}),"  # noqa: S608 - made of the statements above
     " dropped as (delete from session_analysis_states where session_id = :session and seq <> all(:kept))"
     f" {_ANALYSIS}"
 ).bindparams(
     *(bindparam(name, type_=Uuid()) for name in ("session", "team", "project")),
     *(bindparam(name, type_=Integer()) for name in ("revision", "upto", "left_out")),
-    *(bindparam(name, type_=Text()) for name in ("findings", "exchanges", "made_by")),
+    *(bindparam(name, type_=Text()) for name in ("findings", "episodes", "exchanges", "made_by")),
     *(bindparam(name, type_=ARRAY(Integer())) for name in ("numbers", "seqs", "kept")),
     *(bindparam(name, type_=ARRAY(LargeBinary())) for name in ("symbols", "states")),
     bindparam("phases", type_=ARRAY(Text())),

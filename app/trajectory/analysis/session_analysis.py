@@ -16,9 +16,10 @@ from app.trajectory.analysis.step_blocks import StepBlock, StepPacker
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import SessionStep, step_of
+from app.trajectory.patterns.episodes import EpisodeReader, TroubleEpisode
 
 ANALYSIS_VERSION = 2
-"""Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""
+"""Raise it whenever the same events would give other steps, exchanges, blocks or episodes: all sessions are then analysed again."""
 MAX_STATE_BYTES = 256 * 1024
 """Compressed bytes of a stored state: an analyzer that needs more isn't bounded."""
 
@@ -38,6 +39,7 @@ class AnalysedPart:
     exchanges: Sequence[SessionExchange]
     blocks: Sequence[StepBlock]
     left_out: int
+    episodes: Sequence[TroubleEpisode] = ()
 
 
 class SessionAnalysis:
@@ -48,6 +50,7 @@ class SessionAnalysis:
         self._book = FindingBook()
         self._exchanges = ExchangeReader()
         self._packer = StepPacker()
+        self._episodes = EpisodeReader()
         self._ended: list[SessionExchange] = []
         self.seq = 0
 
@@ -59,9 +62,10 @@ class SessionAnalysis:
         """Take the next step, and what its reply used."""
         seq = step.seq
         self._book.pass_step(step)
-        for analyzer in self._analyzers:
-            for finding in analyzer.add(step):
-                self._book.tell(seq, finding)
+        told = [finding for analyzer in self._analyzers for finding in analyzer.add(step)]
+        for finding in told:
+            self._book.tell(seq, finding)
+        self._episodes.add(step, told, self._book.time_of)
         if (ended := self._exchanges.add(step, usage)) is not None:
             self._ended.append(ended)
         self._packer.add(step)
@@ -85,7 +89,7 @@ class SessionAnalysis:
         ended, self._ended = self._ended, []
         current = self._exchanges.current
         exchanges = [*ended, *([] if current is None else [current])]
-        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out)
+        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out, self._episodes.take())
 
     def state(self) -> bytes:
         """Return the state after the events so far, compressed. Raises StateTooLarge."""
@@ -93,6 +97,7 @@ class SessionAnalysis:
             "seq": self.seq,
             "book": self._book.snapshot(),
             "exchange": self._exchanges.snapshot(),
+            "episodes": self._episodes.snapshot(),
             "analyzers": {each.name: each.snapshot() for each in self._analyzers},
         }
         packed = zlib.compress(json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"), 1)
@@ -110,6 +115,7 @@ class SessionAnalysis:
         self.seq = told["seq"]
         self._book.restore(told["book"])
         self._exchanges.restore(told["exchange"])
+        self._episodes.restore(told["episodes"])
         self._packer.resume(block, self.seq)
         for analyzer in self._analyzers:
             analyzer.restore(told["analyzers"][analyzer.name])

@@ -17,11 +17,12 @@ from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.part_writing import AnalysisWrite, write_part
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.patterns.tables import TroubleEpisodeRow
 
 STATE_DAYS = 7
 """A session that grows again after so long is analysed from its beginning: states are what takes most room."""
 SWEPT = 1_000
-_TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow)
+_TABLES = (AnalysisStateRow, FindingRow, ExchangeRow, StepBlockRow, TroubleEpisodeRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class AnalysisStore:
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
         """Move what was found in a project's sessions to another, in the transaction that merges them."""
-        await connection.execute(update(FindingRow).where(FindingRow.project_id == project_id).values(project_id=into))
+        for table in (FindingRow, TroubleEpisodeRow):
+            await connection.execute(update(table).where(table.project_id == project_id).values(project_id=into))
 
     async def sweep(self) -> int:
         """Delete states that are older than STATE_DAYS; return their number."""
@@ -113,5 +115,6 @@ _RETURN_TO = select(_later_findings).add_cte(
     .where(StepBlockRow.session_id == _SESSION, StepBlockRow.number >= bindparam("block", type_=Integer()))
     .cte("later_blocks"),
     delete(AnalysisStateRow).where(AnalysisStateRow.session_id == _SESSION, AnalysisStateRow.seq > _AFTER).cte("later_states"),
+    delete(TroubleEpisodeRow).where(TroubleEpisodeRow.session_id == _SESSION, TroubleEpisodeRow.told > _AFTER).cte("later_episodes"),
 )
 """Deletes what was told after a seq, in one statement; returns the keys of the findings."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import LCSseq, Levenshtein
+from rapidfuzz.distance import Indel, LCSseq, Levenshtein
 from rapidfuzz.process import cdist
 
 MAX_SYMBOLS = 4_096
@@ -37,6 +37,16 @@ def common_shares(one: str, others: Sequence[str]) -> NDArray[np.float32]:
     _check(one, *others)
     shares: NDArray[np.float32] = cdist([one], others, scorer=LCSseq.normalized_similarity, dtype=np.float32)[0]
     return shares
+
+
+def common_ratios(one: str, others: Sequence[str]) -> NDArray[np.float32]:
+    """Return, for each of the others, twice the length of its longest common subsequence with `one` as a share of both lengths.
+
+    Unlike `common_shares` it lets a short sequence be like a long one that holds it. Raises ValueError above MAX_SYMBOLS.
+    """
+    _check(one, *others)
+    ratios: NDArray[np.float32] = cdist([one], others, scorer=Indel.normalized_similarity, dtype=np.float32)[0]
+    return ratios
 
 
 def common_runs(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[CommonRun]:

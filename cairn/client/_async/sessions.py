@@ -14,11 +14,12 @@ from cairn.client._async.runtime import sleep
 from cairn.client._async.sources import Source, content_of
 from cairn.client._async.streams import AsyncStream
 from cairn.client._async.transport import AsyncTransport
-from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
+from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PATTERNS, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
 from cairn.client.errors import CairnError
 from cairn.client.inputs import SessionFilters, UploadOptions
 from cairn.client.reading import read
 from cairn.client.records.analysis import SessionAnalysis
+from cairn.client.records.patterns import PatternPage
 from cairn.client.records.sessions import (
     Appended,
     Event,
@@ -77,6 +78,13 @@ class AsyncSessions:
     async def analysis(self, session_id: str, *, cursor: str | None = None, limit: int | None = None) -> SessionAnalysis:
         """Show a page of a session's analysis: exchanges in order, and what was found. `cursor`: `next_cursor` of the page before."""
         return await self._transport.call(ANALYSIS, Given(path={"session_id": session_id}, query={"limit": limit, "cursor": cursor}))
+
+    async def patterns(
+        self, *, project: str | None = None, min_sessions: int | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> PatternPage:
+        """Return one page of the troubles that recur in at least so many sessions (2), those with most and latest evidence first."""
+        query = {"project": project, "min_sessions": min_sessions, "limit": limit, "cursor": cursor}
+        return await self._transport.call(PATTERNS, Given(query=query))
 
     async def purge(self, session_id: str) -> Purged:
         """Delete a session with all that was learnt from it alone. For its author, a lead or an admin."""

@@ -15,11 +15,12 @@ from cairn.client._sync.runtime import sleep
 from cairn.client._sync.sources import Source, content_of
 from cairn.client._sync.streams import Stream
 from cairn.client._sync.transport import Transport
-from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
+from cairn.client.endpoints import ANALYSIS, APPEND, FOLLOW, PATTERNS, PURGE, SESSION, SESSIONS, SIMILAR, UPLOAD
 from cairn.client.errors import CairnError
 from cairn.client.inputs import SessionFilters, UploadOptions
 from cairn.client.reading import read
 from cairn.client.records.analysis import SessionAnalysis
+from cairn.client.records.patterns import PatternPage
 from cairn.client.records.sessions import (
     Appended,
     Event,
@@ -78,6 +79,13 @@ class Sessions:
     def analysis(self, session_id: str, *, cursor: str | None = None, limit: int | None = None) -> SessionAnalysis:
         """Show a page of a session's analysis: exchanges in order, and what was found. `cursor`: `next_cursor` of the page before."""
         return self._transport.call(ANALYSIS, Given(path={"session_id": session_id}, query={"limit": limit, "cursor": cursor}))
+
+    def patterns(
+        self, *, project: str | None = None, min_sessions: int | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> PatternPage:
+        """Return one page of the troubles that recur in at least so many sessions (2), those with most and latest evidence first."""
+        query = {"project": project, "min_sessions": min_sessions, "limit": limit, "cursor": cursor}
+        return self._transport.call(PATTERNS, Given(query=query))
 
     def purge(self, session_id: str) -> Purged:
         """Delete a session with all that was learnt from it alone. For its author, a lead or an admin."""

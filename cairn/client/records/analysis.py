@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from cairn.client.records.budget import SessionCostDetails
+from cairn.client.records.patterns import RecurringTrouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +86,5 @@ class SessionAnalysis:
     steps: tuple[StepCounts, ...]
     recurrence: Mapping[str, float] | None
     cost: SessionCostDetails | None
+    patterns: tuple[RecurringTrouble, ...] = ()
     next_cursor: str | None = None

@@ -29,7 +29,7 @@ from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analyzers.analyzer import Analyzer
 from tests.unit.trajectory.sessions import FailureStreaks
 
-TABLES = ("session_analyses", "session_analysis_states", "session_findings", "session_exchanges", "session_step_blocks")
+TABLES = ("session_analyses", "session_analysis_states", "session_findings", "session_exchanges", "session_step_blocks", "trouble_episodes")
 
 
 @dataclass(slots=True)
@@ -101,6 +101,8 @@ class TrajectoryBench:
             " where session_id = :session order by kind, name, first",
             "exchanges": "select number, first, last, outcome, phases, failed, checks_passed, checks_failed, checked, files, began_at, ended_at,"
             " input_tokens, output_tokens, cost_nanousd from session_exchanges where session_id = :session order by number",
+            "episodes": "select told, project_id, first, last, trouble, family, signature, tool, failing, ended, outcome, began_at, ended_at"
+            " from trouble_episodes where session_id = :session order by told",
             "blocks": "select number, phases, symbols from session_step_blocks where session_id = :session order by number",
         }
         async with self.database.begin() as connection:

@@ -74,3 +74,11 @@ def test_a_nudge_keeps_its_bound_and_its_marker() -> None:
     assert told.count("</cairn-knowledge>") == 1
     assert told.endswith("</cairn-knowledge>")
     assert UUID(told.split('ids="')[1][:36])
+
+
+def test_what_other_sessions_show_stands_below_the_fact_and_is_cut_like_it() -> None:
+    known = "Seen in 2 other sessions of this project, since September 2026: twice followed by a passing check."
+    told = compose(finding(4, 9), [result()], known)
+    assert f"(events 4 to 9)\n- {known}\n" in told
+    assert "raise it to 40" in told
+    assert len(compose(finding(4, 9, because="x" * 400), [result("y" * 400)] * 2, "z" * 400)) <= MAX_CHARS

@@ -8,7 +8,7 @@ from app.cli.sessions import analysis_lines
 
 
 def analysis(**more: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {name: [] for name in ("exchanges", "activity", "health", "loops", "policies")}
+    empty: dict[str, Any] = {name: [] for name in ("exchanges", "activity", "health", "loops", "policies", "patterns")}
     return {"analysed": 9, "events": 9, "parked": None, "next_cursor": None, "findings_left_out": 0, **empty, **more}
 
 
@@ -24,6 +24,13 @@ def test_findings_are_told_a_line_each() -> None:
         "loop: exact, event 3",
         "2 more findings are left out",
     ]
+
+
+def test_what_other_sessions_show_is_told_below_what_was_found() -> None:
+    known = {"first": 3, "last": 8, "pattern": {"words": "Seen in 2 other sessions of this project."}}
+    assert analysis_lines(analysis(loops=[finding(name="exact")], patterns=[known]))[-1] == (
+        "pattern: events 3 to 8: Seen in 2 other sessions of this project."
+    )
 
 
 def test_outcomes_are_counted() -> None:

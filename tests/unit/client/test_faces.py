@@ -54,6 +54,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "SIMILAR": ("sessions.similar", ("s",), {"limit": 1}),
     "ANALYSIS": ("sessions.analysis", ("s",), {"limit": 1, "cursor": "c"}),
     "FOLLOW": ("sessions.follow", ("s",), {"after": "1.1", "seconds": 0}),
+    "PATTERNS": ("sessions.patterns", (), {"project": "p", "min_sessions": 2, "limit": 1, "cursor": "c"}),
     "PURGE": ("sessions.purge", ("s",), {}),
     "JOB": ("jobs.get", ("j",), {}),
     "JOBS": ("jobs.page", (), {"state": "done", "kind": "ingest", "project": "p", "developer": "d", "since": NOW, "until": NOW, "order": "oldest", "limit": 1, "cursor": "c"}),
