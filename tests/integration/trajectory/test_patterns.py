@@ -16,6 +16,7 @@ from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.event import Event, SessionHeader
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.session_analysis import made_by
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.analyzers.health import HealthAnalyzer
@@ -93,7 +94,7 @@ async def patterns(bench: TrajectoryBench) -> PatternBench:
         return [HealthAnalyzer()]
 
     projection = TrajectoryProjection(
-        journal=bench.journal, store=AnalysisStore(bench.database), analyzers=analyzers, version=made_by([HealthAnalyzer()])
+        steps=StepReader(bench.journal), store=AnalysisStore(bench.database), analyzers=analyzers, version=made_by([HealthAnalyzer()])
     )
     bench.projections = type(bench.projections)([projection])
     return PatternBench(bench, PatternReader(OccurrenceRecords(bench.database), bench.accounts))
