@@ -178,10 +178,10 @@ async def test_a_failed_write_leaves_neither_half_nor_double(patterns: PatternBe
     session_id = await patterns.session(events[:4])
 
     async def dies(*given: object) -> None:
-        raise OSError("the process is killed before the rows are written")
+        raise OSError("the process is killed after the undoing, before the writing")
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.trajectory.analysis.storage._write_rows", dies)
+        patched.setattr("app.trajectory.analysis.storage.write_part", dies)
         with pytest.raises((OSError, AssertionError)):
             await patterns.append(session_id, events[4:])
     assert [row[10] for row in (await patterns.bench.stored(session_id))["episodes"]] == [None]
