@@ -30,6 +30,7 @@ from app.services.child import open_worker_child, worker_heartbeat
 from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
+from app.services.policy_alerts import policy_alerts_part
 from app.services.review_digest import digest_part
 from app.services.services import Services
 from app.sessions.part import SessionServices, open_sessions
@@ -86,6 +87,10 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
     opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
     trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
+    told = policy_alerts_part(
+        settings, role, database=database, outbox=outbox, accounts=accounts, rules=monitoring.rules, trajectory=trajectory
+    )
+    await rooms.add(told)
     await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
@@ -128,7 +133,7 @@ async def _open_derived(
         role,
         database=storage.database,
         accounts=accounts,
-        sessions=AnalysedSessions(journal, projections, sessions.reader),
+        sessions=AnalysedSessions(journal, projections, sessions.reader, sessions.checkpoints.outdate),
         embeddings=opened.embeddings,
     )
     trajectory = await rooms.open(analysis)
@@ -150,7 +155,7 @@ async def _open_derived(
         settings,
         database=storage.database,
         accounts=accounts,
-        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries),
+        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries, trajectory.policies),
         knowledge=knowledge.reader,
     )
     return trajectory, knowledge, await rooms.open(assist)

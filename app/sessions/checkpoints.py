@@ -22,6 +22,8 @@ from app.storage.database import Database, rows_of
 SETTLED = timedelta(minutes=15)
 """A session whose checkpoint lags this long after its last change has lost its catch-up job. Longer than `journal.BULK_AFTER`."""
 PARKED_SHOWN = 20
+OUTDATED = "outdated"
+"""Stands for the version of what is to be processed again: no projection has this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,17 @@ class Checkpoints:
                 await connection.execute(upsert(Row).values(session_id=session_id, projection=projection, **new).on_conflict_do_nothing())
             else:
                 await connection.execute(update(Row).where(_is_unchanged(session_id, projection, before)).values(new))
+
+    async def outdate(self, connection: AsyncConnection, projection: str, project_id: UUID) -> int:
+        """Have a projection process a project's sessions again, from their beginning, in the caller's transaction; return their number.
+
+        A run that has begun is overtaken. The backfill brings them up to date, latest first; one that grows meanwhile is first of all.
+        """
+        theirs = select(SessionRow.id).where(SessionRow.project_id == project_id)
+        held = select(Row.session_id).where(Row.projection == projection, Row.session_id.in_(theirs)).order_by(Row.session_id)
+        old = update(Row).where(Row.projection == projection, Row.session_id.in_(held.with_for_update().scalar_subquery()))
+        new = {"version": OUTDATED, "seq": 0, "revision": 0, "parked": None, "attempts": 0, "retry_at": None}
+        return (await connection.execute(old.values(new | {"updated_at": func.clock_timestamp()}))).rowcount
 
     async def is_current(self, connection: AsyncConnection, session_id: UUID, versions: Mapping[str, str]) -> bool:
         """Tell whether every projection has caught up with a session or is parked on it; locks the session in the caller's transaction.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.embeddings.part import EmbeddingServices
@@ -16,12 +18,14 @@ from app.sessions.projections import Projections
 from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
+from app.telemetry import metrics
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.reader import TrajectoryReader
 from app.trajectory.analysis.session_analysis import made_by
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analysis.trouble import TroubleReader
+from app.trajectory.analysis.violations import PolicyViolations
 from app.trajectory.analyzers.activity import ActivityAnalyzer
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.analyzers.health import HealthAnalyzer
@@ -47,17 +51,22 @@ class TrajectoryServices:
     reader: TrajectoryReader
     trouble: TroubleReader
     policies: ProjectPolicies
+    violations: PolicyViolations
     intents: IntentServices
     similar: SimilarSessionFinder
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysedSessions:
-    """The sessions that are analysed: their journal, the projections that follow it, and their reader."""
+    """The sessions that are analysed: their journal, the projections that follow it, and their reader.
+
+    `outdate`: has the projection of this name process a project's sessions again; see `Checkpoints.outdate`.
+    """
 
     journal: Journal
     projections: Projections
     reader: SessionReader
+    outdate: Callable[[AsyncConnection, str, UUID], Awaitable[int]]
 
 
 @asynccontextmanager
@@ -71,23 +80,34 @@ async def open_trajectory(
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
     """Open the room. Its analysis runs before what embeds: what is found while a session goes on is told at once. Workers fit intents."""
-    policies = await make_policies(settings, database=database, accounts=accounts)
+
+    async def reread(connection: AsyncConnection, project_id: UUID) -> int:
+        return await sessions.outdate(connection, TrajectoryProjection.name, project_id)
+
+    policies = await make_policies(settings, database=database, accounts=accounts, reread=reread)
 
     async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
         return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
 
     journal, projections = sessions.journal, sessions.projections
     store, queries = AnalysisStore(database), AnalysisQueries(database)
-    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
+    version = made_by([*_new_analyzers(), PolicyAnalyzer(policies.shipped)])  # another file of policies is applied to all sessions
+    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=version)
     projections.register(projection)
     similar = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
     intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)
+    trouble = TroubleReader(database)
+
+    async def open_trouble() -> None:
+        metrics.set_trouble(await trouble.open_now())
+
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
-        TroubleReader(database),
+        TrajectoryReader(queries, sessions.reader, policies, recurrence=_recurrence),
+        trouble,
         policies,
+        PolicyViolations(database),
         intents,
         similar,
     )
@@ -95,6 +115,7 @@ async def open_trajectory(
         services,
         Part(
             name="trajectory",
+            gauges=[open_trouble],
             jobs={TRAIN: intents.training.job} if role == "worker" else {},
             maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
         ),

@@ -17,6 +17,8 @@ from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries, FindingPage
 from app.trajectory.analysis.step_blocks import unpack
 from app.trajectory.analysis.strips import StepStrip, strips_of
+from app.trajectory.analysis.violations import has_ended
+from app.trajectory.policies import PolicyInSession, ProjectPolicies, in_session
 
 MAX_STRIPS: Final = 120
 RECURRENCE_STEPS: Final = 2_000
@@ -30,7 +32,7 @@ class ShownAnalysis:
     """A page of a session's analysis: some of its exchanges, and what was found in their stretch.
 
     `words`: whether the requester sees what the findings say in words; else `because` is empty. `next`: the number of the page's last
-    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured.
+    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured. `verdicts`: over the whole session.
     """
 
     shown: ShownSession
@@ -41,14 +43,23 @@ class ShownAnalysis:
     strips: Sequence[StepStrip] = ()
     next: int | None = None
     recurrence: Mapping[str, float] | None = None
+    verdicts: Sequence[PolicyInSession] = ()
 
 
 class TrajectoryReader:
     """Reads analyses. `recurrence`: measures it; None: it is not measured."""
 
-    def __init__(self, queries: AnalysisQueries, sessions: SessionReader, *, recurrence: MeasureRecurrence | None = None) -> None:
+    def __init__(
+        self,
+        queries: AnalysisQueries,
+        sessions: SessionReader,
+        policies: ProjectPolicies,
+        *,
+        recurrence: MeasureRecurrence | None = None,
+    ) -> None:
         self._queries = queries
         self._sessions = sessions
+        self._policies = policies
         self._recurrence = recurrence
 
     async def show(self, requester: Requester, session_id: UUID, *, after: int = -1, limit: int) -> ShownAnalysis:
@@ -64,7 +75,9 @@ class TrajectoryReader:
             return ShownAnalysis(shown, progress)
         first, last = page[0].first, page[-1].last
         found = await self._queries.findings(session_id, first=first, last=last)
-        words = bool(found.findings) and await self._sessions.may_read_words(requester, shown, first=first, last=last)
+        verdicts = await self._verdicts(shown, progress)
+        said = bool(found.findings) or any(each.because for each in verdicts)
+        words = said and await self._sessions.may_read_words(requester, shown, first=first, last=last)
         blocks = await self._queries.blocks(session_id, first=first, last=last)
         return ShownAnalysis(
             shown,
@@ -75,11 +88,19 @@ class TrajectoryReader:
             strips_of(blocks, first=first, last=last, most=MAX_STRIPS),
             page[-1].number if len(exchanges) > limit else None,
             await self._measured(session_id, progress.last_event),
+            verdicts if words else [replace(each, because="") for each in verdicts],
         )
 
     async def _progress(self, shown: ShownSession) -> ProjectionProgress:
         progress = await self._sessions.progress(shown)
         return next(each for each in progress if each.name == TrajectoryProjection.name)
+
+    async def _verdicts(self, shown: ShownSession, progress: ProjectionProgress) -> Sequence[PolicyInSession]:
+        """Return the verdicts that were stored, on those policies that are still watched; final ones where the session has ended."""
+        standings = await self._queries.standings(shown.session.id)
+        severities = {each.id: each.severity for each in await self._policies.of(shown.session.project_id)} if standings else {}
+        ended = progress.up_to_date and has_ended(shown.session)
+        return [in_session(each, severities[each.policy], ended=ended) for each in standings if each.policy in severities]
 
     async def _measured(self, session_id: UUID, events: int) -> Mapping[str, float] | None:
         if self._recurrence is None or not events:

@@ -16,6 +16,8 @@ from app.trajectory.analysis.step_blocks import StepBlock, StepPacker
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import step_of
+from app.trajectory.policies.views import PolicyStanding
+from app.trajectory.policies.watching import PolicyAnalyzer
 
 ANALYSIS_VERSION = 1
 """Raise it whenever the same events would give other steps, exchanges or blocks: all sessions are then analysed again."""
@@ -31,13 +33,17 @@ class StateTooLarge(CairnError):
 
 @dataclass(frozen=True, slots=True)
 class AnalysedPart:
-    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored."""
+    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored.
+
+    `standings`: the verdicts on the policies after `upto`.
+    """
 
     upto: int
     findings: Sequence[ToldFinding]
     exchanges: Sequence[SessionExchange]
     blocks: Sequence[StepBlock]
     left_out: int
+    standings: Sequence[PolicyStanding] = ()
 
 
 class SessionAnalysis:
@@ -45,6 +51,7 @@ class SessionAnalysis:
 
     def __init__(self, analyzers: Sequence[Analyzer]) -> None:
         self._analyzers = analyzers
+        self._policies = [each for each in analyzers if isinstance(each, PolicyAnalyzer)]
         self._book = FindingBook()
         self._exchanges = ExchangeReader()
         self._packer = StepPacker()
@@ -77,7 +84,8 @@ class SessionAnalysis:
         ended, self._ended = self._ended, []
         current = self._exchanges.current
         exchanges = [*ended, *([] if current is None else [current])]
-        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out)
+        standings = [each for policies in self._policies for each in policies.standings()]
+        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out, standings)
 
     def state(self) -> bytes:
         """Return the state after the events so far, compressed. Raises StateTooLarge."""

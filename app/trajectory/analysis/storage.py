@@ -19,7 +19,8 @@ from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.session_analysis import AnalysedPart
 from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
-from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow, ViolationRow
+from app.trajectory.analysis.violations import note_unkept, note_violations
 
 STATE_DAYS = 7
 """A session that grows again after so long is analysed from its beginning: states are what takes most room."""
@@ -76,7 +77,10 @@ class AnalysisStore:
             if given.remembered is not None:
                 await self._return_to(connection, session, given.after, given.remembered)
             await _write_findings(connection, session, given.part.findings)
+            await note_violations(connection, session, given.part.findings)
             await _write_rows(connection, session.id, given)
+            if given.last:
+                await note_unkept(connection, session, given.part.standings)
             if given.last and given.after:  # else there are no others
                 await _drop_states(connection, session.id, kept_seqs(given.part.upto))
 
@@ -89,7 +93,8 @@ class AnalysisStore:
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
         """Move what was found in a project's sessions to another, in the transaction that merges them."""
-        await connection.execute(update(FindingRow).where(FindingRow.project_id == project_id).values(project_id=into))
+        for table in (FindingRow, ViolationRow):
+            await connection.execute(update(table).where(table.project_id == project_id).values(project_id=into))
 
     async def sweep(self) -> int:
         """Delete states that are older than STATE_DAYS; return their number."""
@@ -121,7 +126,8 @@ async def _write_rows(connection: AsyncConnection, session_id: UUID, given: Anal
     await _upsert(connection, StepBlockRow, [ours | asdict(each) for each in part.blocks], ("session_id", "number"))
     states = [ours | {"seq": seq, "state": state, "made_by": given.made_by} for seq, state in sorted(given.states.items())]
     await _upsert(connection, AnalysisStateRow, states, ("session_id", "seq"))
-    analysis = ours | {"made_by": given.made_by, "seq": part.upto, "left_out": part.left_out}
+    verdicts = [each.as_values() for each in part.standings]
+    analysis = ours | {"made_by": given.made_by, "seq": part.upto, "left_out": part.left_out, "verdicts": verdicts}
     await _upsert(connection, AnalysisRow, [analysis], ("session_id",))
 
 
