@@ -128,13 +128,16 @@ class Checkpoints:
     async def outdate(self, connection: AsyncConnection, projection: str, project_id: UUID) -> int:
         """Have a projection process a project's sessions again, from their beginning, in the caller's transaction; return their number.
 
-        A run that has begun is overtaken. The backfill brings them up to date, latest first; one that grows meanwhile is first of all.
+        A run that has begun is overtaken, a session's first one too. The backfill brings them up to date, latest first; one that grows
+        meanwhile goes before them.
         """
-        theirs = select(SessionRow.id).where(SessionRow.project_id == project_id)
-        held = select(Row.session_id).where(Row.projection == projection, Row.session_id.in_(theirs)).order_by(Row.session_id)
-        old = update(Row).where(Row.projection == projection, Row.session_id.in_(held.with_for_update().scalar_subquery()))
-        new = {"version": OUTDATED, "seq": 0, "revision": 0, "parked": None, "attempts": 0, "retry_at": None}
-        return (await connection.execute(old.values(new | {"updated_at": func.clock_timestamp()}))).rowcount
+        new = {"version": OUTDATED, "seq": 0, "revision": 0, "attempts": 0}
+        theirs = select(SessionRow.id, *(literal(each) for each in (projection, *new.values()))).where(SessionRow.project_id == project_id)
+        # In order, so that two of these don't lock each other out; held, so that none is purged before its row is there.
+        held = theirs.order_by(SessionRow.id).with_for_update(read=True, key_share=True)
+        row = upsert(Row).from_select(["session_id", "projection", *new], held)
+        anew = new | {"parked": None, "retry_at": None, "updated_at": func.clock_timestamp()}
+        return (await connection.execute(row.on_conflict_do_update(index_elements=["session_id", "projection"], set_=anew))).rowcount
 
     async def is_current(self, connection: AsyncConnection, session_id: UUID, versions: Mapping[str, str]) -> bool:
         """Tell whether every projection has caught up with a session or is parked on it; locks the session in the caller's transaction.

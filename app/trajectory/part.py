@@ -92,7 +92,7 @@ async def open_trajectory(
     journal, projections = sessions.journal, sessions.projections
     store, queries = AnalysisStore(database), AnalysisQueries(database)
     version = made_by([*_new_analyzers(), PolicyAnalyzer(policies.shipped)])  # another file of policies is applied to all sessions
-    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=version)
+    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=version, reread=reread)
     projections.register(projection)
     similar = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
     intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)

@@ -102,6 +102,9 @@ class ProjectPolicies:
             await _store(connection, project_id, content, by=requester.developer_id)
             changed = self._rules(content) != self._rules(None if before is None else before.content)
             again = await self._reread(connection, project_id) if changed else 0
+        if changed:  # once more: a session that came meanwhile may be read with the rules of before, which it saw until now
+            async with self._database.begin() as connection:
+                again = await self._reread(connection, project_id)
         log.info("policies.changed", project=str(project_id), by=requester.name, switched=len(switches), own=len(own), sessions_again=again)
         return await self._shown(project_id)
 
