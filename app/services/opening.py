@@ -12,6 +12,7 @@ from functools import partial
 from app.accounts.part import AccountServices, open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
+from app.alerts.monitoring import Monitoring
 from app.assist.part import AssistedSessions, AssistServices, open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
@@ -24,6 +25,7 @@ from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
 from app.openid.part import open_openid
 from app.part import Part, Role
+from app.queue.outbox import Outbox
 from app.queue.part import open_queue
 from app.rate_limits.part import open_limits
 from app.services.child import open_worker_child, worker_heartbeat
@@ -50,6 +52,8 @@ class _OpenedRooms:
     embeddings: EmbeddingServices
     sessions: SessionServices
     inference: InferenceServices
+    outbox: Outbox
+    monitoring: Monitoring
 
 
 @asynccontextmanager
@@ -85,13 +89,9 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference, outbox, monitoring)
     trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
-    told = policy_alerts_part(
-        settings, role, database=database, outbox=outbox, accounts=accounts, rules=monitoring.rules, trajectory=trajectory
-    )
-    await rooms.add(told)
-    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
+    await _tell_people(rooms, settings, role, opened, trajectory, knowledge)
     await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
     return Services(
         settings=settings,
@@ -159,6 +159,18 @@ async def _open_derived(
         knowledge=knowledge.reader,
     )
     return trajectory, knowledge, await rooms.open(assist)
+
+
+async def _tell_people(
+    rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms, trajectory: TrajectoryServices, knowledge: KnowledgeServices
+) -> None:
+    """Add what tells people by the webhook: of broken policies, and of knowledge to review."""
+    database, accounts, outbox = opened.storage.database, opened.account_services.accounts, opened.outbox
+    policies = policy_alerts_part(
+        settings, role, database=database, outbox=outbox, accounts=accounts, rules=opened.monitoring.rules, trajectory=trajectory
+    )
+    await rooms.add(policies)
+    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
 
 
 async def _open_last(

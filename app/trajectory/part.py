@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from app.trajectory.analyzers.recurrence import RecurrenceCounter
 from app.trajectory.intent.correcting import TRAIN
 from app.trajectory.intent.part import IntentServices, make_intents
 from app.trajectory.policies.part import make_policies
-from app.trajectory.policies.projects import ProjectPolicies
+from app.trajectory.policies.projects import ProjectPolicies, Reread
 from app.trajectory.policies.watching import PolicyAnalyzer
 from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.part import make_similar
@@ -85,22 +86,13 @@ async def open_trajectory(
         return await sessions.outdate(connection, TrajectoryProjection.name, project_id)
 
     policies = await make_policies(settings, database=database, accounts=accounts, reread=reread)
-
-    async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
-        return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
-
     journal, projections = sessions.journal, sessions.projections
     store, queries = AnalysisStore(database), AnalysisQueries(database)
-    version = made_by([*_new_analyzers(), PolicyAnalyzer(policies.shipped)])  # another file of policies is applied to all sessions
-    projection = TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=version, reread=reread)
+    projection = _projection(journal, store, policies, reread)
     projections.register(projection)
     similar = make_similar(database=database, accounts=accounts, journal=journal, projections=projections)
     intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)
     trouble = TroubleReader(database)
-
-    async def open_trouble() -> None:
-        metrics.set_trouble(await trouble.open_now())
-
     services = TrajectoryServices(
         projection,
         queries,
@@ -111,15 +103,27 @@ async def open_trajectory(
         intents,
         similar,
     )
-    yield (
-        services,
-        Part(
-            name="trajectory",
-            gauges=[open_trouble],
-            jobs={TRAIN: intents.training.job} if role == "worker" else {},
-            maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
-        ),
+    part = Part(
+        name="trajectory",
+        gauges=[partial(_show_trouble, trouble)],
+        jobs={TRAIN: intents.training.job} if role == "worker" else {},
+        maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
     )
+    yield services, part
+
+
+def _projection(journal: Journal, store: AnalysisStore, policies: ProjectPolicies, reread: Reread) -> TrajectoryProjection:
+    """Make the projection. Another file of policies is another version: it is applied to all sessions."""
+
+    async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
+        return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
+
+    version = made_by([*_new_analyzers(), PolicyAnalyzer(policies.shipped)])
+    return TrajectoryProjection(journal=journal, store=store, analyzers=analyzers, version=version, reread=reread)
+
+
+async def _show_trouble(trouble: TroubleReader) -> None:
+    metrics.set_trouble(await trouble.open_now())
 
 
 def _new_analyzers() -> Sequence[Analyzer]:
