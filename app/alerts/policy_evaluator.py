@@ -37,7 +37,7 @@ ProjectNames: TypeAlias = Callable[[UUID, Collection[UUID]], Awaitable[Mapping[U
 
 @dataclass(frozen=True, slots=True)
 class WatchedProjects:
-    """What is asked of the projects whose policies are broken: their policies, their names; and the ids of the shipped policies."""
+    """The projects whose policies are broken: how their policies and names are read; and the ids of the shipped policies."""
 
     policies: PoliciesOf
     names: ProjectNames

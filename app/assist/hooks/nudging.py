@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WatchedSessions:
-    """What is known of sessions under way: what was found in them, and the rules of their projects."""
+    """Sessions under way: what was found in them, and the rules of their projects."""
 
     analyses: AnalysisQueries
     policies: ProjectPolicies
