@@ -12,7 +12,6 @@ from functools import partial
 from app.accounts.part import AccountServices, open_accounts
 from app.accounts.secrets import Secrets, load_secrets
 from app.alerts.budget_evaluator import announced_alerts
-from app.alerts.monitoring import Monitoring
 from app.assist.part import AssistedSessions, AssistServices, open_assist
 from app.budget.part import open_budget
 from app.cache.part import cache_part
@@ -25,8 +24,7 @@ from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
 from app.openid.part import open_openid
 from app.part import Part, Role
-from app.queue.outbox import Outbox
-from app.queue.part import open_queue
+from app.queue.part import QueueServices, open_queue
 from app.rate_limits.part import open_limits
 from app.services.child import open_worker_child, worker_heartbeat
 from app.services.composition import Composition, composed
@@ -52,8 +50,7 @@ class _OpenedRooms:
     embeddings: EmbeddingServices
     sessions: SessionServices
     inference: InferenceServices
-    outbox: Outbox
-    monitoring: Monitoring
+    queue: QueueServices
 
 
 @asynccontextmanager
@@ -89,10 +86,10 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference, outbox, monitoring)
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference, queue_services)
     trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
-    await _tell_people(rooms, settings, role, opened, trajectory, knowledge)
-    await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
+    told = [partial(policy_alerts_part, rules=monitoring.rules, trajectory=trajectory), partial(digest_part, review=knowledge.review)]
+    await _open_last(rooms, settings, role, opened, told=told, rollups=partial(record, recorder))
     return Services(
         settings=settings,
         secrets=secrets,
@@ -161,27 +158,20 @@ async def _open_derived(
     return trajectory, knowledge, await rooms.open(assist)
 
 
-async def _tell_people(
-    rooms: Composition, settings: Settings, role: Role, opened: _OpenedRooms, trajectory: TrajectoryServices, knowledge: KnowledgeServices
-) -> None:
-    """Add what tells people by the webhook: of broken policies, and of knowledge to review."""
-    database, accounts, outbox = opened.storage.database, opened.account_services.accounts, opened.outbox
-    policies = policy_alerts_part(
-        settings, role, database=database, outbox=outbox, accounts=accounts, rules=opened.monitoring.rules, trajectory=trajectory
-    )
-    await rooms.add(policies)
-    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
-
-
 async def _open_last(
     rooms: Composition,
     settings: Settings,
     role: Role,
+    opened: _OpenedRooms,
     *,
-    storage: StorageServices,
+    told: Sequence[Callable[..., Part]],
     rollups: Callable[[Sequence[Part], DataFolder, Role], Part],
 ) -> None:
-    """Open the embedded worker, and what measures (`rollups`) and maintains the parts that all rooms brought."""
+    """Open what tells people by the webhook, the embedded worker, and what measures (`rollups`) and maintains the parts of all rooms."""
+    storage = opened.storage
+    outbox, accounts = opened.queue.outbox, opened.account_services.accounts
+    for part in told:
+        await rooms.add(part(settings, role, database=storage.database, outbox=outbox, accounts=accounts))
     await rooms.open(open_worker_child(settings, role, storage=storage))
     await rooms.add(rollups(rooms.parts, storage.folder, role))
     await rooms.add(_worker_part(rooms, role, storage.folder))
