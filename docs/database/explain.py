@@ -440,7 +440,7 @@ QUERIES: dict[str, tuple[str, str]] = {
     ),
     "ix_session_policy_violations_due": (
         "What counts now (partial).",
-        "select session_id, policy, seq from session_policy_violations where counted_at is null and due_at <= now() order by due_at limit 500",
+        "select session_id, policy, seq from session_policy_violations where counted_at is null and due_at <= now() order by due_at limit 2000",
     ),
     "ix_session_policy_violations_project_id": (
         "The violations in a project's sessions, when it is merged into another.",

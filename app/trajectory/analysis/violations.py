@@ -28,7 +28,8 @@ END_AFTER: Final = timedelta(days=1)
 """A session without a change for so long has ended: what was demanded and hasn't come is a violation. A later event takes that back."""
 RECENT: Final = timedelta(days=1)
 """People are told of violations that happened so short a time before they were noted, not of those in old transcripts."""
-MAX_DUE: Final = 500
+MAX_DUE: Final = 2_000
+"""Violations that are counted in one transaction; the next ones a period later."""
 _Key = tuple[UUID, str, int]
 
 
