@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.alerts.tables import EvaluationTurn
 from app.part import Loop
-from app.queue.outbox import Notice, Outbox
+from app.queue.outbox import SLACK_ESCAPES, Notice, Outbox
 from app.redaction.labels import free_text
 from app.storage.database import Database
 
@@ -37,8 +37,6 @@ LISTS: Final[Mapping[str, str]] = {
     "most_useful": "useful",
 }
 """The words for each list's count."""
-_ESCAPED: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-"""Slack's control characters: a quoted title must not mention a channel or hide a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +102,10 @@ def notice_of(digest: Digest, now: datetime) -> Notice:
     """Compose the notice: counts in words, and the titles, quoted. In `text` nothing of them is a command to Slack."""
     newest, useful = ([_shortened(each) for each in titles] for titles in (digest.newest, digest.most_useful))
     counts = ", ".join(f"{digest.counts.get(name, 0):,} {words}" for name, words in LISTS.items())
-    lines = [f"Cairn: knowledge of team {digest.team.translate(_ESCAPED)} to review: {counts}."]
+    lines = [f"Cairn: knowledge of team {digest.team.translate(SLACK_ESCAPES)} to review: {counts}."]
     for words, titles in (("Newest", newest), ("Most useful", useful)):
         if titles:
-            lines.append(f"{words}: {'; '.join(f'“{each.translate(_ESCAPED)}”' for each in titles)}")
+            lines.append(f"{words}: {'; '.join(f'“{each.translate(SLACK_ESCAPES)}”' for each in titles)}")
     if digest.url is not None:
         lines.append(digest.url)
     body: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Composes and sends what is said of alerts of both kinds: to the webhook, the log and the metrics.
+"""Composes and sends what is said of alerts of all kinds: to the webhook, the log and the metrics.
 
 The webhook gets the alerts of rules with `post`, through the outbox, in the transaction that stores the alert. The log and the metrics
 get all alerts, after that transaction. A new receiver is added here.
@@ -18,10 +18,13 @@ from app.alerts.alert_state import AlertState
 from app.alerts.budget_rules import Crossing
 from app.alerts.series import SERIES
 from app.alerts.series_rules import SeriesRule
-from app.queue.outbox import Notice, Outbox
+from app.queue.outbox import SLACK_ESCAPES, Notice, Outbox
 from app.telemetry import metrics
 
 log = structlog.get_logger()
+
+MAX_LINKED = 20
+"""Sessions that one notice names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,22 @@ class StoredCrossing:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyAlert:
+    """A policy that sessions of one project broke. `project` None: a closed one, which isn't named. `page`: see `PolicyEvaluator`."""
+
+    rule: str
+    what: str
+    policy: str
+    project: str | None
+    sessions: Sequence[UUID]
+    page: str | None
+
+    @property
+    def urls(self) -> list[str]:
+        return [] if self.page is None else [f"{self.page}{each}" for each in self.sessions[:MAX_LINKED]]
+
+
 class Notifications:
     """Sends alerts to the webhook (through the outbox), the log and the metrics."""
 
@@ -66,6 +85,15 @@ class Notifications:
     async def put_crossings(self, connection: AsyncConnection, crossings: Sequence[StoredCrossing]) -> None:
         """Add the notices of alerts about budgets to the outbox, in the caller's transaction: they are posted once it is committed."""
         await self._outbox.put(connection, [_crossing_notice(each) for each in crossings if each.crossing.rule.post])
+
+    async def put_policies(self, connection: AsyncConnection, alerts: Sequence[PolicyAlert], now: datetime) -> None:
+        """Add the notices of broken policies to the outbox, in the caller's transaction: they are posted once it is committed."""
+        await self._outbox.put(connection, [_policy_notice(each, now) for each in alerts])
+
+    def announce_policy(self, alert: PolicyAlert, *, label: str) -> None:
+        """Count and log an alert about a broken policy. `label`: of the policy, bounded."""
+        metrics.policy_alert(label)
+        log.warning("policy.alert", rule=alert.rule, policy=alert.policy, sessions=[str(each) for each in alert.sessions[:MAX_LINKED]])
 
     def announce_change(self, change: StateChange) -> None:
         """Count and log an alert about a series."""
@@ -172,3 +200,19 @@ def _crossing_notice(stored: StoredCrossing) -> Notice:
         **found.data,
     }
     return Notice(f"Cairn: budget of {found.subject} {stored.name}: {found.alert} ({facts})", body, stored.id)
+
+
+def _policy_notice(alert: PolicyAlert, now: datetime) -> Notice:
+    count, shown = len(alert.sessions), [str(each) for each in alert.sessions[:MAX_LINKED]]
+    where = "a closed project" if alert.project is None else f"project {alert.project.translate(SLACK_ESCAPES)}"
+    told = f"Cairn: policy {alert.policy} was broken in {f'{count} sessions' if count > 1 else 'a session'} of {where} ({alert.what})."
+    body = {
+        "rule": alert.rule,
+        "policy": alert.policy,
+        "project": alert.project,
+        "sessions": shown,
+        "count": count,
+        "urls": alert.urls,
+        "at": now.isoformat(),
+    }
+    return Notice("\n".join([told, *(alert.urls or shown)]), body)

@@ -1,4 +1,4 @@
-"""Loads and validates the file of alert rules, about series and about budgets: `config/alerts.toml`, or an operator's own."""
+"""Loads and validates the file of alert rules, about series, budgets and policies: `config/alerts.toml`, or an operator's own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import structlog
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.alerts.budget_rules import BudgetRule
+from app.alerts.policy_rules import PolicyRule
 from app.alerts.series_rules import SeriesRule
 from app.errors import ConfigurationError
 from app.redaction.labels import looks_like_a_secret
@@ -25,6 +26,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 _SERIES = TypeAdapter(dict[_Name, SeriesRule])
 _BUDGETS = TypeAdapter(dict[_Name, BudgetRule])
+_POLICIES = TypeAdapter(dict[_Name, PolicyRule])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Rules:
 
     series: Mapping[str, SeriesRule]
     budgets: Mapping[str, BudgetRule] = field(default_factory=dict)
+    policies: Mapping[str, PolicyRule] = field(default_factory=dict)
 
     @property
     def enabled_series(self) -> dict[str, SeriesRule]:
@@ -42,34 +45,41 @@ class Rules:
     def enabled_budgets(self) -> list[BudgetRule]:
         return [rule for rule in self.budgets.values() if rule.enabled]
 
+    @property
+    def enabled_policies(self) -> dict[str, PolicyRule]:
+        return {name: rule for name, rule in self.policies.items() if rule.enabled}
+
 
 def load(path: Path, *, shipped: Path = SHIPPED) -> Rules:
     """Load a file of rules. ConfigurationError names the file, the rule and the field.
 
-    A file without any rule about budgets was written before such rules existed: it gets the shipped ones, with a warning in the log.
+    A file without any rule about budgets, or about policies, was written before such rules existed: it gets the shipped ones, with a
+    warning in the log.
     """
     rules = _load(path)
-    if rules.budgets or path == shipped:
+    if path == shipped or (rules.budgets and rules.policies):
         return rules
-    log.warning(
-        "alerts.rules.no_budgets",
-        file=str(path),
-        reason=f"it has no rules about budgets, so those of {shipped} are used: copy the ones you want into it.",
-    )
-    return Rules(rules.series, _load(shipped).budgets)
+    ours = _load(shipped)
+    for kind, found in (("budgets", rules.budgets), ("policies", rules.policies)):
+        if not found:
+            reason = f"it has no rules about {kind}, so those of {shipped} are used: copy the ones you want into it."
+            log.warning("alerts.rules.no_budgets" if kind == "budgets" else "alerts.rules.no_policies", file=str(path), reason=reason)
+    return Rules(rules.series, rules.budgets or ours.budgets, rules.policies or ours.policies)
 
 
 def _load(path: Path) -> Rules:
     content = _renamed(_read(path), path)
     about_budgets = {name: rule for name, rule in content.items() if isinstance(rule, dict) and "budget" in rule}
-    about_series = {name: rule for name, rule in content.items() if name not in about_budgets}
+    about_policies = {name: rule for name, rule in content.items() if isinstance(rule, dict) and "policy" in rule}
+    about_series = {name: rule for name, rule in content.items() if name not in about_budgets | about_policies}
     problems: list[str] = []
     series = _checked(_SERIES, about_series, problems)
     budgets = _checked(_BUDGETS, about_budgets, problems)
+    policies = _checked(_POLICIES, about_policies, problems)
     problems += _duplicates(budgets)
     if problems:
         raise ConfigurationError(f"{path} can't be used: {'; '.join(problems)}.")
-    return Rules(series, budgets)
+    return Rules(series, budgets, policies)
 
 
 def _read(path: Path) -> dict[str, Any]:

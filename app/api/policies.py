@@ -47,7 +47,7 @@ EVENTS: JsonValue = [
 ]
 Severity = Annotated[
     PolicySeverity,
-    Field(description="`nudge`: the agent is told. `metric`: it is only counted. `alert`: it is counted, and people are told."),
+    Field(description="`metric`: it is only counted. `nudge`: the agent is told, too. `alert`: the agent and people are told."),
 ]
 Definition = Annotated[
     dict[str, Any],
@@ -158,8 +158,8 @@ async def show(services: TheServices, caller: Reader, project: ProjectFilter = N
 @router.put(
     "",
     summary="Replace what a project says about its policies",
-    description="For leads and admins. Replaces all of it: what isn't sent is as the installation says. Takes effect with the next events,"
-    " on other servers within half a minute. A policy blocks nothing.",
+    description="For leads and admins. Replaces all of it: what isn't sent is as the installation says. Takes effect with the next events;"
+    " the project's stored sessions are read anew in the background, the latest first. A policy blocks nothing.",
     responses=responses(400, 413),
 )
 async def replace(

@@ -20,6 +20,7 @@ from app.services.session_costs import cost_of
 from app.trajectory.analysis import ExchangeOutcome, FindingKind, SessionExchange, ShownAnalysis, ToldFinding, Verdict
 from app.trajectory.events import Phase
 from app.trajectory.patterns import RecurringTrouble
+from app.trajectory.policies import PolicyInSession, PolicySeverity, PolicyVerdict
 from app.web.authenticated_route import AuthenticatedRoute
 from app.web.errors import responses
 from app.web.paging import NextCursor, Page
@@ -67,6 +68,24 @@ class SessionFindingReply(ResponseBody):
     ended_at: datetime | None
 
 
+class PolicyInSessionReply(ResponseBody):
+    """The verdict on a policy after all events that were read."""
+
+    policy: str = Field(examples=["check-before-commit"])
+    severity: PolicySeverity
+    verdict: PolicyVerdict = Field(
+        description="`true`, `false`: whatever comes; false once broken. `presumably_…`: so if the session ended here. A session"
+        " that hasn't changed for a day has ended: its verdicts are `true` and `false`, until it goes on."
+    )
+    ended: bool = Field(description="Whether the session has ended.")
+    broken: int = Field(description="How often it was broken.")
+    gave_up_at: int | None = Field(description="The formula grew to this size and is watched no longer. Null: it is watched.")
+    evidence: list[int] = Field(description="Numbers of the events that demand what hasn't come; empty: nothing is awaited.")
+    because: str | None = Field(
+        description="What hasn't come, in words. Null: nothing, or this key doesn't see what was said in the session."
+    )
+
+
 class StripReply(ResponseBody):
     """Successive events, counted by phase."""
 
@@ -88,7 +107,8 @@ class AnalysisReply(ResponseBody):
     activity: list[SessionFindingReply]
     health: list[SessionFindingReply]
     loops: list[SessionFindingReply]
-    policies: list[SessionFindingReply]
+    policies: list[SessionFindingReply] = Field(description="Violations of policies.")
+    verdicts: list[PolicyInSessionReply] = Field(description="On all policies that are watched, over the whole session.")
     patterns: list[RecurringTroubleReply] = Field(
         description="The stretch's troubles, the first 20, that other sessions of the project had, too, with what followed there."
     )
@@ -134,6 +154,7 @@ async def show_analysis(
         loops=_findings(analysis, "loop"),
         policies=_findings(analysis, "policy"),
         patterns=[recurring_reply(each) for each in recurring],
+        verdicts=[_verdict(each) for each in analysis.verdicts],
         findings_left_out=analysis.found.left_out,
         steps=[StripReply(first=each.first, last=each.last, phases=dict(each.phases), failed=each.failed) for each in analysis.strips],
         recurrence=None if analysis.recurrence is None else dict(analysis.recurrence),
@@ -153,6 +174,11 @@ def _exchange(exchange: SessionExchange) -> ExchangeReply:
     told = {name: getattr(exchange, name) for name in ExchangeReply.model_fields if name not in {"intent", "cost_usd"}}
     cost = None if exchange.cost_nanousd is None else to_usd(exchange.cost_nanousd)
     return ExchangeReply(**told | {"files": list(exchange.files)}, intent=None, cost_usd=cost)
+
+
+def _verdict(found: PolicyInSession) -> PolicyInSessionReply:
+    told = {name: getattr(found, name) for name in PolicyInSessionReply.model_fields}
+    return PolicyInSessionReply(**told | {"evidence": list(found.evidence), "because": found.because or None})
 
 
 def _findings(analysis: ShownAnalysis, kind: FindingKind) -> list[SessionFindingReply]:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.accounts.accounts import Accounts
+from app.assist.earlier_help import EarlierHelp
 from app.assist.hooks.hooks import AppendEvents, Hooks
-from app.assist.hooks.nudging import Nudging
+from app.assist.hooks.nudging import Nudging, WatchedSessions
 from app.assist.hooks.origins import Origins
 from app.assist.hooks.served import ServedKnowledge
 from app.assist.nudges import NudgeRecords
@@ -21,6 +22,7 @@ from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.analysis import AnalysisQueries
 from app.trajectory.patterns import PatternReader
+from app.trajectory.policies import ProjectPolicies
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class AssistServices:
 
     session_contexts: SessionContexts
     hooks: Hooks
+    earlier: EarlierHelp
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class AssistedSessions:
     reader: SessionReader
     capture: AppendEvents
     analyses: AnalysisQueries
+    policies: ProjectPolicies
     patterns: PatternReader
 
 
@@ -56,14 +60,14 @@ async def open_assist(
     contexts = SessionContexts(accounts=accounts, knowledge=knowledge, sessions=sessions.reader)
     origins = Origins(database, accounts, journal)
     served = ServedKnowledge(database, journal)
+    earlier = EarlierHelp(journal=journal, knowledge=knowledge, min_score=settings.hooks.min_score)
     nudging = Nudging(
         settings=settings.hooks,
-        analyses=sessions.analyses,
+        watched=WatchedSessions(sessions.analyses, sessions.policies, sessions.patterns),
         records=NudgeRecords(database),
         served=served,
         journal=journal,
-        knowledge=knowledge,
-        patterns=sessions.patterns,
+        earlier=earlier,
     )
     hooks = Hooks(
         settings=settings.hooks,
@@ -75,7 +79,7 @@ async def open_assist(
         nudging=nudging,
     )
     yield (
-        AssistServices(contexts, hooks),
+        AssistServices(contexts, hooks, earlier),
         Part(
             name="assist",
             forgets=[Forget("hook_sessions", origins.forget)],

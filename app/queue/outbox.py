@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -32,6 +32,9 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 15, 3600
 MAX_CONCURRENT_POSTS = 20
 KEPT = timedelta(days=30)
 """Retention of a notice, once it is delivered or given up."""
+
+SLACK_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+"""Slack's control characters: what a notice quotes must not mention a channel or hide a link."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ from app.knowledge.part import KnowledgeServices, open_knowledge
 from app.knowledge.points import SCHEMA
 from app.openid.part import open_openid
 from app.part import Part, Role
-from app.queue.part import open_queue
+from app.queue.part import QueueServices, open_queue
 from app.rate_limits.part import open_limits
 from app.services.child import open_worker_child, worker_heartbeat
 from app.services.composition import Composition, composed
 from app.services.maintenance import maintenance
 from app.services.monitoring import open_monitoring, open_recorder, record
+from app.services.policy_alerts import policy_alerts_part
 from app.services.review_digest import digest_part
 from app.services.services import Services
 from app.sessions.part import SessionServices, open_sessions
@@ -49,6 +50,7 @@ class _OpenedRooms:
     embeddings: EmbeddingServices
     sessions: SessionServices
     inference: InferenceServices
+    queue: QueueServices
 
 
 @asynccontextmanager
@@ -84,10 +86,10 @@ async def _open_rooms(rooms: Composition, settings: Settings, role: Role, *, fol
     )
     inference = await rooms.open(door)
     sessions = await rooms.open(open_sessions(settings, role, database=database, accounts=accounts, queue=queue, parts=rooms.parts))
-    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference)
+    opened = _OpenedRooms(storage, account_services, embeddings, sessions, inference, queue_services)
     trajectory, knowledge, assist = await _open_derived(rooms, settings, role, opened)
-    await rooms.add(digest_part(settings, role, database=database, outbox=outbox, accounts=accounts, review=knowledge.review))
-    await _open_last(rooms, settings, role, storage=storage, rollups=partial(record, recorder))
+    told = [partial(policy_alerts_part, rules=monitoring.rules, trajectory=trajectory), partial(digest_part, review=knowledge.review)]
+    await _open_last(rooms, settings, role, opened, told=told, rollups=partial(record, recorder))
     return Services(
         settings=settings,
         secrets=secrets,
@@ -128,7 +130,7 @@ async def _open_derived(
         role,
         database=storage.database,
         accounts=accounts,
-        sessions=AnalysedSessions(journal, projections, sessions.reader),
+        sessions=AnalysedSessions(journal, projections, sessions.reader, sessions.checkpoints.outdate),
         embeddings=opened.embeddings,
     )
     trajectory = await rooms.open(analysis)
@@ -150,7 +152,9 @@ async def _open_derived(
         settings,
         database=storage.database,
         accounts=accounts,
-        sessions=AssistedSessions(journal, sessions.reader, sessions.live.capture, trajectory.queries, trajectory.patterns),
+        sessions=AssistedSessions(
+            journal, sessions.reader, sessions.live.capture, trajectory.queries, trajectory.policies, trajectory.patterns
+        ),
         knowledge=knowledge.reader,
     )
     return trajectory, knowledge, await rooms.open(assist)
@@ -160,11 +164,16 @@ async def _open_last(
     rooms: Composition,
     settings: Settings,
     role: Role,
+    opened: _OpenedRooms,
     *,
-    storage: StorageServices,
+    told: Sequence[Callable[..., Part]],
     rollups: Callable[[Sequence[Part], DataFolder, Role], Part],
 ) -> None:
-    """Open the embedded worker, and what measures (`rollups`) and maintains the parts that all rooms brought."""
+    """Open what tells people by the webhook, the embedded worker, and what measures (`rollups`) and maintains the parts of all rooms."""
+    storage = opened.storage
+    outbox, accounts = opened.queue.outbox, opened.account_services.accounts
+    for part in told:
+        await rooms.add(part(settings, role, database=storage.database, outbox=outbox, accounts=accounts))
     await rooms.open(open_worker_child(settings, role, storage=storage))
     await rooms.add(rollups(rooms.parts, storage.folder, role))
     await rooms.add(_worker_part(rooms, role, storage.folder))

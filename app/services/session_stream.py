@@ -14,15 +14,18 @@ from app.accounts.accounts import LastingRequester
 from app.accounts.requester import Requester
 from app.knowledge.item import ItemFilter
 from app.knowledge.reader import ShownItem
+from app.knowledge.results import Result
 from app.services.services import Services
 from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
 from app.storage.pages import EntryPage, every_entry
-from app.trajectory.analysis import FollowedFindings, ToldFinding, parse_finding_position
+from app.trajectory.analysis import FindingKey, FollowedFindings, ToldFinding, parse_finding_position
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0
 """Pause between questions for what was learnt while a session stands still: it is learnt after the events come."""
 ITEMS_PAGE = 50
+MAX_HELPED = 50
+"""Findings that one stream asks the knowledge about."""
 FINDINGS_MARK = "~"
 """Parts an id: before it the place among the events, after it that among the findings."""
 FINDING_FIELDS = ("kind", "name", "first", "last", "open", "evidence", "began_at", "ended_at")
@@ -73,6 +76,7 @@ class OpenSessionStream:
         self._session_id = session_id
         self._position = position
         self._findings = findings
+        self._helped: dict[FindingKey, list[dict[str, object]]] = {}
         self._learnt_until = _BEGINNING
         self.close = close
 
@@ -110,14 +114,12 @@ class OpenSessionStream:
 
     async def _found(self) -> list[SessionUpdate]:
         """Return the next findings that are new or have changed."""
-        at = position_id(self._position)
-        requester = await self._reader.now()
-        found = await self._findings.since(requester)
-        updates = []
-        for position, each in found:
-            known = await self._known(requester, each)
-            updates.append(SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each) | {"known": known}))
-        return updates
+        at, requester = position_id(self._position), await self._reader.now()
+        made = []
+        for position, each in await self._findings.since(requester):
+            more = {"known": await self._known(requester, each), "helped": await self._what_helped(requester, each)}
+            made.append(SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each) | more))
+        return made
 
     async def _known(self, requester: Requester, finding: ToldFinding) -> str | None:
         """Say what other sessions show of a trouble that goes on; None: nothing, or it is none."""
@@ -125,6 +127,17 @@ class OpenSessionStream:
             return None
         patterns = self._services.trajectory.patterns
         return await patterns.sentence(requester, self._session_id, first=finding.first, last=finding.last) or None
+
+    async def _what_helped(self, requester: Requester, finding: ToldFinding) -> list[dict[str, object]]:
+        """Return what the project knows of the error that a loop or a broken rule shows: once for each, of the reader's own session."""
+        nudges = finding.kind == "policy" or (finding.kind == "loop" and finding.open)
+        if not nudges or not finding.because:  # of another's session the error isn't asked about: what is found would tell of it
+            return []
+        if finding.key not in self._helped and len(self._helped) < MAX_HELPED:
+            project = (await self._services.sessions.reader.show(requester, self._session_id)).project
+            found = await self._services.assist.earlier.find(requester, self._session_id, project, finding)
+            self._helped[finding.key] = [_result_fields(each) for each in found]
+        return self._helped.get(finding.key, [])
 
     async def _learnt(self) -> list[SessionUpdate]:
         """Return all items first learnt from the session since the last call, the oldest first."""
@@ -143,6 +156,12 @@ class OpenSessionStream:
             )
             for each in reversed(found)
         ]
+
+
+def _result_fields(result: Result) -> dict[str, object]:
+    source = {"session_id": result.source.session_id, "transcript": result.source.transcript, "locator": result.source.locator}
+    told = {"id": result.id, "kind": result.kind, "type": result.type, "title": result.title, "text": result.text}
+    return told | {"project": result.project, "source": source | {"at": result.source.at}}
 
 
 def _finding_fields(finding: ToldFinding) -> dict[str, object]:

@@ -22,6 +22,8 @@ from app.storage.database import Database, rows_of
 SETTLED = timedelta(minutes=15)
 """A session whose checkpoint lags this long after its last change has lost its catch-up job. Longer than `journal.BULK_AFTER`."""
 PARKED_SHOWN = 20
+OUTDATED = "outdated"
+"""Stands for the version of what is to be processed again: no projection has this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,20 @@ class Checkpoints:
                 await connection.execute(upsert(Row).values(session_id=session_id, projection=projection, **new).on_conflict_do_nothing())
             else:
                 await connection.execute(update(Row).where(_is_unchanged(session_id, projection, before)).values(new))
+
+    async def outdate(self, connection: AsyncConnection, projection: str, project_id: UUID) -> int:
+        """Have a projection process a project's sessions again, from their beginning, in the caller's transaction; return their number.
+
+        A run that has begun is overtaken, a session's first one too. The backfill brings them up to date, latest first; one that grows
+        meanwhile goes before them.
+        """
+        new = {"version": OUTDATED, "seq": 0, "revision": 0, "attempts": 0}
+        theirs = select(SessionRow.id, *(literal(each) for each in (projection, *new.values()))).where(SessionRow.project_id == project_id)
+        # In order, so that two of these don't lock each other out; held, so that none is purged before its row is there.
+        held = theirs.order_by(SessionRow.id).with_for_update(read=True, key_share=True)
+        row = upsert(Row).from_select(["session_id", "projection", *new], held)
+        anew = new | {"parked": None, "retry_at": None, "updated_at": func.clock_timestamp()}
+        return (await connection.execute(row.on_conflict_do_update(index_elements=["session_id", "projection"], set_=anew))).rowcount
 
     async def is_current(self, connection: AsyncConnection, session_id: UUID, versions: Mapping[str, str]) -> bool:
         """Tell whether every projection has caught up with a session or is parked on it; locks the session in the caller's transaction.

@@ -181,13 +181,15 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 
 
 class AlertsSettings(Section):
-    """Rules about what is measured and about budgets. All alerts go to one webhook."""
+    """Rules about what is measured, about budgets and about policies. All alerts go to one webhook."""
 
-    enabled: bool = Field(True, description="evaluate the alert rules about measured series; rules about budgets are always evaluated")
+    enabled: bool = Field(
+        True, description="evaluate the alert rules about measured series; rules about budgets and policies are always evaluated"
+    )
     rules: Path = Field(ROOT / "config" / "alerts.toml", description="file with the alert rules and their thresholds")
     every_seconds: float = Field(15, ge=1, description="seconds between two evaluations of the rules about measured series")
     webhook_url: Annotated[SecretStr | None, AfterValidator(_is_url)] = Field(
-        None, description="URL to which all alerts are posted, including those about budgets"
+        None, description="URL to which all alerts are posted, including those about budgets and policies"
     )
     review_day: Annotated[Weekday | None, BeforeValidator(_off)] = Field(
         None, description="day of the week on which each team's digest of items to review is posted to the webhook, or off"

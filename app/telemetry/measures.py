@@ -152,6 +152,22 @@ hook_prompts = _counter(
     "or was too slow).",
     "outcome",
 )
+policy_violations = _fast_counter(
+    "cairn_policy_violations",
+    "Violations of policies, each once over all servers, by policy: a shipped one's id, or own (a project's own).",
+    "policy",
+    roll_up=RollUp("policies.broken", "violations"),
+)
+policy_alerts = _counter(
+    "cairn_policy_alerts", "Alerts about broken policies raised by this process, by policy: a shipped one's id, or own (a project's own).",
+    "policy",
+)  # fmt: skip
+open_trouble = _gauge(
+    "cairn_open_trouble",
+    "Trouble that sessions of the last hour are in, by kind and name: health (off_track, stuck, blocked), loop (which of them).",
+    "kind",
+    "name",
+)
 hook_nudges = _counter(
     "cairn_hook_nudges", "Findings that sessions were told of by hooks, by kind: loop, policy (a rule was broken).", "kind"
 )

@@ -69,6 +69,22 @@ def nudged(kind: str) -> None:
     measures.hook_nudges.labels(kind).inc()
 
 
+def policy_broken(policy: str) -> None:
+    """Count a violation. `policy`: a shipped one's id, or `own`."""
+    measures.policy_violations.add((policy,))
+
+
+def policy_alert(policy: str) -> None:
+    measures.policy_alerts.labels(policy).inc()
+
+
+def set_trouble(found: Mapping[tuple[str, str], int]) -> None:
+    """Set the trouble that sessions are in, by kind and name."""
+    measures.open_trouble.clear()
+    for (kind, name), count in found.items():
+        measures.open_trouble.labels(kind, name).set(count)
+
+
 def query_answered(*, results: int, degraded: bool, seconds: float) -> None:
     measures.queries.add(("degraded" if degraded else "answered" if results else "empty",))
     measures.search_seconds.observe(seconds)

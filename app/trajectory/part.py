@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
 from app.embeddings.part import EmbeddingServices
@@ -16,6 +19,7 @@ from app.sessions.projections import Projections
 from app.sessions.reader import SessionReader
 from app.settings import Settings
 from app.storage.database import Database
+from app.telemetry import metrics
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries
 from app.trajectory.analysis.reader import TrajectoryReader
@@ -23,6 +27,7 @@ from app.trajectory.analysis.session_analysis import made_by
 from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analysis.trouble import TroubleReader
+from app.trajectory.analysis.violations import PolicyViolations
 from app.trajectory.analyzers.activity import ActivityAnalyzer
 from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.analyzers.health import HealthAnalyzer
@@ -32,7 +37,7 @@ from app.trajectory.intent.part import IntentServices, make_intents
 from app.trajectory.patterns.reader import PatternReader
 from app.trajectory.patterns.records import OccurrenceRecords
 from app.trajectory.policies.part import make_policies
-from app.trajectory.policies.projects import ProjectPolicies
+from app.trajectory.policies.projects import ProjectPolicies, Reread
 from app.trajectory.policies.watching import PolicyAnalyzer
 from app.trajectory.similar.finder import SimilarSessionFinder
 from app.trajectory.similar.part import make_similar
@@ -50,6 +55,7 @@ class TrajectoryServices:
     reader: TrajectoryReader
     trouble: TroubleReader
     policies: ProjectPolicies
+    violations: PolicyViolations
     intents: IntentServices
     similar: SimilarSessionFinder
     patterns: PatternReader
@@ -57,11 +63,15 @@ class TrajectoryServices:
 
 @dataclass(frozen=True, slots=True)
 class AnalysedSessions:
-    """The sessions that are analysed: their journal, the projections that follow it, and their reader."""
+    """The sessions that are analysed: their journal, the projections that follow it, and their reader.
+
+    `outdate`: has the projection of this name process a project's sessions again; see `Checkpoints.outdate`.
+    """
 
     journal: Journal
     projections: Projections
     reader: SessionReader
+    outdate: Callable[[AsyncConnection, str, UUID], Awaitable[int]]
 
 
 @asynccontextmanager
@@ -75,35 +85,50 @@ async def open_trajectory(
     embeddings: EmbeddingServices,
 ) -> AsyncIterator[Opened[TrajectoryServices]]:
     """Open the room. Its analysis runs before what embeds: what is found while a session goes on is told at once. Workers fit intents."""
-    policies = await make_policies(settings, database=database, accounts=accounts)
 
-    async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
-        return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
+    async def reread(connection: AsyncConnection, project_id: UUID) -> int:
+        return await sessions.outdate(connection, TrajectoryProjection.name, project_id)
 
+    policies = await make_policies(settings, database=database, accounts=accounts, reread=reread)
     journal, projections = sessions.journal, sessions.projections
     store, queries, steps = AnalysisStore(database), AnalysisQueries(database), StepReader(journal)
-    projection = TrajectoryProjection(steps=steps, store=store, analyzers=analyzers, version=made_by(_new_analyzers()))
+    projection = _projection(steps, store, policies, reread)
     projections.register(projection)
     similar = make_similar(database=database, accounts=accounts, journal=journal, steps=steps, projections=projections)
     intents = make_intents(settings, database=database, journal=journal, projections=projections, embeddings=embeddings)
+    trouble = TroubleReader(database)
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
-        TroubleReader(database),
+        TrajectoryReader(queries, sessions.reader, policies, recurrence=_recurrence),
+        trouble,
         policies,
+        PolicyViolations(database),
         intents,
         similar,
         PatternReader(OccurrenceRecords(database), accounts),
     )
-    yield (
-        services,
-        Part(
-            name="trajectory",
-            jobs={TRAIN: intents.training.job} if role == "worker" else {},
-            maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
-        ),
+    part = Part(
+        name="trajectory",
+        gauges=[partial(_show_trouble, trouble)],
+        jobs={TRAIN: intents.training.job} if role == "worker" else {},
+        maintenance=[Maintenance("analysis_states", store.sweep, batched=True)],
     )
+    yield services, part
+
+
+def _projection(steps: StepReader, store: AnalysisStore, policies: ProjectPolicies, reread: Reread) -> TrajectoryProjection:
+    """Make the projection. Another file of policies is another version: it is applied to all sessions."""
+
+    async def analyzers(project_id: UUID) -> Sequence[Analyzer]:
+        return [*_new_analyzers(), PolicyAnalyzer(await policies.of(project_id))]
+
+    version = made_by([*_new_analyzers(), PolicyAnalyzer(policies.shipped)])
+    return TrajectoryProjection(steps=steps, store=store, analyzers=analyzers, version=version, reread=reread)
+
+
+async def _show_trouble(trouble: TroubleReader) -> None:
+    metrics.set_trouble(await trouble.open_now())
 
 
 def _new_analyzers() -> Sequence[Analyzer]:

@@ -35,7 +35,7 @@ from cairn.client.errors import (
     Unreachable,
     UnreadableReply,
 )
-from cairn.client.records.analysis import AnalysisFinding, SessionAnalysis, SessionExchange, StepCounts
+from cairn.client.records.analysis import AnalysisFinding, SessionAnalysis, SessionExchange, SessionVerdict, StepCounts
 from cairn.client.records.assistance import (
     Classification,
     ContextEntry,
@@ -196,6 +196,7 @@ __all__ = [
     "SessionDetails",
     "SessionExchange",
     "SessionPage",
+    "SessionVerdict",
     "SharedPhase",
     "SimilarSession",
     "SimilarSessions",

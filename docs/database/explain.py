@@ -129,6 +129,11 @@ insert into session_exchanges (session_id, number, first, last, phases, failed, 
   select md5('session' || n)::uuid, number, number, number, '{}', 0, 0, 0, '{}', 0, 0 from generate_series(1, 3000) n, generate_series(1, 8) number;
 insert into session_step_blocks (session_id, number, phases, symbols)
   select md5('session' || n)::uuid, number, 'xer', '\\x00' from generate_series(1, 3000) n, generate_series(0, 4) number;
+update session_findings set open = true, ended_at = began_at where kind = 'loop' and first = 1 and md5(session_id::text) < '1';
+insert into session_policy_violations (session_id, policy, seq, team_id, project_id, at_end, recent, due_at, counted_at)
+  select s.id, 'tests-stay', seq, s.team_id, s.project_id, false, true, now() - seq * interval '1 minute', case when seq > 1 then now() end
+  from sessions s, unnest(array[1, 5, 9]) seq;
+update session_policy_violations set counted_at = now() where md5(session_id::text) > '1';
 insert into session_nudges (session_id, kind, name, first, upto)
   select md5('session' || n)::uuid, 'loop', 'exact', first, first + 3 from generate_series(1, 3000) n, generate_series(1, 3) first;
 insert into index_outbox (point_id, drained_at)
@@ -438,6 +443,23 @@ QUERIES: dict[str, tuple[str, str]] = {
     "ix_trouble_episodes_team_id": (
         "What recurs in a team's sessions, whatever the project.",
         f"select session_id, told from trouble_episodes where team_id = {TEAM}",
+    ),
+    "ix_session_findings_open": (
+        "The trouble that sessions are in now, for a metric (partial).",
+        "select kind, name, count(*) from session_findings where open and kind in ('health', 'loop') and ended_at > now() - interval '1 hour'"
+        " group by kind, name",
+    ),
+    "pk_session_policy_violations": (
+        "A violation that is noted again; whether people were told of a session and policy.",
+        "select alerted from session_policy_violations where session_id = md5('session7')::uuid and policy = 'tests-stay'",
+    ),
+    "ix_session_policy_violations_due": (
+        "What counts now (partial).",
+        "select session_id, policy, seq from session_policy_violations where counted_at is null and due_at <= now() order by due_at limit 2000",
+    ),
+    "ix_session_policy_violations_project_id": (
+        "The violations in a project's sessions, when it is merged into another.",
+        f"select session_id from session_policy_violations where project_id = {PROJECT}",
     ),
     "pk_session_exchanges": (
         "A page of a session's exchanges.",

@@ -55,6 +55,7 @@ async def write_part(connection: AsyncConnection, session: Session, given: Analy
         "made_by": given.made_by,
         "upto": part.upto,
         "left_out": part.left_out,
+        "verdicts": msgspec.json.encode([each.as_values() for each in part.standings]).decode(),
         # of a run from the beginning there are no others
         "kept": sorted(kept_seqs(part.upto)) if given.last and given.after else None,
     }
@@ -105,7 +106,12 @@ _STATES = _upsert(
     _SESSION | {"seq": "seq", "state": "state", "made_by": ":made_by"},
     "from unnest(:seqs, :states) as given(seq, state)",
 )
-_ANALYSIS = _upsert("session_analyses", ("session_id",), _SESSION | {"made_by": ":made_by", "seq": ":upto", "left_out": ":left_out"}, "")
+_ANALYSIS = _upsert(
+    "session_analyses",
+    ("session_id",),
+    _SESSION | {"made_by": ":made_by", "seq": ":upto", "left_out": ":left_out", "verdicts": "cast(:verdicts as jsonb)"},
+    "",
+)
 _WRITE = text(
     f"with findings as ({_FINDINGS}), episodes as ({_EPISODES}), exchanges as ({_EXCHANGES}), blocks as ({_BLOCKS}), states as ({_STATES}),"  # noqa: S608 - made of the statements above
     " dropped as (delete from session_analysis_states where session_id = :session and seq <> all(:kept))"
@@ -113,7 +119,7 @@ _WRITE = text(
 ).bindparams(
     *(bindparam(name, type_=Uuid()) for name in ("session", "team", "project")),
     *(bindparam(name, type_=Integer()) for name in ("revision", "upto", "left_out")),
-    *(bindparam(name, type_=Text()) for name in ("findings", "episodes", "exchanges", "made_by")),
+    *(bindparam(name, type_=Text()) for name in ("findings", "episodes", "exchanges", "made_by", "verdicts")),
     *(bindparam(name, type_=ARRAY(Integer())) for name in ("numbers", "seqs", "kept")),
     *(bindparam(name, type_=ARRAY(LargeBinary())) for name in ("symbols", "states")),
     bindparam("phases", type_=ARRAY(Text())),

@@ -21,6 +21,7 @@ from app.trajectory.analysis.snapshots import kept_seqs
 from app.trajectory.analysis.step_reading import StepPage, StepReader
 from app.trajectory.analysis.storage import AnalysisStore, ResumePoint
 from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.policies.projects import Reread
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ class TrajectoryProjection:
     """The sessions' projection into their analysis; see `app.sessions.projections`.
 
     `version`: of the analyzers that all projects have. A project's own ones are part of `made_by`: where they change, its sessions are
-    analysed anew as they grow.
+    analysed anew as they grow, and where `reread` is given also when they come into a project with others.
     """
 
     name = "trajectory"
@@ -44,8 +45,11 @@ class TrajectoryProjection:
     result_field = "analysis"
     counted = ("exchanges", "findings")
 
-    def __init__(self, *, steps: StepReader, store: AnalysisStore, analyzers: AnalyzersOf, version: str) -> None:
+    def __init__(
+        self, *, steps: StepReader, store: AnalysisStore, analyzers: AnalyzersOf, version: str, reread: Reread | None = None
+    ) -> None:
         self.version = version
+        self._reread = reread
         self._steps = steps
         self._store = store
         self._analyzers = analyzers
@@ -69,6 +73,8 @@ class TrajectoryProjection:
         """Move what was found: a team's overview tells it by project. All else belongs to its session alone."""
         del team_id
         await self._store.move(connection, project_id, into)
+        if self._reread is not None and made_by(await self._analyzers(project_id)) != made_by(await self._analyzers(into)):
+            await self._reread(connection, into)
 
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Delete a session's analysis. Returns the number of its findings."""

@@ -15,6 +15,7 @@ from app.trajectory.analysis.exchanges import SessionExchange
 from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
 from app.trajectory.analysis.tables import AnalysisRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.policies.views import PolicyStanding
 
 MAX_SHOWN_FINDINGS: Final = 200
 """Findings of one kind that are read of a stretch: the first ones."""
@@ -55,6 +56,11 @@ class AnalysisQueries:
         (counted,) = await self._read(_COUNTED, **stretch)
         return FindingPage(found, counted.stored - len(found) + (counted.left_out or 0))
 
+    async def standings(self, session_id: UUID) -> Sequence[PolicyStanding]:
+        """Return the verdicts on the policies, as the session stood when it was last read."""
+        rows = await self._read(_VERDICTS, session=session_id)
+        return [PolicyStanding.of_values(each) for each in rows[0].verdicts] if rows else ()
+
     async def blocks(self, session_id: UUID, *, first: int, last: int) -> Sequence[StepBlock]:
         """Return the blocks that hold the steps of these seqs, in order."""
         numbers = {"first": (first - 1) // BLOCK_STEPS, "last": (last - 1) // BLOCK_STEPS}
@@ -93,6 +99,7 @@ _EXCHANGES = (
     .order_by(ExchangeRow.number)
     .limit(bindparam("most"))
 )
+_VERDICTS = select(AnalysisRow.verdicts).where(AnalysisRow.session_id == _SESSION)
 _TOLD = [getattr(FindingRow, each.name) for each in fields(ToldFinding)]
 _WITHIN = and_(FindingRow.session_id == _SESSION, FindingRow.first <= _LAST, FindingRow.last >= _FIRST)
 _place = func.row_number().over(partition_by=FindingRow.kind, order_by=(FindingRow.first, FindingRow.name))

@@ -14,10 +14,13 @@ from uuid import UUID
 from app.accounts.requester import Requester
 from app.sessions.reader import ProjectionProgress, SessionReader, ShownSession
 from app.trajectory.analysis.exchanges import SessionExchange
+from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries, FindingPage
 from app.trajectory.analysis.step_blocks import unpack
 from app.trajectory.analysis.strips import StepStrip, strips_of
+from app.trajectory.analysis.violations import has_ended
+from app.trajectory.policies import PolicyInSession, ProjectPolicies, in_session
 
 MAX_STRIPS: Final = 120
 RECURRENCE_STEPS: Final = 2_000
@@ -31,7 +34,7 @@ class ShownAnalysis:
     """A page of a session's analysis: some of its exchanges, and what was found in their stretch.
 
     `words`: whether the requester sees what the findings say in words; else `because`, and the exchanges' `files`, are empty. `next`: the number of the page's last
-    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured.
+    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured. `verdicts`: over the whole session.
     """
 
     shown: ShownSession
@@ -42,14 +45,23 @@ class ShownAnalysis:
     strips: Sequence[StepStrip] = ()
     next: int | None = None
     recurrence: Mapping[str, float] | None = None
+    verdicts: Sequence[PolicyInSession] = ()
 
 
 class TrajectoryReader:
     """Reads analyses. `recurrence`: measures it; None: it is not measured."""
 
-    def __init__(self, queries: AnalysisQueries, sessions: SessionReader, *, recurrence: MeasureRecurrence | None = None) -> None:
+    def __init__(
+        self,
+        queries: AnalysisQueries,
+        sessions: SessionReader,
+        policies: ProjectPolicies,
+        *,
+        recurrence: MeasureRecurrence | None = None,
+    ) -> None:
         self._queries = queries
         self._sessions = sessions
+        self._policies = policies
         self._recurrence = recurrence
 
     async def show(self, requester: Requester, session_id: UUID, *, after: int = -1, limit: int) -> ShownAnalysis:
@@ -65,7 +77,8 @@ class TrajectoryReader:
             return ShownAnalysis(shown, progress)
         first, last = page[0].first, page[-1].last
         found = await self._queries.findings(session_id, first=first, last=last)
-        words = await self._may_read_words(requester, shown, page, found)
+        verdicts = await self._verdicts(shown, progress)
+        words = await self._may_read_words(requester, shown, page, found.findings, verdicts)
         blocks = await self._queries.blocks(session_id, first=first, last=last)
         return ShownAnalysis(
             shown,
@@ -76,19 +89,35 @@ class TrajectoryReader:
             strips_of(blocks, first=first, last=last, most=MAX_STRIPS),
             page[-1].number if len(exchanges) > limit else None,
             await self._measured(session_id, progress.last_event),
+            verdicts if words else [replace(each, because="") for each in verdicts],
         )
 
-    async def _may_read_words(self, requester: Requester, shown: ShownSession, page: Sequence[SessionExchange], found: FindingPage) -> bool:
+    async def _may_read_words(
+        self,
+        requester: Requester,
+        shown: ShownSession,
+        page: Sequence[SessionExchange],
+        findings: Sequence[ToldFinding],
+        verdicts: Sequence[PolicyInSession],
+    ) -> bool:
         """Tell whether the requester may read the page's words, if there are any. What begins before the page or ends after it is read whole."""
-        if not found.findings and not any(each.files for each in page):
+        if not findings and not any(each.files for each in page) and not any(each.because for each in verdicts):
             return False
-        shows = [seq for each in found.findings for seq in (each.first, each.last, *each.evidence)]
+        shows = [seq for each in findings for seq in (each.first, each.last, *each.evidence)]
+        shows += [seq for each in verdicts for seq in each.evidence]
         first, last = min([page[0].first, *shows]), max([page[-1].last, *shows])
         return await self._sessions.may_read_words(requester, shown, first=first, last=last)
 
     async def _progress(self, shown: ShownSession) -> ProjectionProgress:
         progress = await self._sessions.progress(shown)
         return next(each for each in progress if each.name == TrajectoryProjection.name)
+
+    async def _verdicts(self, shown: ShownSession, progress: ProjectionProgress) -> Sequence[PolicyInSession]:
+        """Return the verdicts that were stored, on those policies that are still watched; final ones where the session has ended."""
+        standings = await self._queries.standings(shown.session.id)
+        severities = {each.id: each.severity for each in await self._policies.of(shown.session.project_id)} if standings else {}
+        ended = progress.up_to_date and has_ended(shown.session)
+        return [in_session(each, severities[each.policy], ended=ended) for each in standings if each.policy in severities]
 
     async def _measured(self, session_id: UUID, events: int) -> Mapping[str, float] | None:
         if self._recurrence is None or not events:

@@ -17,6 +17,8 @@ from app.trajectory.analyzers.analyzer import Analyzer
 from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import SessionStep, step_of
 from app.trajectory.patterns.episodes import EpisodeReader, TroubleEpisode
+from app.trajectory.policies.views import PolicyStanding
+from app.trajectory.policies.watching import PolicyAnalyzer
 
 ANALYSIS_VERSION = 2
 """Raise it whenever the same events would give other steps, exchanges, blocks or episodes: all sessions are then analysed again."""
@@ -32,7 +34,10 @@ class StateTooLarge(CairnError):
 
 @dataclass(frozen=True, slots=True)
 class AnalysedPart:
-    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored."""
+    """The outcome of reading a stretch of a session. `upto`: the last seq read. `left_out`: findings beyond those that are stored.
+
+    `standings`: the verdicts on the policies after `upto`.
+    """
 
     upto: int
     findings: Sequence[ToldFinding]
@@ -40,6 +45,7 @@ class AnalysedPart:
     blocks: Sequence[StepBlock]
     left_out: int
     episodes: Sequence[TroubleEpisode] = ()
+    standings: Sequence[PolicyStanding] = ()
 
 
 class SessionAnalysis:
@@ -47,6 +53,7 @@ class SessionAnalysis:
 
     def __init__(self, analyzers: Sequence[Analyzer]) -> None:
         self._analyzers = analyzers
+        self._policies = [each for each in analyzers if isinstance(each, PolicyAnalyzer)]
         self._book = FindingBook()
         self._exchanges = ExchangeReader()
         self._packer = StepPacker()
@@ -89,7 +96,10 @@ class SessionAnalysis:
         ended, self._ended = self._ended, []
         current = self._exchanges.current
         exchanges = [*ended, *([] if current is None else [current])]
-        return AnalysedPart(self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out, self._episodes.take())
+        standings = [each for policies in self._policies for each in policies.standings()]
+        return AnalysedPart(
+            self.seq, self._book.take(), exchanges, self._packer.take(), self._book.left_out, self._episodes.take(), standings
+        )
 
     def state(self) -> bytes:
         """Return the state after the events so far, compressed. Raises StateTooLarge."""

@@ -16,7 +16,8 @@ from app.storage.database import Database
 from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.part_writing import AnalysisWrite, write_part
 from app.trajectory.analysis.step_blocks import BLOCK_STEPS, StepBlock
-from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow
+from app.trajectory.analysis.tables import AnalysisRow, AnalysisStateRow, ExchangeRow, FindingRow, StepBlockRow, ViolationRow
+from app.trajectory.analysis.violations import note_unkept, note_violations
 from app.trajectory.patterns.tables import TroubleEpisodeRow
 
 STATE_DAYS = 7
@@ -56,6 +57,9 @@ class AnalysisStore:
             await checkpointed(connection, None if given.last else given.part.upto)
             undone = () if given.remembered is None else await self._return_to(connection, session.id, given.after, given.remembered)
             await write_part(connection, session, given, undone)
+            await note_violations(connection, session, given.part.findings)
+            if given.last:
+                await note_unkept(connection, session, given.part.standings)
 
     async def delete(self, connection: AsyncConnection, session_id: UUID) -> int:
         """Delete a session's analysis in the caller's transaction. Returns the number of its findings."""
@@ -66,7 +70,7 @@ class AnalysisStore:
 
     async def move(self, connection: AsyncConnection, project_id: UUID, into: UUID) -> None:
         """Move what was found in a project's sessions to another, in the transaction that merges them."""
-        for table in (FindingRow, TroubleEpisodeRow):
+        for table in (FindingRow, ViolationRow, TroubleEpisodeRow):
             await connection.execute(update(table).where(table.project_id == project_id).values(project_id=into))
 
     async def sweep(self) -> int:

@@ -6,15 +6,19 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, Integer, LargeBinary, Text, false
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt
 
 
 class AnalysisRow(Base):
-    """A session's analysis. `made_by`: the analyzers and their versions. `seq`: the last event read. `left_out`: findings beyond the bound."""
+    """A session's analysis. `made_by`: the analyzers and their versions. `seq`: the last event read. `left_out`: findings beyond the bound.
+
+    `verdicts`: on the policies that were watched, as `PolicyStanding` gives its values.
+    """
 
     __tablename__ = "session_analyses"
 
@@ -22,6 +26,7 @@ class AnalysisRow(Base):
     made_by: Mapped[str]
     seq: Mapped[int]
     left_out: Mapped[int]
+    verdicts: Mapped[list[Any]] = mapped_column(JSONB, server_default=sql("'[]'::jsonb"))
 
 
 class AnalysisStateRow(Base):
@@ -48,6 +53,7 @@ class FindingRow(Base):
     __table_args__ = (
         Index("ix_session_findings_told", "session_id", "told"),
         Index("ix_session_findings_project_id", "project_id"),
+        Index("ix_session_findings_open", "ended_at", postgresql_where=sql("open and kind in ('health', 'loop')")),
         Index("ix_session_findings_trouble", "team_id", sql("began_at desc"), postgresql_where=sql("kind in ('health', 'loop')")),
     )
 
@@ -66,6 +72,31 @@ class FindingRow(Base):
     tool: Mapped[str]
     began_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class ViolationRow(Base):
+    """A violation of a policy, once for each event that broke it, however often the session is read; see `violations.PolicyViolations`.
+
+    `at_end`: the session ended without what the policy demands since the event `seq`. `recent`: it was noted within a day.
+    `due_at`: when it counts unless it is taken back. `counted_at` null: it doesn't count yet. `alerted`: people were told.
+    """
+
+    __tablename__ = "session_policy_violations"
+    __table_args__ = (
+        Index("ix_session_policy_violations_due", "due_at", postgresql_where=sql("counted_at is null")),
+        Index("ix_session_policy_violations_project_id", "project_id"),
+    )
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    policy: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    team_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    at_end: Mapped[bool]
+    recent: Mapped[bool]
+    due_at: Mapped[datetime]
+    counted_at: Mapped[datetime | None]
+    alerted: Mapped[bool] = mapped_column(server_default=false())
 
 
 class ExchangeRow(Base):

@@ -6,13 +6,30 @@ what has no time nothing is told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Uuid, all_, and_, bindparam, case, distinct, exists, extract, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Date,
+    DateTime,
+    Uuid,
+    all_,
+    and_,
+    bindparam,
+    case,
+    distinct,
+    exists,
+    extract,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from app import clock
@@ -25,6 +42,8 @@ WEEKS: Final = 12
 MAX_KINDS, MAX_CASES = 30, 30
 TROUBLE: Final = ("stuck", "blocked", "off_track")
 """Health that is told; of loops all, each as being stuck."""
+OPEN_WITHIN: Final = timedelta(hours=1)
+"""A session that stands still for longer is in no trouble any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +111,25 @@ class TroubleReader:
         kinds = [TroubleKind(*row) for row in await self._read(_KINDS, values)]
         return TeamTrouble(since, weeks, kinds, [TroubleCase(*row) for row in await self._read(_CASES, values)])
 
+    async def open_now(self) -> Mapping[tuple[str, str], int]:
+        """Count the trouble of all teams that holds at the end of sessions which it held in within the last OPEN_WITHIN, by kind and name."""
+        return {(row.kind, row.name): row.times for row in await self._read(_OPEN, {"since": clock.now() - OPEN_WITHIN})}
+
     async def _read(self, statement: Any, values: dict[str, object]) -> Sequence[AnyRow]:
         return await self._database.read(rows_of(statement, values))
 
 
+_OPEN = (
+    select(FindingRow.kind, FindingRow.name, func.count().label("times"))
+    .where(
+        FindingRow.open,
+        FindingRow.kind.in_(("health", "loop")),
+        or_(FindingRow.kind == "loop", FindingRow.name.in_(TROUBLE)),
+        FindingRow.ended_at > bindparam("since", type_=DateTime(timezone=True)),
+    )
+    .group_by(FindingRow.kind, FindingRow.name)
+    .limit(MAX_KINDS)
+)
 _TEAM, _SINCE = bindparam("team", type_=Uuid()), bindparam("since", type_=Date())
 _PROJECT = bindparam("project", type_=Uuid())
 _Loop = aliased(FindingRow)

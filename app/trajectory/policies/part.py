@@ -8,10 +8,10 @@ from app.accounts.accounts import Accounts
 from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.policies.policy_file import load_policies
-from app.trajectory.policies.projects import ProjectPolicies
+from app.trajectory.policies.projects import ProjectPolicies, Reread
 
 
-async def make_policies(settings: Settings, *, database: Database, accounts: Accounts) -> ProjectPolicies:
+async def make_policies(settings: Settings, *, database: Database, accounts: Accounts, reread: Reread) -> ProjectPolicies:
     """Make the policies of projects. ConfigurationError where the installation's file can't be used."""
     shipped = await asyncio.to_thread(load_policies, settings.policies.file)
-    return ProjectPolicies(database, accounts, shipped)
+    return ProjectPolicies(database, accounts, shipped, reread=reread)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import cachebox
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Text, Uuid, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.accounts import Accounts
@@ -32,29 +32,34 @@ from app.trajectory.policies.views import (
     PolicySwitch,
     ShownPolicies,
 )
+from app.trajectory.policies.watching import PolicyAnalyzer
 
 log = structlog.get_logger()
 
 KEPT_CHANGES = 50
 SHOWN_CHANGES = 10
-KNOWN_PROJECTS, KNOWN_SECONDS = 5_000, 30.0
-"""Size and TTL of the cache of projects: what another server changes is seen after that time."""
+MAX_KNOWN = 5_000
+"""Stored settings whose policies are kept ready."""
+Reread: TypeAlias = Callable[[AsyncConnection, UUID], Awaitable[int]]
+"""Has a project's sessions read anew, in the transaction that changes its policies; returns their number."""
 
 
 class ProjectPolicies:
     """Reads, changes and checks them. `shipped`: those of the installation's file."""
 
-    def __init__(self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition]) -> None:
-        self._database, self._accounts = database, accounts
+    def __init__(self, database: Database, accounts: Accounts, shipped: Sequence[PolicyDefinition], *, reread: Reread) -> None:
+        self._database, self._accounts, self._reread = database, accounts, reread
         self.shipped: Final = tuple(shipped)
-        self._known: cachebox.TTLCache[UUID, tuple[PolicyDefinition, ...]] = cachebox.TTLCache(KNOWN_PROJECTS, KNOWN_SECONDS)
+        self._known: cachebox.LRUCache[UUID | None, tuple[PolicyDefinition, ...]] = cachebox.LRUCache(MAX_KNOWN)
 
     async def of(self, project_id: UUID) -> tuple[PolicyDefinition, ...]:
-        """Return the policies that are enabled in a project. Cached: a change on another server is seen within half a minute."""
-        found: tuple[PolicyDefinition, ...] | None = self._known.get(project_id)
+        """Return the policies that are enabled in a project, as they are now: what another server changed is seen at once."""
+        async with self._database.begin() as connection:
+            row = (await connection.execute(_NEWEST, {"project": project_id})).one_or_none()
+        key = None if row is None else row.id
+        found: tuple[PolicyDefinition, ...] | None = self._known.get(key)
         if found is None:
-            effective = self._effective(await self._content(project_id))
-            found = self._known[project_id] = tuple(each.definition for each in effective if each.definition.enabled)
+            found = self._known[key] = _enabled(self._effective(None if row is None else row.content))
         return found
 
     async def show(self, requester: Requester, project: str | None) -> ShownPolicies:
@@ -92,9 +97,15 @@ class ProjectPolicies:
             "own": [each.as_values() for each in own],
         }
         async with self._database.begin() as connection:
+            await connection.execute(_ONE_AT_A_TIME, {"project": str(project_id)})
+            before = (await connection.execute(_NEWEST, {"project": project_id})).one_or_none()
             await _store(connection, project_id, content, by=requester.developer_id)
-        self._known.pop(project_id, None)
-        log.info("policies.changed", project=str(project_id), by=requester.name, switched=len(switches), own=len(own))
+            changed = self._rules(content) != self._rules(None if before is None else before.content)
+            again = await self._reread(connection, project_id) if changed else 0
+        if changed:  # once more: a session that came meanwhile may be read with the rules of before, which it saw until now
+            async with self._database.begin() as connection:
+                again = await self._reread(connection, project_id)
+        log.info("policies.changed", project=str(project_id), by=requester.name, switched=len(switches), own=len(own), sessions_again=again)
         return await self._shown(project_id)
 
     async def _shown(self, project_id: UUID) -> ShownPolicies:
@@ -109,15 +120,9 @@ class ProjectPolicies:
         changes = tuple(PolicyChange(row.changed_at, names.get(row.changed_by)) for row in rows)
         return ShownPolicies(self._effective(rows[0].content if rows else None), changes)
 
-    async def _content(self, project_id: UUID) -> Mapping[str, Any] | None:
-        query = (
-            select(ProjectPoliciesRow.content)
-            .where(ProjectPoliciesRow.project_id == project_id)
-            .order_by(ProjectPoliciesRow.changed_at.desc())
-            .limit(1)
-        )
-        rows = await self._database.read(rows_of(query))
-        return rows[0].content if rows else None
+    def _rules(self, content: Mapping[str, Any] | None) -> str:
+        """Name what decides the verdicts: it stays where only words or severities change."""
+        return PolicyAnalyzer(_enabled(self._effective(content))).version
 
     def _effective(self, content: Mapping[str, Any] | None) -> tuple[EffectivePolicy, ...]:
         """Apply what a project said to the installation's policies. A policy that the installation no longer has is left out."""
@@ -150,9 +155,15 @@ class ProjectPolicies:
                 raise InvalidInput(f"There is a policy {each.id} already: give this one another id, or switch that one.", param="policies")
 
 
+def _enabled(policies: Sequence[EffectivePolicy]) -> tuple[PolicyDefinition, ...]:
+    return tuple(each.definition for each in policies if each.definition.enabled)
+
+
 async def _store(connection: AsyncConnection, project_id: UUID, content: Mapping[str, Any], *, by: UUID | None) -> None:
     """Add the newest row, and delete the oldest ones past those that are kept."""
-    await connection.execute(insert(ProjectPoliciesRow).values(project_id=project_id, content=content, changed_by=by))
+    await connection.execute(
+        insert(ProjectPoliciesRow).values(project_id=project_id, content=content, changed_by=by, changed_at=func.clock_timestamp())
+    )
     old = (
         select(ProjectPoliciesRow.id)
         .where(ProjectPoliciesRow.project_id == project_id)
@@ -160,6 +171,16 @@ async def _store(connection: AsyncConnection, project_id: UUID, content: Mapping
         .offset(KEPT_CHANGES)
     )
     await connection.execute(delete(ProjectPoliciesRow).where(ProjectPoliciesRow.id.in_(old)))
+
+
+_NEWEST = (
+    select(ProjectPoliciesRow.id, ProjectPoliciesRow.content)
+    .where(ProjectPoliciesRow.project_id == bindparam("project", type_=Uuid()))
+    .order_by(ProjectPoliciesRow.changed_at.desc())
+    .limit(1)
+)
+_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("project", type_=Text()), 0)))
+"""Until the transaction ends: a change is compared with what really was before it."""
 
 
 def _stored(given: Mapping[str, Any]) -> PolicyDefinition | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from app.trajectory.policies.predicates import PREDICATES, WITH_VALUE
 from app.trajectory.policies.templates import TEMPLATES, PolicyTemplate
@@ -13,9 +13,11 @@ from app.trajectory.policies.templates import TEMPLATES, PolicyTemplate
 PolicyVerdict = Literal["true", "false", "presumably_true", "presumably_false"]
 """true, false: whatever comes; presumably: so if the session ended here."""
 PolicySeverity = Literal["nudge", "metric", "alert"]
-"""nudge: the agent is told · metric: it is only counted · alert: it is counted, and people are told."""
+"""metric: it is only counted · nudge: the agent is told, too · alert: the agent and people are told."""
 Unit = Literal["session", "file"]
 """file: the rule holds for each file by itself, over the steps that name it. Files are told apart by their name without folders."""
+NUDGED: Final[frozenset[PolicySeverity]] = frozenset({"nudge", "alert"})
+"""Severities of which the agent is told."""
 PolicyOrigin = Literal["shipped", "project"]
 MAX_OWN = 20
 """Policies of its own that a project may have."""
@@ -91,6 +93,60 @@ class ShownPolicies:
     @property
     def with_value(self) -> Mapping[str, str]:
         return WITH_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStanding:
+    """The verdict on a policy as a session stands. `broken`: how often. `gave_up_at`: see `CheckedPolicy`.
+
+    `evidence`, `because`: seqs and words of what is demanded and hasn't come; empty: nothing is.
+    """
+
+    policy: str
+    verdict: PolicyVerdict
+    broken: int
+    gave_up_at: int | None = None
+    evidence: tuple[int, ...] = ()
+    because: str = ""
+
+    def as_values(self) -> list[object]:
+        """Return it as plain values, which `of_values` reads."""
+        return [self.policy, self.verdict, self.broken, self.gave_up_at, list(self.evidence), self.because]
+
+    @classmethod
+    def of_values(cls, values: Sequence[Any]) -> PolicyStanding:
+        """Read it from its plain values."""
+        policy, verdict, broken, gave_up_at, evidence, because = values
+        return cls(policy, verdict, broken, gave_up_at, tuple(evidence), because)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInSession:
+    """The verdict on a policy in a stored session. `ended`: it is final, unless the session goes on. The rest: see `PolicyStanding`."""
+
+    policy: str
+    severity: PolicySeverity
+    verdict: PolicyVerdict
+    ended: bool
+    broken: int
+    gave_up_at: int | None
+    evidence: tuple[int, ...]
+    because: str
+
+
+def in_session(standing: PolicyStanding, severity: PolicySeverity, *, ended: bool) -> PolicyInSession:
+    """Show a standing. At a session's end what was presumably so is so."""
+    verdict = _AT_END[standing.verdict] if ended else standing.verdict
+    rest = (standing.broken, standing.gave_up_at, standing.evidence, standing.because)
+    return PolicyInSession(standing.policy, severity, verdict, ended, *rest)
+
+
+_AT_END: Final[Mapping[PolicyVerdict, PolicyVerdict]] = {
+    "true": "true",
+    "presumably_true": "true",
+    "presumably_false": "false",
+    "false": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from app.trajectory.events.steps import SessionStep
 from app.trajectory.policies.monitor import PolicyMonitor, PolicyViolation
 from app.trajectory.policies.predicates import BITS
 from app.trajectory.policies.readings import reading_of
-from app.trajectory.policies.views import PolicyDefinition
+from app.trajectory.policies.views import PolicyDefinition, PolicyStanding
 
 ENGINE_VERSION = "1"
 """Raise it when the same steps and policies would give other findings."""
@@ -49,6 +49,16 @@ class PolicyAnalyzer:
         for monitor in self.monitors:
             if violations := [each for each in monitor.unkept() if each.seqs]:
                 yield _finding(monitor, violations, open_=True)
+
+    def standings(self) -> list[PolicyStanding]:
+        """Return the verdict on each policy after the steps so far."""
+        unkept = {each.name: each for each in self.at_end()}
+        found = []
+        for monitor in self.monitors:
+            name, awaited = monitor.definition.id, unkept.get(monitor.definition.id)
+            shown = (awaited.evidence, awaited.because) if awaited is not None else ((), "")
+            found.append(PolicyStanding(name, monitor.verdict, monitor.broken, monitor.too_large or None, *shown))
+        return found
 
     def snapshot(self) -> Snapshot:
         """Return the state: the files' names once, since most rules watch the same ones, and each rule's state."""

@@ -56,6 +56,24 @@ class AnalysisFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionVerdict:
+    """The verdict on a policy after all events that were read: `true`, `false`, or `presumably_…`, so if the session ended here.
+
+    `ended`: it has, and the verdict is final unless it goes on. `evidence`: events that demand what hasn't come; `because`: that in words.
+    `gave_up_at`: the size at which the policy was watched no longer.
+    """
+
+    policy: str
+    severity: str
+    verdict: str
+    ended: bool
+    broken: int
+    gave_up_at: int | None
+    evidence: tuple[int, ...]
+    because: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepCounts:
     """Successive events of a session, counted by phase."""
 
@@ -82,6 +100,7 @@ class SessionAnalysis:
     health: tuple[AnalysisFinding, ...]
     loops: tuple[AnalysisFinding, ...]
     policies: tuple[AnalysisFinding, ...]
+    verdicts: tuple[SessionVerdict, ...]
     findings_left_out: int
     steps: tuple[StepCounts, ...]
     recurrence: Mapping[str, float] | None

@@ -109,7 +109,7 @@ async def test_how_to_scrape_is_valid_and_names_the_rules(page: str) -> None:
 
 def _all_there(page: str, expressions: list[str], *, recorded: set[str]) -> None:
     there = set(re.findall(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{| )", page, flags=re.MULTILINE))
-    there |= set(re.findall(r"^# TYPE (\S+) gauge$", page, flags=re.MULTILINE))  # one that says nothing now
+    there |= set(re.findall(r"^# TYPE (\S+) (?:gauge|counter)$", page, flags=re.MULTILINE))  # one that says nothing now
     for expression in expressions:
         assert expression.count("(") == expression.count(")"), expression
         missing = names_in(expression) - there - recorded - PROMETHEUS_OWN

@@ -1,4 +1,4 @@
-"""A session that goes in circles is told so by its hook, once a streak, with what its project knows of the error."""
+"""A session that goes in circles or breaks a rule is told so by its hook, once a streak, with what its project knows of the error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.assist.hooks import nudging
+from app.assist import earlier_help
 from tests.integration.api.conftest import Api, serving
 from tests.integration.api.test_api_hooks import given, hook, known, name, question, sessions
 from tests.waiting import patience
@@ -71,7 +71,7 @@ async def test_what_the_project_knows_of_the_error_is_quoted_with_its_source(api
     async with api.services.database.begin() as connection:
         await connection.execute(text("update events set outcome = 'failed' where session_id = :id"), {"id": UUID(session_id)})
     await loop_found(api, session_id)
-    with patch.object(nudging, "SEARCH_SECONDS", 30):  # a busy machine
+    with patch.object(earlier_help, "SEARCH_SECONDS", 30):  # a busy machine
         told = await bash(api, session, 2, x_cairn_project=topic)
     assert "The same result, four times." in told
     assert "What was said of it before:" in told
@@ -96,6 +96,48 @@ async def test_a_purged_sessions_nudges_go_with_it(api: Api) -> None:
     async with api.services.database.begin() as connection:
         left = await connection.scalar(text("select count(*) from session_nudges where session_id = :id"), {"id": UUID(session_id)})
     assert left == 0
+
+
+FORCE = {"tool_name": "Bash", "tool_input": {"command": "git push --force"}, "tool_use_id": "f1", "tool_response": {"stdout": "done"}}
+
+
+async def forced(api: Api, project: str) -> str:
+    """A session that broke the rule against force-pushes, found. Returns its agent's id."""
+    session = str(uuid4())
+    await hook(api, "PostToolUse", session=session, x_cairn_project=project, **FORCE, **WHERE)
+    (found,) = [each for each in await sessions(api, project) if each["external_id"] == session]
+    async with patience():
+        while not (await api.ask("GET", f"/v1/sessions/{found['id']}/analysis")).json["policies"]:
+            await asyncio.sleep(0.05)
+    return session
+
+
+async def test_a_broken_rule_is_told_once_by_its_words_and_events(api: Api) -> None:
+    project = name()
+    session = await forced(api, project)
+    told = await asyncio.gather(*(bash(api, session, number, x_cairn_project=project) for number in range(2, 8)))
+    (nudge,) = [each for each in told if each]
+    assert "A rule of this project was broken (no-force-push): Nobody's pushed commits are overwritten by force. (event 1)" in nudge
+    assert await bash(api, session, 9, x_cairn_project=project) == ""
+
+
+async def test_a_rule_that_is_only_counted_is_not_told(api: Api) -> None:
+    project = name()
+    session = await forced(api, project)
+    changed = {"switches": [{"id": "no-force-push", "severity": "metric"}]}
+    assert (await api.ask("PUT", f"/v1/policies?project={project}", json=changed)).status == 200
+    assert await bash(api, session, 2, x_cairn_project=project) == ""
+
+
+async def test_a_loop_and_a_broken_rule_are_told_in_one_answer(api: Api) -> None:
+    project = name()
+    session = await forced(api, project)
+    (found,) = [each for each in await sessions(api, project) if each["external_id"] == session]
+    await loop_found(api, found["id"])
+    told = await bash(api, session, 2, x_cairn_project=project)
+    assert "The same result, four times." in told
+    assert "(no-force-push)" in told
+    assert len(told) <= 1_000
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,10 @@ GOOD = {
 }  # fmt: skip
 
 
+ABOUT_POLICIES = '[told]\nwhat = "W"\npolicy = "broken"\n'
+"""A file with such a rule isn't older than these."""
+
+
 def test_the_shipped_rules_about_series() -> None:
     rules = load(Settings().alerts.rules).enabled_series
     said = {name: (rule.series, rule.take, rule.threshold, rule.for_seconds) for name, rule in rules.items()}
@@ -142,7 +146,7 @@ def test_two_rules_with_the_same_alert_are_refused_by_name(tmp_path: Path) -> No
 
 def test_a_file_without_rules_about_budgets_gets_the_shipped_ones_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
-    file.write_text(section("slow_answers", dict(GOOD)))
+    file.write_text(section("slow_answers", dict(GOOD)) + ABOUT_POLICIES)
     with capture_logs() as logged:
         rules = load(file)
     assert rules.budgets == load(SHIPPED).budgets
@@ -152,7 +156,7 @@ def test_a_file_without_rules_about_budgets_gets_the_shipped_ones_with_a_warning
 
 def test_a_file_with_a_rule_about_budgets_gets_no_shipped_ones(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
-    file.write_text(section("none_of_them", BUDGET | {"enabled": "false"}))
+    file.write_text(section("none_of_them", BUDGET | {"enabled": "false"}) + ABOUT_POLICIES)
     with capture_logs() as logged:
         assert load(file).enabled_budgets == []
     assert logged == []
@@ -161,7 +165,7 @@ def test_a_file_with_a_rule_about_budgets_gets_no_shipped_ones(tmp_path: Path) -
 def test_names_of_older_versions_are_read_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     old = {"what": '"full"', "series": '"pool.used"', "take": '"most"', "above": "0.9", "clear": "0.8", "least": "3"}
-    file.write_text(section("pool_full", old) + section("half_gone", BUDGET))
+    file.write_text(section("pool_full", old) + section("half_gone", BUDGET) + ABOUT_POLICIES)
     with capture_logs() as logged:
         rule = load(file).series["pool_full"]
     assert (rule.take, rule.min_count) == ("max", 3)
@@ -171,3 +175,40 @@ def test_names_of_older_versions_are_read_with_a_warning(tmp_path: Path) -> None
     file.write_text(section("pool_full", old | {"min_count": "5"}) + section("half_gone", BUDGET))
     with pytest.raises(ConfigurationError, match=r"pool_full: .*remove least"):
         load(file)
+
+
+def test_the_shipped_rule_about_policies() -> None:
+    rules = load(SHIPPED).enabled_policies
+    assert {name: (rule.severities, rule.policies, rule.post) for name, rule in rules.items()} == {"policy_broken": (("alert",), (), True)}
+    rule = rules["policy_broken"]
+    assert (rule.applies("no-force-push", "alert"), rule.applies("no-force-push", "nudge")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ('policy = "kept"', "told.policy"),
+        ('policy = "broken"\nseverities = []', "told.severities"),
+        ('policy = "broken"\nseverities = ["error"]', "told.severities.0"),
+        ('policy = "broken"\npolicies = ["No Force"]', "told.policies.0"),
+        ('policy = "broken"\nprojects = ["shop"]', "told.projects"),
+    ],
+)
+def test_an_invalid_rule_about_policies_is_refused_by_name(tmp_path: Path, fields: str, said: str) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text(f'[told]\nwhat = "W"\n{fields}\n')
+    with pytest.raises(ConfigurationError, match=said):
+        load(file)
+
+
+def test_an_older_file_gets_the_shipped_rules_about_policies_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text('[spent]\nwhat = "W"\nbudget = "spent"\nshares = [50]\n')
+    with capture_logs() as said:
+        rules = load(file)
+    assert (list(rules.policies), list(rules.budgets)) == (["policy_broken"], ["spent"])
+    assert [each["event"] for each in said] == ["alerts.rules.no_policies"]
+    file.write_text(file.read_text() + '[told]\nwhat = "W"\npolicy = "broken"\nenabled = false\n')
+    with capture_logs() as said:
+        assert load(file).enabled_policies == {}
+    assert said == []

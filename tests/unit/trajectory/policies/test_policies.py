@@ -16,7 +16,7 @@ from app.trajectory.policies import watching
 from app.trajectory.policies.policy import PolicyError, definition_of
 from app.trajectory.policies.policy_file import PolicyFileError, read_policies
 from app.trajectory.policies.templates import TEMPLATES
-from app.trajectory.policies.views import PolicyDefinition
+from app.trajectory.policies.views import PolicyDefinition, PolicyStanding, PolicyVerdict, in_session
 from app.trajectory.policies.watching import MAX_FINDINGS, PolicyAnalyzer
 from tests.unit.trajectory.policies.session_steps import called, edited, prompted, ran, read, replied, shipped
 
@@ -312,3 +312,24 @@ def test_six_policies_are_shipped() -> None:
     assert {each.id for each in shipped()} == {
         *("check-before-commit", "rerun-failed-check", "read-before-edit", "no-force-push", "done-after-check", "tests-stay"),
     }
+
+
+@pytest.mark.parametrize(
+    ("verdict", "at_end"), [("true", "true"), ("presumably_true", "true"), ("presumably_false", "false"), ("false", "false")]
+)
+def test_at_its_end_a_session_has_only_two_verdicts(verdict: PolicyVerdict, at_end: PolicyVerdict) -> None:
+    standing = PolicyStanding("kept", verdict, 0, None, (3,), "It hasn't come.")
+    assert in_session(standing, "nudge", ended=False).verdict == verdict
+    assert in_session(standing, "nudge", ended=True).verdict == at_end
+    assert PolicyStanding.of_values(standing.as_values()) == standing
+
+
+def test_a_standing_names_what_is_awaited_and_until_when() -> None:
+    demanded = {"id": "checked", "words": "Edits are checked.", "template": "response", "when": "edits", "then": "checks"}
+    analyzer = PolicyAnalyzer([definition_of(demanded)])
+    for step in (edited(1, "till.py"), ran(2, "git status")):
+        tuple(analyzer.add(step))
+    (standing,) = analyzer.standings()
+    assert (standing.verdict, standing.evidence, standing.because) == ("presumably_false", (1,), "Edits are checked. It hasn't come yet.")
+    tuple(analyzer.add(ran(3, "pytest -q")))
+    assert analyzer.standings() == [PolicyStanding("checked", "presumably_true", 0)]
