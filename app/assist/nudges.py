@@ -82,7 +82,9 @@ def next_told(findings: Sequence[ToldFinding], given: Sequence[GivenNudge]) -> l
 def compose(findings: Sequence[ToldFinding], helped: Sequence[Result], known: str = "") -> str:
     """Render a nudge: the facts, what other sessions show of the trouble (`known`), and as much of what helped before as fits, cited."""
     facts = [_fact(each, MAX_FACT_CHARS) for each in findings]
-    facts += [f"- {one_line(known, MAX_FACT_CHARS)}"] if known else []
+    with_known = [*facts, f"- {one_line(known, MAX_FACT_CHARS)}"]
+    if known and len(_wrapped(with_known, ())) <= MAX_CHARS:
+        facts = with_known
     text = _wrapped(facts, ())
     for count in range(1, min(len(helped), MAX_ENTRIES) + 1):
         longer = _wrapped(facts, helped[:count])

@@ -1,7 +1,7 @@
 """Verdicts of policies beside a session's analysis, the violations that are counted and told once, and an index of open trouble.
 
 Revision ID: 0043
-Revises: 0041
+Revises: 0042
 """
 
 import sqlalchemy as sa

@@ -23,6 +23,7 @@ from app.sessions.projections import Projections
 from app.sessions.reader import SessionReader
 from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.reader import TrajectoryReader
+from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analysis.violations import PolicyViolations
 from app.trajectory.analyzers.analyzer import Analyzer
@@ -48,7 +49,9 @@ class PolicyBench:
 
     def register(self, version: str) -> None:
         store = AnalysisStore(self.bench.database)
-        made = TrajectoryProjection(journal=self.bench.journal, store=store, analyzers=self.analyzers, version=version, reread=self.reread)
+        made = TrajectoryProjection(
+            steps=StepReader(self.bench.journal), store=store, analyzers=self.analyzers, version=version, reread=self.reread
+        )
         self.bench.projections = Projections([made])
 
     async def analyzers(self, project_id: UUID) -> Sequence[Analyzer]:
