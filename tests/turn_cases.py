@@ -348,7 +348,6 @@ MISREAD_TURNS = frozenset(
         "Esto no funciona",
         "这个不行，页面还是空白",
         "ちがいます、そのファイルではありません",
-        "where did the header go?",
         "it compiles but the page stays blank",
         "そうじゃない",
         "又报错了",

@@ -21,6 +21,8 @@ Verdict: TypeAlias = Literal["passed", "failed"]
 
 MAX_FILES = 20
 """Edited files of an exchange that are told by name."""
+MAX_COST_NANOUSD = 10**18
+"""Most that an exchange is told to have cost, a thousand million dollars: a transcript may give any prices, and the sum must fit its column."""
 _OUTCOMES: Mapping[Ending, ExchangeOutcome] = {"accepted": "accepted", "corrected": "corrected", "open": "neutral"}
 
 
@@ -137,7 +139,7 @@ class ExchangeReader:
             now.input_tokens += usage.input
             now.output_tokens += usage.output
             if usage.cost_nanousd is not None:
-                now.cost_nanousd = (now.cost_nanousd or 0) + usage.cost_nanousd
+                now.cost_nanousd = min((now.cost_nanousd or 0) + usage.cost_nanousd, MAX_COST_NANOUSD)
 
 
 def _time(told: str | None) -> datetime | None:

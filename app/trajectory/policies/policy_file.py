@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from yaml.composer import ComposerError
 
 from app.errors import ConfigurationError, InvalidInput
 from app.settings import ROOT
@@ -17,6 +18,8 @@ from app.trajectory.policies.views import PolicyDefinition
 SHIPPED: Final = ROOT / "config" / "policies.yaml"
 MAX_BYTES = 200_000
 MAX_POLICIES = 100
+MAX_NODES, MAX_DEPTH = 5_000, 8
+"""Values and keys of a file, and how deep they are nested: 100 policies have a third of as many, four deep."""
 _BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
 
@@ -73,6 +76,26 @@ def read_policies(text: str, *, name: str) -> tuple[PolicyDefinition, ...]:
     return tuple(found.values())
 
 
+class _BoundedLoader(yaml.SafeLoader):
+    """Composes a file's nodes up to the bounds: 200,000 bytes of brackets would take seconds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose the next node. ComposerError past the bounds."""
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > MAX_NODES or self._depth > MAX_DEPTH:
+            problem = f"more than {MAX_NODES:,} values and keys, or nested more than {MAX_DEPTH} deep"
+            raise ComposerError(None, None, problem, self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
 class _Misplaced(Exception):
     """A problem of one policy, with its place in the file."""
 
@@ -80,7 +103,7 @@ class _Misplaced(Exception):
 def _entries(text: str, name: str) -> list[yaml.Node]:
     """Return the nodes of the policies. Nothing is constructed: only texts are read from it."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_BoundedLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

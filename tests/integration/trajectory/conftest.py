@@ -45,7 +45,10 @@ class Watched(FailureStreaks):
 
 @dataclass(slots=True)
 class TrajectoryBench:
-    """The journal and its one projection, with what the tests look at. `fed`: seqs that the last run read."""
+    """The journal and its one projection, with what the tests look at. `fed`: seqs that the last run read.
+
+    `watched`: analyzers to use once instead of the tests' own.
+    """
 
     database: Database
     accounts: Accounts
@@ -56,11 +59,14 @@ class TrajectoryBench:
     team_id: UUID
     project_id: UUID
     analyzer_version: str = "1"
+    watched: Sequence[Analyzer] | None = None
     fed: list[int] = field(default_factory=list)
     projections: Projections = field(default_factory=Projections)
 
     async def analyzers(self, project_id: UUID) -> Sequence[Analyzer]:
         self.fed = []
+        if self.watched is not None:
+            return self.watched
         return [Watched(version=self.analyzer_version, fed=self.fed)]
 
     def register(self, version: str) -> TrajectoryProjection:

@@ -11,9 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts.requester import Requester
-from app.sessions.event import Event
+from app.sessions.event import Event, ReplyUsage
 from app.trajectory.analysis import projection
+from app.trajectory.analysis.session_analysis import made_by
 from app.trajectory.analysis.storage import AnalysisStore
+from app.trajectory.part import ANALYZERS
+from app.trajectory.policies.policy_file import SHIPPED, load_policies
+from app.trajectory.policies.watching import PolicyAnalyzer
 from tests.integration.trajectory.conftest import TABLES, TrajectoryBench
 from tests.unit.trajectory.sessions import call, prompt, reply
 
@@ -93,6 +97,26 @@ async def test_a_state_that_cannot_be_read_is_not_needed(bench: TrajectoryBench,
     await bench.append(session_id, events[100:])
     assert bench.fed == list(range(1, 102))
     assert await bench.stored(session_id) == await uploaded(bench, events)
+
+
+async def test_a_hostile_session_is_stored_by_the_analyzers_that_there_are(bench: TrajectoryBench) -> None:
+    """Escapes in arguments, prices past all columns, a name as long as the journal takes it, a clock that jumps back."""
+    real = [*(make() for make in ANALYZERS), PolicyAnalyzer(load_policies(SHIPPED))]
+    bench.watched = real
+    bench.register(made_by(real))
+    events = [
+        prompt(1, "no, that is wrong"),
+        call(2, '{"command": "sed -i s/a/b/ till\\u0000\\ud800.py && rm tests/test_\\udfff.py"}'),
+        call(3, '{"path": "\\u0000\\ud800/' + "x" * 900 + '.py", "old_string": "a", "new_string": "b"}', tool="Edit" * 240),
+        *(call(seq, "make", "Error: \ud800\x00 cannot open the file", code=1) for seq in range(4, 9)),
+        *(reply(seq, usage=ReplyUsage(2**31 - 1, 2**31 - 1, cost_nanousd=10**15)) for seq in range(9, 12)),
+        call(1, "git commit -am x"),
+    ]
+    session_id = await bench.session("hostile")
+    await bench.journal.append(session_id, [replace(each, id=str(number)) for number, each in enumerate(events)], from_file=False)
+    done = await bench.bring_up(session_id)
+    assert done.parked == {}
+    assert {row[0] for row in (await bench.stored(session_id))["findings"]} >= {"policy", "loop", "health"}
 
 
 async def test_a_projects_changed_rules_apply_as_soon_as_its_session_grows(bench: TrajectoryBench) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from app.sessions.event import Event, ReplyUsage
-from app.trajectory.analysis.exchanges import MAX_FILES, ExchangeReader, SessionExchange
+from app.trajectory.analysis.exchanges import MAX_COST_NANOUSD, MAX_FILES, ExchangeReader, SessionExchange
 from app.trajectory.events.steps import step_of
 from tests.unit.trajectory.sessions import call, numbered, prompt, reply
 
@@ -16,6 +16,12 @@ def read(events: Iterable[Event]) -> list[SessionExchange]:
     reader = ExchangeReader()
     ended = [each for seq, event in numbered(events) if (each := reader.add(step_of(seq, event), event.usage)) is not None]
     return [*ended, reader.current] if reader.current is not None else ended
+
+
+def test_costs_past_all_measure_are_told_as_the_most() -> None:
+    priced = [reply(seq, usage=ReplyUsage(1, 1, cost_nanousd=10**15)) for seq in range(2, 12_000)]
+    (exchange,) = read([prompt(1), *priced])
+    assert exchange.cost_nanousd == MAX_COST_NANOUSD < 2**63
 
 
 @pytest.mark.parametrize(

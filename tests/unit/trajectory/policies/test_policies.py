@@ -282,6 +282,8 @@ YAML = "policies:\n  - id: one\n    words: Words.\n    formula: "
         ("a: &a [x]\npolicies: *b", "no YAML"),
         ("policies: []\npolicies: []", 'line 2, column 1: the key "policies" stands here twice'),
         ('policies: ["\\UFFFFFFFF"]', "it is no YAML"),
+        (f"policies: [{'a,' * 60_000}]", "more than 5,000 values and keys"),
+        (f"policies: {'[' * 9}", "line 1, column 18: it is no YAML: more than 5,000 values and keys, or nested more than 8 deep"),
         (f"%YAML {'9' * 5_000}.1\n---\npolicies: []", "it is no YAML"),
         (YAML + '"tool \\"\\uD800\\""', "line 4, column 15: formula: it holds NUL or half of a surrogate pair"),
         ('policies:\n- id: a\n  words: "a\\0"\n  formula: eventually checks', "line 3, column 11: words: it holds NUL"),
