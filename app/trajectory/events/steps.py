@@ -150,7 +150,7 @@ def _result(event: Event, tool: ToolUse, *, check: bool) -> Result:
         or tool.exit_code not in {0, None}
         or (not tool.input and _NOT_DONE.search(tool.output[:MAX_READ_CHARS]) is not None)
         # `pytest | tail` succeeds for the shell, whatever the tests did.
-        or (check and tells_failed_check(tool.output) and hides_exit_code(tool.input[:MAX_TEXT_CHARS]))
+        or (check and hides_exit_code(tool.input[:MAX_TEXT_CHARS]) and tells_failed_check(tool.output))
     )
     if failed:
         return "unavailable" if is_unavailable(tool.output) else "failed"
