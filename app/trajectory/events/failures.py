@@ -43,6 +43,8 @@ _FAILED_CHECK = re.compile(
     re.MULTILINE,
 )
 """Summaries and results of runners of tests and of static checks that failed. A log that names an error somewhere is none."""
+_FAILING_WORDS = ("fail", "error", "npm err", "not ok", "e  ")
+"""Words without which the pattern matches nothing."""
 _OUTSIDE = re.compile(
     r"permission denied|access denied|not authori[sz]ed|unauthori[sz]ed|authentication (?:failed|required)|not logged in|log ?in required|please (?:log|sign) ?in|\b40[13]\b.{0,30}(?:forbidden|unauthori[sz]ed)|forbidden"
     r"|command not found|not recognized as an internal|spawn\w* .{0,200}ENOENT|ENOENT.{0,60}spawn|no such tool|tool .{0,60} (?:not found|not available|is disabled)|is not installed|not connected|is not running|no space left"
@@ -77,7 +79,9 @@ def is_unavailable(output: str) -> bool:
 
 def tells_failed_check(output: str) -> bool:
     """Tell whether the output of tests or a static check says that it failed, in a runner's own form."""
-    return _FAILED_CHECK.search(output[-MAX_READ_CHARS:]) is not None
+    end = output[-MAX_READ_CHARS // 2 :]
+    folded = end.casefold()  # looking for words is far cheaper than for the pattern, and most checks pass
+    return any(word in folded for word in _FAILING_WORDS) and _FAILED_CHECK.search(end) is not None
 
 
 def is_outside(text: str) -> bool:
