@@ -25,7 +25,7 @@ ROUTE = "/v1/policies"
 
 
 class PolicySeverityOption(StrEnum):
-    """What a broken policy brings."""
+    """The severity of a policy, as the command line takes it."""
 
     metric = "metric"
     nudge = "nudge"

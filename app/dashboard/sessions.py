@@ -32,7 +32,7 @@ AROUND, READ, EVENT_CHARS = 4, 20, 6000
 FOLDED_CHARS = 1500
 """Longer texts are folded."""
 SCROLLED_CHARS, SCROLLED_LINES = 500, 14
-"""What is longer may be scrolled on a phone or a screen, so the keyboard reaches it."""
+"""Longer texts may be scrolled, on a phone or a screen: the keyboard reaches them."""
 MAX_LOCATOR_CHARS = 1000
 
 router = APIRouter(prefix=PATH, route_class=DataPageRoute, include_in_schema=False)

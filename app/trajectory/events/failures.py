@@ -45,6 +45,8 @@ _FAILED_CHECK = re.compile(
     re.MULTILINE,
 )
 """Summaries and results of runners of tests and of static checks that failed. A log that names an error somewhere is none."""
+_FAILING_WORDS = ("fail", "error", "npm err", "not ok", "e  ")
+"""Words without which the pattern matches nothing."""
 _MENTIONED = Mentions(
     {
         "unavailable": (
@@ -104,7 +106,9 @@ def is_unavailable(output: str) -> bool:
 
 def tells_failed_check(output: str) -> bool:
     """Tell whether the output of tests or a static check says that it failed, in a runner's own form."""
-    return _FAILED_CHECK.search(output[-MAX_READ_CHARS:]) is not None
+    end = output[-MAX_READ_CHARS // 2 :]
+    folded = end.casefold()  # looking for words is far cheaper than for the pattern, and most checks pass
+    return any(word in folded for word in _FAILING_WORDS) and _FAILED_CHECK.search(end) is not None
 
 
 def is_outside(text: str) -> bool:
