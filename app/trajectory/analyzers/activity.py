@@ -73,7 +73,8 @@ class ActivityAnalyzer:
         shares = shares_of(step)
         gone = self.stretch[0][1] if len(self.stretch) == MAX_STRETCH else NOTHING
         self.stretch.append((step.seq, shares))
-        self.totals = tuple(total + new - old for total, new, old in zip(self.totals, shares, gone, strict=True))
+        if shares != gone:
+            self.totals = tuple([total + new - old for total, new, old in zip(self.totals, shares, gone, strict=True)])
         return list(self._tell(step.seq))
 
     def verdict(self) -> ActivityVerdict | None:

@@ -129,6 +129,8 @@ class HealthAnalyzer:
     def _tell(self, seq: int) -> Iterator[SessionFinding]:
         verdict = self.verdict()
         told = self.told
+        if told is None and verdict is _ON_TRACK:
+            return
         if told is not None and told.name != verdict.health:
             self.told = None
             yield SessionFinding(told.kind, told.name, told.first, told.last, told.evidence, told.because, open=False)

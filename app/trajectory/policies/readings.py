@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from app.redaction.stored_fields import without_invalid_chars
 from app.trajectory.events.normal import digest
 from app.trajectory.events.shell import commands_of
-from app.trajectory.events.steps import MAX_TEXT_CHARS, SessionStep
+from app.trajectory.events.steps import MAX_TEXT_CHARS, Phase, Result, SessionStep
 from app.trajectory.events.tools import READ_TOOL, SHELL_TOOL, line_runs_tests, reads
 from app.trajectory.policies.claims import says_done
 from app.trajectory.policies.predicates import BITS
@@ -55,7 +55,6 @@ class _Facts:
     acts: ShellActs
     files: tuple[str, ...]
     edited: tuple[str, ...]
-    took_effect: bool
     tests: bool
     replaces: bool
 
@@ -106,40 +105,36 @@ def _of_call(step: SessionStep) -> StepReading:
     edited = named if step.phase == "edit" or (shell and "apply_patch" in text[:40]) else acts.edited
     tests = step.checks and line_runs_tests(text)
     replaces = step.phase == "edit" and _REPLACES.search(text) is not None
-    facts = _Facts(step, text, acts, (*named, *acts.files), edited, step.result in {"ok", "unknown"}, tests, replaces)
-    held = [word for word, holds in _OF_CALLS.items() if holds(facts)]
+    facts = _Facts(step, text, acts, (*named, *acts.files), edited, tests, replaces)
+    held = list(_words_of_call(facts))
     if shell and any(map(reads, commands_of(text))):
         held.append("reads")
     return StepReading(_mask(held, step), tuple(dict.fromkeys(map(_name, facts.files))), step, text)
 
 
-_OF_CALLS: Final[Mapping[str, Callable[[_Facts], bool]]] = {
-    "plans": lambda facts: facts.step.phase == "plan",
-    "explores": lambda facts: facts.step.phase == "explore",
-    "reads": lambda facts: facts.step.phase == "explore" and READ_TOOL.search(facts.step.tool) is not None,
-    "edits": lambda facts: facts.took_effect and (facts.step.phase == "edit" or bool(facts.edited)),
-    "edits_code": lambda facts: facts.took_effect and any(map(is_code, facts.edited)),
-    "edits_test": lambda facts: facts.took_effect and any(map(is_test, facts.edited)),
-    "edits_in_place": lambda facts: facts.took_effect and (bool(facts.acts.edited) or facts.replaces),
-    "writes": lambda facts: facts.took_effect and facts.step.phase == "edit" and not facts.replaces,
-    "checks": lambda facts: facts.step.checks,
-    "checks_passed": lambda facts: facts.step.checks and facts.step.result == "ok",
-    "checks_failed": lambda facts: facts.step.checks and facts.step.result == "failed",
-    "tests": lambda facts: facts.tests,
-    "tests_passed": lambda facts: facts.tests and facts.step.result == "ok",
-    "tests_failed": lambda facts: facts.tests and facts.step.result == "failed",
-    "builds": lambda facts: facts.took_effect and facts.step.phase in {"run", "test"} and _builds(facts.text),
-    "runs": lambda facts: facts.step.phase == "run",
-    "commits": lambda facts: facts.took_effect and facts.acts.commits,
-    "pushes": lambda facts: facts.took_effect and facts.acts.pushes,
-    "force_pushes": lambda facts: facts.step.result != "rejected" and facts.acts.forces,
-    "deletes_test": lambda facts: facts.took_effect and _deletes_test(facts),
-    "weakens_test": lambda facts: facts.took_effect and _weakens_test(facts),
-    "succeeds": lambda facts: facts.step.result == "ok",
-    "fails": lambda facts: facts.step.result == "failed",
-    "rejected": lambda facts: facts.step.result == "rejected",
-    "unavailable": lambda facts: facts.step.result == "unavailable",
-}
+_BY_PHASE: Final[Mapping[Phase, str]] = {"plan": "plans", "explore": "explores", "run": "runs"}
+_BY_RESULT: Final[Mapping[Result, str]] = {"ok": "succeeds", "failed": "fails", "rejected": "rejected", "unavailable": "unavailable"}
+_ENDED: Final[Mapping[Result, str]] = {"ok": "passed", "failed": "failed"}
+
+
+def _words_of_call(facts: _Facts) -> Iterator[str]:
+    """Yield the predicates that hold of a call."""
+    step = facts.step
+    if word := _BY_PHASE.get(step.phase):
+        yield word
+    if word := _BY_RESULT.get(step.result):
+        yield word
+    for word, holds in (("checks", step.checks), ("tests", facts.tests)):
+        if holds:
+            yield word
+            if ended := _ENDED.get(step.result):
+                yield f"{word}_{ended}"
+    if step.phase == "explore" and READ_TOOL.search(step.tool) is not None:
+        yield "reads"
+    if facts.acts.forces and step.result != "rejected":
+        yield "force_pushes"
+    if step.result in {"ok", "unknown"}:
+        yield from (word for word, holds in _OF_EFFECTS.items() if holds(facts))
 
 
 def _builds(text: str) -> bool:
@@ -158,6 +153,21 @@ def _weakens_test(facts: _Facts) -> bool:
     if not any(map(is_test, facts.edited)) or len(facts.step.text) >= MAX_TEXT_CHARS:
         return False
     return checks_less(*change_of_edit(facts.text))
+
+
+_OF_EFFECTS: Final[Mapping[str, Callable[[_Facts], bool]]] = {
+    "edits": lambda facts: facts.step.phase == "edit" or bool(facts.edited),
+    "edits_code": lambda facts: any(map(is_code, facts.edited)),
+    "edits_test": lambda facts: any(map(is_test, facts.edited)),
+    "edits_in_place": lambda facts: bool(facts.acts.edited) or facts.replaces,
+    "writes": lambda facts: facts.step.phase == "edit" and not facts.replaces,
+    "builds": lambda facts: facts.step.phase in {"run", "test"} and _builds(facts.text),
+    "commits": lambda facts: facts.acts.commits,
+    "pushes": lambda facts: facts.acts.pushes,
+    "deletes_test": _deletes_test,
+    "weakens_test": _weakens_test,
+}
+"""Predicates of calls that took effect, or may have."""
 
 
 def _path_alone(text: str) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class ReadShapes:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a search compared, and where that is held: the next one of somebody who may see the same compares the same, as long as nothing changes."""
+    """The shapes that a search compared, and where they are held: the next one of somebody who may see the same compares the same, as long as nothing changes."""
 
     listed: ListedShapes
     places: NDArray[np.intp]
