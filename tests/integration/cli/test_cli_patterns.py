@@ -24,7 +24,7 @@ def server(short_folder: Path) -> Iterator[Running]:
 
 
 def lines(number: int) -> str:
-    """A written session as generic events."""
+    """A written session as generic events. Files that begin alike are one session, so that they open with words of their own."""
     events = []
     for each in CASES["the database is locked"][number]:
         tool = (
@@ -32,7 +32,12 @@ def lines(number: int) -> str:
             if each.tool is None
             else {"name": each.tool.name, "input": each.tool.input, "output": each.tool.output, "exit_code": each.tool.exit_code}
         )
-        said = {"id": each.id, "role": "user" if tool is None else "tool", "text": each.text, "timestamp": each.at and each.at.isoformat()}
+        said = {
+            "id": f"{number}-{each.id}",
+            "role": "user" if tool is None else "tool",
+            "text": f"{each.text} {number}",
+            "timestamp": each.at and each.at.isoformat(),
+        }
         events.append(said if tool is None else {**said, "tool": tool})
     return "".join(json.dumps(each) + "\n" for each in events)
 
