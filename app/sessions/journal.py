@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import cachebox
-from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Uuid, and_, any_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -337,6 +337,11 @@ def event_of(row: AnyRow) -> Event:
         parent=row.parent,
         files=tuple(row.files or ()),
     )
+
+
+def seq_of(session: ColumnElement[UUID], event: ColumnElement[str]) -> ScalarSelect[int]:
+    """Build the subquery of the seq of an event, by its id, for other rooms' statements."""
+    return select(EventRow.seq).where(EventRow.session_id == session, EventRow.event_id == event).correlate_except(EventRow).scalar_subquery()
 
 
 SESSION_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]
