@@ -17,9 +17,9 @@ from app.knowledge.changes import ChangedPoint, record_changes
 from app.knowledge.locks import lock_project
 from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
 from app.knowledge.tables import EvidenceRow, ItemRow
-from app.sessions.journal import seq_of
+from app.sessions.journal import Journal
 from app.sessions.session import Session
-from app.trajectory.intent import intent_at
+from app.trajectory.analysis import intent_at
 
 MAX_LABELLED_PLACES = 2_000
 """Places of a passage, the newest, whose intents the index knows: `ok` may be in every session."""
@@ -56,7 +56,7 @@ def item_intents() -> ScalarSelect[Any]:
 
 
 async def record_relabelled(connection: AsyncConnection, session: Session, stretches: Sequence[tuple[int, int | None]]) -> None:
-    """Have indexed anew what was said and learnt in stretches of a session; see `trajectory.intent.LabelFollower`.
+    """Have indexed anew what was said and learnt in stretches of a session; see `trajectory.analysis.LabelFollower`.
 
     The project is locked, as where passages and items are written: what is written at the same time is either seen here, or indexed after.
     """
@@ -66,7 +66,7 @@ async def record_relabelled(connection: AsyncConnection, session: Session, stret
         func.unnest(literal([following for _, following in stretches], ARRAY(Integer))).label("following"),
     ).subquery()
     learnt = (
-        select(EvidenceRow.knowledge_id, seq_of(EvidenceRow.session_id, EvidenceRow.event_id).label("seq"))
+        select(EvidenceRow.knowledge_id, Journal.seq_of(EvidenceRow.session_id, EvidenceRow.event_id).label("seq"))
         .where(EvidenceRow.session_id == session.id)
         .subquery()
     )
@@ -85,4 +85,4 @@ def _distinct(found: Select[Any]) -> ScalarSelect[Any]:
     return select(func.array_agg(func.distinct(intent))).where(intent.is_not(None)).scalar_subquery()
 
 
-_EVIDENCE_INTENT = intent_at(EvidenceRow.session_id, seq_of(EvidenceRow.session_id, EvidenceRow.event_id))
+_EVIDENCE_INTENT = intent_at(EvidenceRow.session_id, Journal.seq_of(EvidenceRow.session_id, EvidenceRow.event_id))

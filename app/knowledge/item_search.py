@@ -171,8 +171,8 @@ def _bound(scope: Scope, query: Query, **more: object) -> dict[str, object]:
 
 
 def _with_newest_evidence(*, dated: bool, labelled: bool) -> Select[*tuple[Any, ...]]:
-    """Select items of the bound `team`, not of the projects `closed`, each with the newest evidence with the item's words, in the period and
-    of the intents asked for.
+    """Select items of the bound `team`, not of the projects `closed`, each with the newest evidence with the item's words, in the period
+    and of the intents asked for.
 
     A corrected item takes any evidence, since its words are the person's. A recorded item needs none, unless intents are asked for, and is
     dated by its recording.

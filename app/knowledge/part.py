@@ -59,7 +59,7 @@ from app.settings import Settings
 from app.storage.direct import DedicatedConnection
 from app.storage.part import StorageServices
 from app.telemetry import metrics
-from app.trajectory.intent import LabelFollower
+from app.trajectory.analysis import LabelFollower
 
 VERSION_SECONDS = 1.0
 """Timeout for reading a version; after it the question is searched, uncached."""

@@ -139,12 +139,7 @@ class Search:
         if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
             wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
-        for name, asked, known in (("types", query.types, KNOWLEDGE_TYPES), ("intents", query.intents, INTENTS)):
-            if unknown := sorted(set(asked) - set(known)):
-                raise InvalidInput(f"{name}: {', '.join(unknown)} not known. Known: {', '.join(known)}.", param=name)
-        for name, given, verb in (("types", query.types, "apply"), ("subject", query.subject, "applies")):
-            if given and "item" not in query.kinds:
-                raise InvalidInput(f"{name} {verb} only to items, but kinds selects only passages: leave one of them out.", param=name)
+        _check_names(query)
         if query.since is not None and query.until is not None and query.since >= query.until:
             sent = f"since ({query.since.isoformat()}) isn't before until ({query.until.isoformat()})"
             raise InvalidInput(f"{sent}: send an earlier `since` or a later `until`.", param="since")
@@ -171,6 +166,16 @@ class Search:
             log.warning("search.degraded", part="embeddings", code=code)
             degraded.append("embeddings")
             return None
+
+
+def _check_names(query: Query) -> None:
+    """Raise InvalidInput for a filter by a name that is not known, or that nothing asked for can have."""
+    for name, asked, known in (("types", query.types, KNOWLEDGE_TYPES), ("intents", query.intents, INTENTS)):
+        if unknown := sorted(set(asked) - set(known)):
+            raise InvalidInput(f"{name}: {', '.join(unknown)} not known. Known: {', '.join(known)}.", param=name)
+    for name, given, verb in (("types", query.types, "apply"), ("subject", query.subject, "applies")):
+        if given and "item" not in query.kinds:
+            raise InvalidInput(f"{name} {verb} only to items, but kinds selects only passages: leave one of them out.", param=name)
 
 
 def fit_budget(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:

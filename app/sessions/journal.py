@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import cachebox
-from sqlalchemy import ColumnElement, ScalarSelect, Uuid, and_, any_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, and_, any_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,7 @@ from app import clock
 from app.errors import NotFound
 from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
 from app.redaction.stored_fields import stored_id, stored_name, stored_url
-from app.sessions import served_ids
+from app.sessions import event_places, served_ids
 from app.sessions.append import Appended, EventBatch, append
 from app.sessions.event import Event, ReplyUsage, SessionHeader, ToolUse
 from app.sessions.redacted import Storable, size, storable
@@ -58,6 +58,7 @@ class Journal:
 
     record_served, read_served = staticmethod(served_ids.record_served), staticmethod(served_ids.read_served)
     served_at_most = staticmethod(served_ids.served_at_most)
+    seq_of = staticmethod(event_places.seq_of)
 
     def __init__(self, database: Database, limits: SessionsSettings, queue: Queue) -> None:
         self._database = database
@@ -337,11 +338,6 @@ def event_of(row: AnyRow) -> Event:
         parent=row.parent,
         files=tuple(row.files or ()),
     )
-
-
-def seq_of(session: ColumnElement[UUID], event: ColumnElement[str]) -> ScalarSelect[int]:
-    """Build the subquery of the seq of an event, by its id, for other rooms' statements."""
-    return select(EventRow.seq).where(EventRow.session_id == session, EventRow.event_id == event).correlate_except(EventRow).scalar_subquery()
 
 
 SESSION_COLUMNS = [getattr(SessionRow, each.name) for each in fields(Session)]

@@ -85,7 +85,7 @@ async def open_trajectory(
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions.reader, recurrence=_recurrence),
+        TrajectoryReader(queries, sessions.reader, intents.store, recurrence=_recurrence),
         TroubleReader(database),
         policies,
         intents,

@@ -17,6 +17,8 @@ from app.trajectory.analysis.projection import TrajectoryProjection
 from app.trajectory.analysis.queries import AnalysisQueries, FindingPage
 from app.trajectory.analysis.step_blocks import unpack
 from app.trajectory.analysis.strips import StepStrip, strips_of
+from app.trajectory.intent.kinds import PromptIntent
+from app.trajectory.intent.store import IntentStore
 
 MAX_STRIPS: Final = 120
 RECURRENCE_STEPS: Final = 2_000
@@ -30,7 +32,8 @@ class ShownAnalysis:
     """A page of a session's analysis: some of its exchanges, and what was found in their stretch.
 
     `words`: whether the requester sees what the findings say in words; else `because` is empty. `next`: the number of the page's last
-    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured.
+    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured. `intents`: of the exchanges' prompts,
+    by the seq of their first event; a correction goes before what was told.
     """
 
     shown: ShownSession
@@ -41,13 +44,21 @@ class ShownAnalysis:
     strips: Sequence[StepStrip] = ()
     next: int | None = None
     recurrence: Mapping[str, float] | None = None
+    intents: Mapping[int, PromptIntent] = field(default_factory=dict)
+
+    def intent_of(self, exchange: SessionExchange) -> PromptIntent | None:
+        """Return the intent of an exchange's prompt; None: not told yet, or what came before the first prompt."""
+        return self.intents.get(exchange.first) if exchange.number else None
 
 
 class TrajectoryReader:
     """Reads analyses. `recurrence`: measures it; None: it is not measured."""
 
-    def __init__(self, queries: AnalysisQueries, sessions: SessionReader, *, recurrence: MeasureRecurrence | None = None) -> None:
+    def __init__(
+        self, queries: AnalysisQueries, sessions: SessionReader, intents: IntentStore, *, recurrence: MeasureRecurrence | None = None
+    ) -> None:
         self._queries = queries
+        self._intents = intents
         self._sessions = sessions
         self._recurrence = recurrence
 
@@ -75,6 +86,7 @@ class TrajectoryReader:
             strips_of(blocks, first=first, last=last, most=MAX_STRIPS),
             page[-1].number if len(exchanges) > limit else None,
             await self._measured(session_id, progress.last_event),
+            await self._intents.of_prompts(session_id, [each.first for each in page if each.number]),
         )
 
     async def _progress(self, shown: ShownSession) -> ProjectionProgress:

@@ -4,6 +4,5 @@ Trained on examples written for the project (examples.toml) and, for a team, on 
 """
 
 from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, PromptIntent
-from app.trajectory.intent.labels import LabelFollower, intent_at
 
-__all__ = ["INTENTS", "Intent", "IntentReading", "LabelFollower", "PromptIntent", "intent_at"]
+__all__ = ["INTENTS", "Intent", "IntentReading", "PromptIntent"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, literal_column, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.session import Session
@@ -18,7 +18,7 @@ _ONE: ColumnElement[int] = literal_column("1")
 """A limit that is no parameter, so that the expression can be written into a statement's text."""
 
 
-def intent_at(session_id: ColumnElement[Any], seq: ColumnElement[Any]) -> ScalarSelect[Any]:
+def intent_at(session_id: SQLColumnExpression[Any], seq: SQLColumnExpression[Any]) -> ScalarSelect[Any]:
     """Build the subquery of the intent of the exchange that an event belongs to; null: before the first prompt, or not told yet."""
     told = PromptIntentRow.__table__.alias("told")
     held = IntentCorrectionRow.__table__.alias("held")

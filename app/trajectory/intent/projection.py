@@ -15,7 +15,7 @@ from app.trajectory.intent.classifier import shipped
 from app.trajectory.intent.classifying import IntentClassifier
 from app.trajectory.intent.correcting import IntentTraining
 from app.trajectory.intent.prose import PromptProse
-from app.trajectory.intent.replies import PromptReading, reply_before
+from app.trajectory.intent.replies import PromptReader, reply_before
 from app.trajectory.intent.store import IntentStore, ToldPart
 
 READING_VERSION = 2
@@ -84,7 +84,7 @@ class IntentsProjection:
         async def look_back(seq: int) -> str:
             return await reply_before(self._journal, session.id, seq)
 
-        reading = PromptReading(look_back)
+        reading = PromptReader(look_back)
         prompts: dict[int, PromptProse] = {}
         sidechains: set[int] = set()
         async for seq, event in self._journal.numbered(session.id, after=after, until=session.event_count, max_output_chars=0):

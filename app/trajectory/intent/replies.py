@@ -25,7 +25,7 @@ class LookBack(Protocol):
     async def __call__(self, seq: int, /) -> str: ...
 
 
-class PromptReading:
+class PromptReader:
     """Reads the prompts of one session, fed its events in order from any place on. `look_back` tells what was said before that place."""
 
     def __init__(self, look_back: LookBack) -> None:
@@ -69,7 +69,7 @@ async def read_prompt_at(journal: Journal, session_id: UUID, seq: int) -> Prompt
         return await reply_before(journal, session_id, seq)
 
     async for number, event in journal.numbered(session_id, after=seq - 1, until=seq, max_output_chars=0):
-        return await PromptReading(look_back).add(number, event)
+        return await PromptReader(look_back).add(number, event)
     return None
 
 

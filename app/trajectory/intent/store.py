@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Integer, Select, delete, func, literal, select
+from sqlalchemy import ColumnElement, Integer, Select, any_, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +20,7 @@ from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.trajectory.intent.classifier import Numbers, shipped
 from app.trajectory.intent.features import feature_names
-from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, PromptIntent
+from app.trajectory.intent.kinds import INTENTS, Intent, IntentPosition, IntentReading, PromptIntent
 from app.trajectory.intent.labels import LabelFollower
 from app.trajectory.intent.tables import IntentCorrectionRow, IntentHeadRow, PromptIntentRow
 from app.trajectory.intent.team_head import MAX_CORRECTIONS, HeadTrial
@@ -77,20 +77,30 @@ class IntentStore:
 
     async def get(self, session_id: UUID, seq: int) -> PromptIntent | None:
         """Return a prompt's intent; None: not told yet, nor corrected."""
-        return (await self.of_session(session_id, after=seq - 1, limit=1, until=seq)).get(seq)
+        return (await self.of_prompts(session_id, [seq])).get(seq)
 
-    async def of_session(
-        self, session_id: UUID, *, after: int = 0, until: int | None = None, limit: int = 1_000
-    ) -> dict[int, PromptIntent]:
-        """Return the intents of a session's prompts above `after`, in order."""
-        told = select(*PromptIntentRow.__table__.columns).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq > after)
-        held = _held(IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.seq > after)
-        if until is not None:
-            told, held = told.where(PromptIntentRow.seq <= until), held.where(IntentCorrectionRow.seq <= until)
+    async def of_prompts(self, session_id: UUID, seqs: Collection[int]) -> dict[int, PromptIntent]:
+        """Return the intents of a session's prompts at these seqs, by seq, in order; a correction goes before what was told."""
+        if not seqs:
+            return {}
         async with self._database.begin() as connection:
-            rows = {row.seq: row for row in await connection.execute(told.order_by(PromptIntentRow.seq).limit(limit))}
-            corrected = {row.seq: row for row in await connection.execute(held.limit(limit))}
-        return {seq: _intent_of(seq, rows.get(seq), corrected.get(seq)) for seq in sorted(rows.keys() | corrected.keys())[:limit]}
+            return await _intents(connection, session_id, literal(sorted(seqs), ARRAY(Integer)))
+
+    async def told_since(self, session_id: UUID, since: IntentPosition, *, limit: int) -> list[tuple[IntentPosition, PromptIntent]]:
+        """Return what was corrected of prompts up to a position, then what was told of those above, each with the position after it."""
+        told = select(PromptIntentRow.seq).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq > since.seq)
+        held = select(IntentCorrectionRow.id, IntentCorrectionRow.seq).where(
+            IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.id > since.correction
+        )
+        async with self._database.begin() as connection:
+            corrected = (await connection.execute(held.order_by(IntentCorrectionRow.id).limit(limit))).all()
+            new = (await connection.scalars(told.order_by(PromptIntentRow.seq).limit(limit))).all()
+            wanted = literal([*new, *(row.seq for row in corrected)], ARRAY(Integer))
+            intents = await _intents(connection, session_id, wanted) if new or corrected else {}
+        latest = {row.seq: row.id for row in corrected if row.seq <= since.seq}  # of the others the correction is told with the prompt
+        again = [(IntentPosition(since.seq, number), intents[seq]) for seq, number in sorted(latest.items(), key=lambda each: each[1])]
+        reached = corrected[-1].id if corrected else since.correction
+        return again + [(IntentPosition(seq, reached), intents[seq]) for seq in new]
 
     async def correct(self, connection: AsyncConnection, session: Session, seq: int, intent: Intent, *, by: UUID | None, name: str) -> None:
         """Record a correction, in the caller's transaction."""
@@ -162,6 +172,14 @@ def _held(*conditions: ColumnElement[bool]) -> Select[Any]:
     key = (IntentCorrectionRow.session_id, IntentCorrectionRow.seq)
     query = select(*IntentCorrectionRow.__table__.columns).where(*conditions)
     return query.ext(distinct_on(*key)).order_by(*key, IntentCorrectionRow.id.desc())
+
+
+async def _intents(connection: AsyncConnection, session_id: UUID, seqs: ColumnElement[Any]) -> dict[int, PromptIntent]:
+    told = select(*PromptIntentRow.__table__.columns).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq == any_(seqs))
+    held = _held(IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.seq == any_(seqs))
+    rows = {row.seq: row for row in await connection.execute(told)}
+    corrected = {row.seq: row for row in await connection.execute(held)}
+    return {seq: _intent_of(seq, rows.get(seq), corrected.get(seq)) for seq in sorted(rows.keys() | corrected.keys())}
 
 
 def _intent_of(seq: int, told: AnyRow | None, corrected: AnyRow | None) -> PromptIntent:

@@ -16,7 +16,6 @@ from app.knowledge.results import Query
 from app.knowledge.search import Search
 from app.queue.jobs import Queue
 from app.sessions.event import Event
-from app.sessions.projections import Projections
 from app.settings import Settings
 from app.trajectory.intent.classifier import reading_of
 from app.trajectory.intent.classifying import IntentClassifier
@@ -149,7 +148,9 @@ async def test_the_filter_keeps_to_the_team_and_the_project(bench: Bench, correc
     await tell(bench, "elsewhere", [said(1, "user", "debugging: the payment worker of the depot has a timeout")], project="depot")
     assert await places(bench, "debugging", project="depot") == {"L1"}
     async with bench.database.begin() as connection:
-        stranger = (await connection.execute(text("insert into teams (id, name) values (gen_random_uuid(), 'others') returning id"))).scalar_one()
+        stranger = (
+            await connection.execute(text("insert into teams (id, name) values (gen_random_uuid(), 'others') returning id"))
+        ).scalar_one()
         closed = (await connection.execute(text("select id from projects where name = 'shop'"))).scalar_one()
     found = await bench.search.query(stranger, Query(QUESTION, min_score=0.0, intents=("debugging",)))
     assert not found.results

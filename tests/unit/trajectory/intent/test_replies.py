@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.sessions.event import Event
 from app.trajectory.intent import replies
-from app.trajectory.intent.replies import PromptReading, read_prompt_at, reply_before
+from app.trajectory.intent.replies import PromptReader, read_prompt_at, reply_before
 
 OFFER = "The parser works now. Shall I write unit tests for it?"
 WORDS = ("yes", "go ahead", OFFER, "Should I rename the queue?", "why is it slow?", "done")
@@ -44,7 +45,7 @@ async def said_from(events: Sequence[Event], after: int, upto: int) -> dict[int,
     async def look_back(seq: int) -> str:
         return await reply_before(journal, uuid4(), seq)  # type: ignore[arg-type]
 
-    reading = PromptReading(look_back)
+    reading = PromptReader(look_back)
     found: dict[int, str] = {}
     async for seq, each in journal.numbered(uuid4(), after=after, until=upto):
         if (prose := await reading.add(seq, each)) is not None:
@@ -68,7 +69,7 @@ def test_a_session_that_comes_in_parts_is_read_as_one_that_comes_whole(events: l
         patched.setattr(replies, "FIRST_LOOK", 1)
         edges = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
         parts: dict[int, str] = {}
-        for after, upto in zip(edges, edges[1:], strict=False):
+        for after, upto in itertools.pairwise(edges):
             parts |= asyncio.run(said_from(events, after, upto))
         assert parts == whole(*events)
         for seq, said in parts.items():
