@@ -26,8 +26,8 @@ async def talked(api: Api, key: str, project: str) -> str:
     return str(session)
 
 
-async def query(api: Api, key: str, project: str, *intents: str, **more: Any) -> Reply:
-    asked = {"query": "harbour settings", "project": project, "kinds": ["passage"], "min_score": 0.0, "intents": intents, **more}
+async def query(api: Api, key: str, project: str | None, *intents: str) -> Reply:
+    asked = {"query": "harbour settings", "project": project, "kinds": ["passage"], "min_score": 0.0, "intents": intents}
     return await api.ask("POST", "/v1/knowledge/query", key=key, json=asked)
 
 
@@ -120,4 +120,4 @@ async def test_another_team_finds_and_corrects_nothing_by_intent(api: Api) -> No
     stranger = await api.developer(f"t{uuid4().hex[:8]}")
     assert texts(await query(api, stranger, project, "testing")) == ""
     assert (await api.ask("PUT", f"/v1/sessions/{session}/prompts/1/intent", key=stranger, json={"intent": "testing"})).status == 404
-    assert TESTED not in texts(await query(api, stranger, project, "testing", project=None))
+    assert TESTED not in texts(await query(api, stranger, None, "testing"))
