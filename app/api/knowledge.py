@@ -57,6 +57,7 @@ EXAMPLES: list[JsonDict] = [
         "prefer_project": "shop",
         "kinds": ["passage"],
         "files": ["services/events/publish.py"],
+        "intents": ["feature-dev", "exploration"],
         "since": "2026-01-01T00:00:00Z",
         "max_tokens": 800,
     },
@@ -73,6 +74,12 @@ class QueryBody(RequestBody):
     prefer_project: ProjectName | None = Field(None, description="Rank this project's items higher, without hiding the others.")
     types: list[KnowledgeType] = Field(
         default_factory=list, max_length=12, description="Only items of these types. Empty: all items, and passages."
+    )
+    intents: list[Intent] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Only what comes from exchanges whose prompt has one of these intents, as classified or corrected; an item by the"
+        " places of its evidence, so none that a person recorded without any. Empty: all.",
     )
     kinds: list[Kind] = Field(
         [*KINDS], min_length=1, max_length=2, description="`item`: distilled knowledge. `passage`: what was said, verbatim."
@@ -231,6 +238,7 @@ async def query(request: Request, caller: Reader, body: QueryBody) -> Response:
         project=body.project,
         prefer_project=body.prefer_project,
         types=tuple(body.types),
+        intents=tuple(dict.fromkeys(body.intents)),
         kinds=tuple(dict.fromkeys(body.kinds)),
         files=tuple(body.files),
         subject=body.subject,

@@ -19,6 +19,7 @@ from app.services.services import Services
 from app.services.session_costs import cost_of
 from app.trajectory.analysis import ExchangeOutcome, FindingKind, SessionExchange, ShownAnalysis, ToldFinding, Verdict
 from app.trajectory.events import Phase
+from app.trajectory.intent import Intent, PromptIntent
 from app.trajectory.patterns import RecurringTrouble
 from app.trajectory.policies import PolicyInSession, PolicySeverity, PolicyVerdict
 from app.web.authenticated_route import AuthenticatedRoute
@@ -37,7 +38,12 @@ class ExchangeReply(ResponseBody):
     number: int
     first: int = Field(description="Number of its first event.")
     last: int
-    intent: str | None = Field(description="Intent of the prompt. Null: not classified.")
+    intent: Intent | None = Field(
+        description="Intent of the prompt, as a person corrected it or as it was classified. Null: not classified."
+    )
+    intent_confidence: float | None = Field(
+        description="The probability that the classifier is right. Null: a person said it, or it isn't classified.", examples=[0.83]
+    )
     outcome: ExchangeOutcome | None = Field(description="What the person's next prompt says of it. Null: there is none yet.")
     phases: PhaseCounts
     failed: int = Field(description="Tool calls that failed.")
@@ -148,7 +154,7 @@ async def show_analysis(
         analysed=progress.last_event,
         current=progress.up_to_date,
         parked=progress.parked_reason,
-        exchanges=[_exchange(each) for each in analysis.exchanges],
+        exchanges=[_exchange(each, analysis.intent_of(each)) for each in analysis.exchanges],
         activity=_findings(analysis, "activity"),
         health=_findings(analysis, "health"),
         loops=_findings(analysis, "loop"),
@@ -170,10 +176,12 @@ async def _recurring(services: Services, caller: Requester, analysis: ShownAnaly
     return await services.trajectory.patterns.of_session(caller, analysis.shown.session.id, first=first, last=last)
 
 
-def _exchange(exchange: SessionExchange) -> ExchangeReply:
-    told = {name: getattr(exchange, name) for name in ExchangeReply.model_fields if name not in {"intent", "cost_usd"}}
+def _exchange(exchange: SessionExchange, intent: PromptIntent | None) -> ExchangeReply:
+    told = {name: getattr(exchange, name) for name in ExchangeReply.model_fields if name not in {"intent", "intent_confidence", "cost_usd"}}
     cost = None if exchange.cost_nanousd is None else to_usd(exchange.cost_nanousd)
-    return ExchangeReply(**told | {"files": list(exchange.files)}, intent=None, cost_usd=cost)
+    wanted = None if intent is None else intent.intent
+    sure = None if intent is None else intent.certainty
+    return ExchangeReply(**told | {"files": list(exchange.files)}, intent=wanted, intent_confidence=sure, cost_usd=cost)
 
 
 def _verdict(found: PolicyInSession) -> PolicyInSessionReply:

@@ -24,7 +24,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `event` (new), `changed` (told before, filled in since), `finding` (activity, health, a loop, a"
         " broken rule; told again where it changes; `helped`: what the project knows of the error that a loop or a broken rule shows, in"
-        " the reader's own session), `knowledge` (learnt here).",
+        " the reader's own session), `intent` (of the prompt `seq`; told again where a person corrects it), `knowledge` (learnt here).",
         "content": {
             "text/event-stream": {
                 "example": 'event: event\nid: 3.2\ndata: {"seq": 3, "kind": "prompt", "text": "Why NATS?", …}\n\n: keep-alive\n\n'

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "ingest": "app.cli.ingest:ingest",
     "query": "app.cli.query:query",
     "ask": "app.cli.ask:ask",
+    "classify": "app.cli.classify:classify",
     "context": "app.cli.context:context",
     "remember": "app.cli.remember:remember",
     "correct": "app.cli.remember:correct",

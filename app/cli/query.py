@@ -12,6 +12,8 @@ from app.cli.output import AsJson
 from app.clock import age_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.cli.client import Json, ServerClient
 
 EXCERPT_LINES, EXCERPT_CHARS = 4, 400
@@ -44,6 +46,12 @@ def query(
     subject: Annotated[
         str, typer.Option(help="Only items about this file, symbol, setting, tool, service or ticket, or with all of these words.")
     ] = "",
+    intent: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only what was said or learnt for prompts of this intent, such as debugging; may be repeated. See cairn classify."
+        ),
+    ] = None,
     team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,8 +64,9 @@ def query(
         from app.cli.reach import open_client
 
         async with open_client(team=team) as client:
-            body = query_body(question, project, limit, kind=kind, since=since, until=until, subject=subject)
-            answer = await client.post("/v1/knowledge/query", body)
+            period = {"since": since and since.isoformat(), "until": until and until.isoformat()}
+            filters = {**period, "subject": subject or None, "intents": intent or None}
+            answer = await client.post("/v1/knowledge/query", query_body(question, project, limit, kind=kind, filters=filters))
             if as_json:
                 print_json(answer)
             else:
@@ -72,14 +81,11 @@ def query_body(
     limit: int,
     *,
     kind: Kind | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    subject: str = "",
+    filters: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Build the body of the query's request."""
+    """Build the body of the query's request. `filters`: further ones, by their names there; None is left out."""
     body: dict[str, object] = {"query": question, "limit": limit}
-    given = {"project": project, "kinds": kind and [kind.value], "since": since and since.isoformat(), "until": until and until.isoformat()}
-    given["subject"] = subject or None
+    given: dict[str, object] = {"project": project, "kinds": kind and [kind.value], **(filters or {})}
     return body | {name: value for name, value in given.items() if value is not None}
 
 

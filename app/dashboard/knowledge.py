@@ -23,6 +23,7 @@ from app.knowledge.item import AGE_BANDS, KINDS, KNOWLEDGE_TYPES, AgeBand, Quote
 from app.knowledge.overview import KnowledgeOverview, RecentItem
 from app.knowledge.results import Query, SearchResults, UnansweredQuestion
 from app.services.answers import begin_answer
+from app.trajectory.intent import INTENTS
 from app.web import spreadsheet
 from app.web.disconnects import unless_disconnected
 
@@ -81,6 +82,7 @@ class SearchForm:
     text: str
     project: str
     type: str
+    intent: str
     answer: SearchResults | None
     composed: Composed | None
     problem: str
@@ -104,6 +106,7 @@ async def overview(request: Request) -> Response:
         asked=asked,
         projects=sorted(found.projects.values()),
         types=KNOWLEDGE_TYPES,
+        intents=INTENTS,
         source=lambda quote: source_of(who, quote),
         mark=mark,
     )
@@ -157,9 +160,10 @@ def source_of(who: Visitor, quote: Quote) -> str:
 async def _asked(who: Visitor, request: Request) -> SearchForm:
     text = request.query_params.get("q", "").strip()[:MAX_QUERY_CHARS]
     project, kind = request.query_params.get("project", "")[:200], request.query_params.get("type", "")[:100]
+    intent = request.query_params.get("intent", "")[:100]
     if not text:
-        return SearchForm("", project, kind, None, None, "")
-    query = Query(text=text, project=project or None)
+        return SearchForm("", project, kind, intent, None, None, "")
+    query = Query(text=text, project=project or None, intents=(intent,) if intent else ())
     if kind in KINDS:
         query = replace(query, kinds=(kind,))
     elif kind:
@@ -167,9 +171,9 @@ async def _asked(who: Visitor, request: Request) -> SearchForm:
     try:
         answer = await begin_answer(who.services, who.requester, query, may_write=_is_navigation(request))
     except (InvalidInput, NotFound) as error:
-        return SearchForm(text, project, kind, None, None, error.message)
+        return SearchForm(text, project, kind, intent, None, None, error.message)
     composed = await (unless_disconnected(request, answer.compose()) if answer.asks_model else answer.compose())
-    return SearchForm(text, project, kind, answer.found, composed, "")
+    return SearchForm(text, project, kind, intent, answer.found, composed, "")
 
 
 def _is_navigation(request: Request) -> bool:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from app.dashboard.filtering import AddressFilters, address, before_of, period_of, project_of
 from app.dashboard.page_route import DataPageRoute
 from app.dashboard.state import state_of
 from app.dashboard.timeline import draw
-from app.dashboard.visitor import PATH, Visitor, visitor
+from app.dashboard.visitor import PATH, Visitor, text_of, verified_form, visitor
 from app.errors import InvalidInput, NotFound
 from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
@@ -23,8 +25,11 @@ from app.sessions.session import SessionFilter
 from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 from app.trajectory.analysis import ShownAnalysis
+from app.trajectory.intent import INTENTS
 from app.trajectory.patterns import RecurringTrouble
 from app.web.browsing_csv import csv_of_sessions
+
+log = structlog.get_logger()
 
 SESSIONS = f"{PATH}/sessions"
 PAGE, ITEMS_SHOWN, LIKE_SHOWN, EXCHANGES_SHOWN = 50, 50, 5, 40
@@ -115,6 +120,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         found = await sessions.events(who.requester, shown, after=begin, limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", found.page.events
     analysis = await who.services.trajectory.reader.show(who.requester, session_id, limit=EXCHANGES_SHOWN)
+    intents = await who.services.trajectory.intents.explaining.explain(session, events) if found.access.shown else {}
     earlier = address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if found.page.earlier else None
     later = address(who, here, after=str(events[-1][0])) if found.page.later else None
     return await state_of(request).renderer.page(
@@ -135,6 +141,9 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         cost=await cost_of(who.services, who.requester, session),
         similar=None if place or after else await who.services.trajectory.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
         analysis=analysis,
+        intents=intents,
+        every_intent=INTENTS,
+        corrects=who.requester.may("write") and who.requester.may_change(session.developer_id),
         timeline=draw(analysis),
         patterns=await _patterns(who, analysis),
         event=lambda seq: address(who, here, after=str(seq - 1)),
@@ -142,6 +151,18 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         earlier=earlier,
         later=later,
     )
+
+
+@router.post("/sessions/{session_id}/prompts/{seq}/intent")
+async def correct_intent(request: Request, session_id: UUID, seq: int) -> Response:
+    who = await visitor(request)
+    form = await verified_form(request, who)
+    intent = text_of(form, "intent")
+    if intent not in INTENTS:
+        raise InvalidInput(f"intent must be one of {', '.join(INTENTS)}.", param="intent")
+    await who.services.trajectory.intents.correcting.correct(who.requester, session_id, seq, intent)
+    log.info("dashboard.intent_corrected", session=str(session_id), seq=seq, intent=intent)
+    return RedirectResponse(f"{address(who, f'{SESSIONS}/{session_id}', after=str(max(0, seq - 1)))}#prompt-{seq}", status_code=303)
 
 
 async def _view(who: Visitor, request: Request) -> SessionView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from app.dashboard.finding_words import finding_label
 from app.trajectory.analysis import FindingKind, SessionExchange, ShownAnalysis, StepStrip, ToldFinding
 from app.trajectory.events import Phase
+from app.trajectory.intent import Intent
 
 WIDTH: Final = 1000
 BARS_HEIGHT: Final = 60
@@ -58,10 +59,19 @@ class FindingRowView:
 
 
 @dataclass(frozen=True, slots=True)
+class IntentMark:
+    """An exchange on the picture's row of intents."""
+
+    intent: Intent
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class SessionTimeline:
     """The picture of a session's events `first` to `last`. `edges`: where exchanges begin. `phases`: those that occur, in words.
 
-    `trouble`: what was found but activities, row by row.
+    `trouble`: what was found but activities, row by row. `intent_counts`: the intents of the exchanges, the most frequent first.
     """
 
     areas: Sequence[PhaseArea]
@@ -69,6 +79,8 @@ class SessionTimeline:
     rows: Sequence[FindingRowView]
     phases: Sequence[tuple[Phase, str]]
     exchanges: Sequence[SessionExchange]
+    intents: Sequence[IntentMark]
+    intent_counts: Sequence[tuple[Intent, int]]
     label: str
     first: int
     last: int
@@ -86,6 +98,7 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
     first, last = analysis.exchanges[0].first, analysis.exchanges[-1].last
     rows = [FindingRowView(title, _marks(analysis.found.findings, kind, first, last)) for kind, title in ROWS.items()]
     trouble = _trouble(rows)
+    intents = _intents(analysis, first, last)
     used = {phase for strip in analysis.strips for phase in strip.phases}
     return SessionTimeline(
         areas=_areas(analysis.strips, first, last),
@@ -93,6 +106,8 @@ def draw(analysis: ShownAnalysis) -> SessionTimeline | None:
         rows=[row for row in rows if row.marks],
         phases=[(phase, words) for phase, words in PHASE_WORDS.items() if phase in used],
         exchanges=analysis.exchanges,
+        intents=intents,
+        intent_counts=Counter(each.intent for each in intents).most_common(),
         label=_label(analysis, trouble),
         first=first,
         last=last,
@@ -124,6 +139,13 @@ def _rectangles(strip: StepStrip, first: int, last: int) -> Iterator[tuple[Phase
             height = BARS_HEIGHT * share / count
             yield phase, f"M{x:g} {y:.4g}h{width:g}v{height:.4g}h-{width:g}z"
             y += height
+
+
+def _intents(analysis: ShownAnalysis, first: int, last: int) -> list[IntentMark]:
+    """Place the exchanges whose intent is known, each as long as it is."""
+    found = [(each, wanted.intent) for each in analysis.exchanges if (wanted := analysis.intent_of(each)) is not None]
+    edges = [(_x(each.first, first, last), _x(each.last + 1, first, last), intent) for each, intent in found]
+    return [IntentMark(intent, begin, round(end - begin, 2)) for begin, end, intent in edges]
 
 
 def _marks(findings: Sequence[ToldFinding], kind: FindingKind, first: int, last: int) -> list[FindingMark]:

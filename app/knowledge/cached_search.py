@@ -109,7 +109,7 @@ class CachedSearch:
         except Unavailable as error:
             log.warning("search.uncached", code=error.code)
             return None
-        asked = astuple(replace(query, cache="auto", asker=None, closed=frozenset()))
+        asked = astuple(replace(query, cache="auto", asker=None, closed=frozenset(), intents=tuple(sorted(set(query.intents)))))
         day = clock.now().date()  # freshness and "last week" depend on the day
         # repr: unambiguous, whatever the values contain
         material = repr((self._fingerprint, scope.team_id.hex, version, day, asked, sorted(map(str, scope.closed))))

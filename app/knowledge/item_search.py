@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from app.errors import Unavailable
 from app.knowledge.contradiction_rows import contradicting
 from app.knowledge.folding import ROOM, fold
+from app.knowledge.intent_rows import evidence_has_intent
 from app.knowledge.item import KNOWLEDGE_TYPES, PASSAGE
 from app.knowledge.ranking import Support, rank
 from app.knowledge.replaced_order import newer_first
@@ -107,7 +109,7 @@ class ItemSearch:
         if not self._index.complete:
             degraded.append("vectors")
             return None
-        where: Where = {**scope.where, "type": list(query.types or KNOWLEDGE_TYPES)}
+        where: Where = {**scope.where, "type": list(query.types or KNOWLEDGE_TYPES), **query.where}
         # Necessary: first learnt before the period's end. Its evidence decides the rest.
         within = None if query.until is None else Within("created_at", None, query.until)
         limit = self._candidate_limit(query)
@@ -127,20 +129,20 @@ class ItemSearch:
         Filters by team and closed projects again: the index is not the source of truth.
         """
         if ids is not None:
-            return await self._reads.rows(_BY_ID[_is_dated(query)], _bound(scope, query, ids=ids)) if ids else []
-        found = _full_text(_ITEMS[_is_dated(query)], query.text, scope, query.types, self._candidate_limit(query))
+            return await self._reads.rows(_BY_ID[_kind(query)], _bound(scope, query, ids=ids)) if ids else []
+        found = _full_text(_ITEMS[_kind(query)], query.text, scope, query.types, self._candidate_limit(query))
         return await self._reads.rows(found, _bound(scope, query))
 
     async def _with_replacements(self, scope: Scope, query: Query, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
         """Add the items that replace the candidates, whether or not the question finds them, and what replaces these.
 
-        None of another type or about another subject than asked for.
+        None of another type, from other exchanges or about another subject than asked for.
         """
         known = {row.id for row in rows}
         replaced = [row.id for row in rows if row.replaced_by is not None and row.replaced_by not in known]
         if not replaced:
             return rows
-        replacing = _REPLACING[_is_dated(query)]
+        replacing = _REPLACING[_kind(query)]
         if query.types:
             replacing = replacing.where(ItemRow.type.in_(query.types))
         if query.subject.strip():
@@ -155,35 +157,42 @@ class ItemSearch:
         return max(self._limits.candidates, query.limit)
 
 
-def _is_dated(query: Query) -> bool:
-    return query.since is not None or query.until is not None
+def _kind(query: Query) -> tuple[bool, bool]:
+    """Return whether a query has a period, and whether it has intents: each pair has statements of its own."""
+    return query.since is not None or query.until is not None, bool(query.intents)
 
 
 def _bound(scope: Scope, query: Query, **more: object) -> dict[str, object]:
     """Return the values of a statement's parameters."""
     values: dict[str, object] = {"team": scope.team_id, "closed": list(scope.closed), **more}
-    return values | {"since": query.since, "until": query.until} if _is_dated(query) else values
+    dated, labelled = _kind(query)
+    period = {"since": query.since, "until": query.until} if dated else {}
+    return values | period | ({"intents": list(query.intents)} if labelled else {})
 
 
-def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -> Select[*tuple[Any, ...]]:
-    """Select items of the bound `team`, not of the projects `closed`, each with the newest evidence (in the period) with the item's words.
+def _with_newest_evidence(*, dated: bool, labelled: bool) -> Select[*tuple[Any, ...]]:
+    """Select items of the bound `team`, not of the projects `closed`, each with the newest evidence with the item's words, in the period
+    and of the intents asked for.
 
-    A corrected item takes any evidence, since its words are the person's; a recorded item needs none, and is dated by its recording.
+    A corrected item takes any evidence, since its words are the person's. A recorded item needs none, unless intents are asked for, and is
+    dated by its recording.
     """
+    counts = [*([_in_period(EvidenceRow.at)] if dated else []), *([evidence_has_intent()] if labelled else [])]
     newest = (
         select(EvidenceRow.session_id, EvidenceRow.transcript, EvidenceRow.locator, EvidenceRow.excerpt, EvidenceRow.at)
         .where(EvidenceRow.knowledge_id == ItemRow.id, or_(EvidenceRow.text == ItemRow.text, ItemRow.corrected_at.is_not(None)))
-        .where(*([] if within is None else [within(EvidenceRow.at)]))
+        .where(*counts)
         .order_by(*NEWEST_EVIDENCE)
         .limit(1)
         .lateral("newest")
     )
     uses = counts_of_items().lateral("uses")
-    latest = replacement(_until(dated=within is not None)).lateral("latest")
-    against = contradicting(_until(dated=within is not None)).label("contradicts")
+    latest = replacement(_until(dated=dated)).lateral("latest")
+    against = contradicting(_until(dated=dated)).label("contradicts")
     closed: ColumnElement[Any] = bindparam("closed", type_=ARRAY(Uuid))
     columns = [column for column in ItemRow.__table__.c if column.name in _COLUMNS]
-    recorded = and_(ItemRow.origin == "recorded", *([] if within is None else [within(ItemRow.created_at)]))
+    recorded = and_(ItemRow.origin == "recorded", *([_in_period(ItemRow.created_at)] if dated else []))
+    proven = newest.c.session_id.is_not(None)
     items = (
         select(*columns, *newest.c, *uses.c, *latest.c, against, is_portable(closed).label("portable"))
         .select_from(ItemRow)
@@ -192,7 +201,7 @@ def _with_newest_evidence(within: Callable[[Any], ColumnElement[bool]] | None) -
         .outerjoin(latest, onclause=true())
         .where(ItemRow.team_id == bindparam("team"), ~ItemRow.hidden, ItemRow.project_id != all_(closed))
     )
-    return items.where(or_(newest.c.session_id.is_not(None), recorded))
+    return items.where(proven if labelled else or_(proven, recorded))
 
 
 def _full_text(items: Select[*tuple[Any, ...]], text: str, scope: Scope, types: Sequence[str], limit: int) -> Select[*tuple[Any, ...]]:
@@ -223,8 +232,12 @@ def _in_period(at: Any) -> ColumnElement[bool]:
 _SHOWN = ("id", "project_id", "origin", "type", "title", "text", "confidence", "evidence_count", "created_at", "last_seen_at")
 _FROM_PEOPLE = ("paths", "corrected_at", "helpful", "wrong", "stale", "code_verdict", "people")
 _COLUMNS = frozenset((*_SHOWN, *_FROM_PEOPLE, "embedding", "long_embedding", "long_embedding_model"))
-_ITEMS = {False: _with_newest_evidence(None), True: _with_newest_evidence(_in_period)}
+_ITEMS = {
+    (dated, labelled): _with_newest_evidence(dated=dated, labelled=labelled)
+    for dated, labelled in itertools.product((False, True), repeat=2)
+}
+"""By `_kind`."""
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
-_BY_ID = {dated: items.where(ItemRow.id == any_(_IDS)) for dated, items in _ITEMS.items()}
+_BY_ID = {kind: items.where(ItemRow.id == any_(_IDS)) for kind, items in _ITEMS.items()}
 """An array parameter keeps it one statement for any number of ids; an IN list would be compiled and planned anew for each length."""
-_REPLACING = {dated: items.where(ItemRow.id.in_(replacements(_IDS, _until(dated=dated)))) for dated, items in _ITEMS.items()}
+_REPLACING = {kind: items.where(ItemRow.id.in_(replacements(_IDS, _until(dated=kind[0])))) for kind, items in _ITEMS.items()}

@@ -25,6 +25,7 @@ from app.knowledge.evidence_writer import EvidenceWriter
 from app.knowledge.exporting import ItemExport
 from app.knowledge.history import ItemHistory
 from app.knowledge.index import Index
+from app.knowledge.intent_rows import record_relabelled
 from app.knowledge.items_projection import ItemsProjection
 from app.knowledge.judging import Judging
 from app.knowledge.long_form_backfill import LongFormBackfill
@@ -58,6 +59,7 @@ from app.settings import Settings
 from app.storage.direct import DedicatedConnection
 from app.storage.part import StorageServices
 from app.telemetry import metrics
+from app.trajectory.analysis import LabelFollower
 
 VERSION_SECONDS = 1.0
 """Timeout for reading a version; after it the question is searched, uncached."""
@@ -91,6 +93,7 @@ class KnowledgeServices:
     long_form_backfill: LongFormBackfill
     repository_checks: RepositoryChecks
     subjects_backfill: SubjectsBackfill
+    relabelled: LabelFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ def _make_services(below: _LowerRooms, searching: _Searching) -> KnowledgeServic
         ),
         review=Review(accounts, ReviewLists(database, journal)),
         unanswered=searching.unanswered,
+        relabelled=record_relabelled,
         repository_checks=RepositoryChecks(queue, accounts, code_checking, settings=settings.freshness, folder=kept),
     )
 

@@ -6,12 +6,13 @@ all questions.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import TIMESTAMP, Boolean, Float, Integer, LargeBinary, Text, Uuid, bindparam, text
@@ -19,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.types import TypeEngine
 
+from app.knowledge.intent_rows import place_intent
 from app.knowledge.passages import PassageCandidate, Place
 from app.knowledge.passages.passage import indexed
 from app.knowledge.reads import Reads
@@ -36,11 +38,26 @@ SHARES_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class SaidWithin:
-    """A half-open period, since ≤ time < until, in which it was said; None: open at that end. A passage without a time is in no period."""
+class PlaceFilter:
+    """The places that count of a passage: said in a half-open period, since ≤ time < until (None: open at that end; one without a time is
+    in no period), in an exchange of one of these intents (none: of any).
+    """
 
-    since: datetime | None
-    until: datetime | None
+    since: datetime | None = None
+    until: datetime | None = None
+    intents: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Return whether it has a period, and whether it has intents: each pair has statements of its own."""
+        return self.since is not None or self.until is not None, bool(self.intents)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """Return the values of its statements' parameters."""
+        dated, labelled = self.kind
+        period = {"since": self.since, "until": self.until} if dated else {}
+        return period | ({"intents": list(self.intents)} if labelled else {})
 
 
 class PassageRows:
@@ -51,17 +68,17 @@ class PassageRows:
         self._shares: dict[int, float] = {}
         self._shares_read = -math.inf
 
-    async def by_id(self, scope: Scope, ids: Collection[UUID], period: SaidWithin | None) -> Sequence[AnyRow]:
-        """Read passages by id, each with its newest place (in the period) and the number of all its places."""
-        return await self._read(_BY_ID, scope, period, {"ids": list(ids)}) if ids else []
+    async def by_id(self, scope: Scope, ids: Collection[UUID], places: PlaceFilter) -> Sequence[AnyRow]:
+        """Read passages by id, each with its newest place that counts and the number of all its places."""
+        return await self._read(_BY_ID, scope, places, {"ids": list(ids)}) if ids else []
 
-    async def by_terms(self, scope: Scope, terms: Sequence[int], period: SaidWithin | None, *, limit: int) -> Sequence[AnyRow]:
+    async def by_terms(self, scope: Scope, terms: Sequence[int], places: PlaceFilter, *, limit: int) -> Sequence[AnyRow]:
         """Read passages with the most of the terms, like `by_id`, and their vectors. `terms`: see `passages.terms.hashed`."""
         if not terms:
             return []
         asked = list(terms)[:MAX_TERMS]
         rare = rarest(asked, await self._common())
-        return await self._read(_BY_TERMS, scope, period, {"terms": asked, "rare": rare, "bound": MAX_MATCHING, "limit": limit})
+        return await self._read(_BY_TERMS, scope, places, {"terms": asked, "rare": rare, "bound": MAX_MATCHING, "limit": limit})
 
     async def at(self, places: Sequence[Place]) -> dict[Place, PassageCandidate]:
         """Read the passages at these places, where they exist."""
@@ -82,13 +99,9 @@ class PassageRows:
             self._shares_read = time.monotonic()
         return self._shares
 
-    async def _read(
-        self, statements: Mapping[bool, TextualSelect], scope: Scope, period: SaidWithin | None, values: Mapping[str, object]
-    ) -> Sequence[AnyRow]:
+    async def _read(self, statements: _Statements, scope: Scope, places: PlaceFilter, values: Mapping[str, object]) -> Sequence[AnyRow]:
         given: dict[str, object] = {"team": scope.team_id, "project": scope.project_id, "closed": list(scope.closed), **values}
-        if period is not None:
-            given |= {"since": period.since, "until": period.until}
-        return await self._reads.rows(statements[period is not None], given)
+        return await self._reads.rows(statements[places.kind], given | places.values)
 
 
 def rarest(terms: Sequence[int], shares: Mapping[int, float], *, max_share: float = MAX_SHARE) -> list[int]:
@@ -106,6 +119,8 @@ def rarest(terms: Sequence[int], shares: Mapping[int, float], *, max_share: floa
     return kept
 
 
+_Statements: TypeAlias = Mapping[tuple[bool, bool], TextualSelect]
+"""By `PlaceFilter.kind`."""
 _TYPES: dict[str, TypeEngine[Any]] = {
     "team": Uuid(),
     "project": Uuid(),
@@ -117,6 +132,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "limit": Integer(),
     "since": TIMESTAMP(timezone=True),
     "until": TIMESTAMP(timezone=True),
+    "intents": ARRAY(Text),
     "sessions": ARRAY(Uuid),
     "ordinals": ARRAY(Integer),
 }
@@ -144,9 +160,10 @@ _SHOWN = """p.id, p.project_id, p.heading, p.text, p.tokens, p.late, newest.*,
   (select count(*) from passage_places where passage_id = p.id) as places"""
 _OURS = "p.team_id = :team and (:project is null or p.project_id = :project) and p.project_id <> all(:closed)"
 _WITHIN = "and at >= coalesce(:since, '-infinity') and at < coalesce(:until, 'infinity')"
+_LABELLED = f"and {place_intent('passage_places')} = any(:intents)"
 _NEWEST = """join lateral (
     select session_id, ordinal, exchange, locator, at, role, kind, sidechain, prompt, files
-    from passage_places where passage_id = p.id {within}
+    from passage_places where passage_id = p.id {counts}
     order by at desc nulls last, session_id, ordinal limit 1
   ) newest on true"""
 
@@ -156,16 +173,23 @@ def _typed(written: str, columns: Mapping[str, TypeEngine[Any]]) -> TextualSelec
     return text(written).bindparams(*given).columns(**columns)
 
 
-def _with_and_without_period(written: str, columns: Mapping[str, TypeEngine[Any]]) -> dict[bool, TextualSelect]:
-    return {within: _typed(written.replace("{within}", _WITHIN if within else ""), columns) for within in (False, True)}
+def _filtered(written: str, columns: Mapping[str, TypeEngine[Any]]) -> dict[tuple[bool, bool], TextualSelect]:
+    """Write a statement for each kind of filter of places."""
+    made = {}
+    for dated, labelled in itertools.product((False, True), repeat=2):
+        counts = f"{_WITHIN if dated else ''} {_LABELLED if labelled else ''}".strip()
+        placed = f"where exists (select from passage_places where passage_id = bounded.id {counts})" if counts else ""
+        made[dated, labelled] = _typed(written.replace("{counts}", counts).replace("{placed}", placed), columns)
+    return made
 
 
-_BY_ID = _with_and_without_period(f"select {_SHOWN} from passages p {_NEWEST} where {_OURS} and p.id = any(:ids)", _COLUMNS)  # noqa: S608
-_BY_TERMS = _with_and_without_period(
+_BY_ID = _filtered(f"select {_SHOWN} from passages p {_NEWEST} where {_OURS} and p.id = any(:ids)", _COLUMNS)  # noqa: S608
+_BY_TERMS = _filtered(
     f"""
 with matching as (
   select id, (select count(*) from unnest(terms) as term where term = any(:terms)) as overlap
   from (select p.id, p.terms from passages p where {_OURS} and p.terms && :rare limit :bound) bounded
+  {{placed}}
   order by overlap desc, id limit :limit
 )
 select {_SHOWN}, p.embedding

@@ -20,7 +20,7 @@ from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import unpack_half
 from app.knowledge.passage_replacements import HeldItem, PassageReplacements
 from app.knowledge.passage_results import result
-from app.knowledge.passage_rows import PassageRows, SaidWithin
+from app.knowledge.passage_rows import PassageRows, PlaceFilter
 from app.knowledge.passages import PassageCandidate, Place, Question, Ranked, Ranking, dates, fuse, neighbours, rank_candidates, terms
 from app.knowledge.passages.abstention import confidence, features, relevances, with_relevance
 from app.knowledge.passages.composing import compose
@@ -108,13 +108,13 @@ class PassageSearch:
 
     async def find(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> FoundPassages:
         """Find and rank passages. Appends the parts that were unavailable to `degraded`."""
-        period = None if query.since is None and query.until is None else SaidWithin(query.since, query.until)
-        legs = await self._legs(scope, query, encoded, period, degraded)
+        counting = PlaceFilter(query.since, query.until, query.intents)
+        legs = await self._legs(scope, query, encoded, degraded)
         if legs is None:
-            rows = await self._rows.by_terms(scope, terms.hashed(query.text), period, limit=RERANKED)
+            rows = await self._rows.by_terms(scope, terms.hashed(query.text), counting, limit=RERANKED)
             legs = _score_rows(query.text, rows, encoded)
         else:
-            rows = await self._rows.by_id(scope, list(legs), period)
+            rows = await self._rows.by_id(scope, list(legs), counting)
         if not rows:
             return NO_PASSAGES
         names = await self._accounts.project_names(scope.team_id, {row.project_id for row in rows})
@@ -130,9 +130,13 @@ class PassageSearch:
         """Return the items of replacements whose words the passages found hold, by passage."""
         return await self._replacements.held_by([found.rows[each.candidate.id] for each in found.relevant], query)
 
-    async def around(self, found: FoundPassages) -> dict[Place, PassageCandidate]:
-        """Read the passages around the first of those found."""
-        return await self._rows.at(neighbours(found.relevant))
+    async def around(self, query: Query, found: FoundPassages) -> dict[Place, PassageCandidate]:
+        """Read the passages around the first of those found; where intents are asked for, none of other exchanges."""
+        around = await self._rows.at(neighbours(found.relevant))
+        if not query.intents:
+            return around
+        asked_for = {(each.candidate.session, each.candidate.exchange) for each in found.relevant}
+        return {place: each for place, each in around.items() if (each.session, each.exchange) in asked_for}
 
     def results(
         self,
@@ -158,15 +162,13 @@ class PassageSearch:
             made.append(result(each, row, session=session, project=project, explain=explained, replaced_by=replaced_by))
         return made
 
-    async def _legs(
-        self, scope: Scope, query: Query, encoded: Encoded | None, period: SaidWithin | None, degraded: list[str]
-    ) -> dict[UUID, Leg] | None:
+    async def _legs(self, scope: Scope, query: Query, encoded: Encoded | None, degraded: list[str]) -> dict[UUID, Leg] | None:
         """Query both legs of the vector store, and return the best of their fusion first; None: search PostgreSQL instead."""
         if not self._index.complete:
             degraded.append("vectors")
             return None
-        where: Where = {**scope.where, "type": PASSAGE}
-        within = None if period is None else Within("created_at", period.since, period.until)
+        where: Where = {**scope.where, "type": PASSAGE, **query.where}
+        within = None if query.since is None and query.until is None else Within("created_at", query.since, query.until)
         limit, without = max(LEG, query.limit), scope.without
         try:
             with traces.span("vectors passages", "client", db__system__name="qdrant", db__operation__name="query"):

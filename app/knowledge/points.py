@@ -9,6 +9,7 @@ from sqlalchemy import Select, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.knowledge.intent_rows import item_intents, passage_intents
 from app.knowledge.item import PASSAGE
 from app.knowledge.neighbours import item_text, unpack, unpack_half
 from app.knowledge.passage_tables import PassagePlaceRow, PassageRow
@@ -19,7 +20,7 @@ from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.storage.vectors import lexical
 from app.storage.vectors.recipe import DENSE
-from app.storage.vectors.store import IndexSchema, VectorPoint
+from app.storage.vectors.store import IndexSchema, PayloadValue, VectorPoint
 
 SCHEMA = IndexSchema(keywords=("team", "project", "type", "intent"), floats=("confidence",), datetimes=("created_at",))
 
@@ -58,23 +59,25 @@ async def read_pages(database: Database, *, page: int) -> AsyncIterator[list[Vec
 
 
 def _item(row: AnyRow) -> VectorPoint:
-    payload: dict[str, str | float] = {
+    payload: dict[str, PayloadValue] = {
         "team": str(row.team_id),
         "project": str(row.project_id),
         "type": row.type,
         "confidence": row.confidence,
         "created_at": row.created_at.isoformat(),
     }
-    if row.intent is not None:
-        payload["intent"] = row.intent
+    if row.intents is not None:
+        payload["intent"] = sorted(row.intents)
     terms = lexical.document(item_text(row.title, row.text))
     return VectorPoint(id=row.id, vectors={DENSE: unpack(row.embedding)}, terms=terms, payload=payload)
 
 
 def _passage(row: AnyRow) -> VectorPoint:
-    payload: dict[str, str | float] = {"team": str(row.team_id), "project": str(row.project_id), "type": PASSAGE}
+    payload: dict[str, PayloadValue] = {"team": str(row.team_id), "project": str(row.project_id), "type": PASSAGE}
     if row.at is not None:
         payload["created_at"] = row.at.isoformat()
+    if row.intents is not None:
+        payload["intent"] = sorted(row.intents)
     terms = passage_terms.document(indexed(row.heading, row.text))
     return VectorPoint(id=row.id, vectors={DENSE: unpack_half(row.embedding)}, terms=terms, payload=payload)
 
@@ -84,12 +87,12 @@ _ITEMS = select(
     ItemRow.team_id,
     ItemRow.project_id,
     ItemRow.type,
-    ItemRow.intent,
     ItemRow.confidence,
     ItemRow.created_at,
     ItemRow.title,
     ItemRow.text,
     ItemRow.embedding,
+    item_intents().label("intents"),
 ).where(~ItemRow.hidden)
 _NEWEST = select(func.max(PassagePlaceRow.at)).where(PassagePlaceRow.passage_id == PassageRow.id).scalar_subquery()
 _PASSAGES = select(
@@ -100,4 +103,5 @@ _PASSAGES = select(
     PassageRow.text,
     PassageRow.embedding,
     _NEWEST.label("at"),
+    passage_intents().label("intents"),
 )

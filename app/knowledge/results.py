@@ -26,6 +26,7 @@ class Query:
 
     `types`: of items; `subject`: what items are about (`subject_rows.about`); if either is given, passages are left out. `since`, `until`:
     when it was said, half-open; a time without a zone is UTC. `max_tokens`: of all results' texts together; None: the server's default.
+    `intents`: only what comes from exchanges whose prompt has one of them, an item by the places of its evidence; none: all.
     `cache`: how to use cached answers. `asker`: the developer who asks; it doesn't change the answer. `closed`: the projects that are
     closed to them, which are left out.
     """
@@ -46,11 +47,17 @@ class Query:
     max_tokens: int | None = None
     closed: frozenset[UUID] = frozenset()
     subject: str = ""
+    intents: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
             if (moment := getattr(self, name)) is not None:
                 object.__setattr__(self, name, in_utc(moment, name))
+
+    @property
+    def where(self) -> dict[str, list[str]]:
+        """The vector store's filter by intents; the same text for the same intents."""
+        return {"intent": sorted(set(self.intents))} if self.intents else {}
 
     def asks_for(self, kind: Kind) -> bool:
         return kind in self.kinds and (kind == "item" or not (self.types or self.subject.strip()))

@@ -27,6 +27,7 @@ from app.sessions.session import CitedSession
 from app.storage.vectors.store import Vector
 from app.telemetry import traces
 from app.tokens import count_text, first_tokens
+from app.trajectory.intent import INTENTS
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class Search:
 
     def record_unanswered(self, team_id: UUID, query: Query, project_id: UUID | None) -> None:
         """Record an unanswered question (see `unanswered`), unless a filter may be why nothing was found. `project_id`: that it names."""
-        filtered = query.types or query.subject or query.since or query.until or set(query.kinds) != set(KINDS)
+        filtered = query.types or query.intents or query.subject or query.since or query.until or set(query.kinds) != set(KINDS)
         if self._unanswered is not None and query.min_score is None and not filtered:
             self._unanswered.record(team_id, query.text, project_id)
 
@@ -94,7 +95,7 @@ class Search:
         most = min(query.limit, self._limits.max_items) if passages.relevant else query.limit
         items = await self._items.results(query, candidates, vector, limit=most, support=Support(passages.answered))
         around, held, sessions = await asyncio.gather(
-            self._passages.around(passages),
+            self._passages.around(query, passages),
             self._passages.held_items(query, passages),
             self._journal.cited(scope.team_id, _sessions_of(items) | passages.sessions),
         )
@@ -138,11 +139,7 @@ class Search:
         if not query.kinds or (unknown := sorted({str(kind) for kind in query.kinds} - set(KINDS))):
             wrong = f"kinds: {', '.join(unknown)} not known." if query.kinds else "kinds is empty."
             raise InvalidInput(f"{wrong} Known: {', '.join(KINDS)}; leave it out for both.", param="kinds")
-        if unknown := sorted(set(query.types) - set(KNOWLEDGE_TYPES)):
-            raise InvalidInput(f"types: {', '.join(unknown)} not known. Known: {', '.join(KNOWLEDGE_TYPES)}.", param="types")
-        for name, given, verb in (("types", query.types, "apply"), ("subject", query.subject, "applies")):
-            if given and "item" not in query.kinds:
-                raise InvalidInput(f"{name} {verb} only to items, but kinds selects only passages: leave one of them out.", param=name)
+        _check_names(query)
         if query.since is not None and query.until is not None and query.since >= query.until:
             sent = f"since ({query.since.isoformat()}) isn't before until ({query.until.isoformat()})"
             raise InvalidInput(f"{sent}: send an earlier `since` or a later `until`.", param="since")
@@ -169,6 +166,16 @@ class Search:
             log.warning("search.degraded", part="embeddings", code=code)
             degraded.append("embeddings")
             return None
+
+
+def _check_names(query: Query) -> None:
+    """Raise InvalidInput for a filter by a name that is not known, or that nothing asked for can have."""
+    for name, asked, known in (("types", query.types, KNOWLEDGE_TYPES), ("intents", query.intents, INTENTS)):
+        if unknown := sorted(set(asked) - set(known)):
+            raise InvalidInput(f"{name}: {', '.join(unknown)} not known. Known: {', '.join(known)}.", param=name)
+    for name, given, verb in (("types", query.types, "apply"), ("subject", query.subject, "applies")):
+        if given and "item" not in query.kinds:
+            raise InvalidInput(f"{name} {verb} only to items, but kinds selects only passages: leave one of them out.", param=name)
 
 
 def fit_budget(results: Sequence[Result], room: int, *, cut: bool = True) -> tuple[list[Result], int]:

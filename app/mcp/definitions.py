@@ -22,6 +22,9 @@ TYPES: Final = (
 )
 """As `knowledge.item.KNOWLEDGE_TYPES`, whose import would load the server."""
 
+INTENTS: Final = ("learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation")
+"""As `trajectory.intent.INTENTS`, likewise."""
+
 _TEXT: Final = {"type": "string"}
 _ID: Final = {"type": "string", "maxLength": 100}
 _CITED: Final = {"type": "string", "description": "Where it was said: transcript, place and day, or who recorded it and when."}
@@ -115,6 +118,12 @@ TOOLS: Final[tuple[dict[str, Any], ...]] = (
                 "kind": {
                     "enum": ["item", "passage"],
                     "description": ("`item`: only distilled knowledge. `passage`: only what was said, verbatim. Default: both."),
+                },
+                "intents": {
+                    "type": "array",
+                    "items": {"enum": [*INTENTS]},
+                    "uniqueItems": True,
+                    "description": "Only what was said or learnt for prompts of these intents, such as `debugging`. Default: all.",
                 },
                 "all_projects": {"type": "boolean", "default": False, "description": "Search the team's other projects too."},
                 "max_tokens": _tokens(DEFAULT_SEARCH_TOKENS, 4_000),

@@ -42,7 +42,8 @@ async def search(caller: Caller, given: Mapping[str, Any]) -> Told:
     """Find short hits in the session's project, or in all of the team's."""
     project = None if given["all_projects"] else caller.project
     kinds = (given["kind"],) if "kind" in given else KINDS
-    query = Query(text=given["query"], project=project, prefer_project=caller.project, limit=given["limit"], kinds=kinds)
+    intents = tuple(given.get("intents", ()))
+    query = Query(text=given["query"], project=project, prefer_project=caller.project, limit=given["limit"], kinds=kinds, intents=intents)
     found = await caller.services.knowledge.reader.search(caller.requester, query)
     return render_hits(found, project=project, max_tokens=given["max_tokens"])
 

@@ -138,6 +138,7 @@ async def _open_derived(
         settings, role, storage=storage, accounts=accounts, journal=journal, projections=projections, embeddings=opened.embeddings
     )
     knowledge = await rooms.open(room)
+    trajectory.intents.store.follow(knowledge.relabelled)
     distillation = open_distillation(
         settings,
         database=storage.database,

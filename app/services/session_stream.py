@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -18,7 +19,15 @@ from app.knowledge.results import Result
 from app.services.services import Services
 from app.sessions.stream import StreamedEvent, StreamPosition, parse_position, position_id
 from app.storage.pages import EntryPage, every_entry
-from app.trajectory.analysis import FindingKey, FollowedFindings, ToldFinding, parse_finding_position
+from app.trajectory.analysis import (
+    FindingKey,
+    FollowedFindings,
+    FollowedIntents,
+    ToldFinding,
+    parse_finding_position,
+    parse_intent_position,
+)
+from app.trajectory.intent import PromptIntent
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0
@@ -26,20 +35,20 @@ LEARNT_SECONDS = 5.0
 ITEMS_PAGE = 50
 MAX_HELPED = 50
 """Findings that one stream asks the knowledge about."""
-FINDINGS_MARK = "~"
-"""Parts an id: before it the place among the events, after it that among the findings."""
+PLACES_MARK = "~"
+"""Parts an id into the places among the events, the findings, and the intents of prompts."""
 FINDING_FIELDS = ("kind", "name", "first", "last", "open", "evidence", "began_at", "ended_at")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """One thing that came to a session: an event, one told before and filled in since, a finding, or an item learnt.
+    """One thing that came to a session: an event, one told before and filled in since, a finding, a prompt's intent, or an item learnt.
 
     `id`: to go on after it.
     """
 
-    name: Literal["event", "changed", "finding", "knowledge"]
+    name: Literal["event", "changed", "finding", "intent", "knowledge"]
     id: str
     fields: dict[str, object]
 
@@ -49,14 +58,29 @@ async def open_session_stream(services: Services, requester: Requester, session_
 
     Raises whatever refuses it: NotFound for another team's session, InvalidInput for an unknown id, Unavailable for too many streams.
     """
-    events, _, findings = (last_id or "").partition(FINDINGS_MARK)
-    position, found = parse_position(events), parse_finding_position(findings)
+    events, findings, intents = [*(last_id or "").split(PLACES_MARK, 2), "", ""][:3]
+    position, found, told = parse_position(events), parse_finding_position(findings), parse_intent_position(intents)
     reader = await services.accounts.lasting(requester)
     await services.sessions.reader.show(await reader.now(), session_id)
     counted = ExitStack()
     counted.enter_context(services.sessions.stream.counted(requester))
-    followed = FollowedFindings(services.trajectory.queries, services.sessions.reader, session_id, found)
+    followed = _FollowedAnalysis(
+        FollowedFindings(services.trajectory.queries, services.sessions.reader, session_id, found),
+        FollowedIntents(services.trajectory.intents.store, session_id, told),
+    )
     return OpenSessionStream(services, reader, session_id, position, followed, counted.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _FollowedAnalysis:
+    """What is told of a session beside its events."""
+
+    findings: FollowedFindings
+    intents: FollowedIntents
+
+    def place(self, events: StreamPosition, *, finding: str = "", intent: str = "") -> str:
+        """Write where to go on: after these events, and after a finding and an intent (empty: the last ones that were told)."""
+        return PLACES_MARK.join((position_id(events), finding or self.findings.position, intent or self.intents.position))
 
 
 class OpenSessionStream:
@@ -68,14 +92,14 @@ class OpenSessionStream:
         reader: LastingRequester,
         session_id: UUID,
         position: StreamPosition,
-        findings: FollowedFindings,
+        analysis: _FollowedAnalysis,
         close: Callable[[], None],
     ) -> None:
         self._services = services
         self._reader = reader
         self._session_id = session_id
         self._position = position
-        self._findings = findings
+        self._analysis = analysis
         self._helped: dict[FindingKey, list[dict[str, object]]] = {}
         self._learnt_until = _BEGINNING
         self.close = close
@@ -92,11 +116,11 @@ class OpenSessionStream:
             while True:
                 events, after = await self._services.sessions.stream.since(await self._reader.now(), self._session_id, self._position)
                 for each in events:
-                    yield _update(each, self._findings.position)
+                    yield _update(each, self._analysis.place(each.position))
                 found: list[SessionUpdate] = []
                 if after != self._position or clock() >= ask_at:
                     self._position, ask_at = after, min(clock() + LEARNT_SECONDS, until)
-                    found = [*await self._found(), *await self._learnt()]
+                    found = [*await self._found(), *await self._told(), *await self._learnt()]
                 for update in found:
                     yield update
                 if events or found:
@@ -114,11 +138,11 @@ class OpenSessionStream:
 
     async def _found(self) -> list[SessionUpdate]:
         """Return the next findings that are new or have changed."""
-        at, requester = position_id(self._position), await self._reader.now()
+        place, requester = partial(self._analysis.place, self._position), await self._reader.now()
         made = []
-        for position, each in await self._findings.since(requester):
+        for position, each in await self._analysis.findings.since(requester):
             more = {"known": await self._known(requester, each), "helped": await self._what_helped(requester, each)}
-            made.append(SessionUpdate("finding", f"{at}{FINDINGS_MARK}{position}", _finding_fields(each) | more))
+            made.append(SessionUpdate("finding", place(finding=position), _finding_fields(each) | more))
         return made
 
     async def _known(self, requester: Requester, finding: ToldFinding) -> str | None:
@@ -139,6 +163,12 @@ class OpenSessionStream:
             self._helped[finding.key] = [_result_fields(each) for each in found]
         return self._helped.get(finding.key, [])
 
+    async def _told(self) -> list[SessionUpdate]:
+        """Return the next intents of prompts that were told, or corrected since."""
+        place = partial(self._analysis.place, self._position)
+        found = await self._analysis.intents.since()
+        return [SessionUpdate("intent", place(intent=position), _intent_fields(each)) for position, each in found]
+
     async def _learnt(self) -> list[SessionUpdate]:
         """Return all items first learnt from the session since the last call, the oldest first."""
         wanted = ItemFilter(session_id=self._session_id, since=self._learnt_until)
@@ -151,7 +181,7 @@ class OpenSessionStream:
         return [
             SessionUpdate(
                 "knowledge",
-                f"{position_id(self._position)}{FINDINGS_MARK}{self._findings.position}",
+                self._analysis.place(self._position),
                 {"id": each.id, "type": each.type, "title": each.title, "text": each.text, "untrusted": True},
             )
             for each in reversed(found)
@@ -169,7 +199,11 @@ def _finding_fields(finding: ToldFinding) -> dict[str, object]:
     return told | {"because": finding.because or None, "tool": finding.tool or None, "untrusted": True}
 
 
-def _update(streamed: StreamedEvent, findings: str) -> SessionUpdate:
+def _intent_fields(intent: PromptIntent) -> dict[str, object]:
+    return {"seq": intent.seq, "intent": intent.intent, "confidence": intent.certainty, "corrected_by": intent.corrected_by}
+
+
+def _update(streamed: StreamedEvent, place: str) -> SessionUpdate:
     event = streamed.event
     tool = event.tool and {
         "name": event.tool.name,
@@ -190,5 +224,4 @@ def _update(streamed: StreamedEvent, findings: str) -> SessionUpdate:
         "locator": event.locator,
         "untrusted": True,
     }
-    place = f"{position_id(streamed.position)}{FINDINGS_MARK}{findings}"
     return SessionUpdate("changed" if streamed.changed else "event", place, fields)

@@ -21,7 +21,7 @@ from app import clock
 from app.errors import NotFound
 from app.queue.jobs import LIVE, NORMAL, KeyedJob, Queue
 from app.redaction.stored_fields import stored_id, stored_name, stored_url
-from app.sessions import served_ids
+from app.sessions import event_places, served_ids
 from app.sessions.append import Appended, EventBatch, append
 from app.sessions.event import Event, SessionHeader
 from app.sessions.event_rows import event_of, page_query
@@ -56,6 +56,7 @@ class Journal:
 
     record_served, read_served = staticmethod(served_ids.record_served), staticmethod(served_ids.read_served)
     served_at_most = staticmethod(served_ids.served_at_most)
+    seq_of = staticmethod(event_places.seq_of)
 
     def __init__(self, database: Database, limits: SessionsSettings, queue: Queue) -> None:
         self._database = database

@@ -100,7 +100,7 @@ async def open_trajectory(
     services = TrajectoryServices(
         projection,
         queries,
-        TrajectoryReader(queries, sessions.reader, policies, recurrence=_recurrence),
+        TrajectoryReader(queries, sessions.reader, policies, intents.store, recurrence=_recurrence),
         trouble,
         policies,
         PolicyViolations(database),

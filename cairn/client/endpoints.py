@@ -18,7 +18,7 @@ from cairn.client.records.sessions import Accepted, Appended, Captures, Job, Job
 from cairn.client.requests import BYTES_TYPE, NDJSON_TYPE, Endpoint
 
 QUERY_FIELDS: Final = (
-    "query", "project", "prefer_project", "types", "kinds", "files", "subject",
+    "query", "project", "prefer_project", "types", "intents", "kinds", "files", "subject",
     "since", "until", "limit", "max_tokens", "min_score", "mode",
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ ItemState = Literal["stale", "recorded", "corrected"]
 Kind = Literal["item", "passage"]
 JobState = Literal["queued", "running", "done", "failed"]
 ReviewList = Literal["new", "contradicted", "outdated", "never_used", "most_useful"]
+Intent = Literal["learning", "exploration", "debugging", "feature-dev", "refactoring", "testing", "optimization", "documentation"]
 Verdict = Literal["helpful", "wrong", "stale"]
 Decision = Literal["this_holds", "both_hold", "undecided"]
 
@@ -33,6 +34,7 @@ class QueryFilters(TypedDict, total=False):
     """The filters of a query. One that is left out is the server's default.
 
     `project`: only this one; `prefer_project`: ranked higher. `types`: only items of these. `kinds`: items, passages or both.
+    `intents`: only what was said or learnt for prompts of these.
     `files`: that are open in the editor: what mentions them ranks higher. `subject`: only items about this file, symbol, setting, tool,
     service or ticket, or with all of these words. `since`, `until`: when it was said. `limit`: of results; `max_tokens`: of their texts
     together. `min_score`: 0 to 1.
@@ -41,6 +43,7 @@ class QueryFilters(TypedDict, total=False):
     project: str | None
     prefer_project: str | None
     types: Sequence[KnowledgeType]
+    intents: Sequence[Intent]
     kinds: Sequence[Kind]
     files: Sequence[str]
     subject: str

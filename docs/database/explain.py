@@ -283,8 +283,8 @@ QUERIES: dict[str, tuple[str, str]] = {
         "select symbols, firsts, dropped, vector from session_shapes where session_id = md5('session7')::uuid",
     ),
     "pk_prompt_intents": (
-        "The intents of a session's prompts, in order; deleted when it is purged.",
-        "select seq, intent from prompt_intents where session_id = md5('session7')::uuid and seq > 3 order by seq",
+        "The intent of the exchange that a place of a session belongs to: its prompt's, the last before it. For each result of a query by intent.",
+        "select intent from prompt_intents where session_id = md5('session7')::uuid and seq <= 9 and not sidechain order by seq desc limit 1",
     ),
     "pk_intent_corrections": (
         "The order of corrections: a prompt's latest one holds.",
@@ -292,7 +292,7 @@ QUERIES: dict[str, tuple[str, str]] = {
     ),
     "ix_intent_corrections_prompt": (
         "The correction that holds for a prompt; all of a session's, when it is purged.",
-        "select distinct on (session_id, seq) intent from intent_corrections where session_id = md5('session7')::uuid order by session_id, seq, id desc",
+        "select intent from intent_corrections where session_id = md5('session7')::uuid and seq = 9 order by id desc limit 1",
     ),
     "ix_intent_corrections_team_id": (
         "A team's corrections, which its head is fitted on.",

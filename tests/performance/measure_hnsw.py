@@ -144,7 +144,7 @@ async def _embedded(items: int) -> tuple[Floats, Floats]:
 
 def _point(number: int, vector: Floats, place: int) -> WirePoint:
     words = lexical.document(str(number))
-    payload: dict[str, str | float] = {
+    payload: dict[str, str | float | list[str]] = {
         "team": "team",
         "project": project(place),
         "type": "bug_solution",

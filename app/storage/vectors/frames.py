@@ -28,7 +28,7 @@ class WirePoint(msgspec.Struct, array_like=True, frozen=True):
     id: str
     vectors: dict[str, bytes]
     sparse: SparseParts
-    payload: dict[str, str | float]
+    payload: dict[str, str | float | list[str]]
 
 
 class WirePeriod(msgspec.Struct, array_like=True, frozen=True):

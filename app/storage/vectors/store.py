@@ -23,6 +23,7 @@ Vector = NDArray[np.float32]
 DIMS: Mapping[str, int] = {DENSE: 384}
 """Dimensions of the vectors that a point may have, by name."""
 
+PayloadValue = str | float | list[str]
 Where = Mapping[str, str | Sequence[str]]
 """Payload field → the value, or the values of which one must match. All fields must match."""
 NOTHING: Where = MappingProxyType({})
@@ -54,12 +55,14 @@ class IndexSchema:
 
 @dataclass(frozen=True, slots=True)
 class VectorPoint:
-    """A point to store. `vectors`: unit length, float32. `terms`: BM25 document weights. `payload`: indexed fields; times as RFC 3339."""
+    """A point to store. `vectors`: unit length, float32. `terms`: BM25 document weights. `payload`: indexed fields; times as RFC 3339; of a
+    list one value must match.
+    """
 
     id: UUID
     vectors: Mapping[str, Vector]
     terms: SparseVector
-    payload: Mapping[str, str | float]
+    payload: Mapping[str, PayloadValue]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from app.trajectory.analysis.queries import AnalysisQueries, FindingPage
 from app.trajectory.analysis.step_blocks import unpack
 from app.trajectory.analysis.strips import StepStrip, strips_of
 from app.trajectory.analysis.violations import has_ended
+from app.trajectory.intent.kinds import PromptIntent
+from app.trajectory.intent.store import IntentStore
 from app.trajectory.policies import PolicyInSession, ProjectPolicies, in_session
 
 MAX_STRIPS: Final = 120
@@ -34,7 +36,8 @@ class ShownAnalysis:
     """A page of a session's analysis: some of its exchanges, and what was found in their stretch.
 
     `words`: whether the requester sees what the findings say in words; else `because`, and the exchanges' `files`, are empty. `next`: the number of the page's last
-    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured. `verdicts`: over the whole session.
+    exchange, if more follow. `recurrence`: over the session's last RECURRENCE_STEPS; None: not measured. `verdicts`: over the whole session. `intents`: of
+    the exchanges' prompts, by the seq of their first event; a correction goes before what was told.
     """
 
     shown: ShownSession
@@ -46,6 +49,11 @@ class ShownAnalysis:
     next: int | None = None
     recurrence: Mapping[str, float] | None = None
     verdicts: Sequence[PolicyInSession] = ()
+    intents: Mapping[int, PromptIntent] = field(default_factory=dict)
+
+    def intent_of(self, exchange: SessionExchange) -> PromptIntent | None:
+        """Return the intent of an exchange's prompt; None: not told yet, or what came before the first prompt."""
+        return self.intents.get(exchange.first) if exchange.number else None
 
 
 class TrajectoryReader:
@@ -56,10 +64,12 @@ class TrajectoryReader:
         queries: AnalysisQueries,
         sessions: SessionReader,
         policies: ProjectPolicies,
+        intents: IntentStore,
         *,
         recurrence: MeasureRecurrence | None = None,
     ) -> None:
         self._queries = queries
+        self._intents = intents
         self._sessions = sessions
         self._policies = policies
         self._recurrence = recurrence
@@ -90,6 +100,7 @@ class TrajectoryReader:
             page[-1].number if len(exchanges) > limit else None,
             await self._measured(session_id, progress.last_event),
             verdicts if words else [replace(each, because="") for each in verdicts],
+            await self._intents.of_prompts(session_id, [each.first for each in page if each.number]),
         )
 
     async def _may_read_words(

@@ -3,6 +3,6 @@
 Trained on examples written for the project (examples.toml) and, for a team, on its own corrections. Knows nothing of knowledge or HTTP.
 """
 
-from app.trajectory.intent.kinds import Intent, IntentReading, PromptIntent
+from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, PromptIntent
 
-__all__ = ["Intent", "IntentReading", "PromptIntent"]
+__all__ = ["INTENTS", "Intent", "IntentReading", "PromptIntent"]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from app.embeddings.embedder import Embedder
 from app.errors import Unavailable
 from app.trajectory.intent.classifier import Numbers, reading_of, scores_of, shipped
-from app.trajectory.intent.context import offer_in, only_agrees
+from app.trajectory.intent.context import read_prompt
 from app.trajectory.intent.kinds import IntentReading
-from app.trajectory.intent.prose import PromptProse, prose_of
+from app.trajectory.intent.prose import PromptProse
 from app.trajectory.intent.team_head import adjusted, head_row
 
 
@@ -34,10 +34,7 @@ class IntentClassifier:
 
     async def classify(self, team_id: UUID, text: str, context: str = "") -> IntentReading:
         """Tell a prompt's intent. `context`: the end of the reply before it, which a prompt that only agrees takes its intent from."""
-        prose = prose_of(text)
-        if context and only_agrees(prose) and (offer := offer_in(context)):
-            prose = prose_of(offer)
-        return (await self.classify_parted(team_id, [prose]))[0]
+        return (await self.classify_parted(team_id, [read_prompt(text, context)]))[0]
 
     async def classify_parted(self, team_id: UUID, prompts: Sequence[PromptProse], *, wait: bool = False) -> list[IntentReading]:
         """Tell the intents of prompts that are parted already, embedded in one batch. `wait`: see `embed`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.trajectory.intent.prose import PromptProse
+from app.trajectory.intent.prose import PromptProse, prose_of
 
 MAX_CONTEXT_CHARS = 1_000
 MAX_AGREEMENT_CHARS = 40
@@ -24,6 +24,14 @@ _FRAME = re.compile(
     r"^.{0,40}?\b(?:shall i|should i|would you like me to|would you like to|do you want me to|want me to|may i|can i|i can|i could|i will|i'll|soll ich)\s+(?:now |also |then |go ahead and )*",
     re.IGNORECASE,
 )
+
+
+def read_prompt(text: str, context: str) -> PromptProse:
+    """Part a prompt; one that only agrees is read as what it agrees to. `context`: the end of the reply before it, may be empty."""
+    prose = prose_of(text)
+    if context and only_agrees(prose) and (offer := offer_in(context)):
+        return prose_of(offer)
+    return prose
 
 
 def only_agrees(prose: PromptProse) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -23,7 +23,7 @@ from app.storage.database import Database
 from app.trajectory.intent.classifying import IntentClassifier
 from app.trajectory.intent.heads import StoredHeads
 from app.trajectory.intent.kinds import Intent, PromptIntent
-from app.trajectory.intent.prose import prose_of
+from app.trajectory.intent.replies import read_prompt_at
 from app.trajectory.intent.store import IntentStore, StoredCorrection
 from app.trajectory.intent.team_head import CorrectedPrompt, HeadTrial, try_head
 
@@ -65,12 +65,13 @@ class IntentTraining:
 
     async def _corrected(self, corrections: Sequence[StoredCorrection]) -> list[CorrectedPrompt]:
         """Read the corrected prompts; one whose session was purged meanwhile is left out."""
-        found = [(each, event) for each in corrections if (event := await prompt_at(self._journal, each.session_id, each.seq)) is not None]
-        parted = [prose_of(event.text) for _, event in found]
+        found = [
+            (each, prose) for each in corrections if (prose := await read_prompt_at(self._journal, each.session_id, each.seq)) is not None
+        ]
+        parted = [prose for _, prose in found]
         vectors = await self._classifier.embed(parted, wait=True) if parted else []
         return [
-            CorrectedPrompt(prose, vector, each.intent, each.developer_id)
-            for (each, _), prose, vector in zip(found, parted, vectors, strict=True)
+            CorrectedPrompt(prose, vector, each.intent, each.developer_id) for (each, prose), vector in zip(found, vectors, strict=True)
         ]
 
 
@@ -105,9 +106,10 @@ class IntentCorrecting:
                 f"Event {seq} of this session is no prompt of a person. Intents belong to prompts: take the seq of one.", param="seq"
             )
         async with self.database.begin() as connection:
-            await self.journal.lock_against_deletion(connection, session_id)
+            session = replace(session, project_id=await self.journal.lock_against_deletion(connection, session_id))
             await self.store.correct(connection, session, seq, intent, by=requester.developer_id, name=requester.name)
             await self.training.request(connection, session.team_id)
+            await self.store.announce(connection, session, seq)
         return await self.show(requester, session_id, seq)
 
     async def _session(self, requester: Requester, session_id: UUID) -> Session:

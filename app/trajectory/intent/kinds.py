@@ -65,3 +65,16 @@ class PromptIntent:
     second_confidence: float | None
     corrected_by: str | None = None
     corrected_at: datetime | None = None
+
+    @property
+    def certainty(self) -> float | None:
+        """Return how probably the intent that holds is right; None: a person said it."""
+        return None if self.corrected_by is not None else self.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class IntentPosition:
+    """A place among what was told of a session's prompts: the last prompt whose intent was told, and the last correction that was."""
+
+    seq: int = 0
+    correction: int = 0

@@ -12,6 +12,7 @@ from app.settings import Settings
 from app.storage.database import Database
 from app.trajectory.intent.classifying import IntentClassifier
 from app.trajectory.intent.correcting import IntentCorrecting, IntentTraining
+from app.trajectory.intent.explaining import IntentExplaining
 from app.trajectory.intent.heads import StoredHeads
 from app.trajectory.intent.projection import IntentsProjection
 from app.trajectory.intent.store import IntentStore
@@ -24,6 +25,7 @@ class IntentServices:
     classifier: IntentClassifier
     store: IntentStore
     correcting: IntentCorrecting
+    explaining: IntentExplaining
     projection: IntentsProjection
     training: IntentTraining
 
@@ -38,4 +40,5 @@ def make_intents(
     training = IntentTraining(Queue(database, settings.worker), journal, classifier, store=store, heads=heads)
     projection = IntentsProjection(journal=journal, classifier=classifier, store=store, training=training)
     projections.register(projection)
-    return IntentServices(classifier, store, IntentCorrecting(database, journal, store, training), projection, training)
+    correcting, explaining = IntentCorrecting(database, journal, store, training), IntentExplaining(journal, store, classifier)
+    return IntentServices(classifier, store, correcting, explaining, projection, training)

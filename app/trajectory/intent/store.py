@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, delete, func, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, Integer, Select, any_, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +20,8 @@ from app.storage.database import Database
 from app.storage.tables import AnyRow
 from app.trajectory.intent.classifier import Numbers, shipped
 from app.trajectory.intent.features import feature_names
-from app.trajectory.intent.kinds import INTENTS, Intent, IntentReading, PromptIntent
+from app.trajectory.intent.kinds import INTENTS, Intent, IntentPosition, IntentReading, PromptIntent
+from app.trajectory.intent.labels import LabelFollower
 from app.trajectory.intent.tables import IntentCorrectionRow, IntentHeadRow, PromptIntentRow
 from app.trajectory.intent.team_head import MAX_CORRECTIONS, HeadTrial
 
@@ -35,39 +36,71 @@ class StoredCorrection:
     developer_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class ToldPart:
+    """What was told of a session's prompts above `after`, by seq. `upto`: the last seq read; None: the session's end.
+
+    `sidechains`: those of them that an agent said to a sub-agent.
+    """
+
+    after: int
+    upto: int | None
+    readings: Mapping[int, IntentReading]
+    sidechains: Collection[int] = field(default_factory=frozenset)
+
+
 class IntentStore:
-    """Reads and writes the room's rows."""
+    """Reads and writes the room's rows. `follow` it to be told where intents change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._followers: list[LabelFollower] = []
 
-    async def replace(
-        self, session: Session, after: int, readings: Mapping[int, IntentReading], upto: int | None, at: Checkpointed
-    ) -> None:
-        """Make the told intents of the prompts above `after`, up to `upto` (None: the session's end), exactly these."""
+    def follow(self, follower: LabelFollower) -> None:
+        """Have a follower told of every change of an exchange's intent from now on."""
+        self._followers.append(follower)
+
+    async def replace(self, session: Session, part: ToldPart, at: Checkpointed) -> None:
+        """Make the told intents of a part's prompts exactly these."""
         async with self._database.begin() as connection:
-            await at(connection, upto)
-            old = delete(PromptIntentRow).where(PromptIntentRow.session_id == session.id, PromptIntentRow.seq > after)
-            await connection.execute(old if upto is None else old.where(PromptIntentRow.seq <= upto))
-            if readings:
-                await connection.execute(upsert(PromptIntentRow), [_row(session.id, seq, each) for seq, each in readings.items()])
+            await at(connection, part.upto)
+            old = delete(PromptIntentRow).where(PromptIntentRow.session_id == session.id, PromptIntentRow.seq > part.after)
+            old = old if part.upto is None else old.where(PromptIntentRow.seq <= part.upto)
+            gone = await connection.execute(old.returning(PromptIntentRow.seq, PromptIntentRow.intent, PromptIntentRow.sidechain))
+            before = {row.seq: row.intent for row in gone if not row.sidechain}
+            rows = [_row(session.id, seq, each, sidechain=seq in part.sidechains) for seq, each in part.readings.items()]
+            if rows:
+                await connection.execute(upsert(PromptIntentRow), rows)
+            now = {seq: each.intent for seq, each in part.readings.items() if seq not in part.sidechains}
+            changed = {seq for seq in before.keys() | now.keys() if before.get(seq) != now.get(seq)}
+            await self._tell(connection, session, changed)
 
     async def get(self, session_id: UUID, seq: int) -> PromptIntent | None:
         """Return a prompt's intent; None: not told yet, nor corrected."""
-        return (await self.of_session(session_id, after=seq - 1, limit=1, until=seq)).get(seq)
+        return (await self.of_prompts(session_id, [seq])).get(seq)
 
-    async def of_session(
-        self, session_id: UUID, *, after: int = 0, until: int | None = None, limit: int = 1_000
-    ) -> dict[int, PromptIntent]:
-        """Return the intents of a session's prompts above `after`, in order."""
-        told = select(*PromptIntentRow.__table__.columns).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq > after)
-        held = _held(IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.seq > after)
-        if until is not None:
-            told, held = told.where(PromptIntentRow.seq <= until), held.where(IntentCorrectionRow.seq <= until)
+    async def of_prompts(self, session_id: UUID, seqs: Collection[int]) -> dict[int, PromptIntent]:
+        """Return the intents of a session's prompts at these seqs, by seq, in order; a correction goes before what was told."""
+        if not seqs:
+            return {}
         async with self._database.begin() as connection:
-            rows = {row.seq: row for row in await connection.execute(told.order_by(PromptIntentRow.seq).limit(limit))}
-            corrected = {row.seq: row for row in await connection.execute(held.limit(limit))}
-        return {seq: _intent_of(seq, rows.get(seq), corrected.get(seq)) for seq in sorted(rows.keys() | corrected.keys())[:limit]}
+            return await _intents(connection, session_id, literal(sorted(seqs), ARRAY(Integer)))
+
+    async def told_since(self, session_id: UUID, since: IntentPosition, *, limit: int) -> list[tuple[IntentPosition, PromptIntent]]:
+        """Return what was corrected of prompts up to a position, then what was told of those above, each with the position after it."""
+        told = select(PromptIntentRow.seq).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq > since.seq)
+        held = select(IntentCorrectionRow.id, IntentCorrectionRow.seq).where(
+            IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.id > since.correction
+        )
+        async with self._database.begin() as connection:
+            corrected = (await connection.execute(held.order_by(IntentCorrectionRow.id).limit(limit))).all()
+            new = (await connection.scalars(told.order_by(PromptIntentRow.seq).limit(limit))).all()
+            wanted = literal([*new, *(row.seq for row in corrected)], ARRAY(Integer))
+            intents = await _intents(connection, session_id, wanted) if new or corrected else {}
+        latest = {row.seq: row.id for row in corrected if row.seq <= since.seq}  # of the others the correction is told with the prompt
+        again = [(IntentPosition(since.seq, number), intents[seq]) for seq, number in sorted(latest.items(), key=lambda each: each[1])]
+        reached = corrected[-1].id if corrected else since.correction
+        return again + [(IntentPosition(seq, reached), intents[seq]) for seq in new]
 
     async def correct(self, connection: AsyncConnection, session: Session, seq: int, intent: Intent, *, by: UUID | None, name: str) -> None:
         """Record a correction, in the caller's transaction."""
@@ -85,11 +118,26 @@ class IntentStore:
         stood = func.coalesce(before.scalar_subquery(), told.scalar_subquery())
         await connection.execute(upsert(IntentCorrectionRow).values(**values, told=stood))
 
+    async def announce(self, connection: AsyncConnection, session: Session, seq: int) -> None:
+        """Tell the followers that a prompt was corrected: the last statements of the caller's transaction, which `correct` is in."""
+        await self._tell(connection, session, {seq})
+
     async def withdraw(self, connection: AsyncConnection, session_id: UUID) -> tuple[int, int]:
         """Delete a session's intents and corrections, in the caller's transaction. Returns how many of each."""
         told = await connection.execute(delete(PromptIntentRow).where(PromptIntentRow.session_id == session_id))
         corrected = await connection.execute(delete(IntentCorrectionRow).where(IntentCorrectionRow.session_id == session_id))
         return told.rowcount, corrected.rowcount
+
+    async def _tell(self, connection: AsyncConnection, session: Session, changed: Collection[int]) -> None:
+        """Tell the followers of the exchanges whose prompts these are; one that is a prompt no more belongs to the exchange before it."""
+        if not changed or not self._followers:
+            return
+        ours = (PromptIntentRow.session_id == session.id, ~PromptIntentRow.sidechain)
+        wanted = select(func.unnest(literal(sorted(changed), ARRAY(Integer))).label("seq")).subquery()
+        following = select(func.min(PromptIntentRow.seq)).where(*ours, PromptIntentRow.seq > wanted.c.seq).scalar_subquery()
+        stretches = [(row.seq, row.following) for row in await connection.execute(select(wanted.c.seq, following.label("following")))]
+        for follower in self._followers:
+            await follower(connection, session, stretches)
 
     async def corrections(self, team_id: UUID) -> list[StoredCorrection]:
         """Return the team's latest corrections that hold, MAX_CORRECTIONS at most."""
@@ -128,6 +176,14 @@ def _held(*conditions: ColumnElement[bool]) -> Select[Any]:
     return query.ext(distinct_on(*key)).order_by(*key, IntentCorrectionRow.id.desc())
 
 
+async def _intents(connection: AsyncConnection, session_id: UUID, seqs: ColumnElement[Any]) -> dict[int, PromptIntent]:
+    told = select(*PromptIntentRow.__table__.columns).where(PromptIntentRow.session_id == session_id, PromptIntentRow.seq == any_(seqs))
+    held = _held(IntentCorrectionRow.session_id == session_id, IntentCorrectionRow.seq == any_(seqs))
+    rows = {row.seq: row for row in await connection.execute(told)}
+    corrected = {row.seq: row for row in await connection.execute(held)}
+    return {seq: _intent_of(seq, rows.get(seq), corrected.get(seq)) for seq in sorted(rows.keys() | corrected.keys())}
+
+
 def _intent_of(seq: int, told: AnyRow | None, corrected: AnyRow | None) -> PromptIntent:
     name = None if told is None else cast("Intent", told.intent)
     held = name if corrected is None else cast("Intent", corrected.intent)
@@ -144,7 +200,7 @@ def _intent_of(seq: int, told: AnyRow | None, corrected: AnyRow | None) -> Promp
     )
 
 
-def _row(session_id: UUID, seq: int, reading: IntentReading) -> dict[str, object]:
+def _row(session_id: UUID, seq: int, reading: IntentReading, *, sidechain: bool) -> dict[str, object]:
     (best, confidence), (second, other) = reading.likeliest
     return {
         "session_id": session_id,
@@ -154,4 +210,5 @@ def _row(session_id: UUID, seq: int, reading: IntentReading) -> dict[str, object
         "second": second,
         "second_confidence": other,
         "made_by": shipped().digest[:12],
+        "sidechain": sidechain,
     }

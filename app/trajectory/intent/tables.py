@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, CreatedAt
 
 
 class PromptIntentRow(Base):
-    """A prompt's intent, as the classifier tells it, and the runner-up. `made_by`: the classifier that told it."""
+    """A prompt's intent, as the classifier tells it, and the runner-up. `made_by`: the classifier that told it.
+
+    `sidechain`: an agent's prompt to a sub-agent, which opens no exchange.
+    """
 
     __tablename__ = "prompt_intents"
 
@@ -23,6 +26,7 @@ class PromptIntentRow(Base):
     second: Mapped[str]
     second_confidence: Mapped[float]
     made_by: Mapped[str]
+    sidechain: Mapped[bool] = mapped_column(server_default=false())
 
 
 class IntentCorrectionRow(Base):

@@ -16,7 +16,7 @@ class SessionExchange:
     """A prompt of a session and what followed up to the next: the events `first` to `last`.
 
     `outcome`: what the person's next prompt says of it (accepted, corrected, neutral); None: there is none yet. `checked`: how the last run
-    of tests or checks ended. `intent` None: not classified.
+    of tests or checks ended. `intent` None: not classified; `intent_confidence` None: a person said it.
     """
 
     number: int
@@ -35,6 +35,7 @@ class SessionExchange:
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal | None
+    intent_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,13 @@ FAILING = [*ANALYSED[:2], {"id": "3", "role": "assistant", "text": "I look at it
 
 
 async def analysed(api: Api, session: str, *, events: int, key: str = "admin", **options: Any) -> dict[str, Any]:
-    """The analysis, once it has read so many events."""
+    """The analysis, once it has read so many events and the intents of its prompts are told."""
     async with patience():
-        while (found := (await api.ask("GET", f"/v1/sessions/{session}/analysis", key=key, **options)).json)["analysed"] != events:
+        while True:
+            found = (await api.ask("GET", f"/v1/sessions/{session}/analysis", key=key, **options)).json
+            if found["analysed"] == events and all(each["intent"] for each in found["exchanges"] if each["number"]):
+                return dict(found)
             await asyncio.sleep(0.05)
-    return dict(found)
 
 
 async def sent(api: Api, *, key: str = "admin", project: str | None = None, events: Sequence[Mapping[str, Any]] = ANALYSED) -> str:
@@ -57,7 +59,9 @@ async def test_a_live_session_is_analysed_as_it_goes(api: Api) -> None:
     assert (found["events"], found["current"], found["parked"], found["next_cursor"]) == (4, True, None, None)
     first, second = found["exchanges"]
     assert (first["outcome"], first["checked"], first["checks_passed"], first["checks_failed"]) == ("accepted", "passed", 1, 1)
-    assert (second["outcome"], second["intent"], second["first"], second["last"]) == (None, None, 4, 4)
+    assert (second["outcome"], second["first"], second["last"]) == (None, 4, 4)
+    told = (await api.ask("GET", f"/v1/sessions/{session}/prompts/1/intent")).json
+    assert (first["intent"], first["intent_confidence"]) == (told["intent"], told["confidence"])
     assert [each["phases"] for each in found["steps"]] == [{"ask": 1}, {"test": 1}, {"test": 1}, {"ask": 1}]
     assert found["untrusted"] is True
 
@@ -156,7 +160,7 @@ async def test_the_stream_tells_findings_and_goes_on_after_any(api: Api) -> None
         return [(name[7:], place[4:], json.loads(data[6:])) for name, place, data in blocks]
 
     whole = await told(None)
-    assert [name for name, _, _ in whole if name != "finding"] == ["event"] * 4
+    assert [name for name, _, _ in whole if name != "finding"] == ["event"] * 4 + ["intent"] * 2
     (found,) = [data for name, _, data in whole if name == "finding" and data["kind"] == "health"]
     assert (found["name"], found["first"], found["because"]) == ("stuck", 2, "The test told: 1 failed.")
     for number, (_, place, _) in enumerate(whole, start=1):

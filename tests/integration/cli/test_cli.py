@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 
 EXAMPLES = ROOT / "examples" / "sessions"
 COMMANDS = [
-    [], ["serve"], ["stop"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["remember"], ["correct"], ["forget"], ["restore"], ["decide"], ["contradictions"], ["review"], ["keep"], ["retire"], ["merge"], ["freshness"], ["teams"], ["teams", "add"], ["teams", "list"],
+    [], ["serve"], ["stop"], ["worker"], ["demo"], ["ingest"], ["query"], ["ask"], ["classify"], ["remember"], ["correct"], ["forget"], ["restore"], ["decide"], ["contradictions"], ["review"], ["keep"], ["retire"], ["merge"], ["freshness"], ["teams"], ["teams", "add"], ["teams", "list"],
     ["projects"], ["projects", "list"], ["projects", "open"], ["projects", "close"], ["projects", "members"], ["projects", "rename"],
     ["projects", "merge"], ["projects", "prompts"], ["developers"],
     ["developers", "add"], ["developers", "list"], ["developers", "set-role"], ["keys"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"],

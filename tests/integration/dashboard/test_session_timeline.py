@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.integration.api.conftest import Api
 from tests.integration.dashboard.conftest import Door
-from tests.integration.dashboard.test_items import page
+from tests.integration.dashboard.test_items import page, send
 from tests.performance.page_checks import named_violations as violations
 from tests.signing_in import signed_in
 from tests.waiting import patience
@@ -53,6 +53,37 @@ async def test_a_sessions_page_shows_how_it_went(api: Api) -> None:
     assert f'href="/dashboard/sessions/{session}?after=1"' in shown
     assert "corrected it" in shown
     assert "failed, 0 of 7 passed" in shown
+
+
+async def test_a_person_sees_why_a_prompt_has_its_intent_and_corrects_it(api: Api) -> None:
+    session = await gone_wrong(api)
+    here = f"/dashboard/sessions/{session}"
+    async with signed_in(api, api.key) as http:
+        _, shown = await page(http, api, here)
+        assert "% sure; else" in shown
+        assert "Nearest example" in shown
+        told = (await api.ask("GET", f"/v1/sessions/{session}/prompts/1/intent")).json["intent"]
+        assert f"<option selected>{told}</option>" in shown
+        form = {"intent": "documentation"}
+        assert (await send(http, api, f"{here}/prompts/1/intent", form))[:2] == (303, f"{here}?after=0#prompt-1")
+        _, shown = await page(http, api, here)
+        assert f"corrected it; told was {told}" in shown
+        assert '<rect class="in-documentation"' in shown
+        assert (await send(http, api, f"{here}/prompts/1/intent", {"intent": "hacking"}))[0] == 422
+        assert (await send(http, api, f"{here}/prompts/1/intent", form | {"csrf": "forged"}))[0] == 403
+        assert (await send(http, api, f"{here}/prompts/2/intent", form))[0] == 404
+
+
+async def test_who_may_not_correct_an_intent_has_no_form_for_it_and_is_refused(api: Api) -> None:
+    team = f"t{uuid4().hex[:8]}"
+    session = await gone_wrong(api, key=await api.developer(team))
+    here = f"/dashboard/sessions/{session}"
+    async with signed_in(api, await api.developer(team)) as http:
+        _, shown = await page(http, api, here)
+        assert "Correct the intent" not in shown
+        assert "Nearest example" not in shown
+        assert '<rect class="in-' in shown
+        assert (await send(http, api, f"{here}/prompts/1/intent", {"intent": "testing"}))[0] == 403
 
 
 async def test_of_anothers_session_the_page_tells_what_was_found_and_not_in_words(api: Api) -> None:

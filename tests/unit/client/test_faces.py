@@ -25,7 +25,7 @@ from tests.words_check import modules, problems
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FILTERS: dict[str, Any] = {
-    "project": "p", "prefer_project": "q", "types": ["gotcha"], "kinds": ["item"], "files": ["f"], "subject": "s", "since": NOW, "until": NOW, "limit": 1,
+    "project": "p", "prefer_project": "q", "types": ["gotcha"], "intents": ["testing"], "kinds": ["item"], "files": ["f"], "subject": "s", "since": NOW, "until": NOW, "limit": 1,
     "max_tokens": 100, "min_score": 0.1,
 }  # fmt: skip
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.dashboard.timeline import BARS_HEIGHT, WIDTH, draw
+from app.dashboard.timeline import BARS_HEIGHT, WIDTH, IntentMark, draw
 from app.sessions.reader import ProjectionProgress, ShownSession
 from app.sessions.session import Session
 from app.trajectory.analysis.exchanges import SessionExchange
@@ -15,6 +16,7 @@ from app.trajectory.analysis.findings import ToldFinding
 from app.trajectory.analysis.queries import FindingPage
 from app.trajectory.analysis.reader import ShownAnalysis
 from app.trajectory.analysis.strips import StepStrip
+from app.trajectory.intent import PromptIntent
 
 
 def session() -> Any:
@@ -58,6 +60,21 @@ def test_findings_stand_on_rows_within_the_picture() -> None:
         ("Rules", [(900.0, 100.0, "bad")]),
     ]
     assert drawn.label == "Events 1 to 10 by what was done, in 2 exchanges; 3 signs of trouble"
+
+
+def test_exchanges_stand_on_a_row_by_their_intent_as_a_person_corrected_it() -> None:
+    told = PromptIntent(1, "debugging", "debugging", 0.8, "testing", 0.1)
+    corrected = replace(told, seq=6, intent="learning", corrected_by="ada")
+    drawn = draw(replace(analysis(), intents={1: told, 6: corrected}))
+    assert drawn is not None
+    assert drawn.intents == [IntentMark("debugging", 0.0, 500.0), IntentMark("learning", 500.0, 500.0)]
+    assert drawn.intent_counts == [("debugging", 1), ("learning", 1)]
+
+
+def test_exchanges_whose_intent_is_not_told_yet_are_left_out_of_its_row() -> None:
+    drawn = draw(analysis())
+    assert drawn is not None
+    assert (drawn.intents, drawn.intent_counts) == ([], [])
 
 
 def test_a_session_on_track_says_so() -> None:
