@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,8 +20,8 @@ from app.knowledge.item import Item, ItemFilter
 from app.services.administration import list_projects
 from app.services.browsing import SessionScope, export_team_sessions, list_team_sessions
 from app.services.session_costs import cost_of
-from app.sessions.reader import ShownSession
-from app.sessions.session import SessionFilter
+from app.sessions.reader import ShownEvents, ShownSession
+from app.sessions.session import Session, SessionFilter
 from app.storage.pages import EntryPage
 from app.storage.tables import AnyRow
 from app.trajectory.analysis import ShownAnalysis
@@ -119,8 +119,6 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         begin = min(max(0, after), session.event_count)
         found = await sessions.events(who.requester, shown, after=begin, limit=READ, max_chars=EVENT_CHARS)
     here, events = f"{SESSIONS}/{session_id}", found.page.events
-    analysis = await who.services.trajectory.reader.show(who.requester, session_id, limit=EXCHANGES_SHOWN)
-    intents = await who.services.trajectory.intents.explaining.explain(session, events) if found.access.shown else {}
     earlier = address(who, here, after=str(max(0, events[0][0] - 1 - READ))) if found.page.earlier else None
     later = address(who, here, after=str(events[-1][0])) if found.page.later else None
     return await state_of(request).renderer.page(
@@ -140,17 +138,26 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
         learnt=await _learnt(who, session_id),
         cost=await cost_of(who.services, who.requester, session),
         similar=None if place or after else await who.services.trajectory.similar.find(who.requester, session_id, limit=LIKE_SHOWN),
-        analysis=analysis,
-        intents=intents,
-        every_intent=INTENTS,
-        corrects=who.requester.may("write") and who.requester.may_change(session.developer_id),
-        timeline=draw(analysis),
-        patterns=await _patterns(who, analysis),
+        **await _analysed(who, session, found),
         event=lambda seq: address(who, here, after=str(seq - 1)),
         occurrence=lambda one: address(who, f"{SESSIONS}/{one.session_id}", after=str(one.first - 1)),
         earlier=earlier,
         later=later,
     )
+
+
+async def _analysed(who: Visitor, session: Session, found: ShownEvents) -> Mapping[str, object]:
+    """Return what the page tells of a session's analysis, and of the intents of the prompts that it shows."""
+    trajectory = who.services.trajectory
+    analysis = await trajectory.reader.show(who.requester, session.id, limit=EXCHANGES_SHOWN)
+    return {
+        "analysis": analysis,
+        "intents": await trajectory.intents.explaining.explain(session, found.page.events) if found.access.shown else {},
+        "every_intent": INTENTS,
+        "corrects": who.requester.may("write") and who.requester.may_change(session.developer_id),
+        "timeline": draw(analysis),
+        "patterns": await _patterns(who, analysis),
+    }
 
 
 @router.post("/sessions/{session_id}/prompts/{seq}/intent")

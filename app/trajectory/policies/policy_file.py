@@ -76,7 +76,7 @@ def read_policies(text: str, *, name: str) -> tuple[PolicyDefinition, ...]:
     return tuple(found.values())
 
 
-class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc] - it ships no types
+class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Composes a file's nodes up to the bounds: 200,000 bytes of brackets would take seconds."""
 
     def __init__(self, text: str) -> None:

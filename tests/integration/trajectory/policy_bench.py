@@ -27,6 +27,7 @@ from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analysis.violations import PolicyViolations
 from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.intent.store import IntentStore
 from app.trajectory.policies.policy_file import SHIPPED, load_policies
 from app.trajectory.policies.projects import ProjectPolicies
 from app.trajectory.policies.views import PolicyInSession
@@ -108,7 +109,9 @@ class PolicyBench:
             checkpoints=bench.checkpoints,
             projections=bench.projections,
         )
-        shown = await TrajectoryReader(bench.queries, sessions, self.policies).show(self.admin, session_id, limit=50)
+        shown = await TrajectoryReader(bench.queries, sessions, self.policies, IntentStore(bench.database)).show(
+            self.admin, session_id, limit=50
+        )
         return {each.policy: each for each in shown.verdicts}
 
 
