@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -146,7 +147,7 @@ async def read(request: Request, session_id: UUID, at: str = "", after: int = 0)
     )
 
 
-async def _analysed(who: Visitor, session: Session, found: ShownEvents) -> Mapping[str, object]:
+async def _analysed(who: Visitor, session: Session, found: ShownEvents) -> Mapping[str, Any]:
     """Return what the page tells of a session's analysis, and of the intents of the prompts that it shows."""
     trajectory = who.services.trajectory
     analysis = await trajectory.reader.show(who.requester, session.id, limit=EXCHANGES_SHOWN)
