@@ -19,11 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import psutil
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
 from app.accounts.accounts import Accounts
+from app.embeddings.embedder import DIMENSIONS, Floats
 from app.queue.jobs import Queue
 from app.sessions.catch_up import CatchUp, CatchUpResult
 from app.sessions.checkpoints import Checkpoints
@@ -39,6 +41,12 @@ from app.trajectory.analysis.session_analysis import SessionAnalysis, made_by
 from app.trajectory.analysis.step_reading import StepReader
 from app.trajectory.analysis.storage import AnalysisStore
 from app.trajectory.analyzers.analyzer import Analyzer
+from app.trajectory.intent.classifier import shipped
+from app.trajectory.intent.classifying import IntentClassifier
+from app.trajectory.intent.correcting import IntentTraining
+from app.trajectory.intent.heads import StoredHeads
+from app.trajectory.intent.projection import IntentsProjection
+from app.trajectory.intent.store import IntentStore
 from app.trajectory.part import ANALYZERS
 from app.trajectory.policies.policy_file import SHIPPED, load_policies
 from app.trajectory.policies.watching import PolicyAnalyzer
@@ -67,6 +75,15 @@ class Spent:
         )
 
 
+class InstantEmbedder:
+    """Gives each text the same vector at once: the real one takes milliseconds a prompt, and none of this projection's own time."""
+
+    model = shipped().model
+
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        return np.full((len(texts), DIMENSIONS), DIMENSIONS**-0.5, np.float32)
+
+
 @dataclass(slots=True)
 class MeasuredJournal:
     """A journal, and the projections that are measured over it. `statements`: sent so far."""
@@ -91,6 +108,17 @@ class MeasuredJournal:
             )
         await self.journal.append(session_id, events, from_file=False)
         return session_id
+
+    def of_intents(self) -> MeasuredJournal:
+        """Return the same journal with the projection `intents` alone, whose embedder takes no time."""
+        queue, store = Queue(self.database, Settings().worker), IntentStore(self.database)
+        heads = StoredHeads(store)
+        classifier = IntentClassifier(InstantEmbedder(), heads)
+        training = IntentTraining(queue, self.journal, classifier, store=store, heads=heads)
+        projections = Projections([IntentsProjection(journal=self.journal, classifier=classifier, store=store, training=training)])
+        checkpoints = Checkpoints(self.database)
+        catch_up = CatchUp(database=self.database, queue=queue, journal=self.journal, checkpoints=checkpoints, projections=projections)
+        return replace(self, catch_up=catch_up)
 
     async def _backends(self) -> list[psutil.Process]:
         """Return PostgreSQL's processes that serve this one: those of the pool, of which the projections use one after another."""
@@ -177,6 +205,8 @@ async def run(bench: MeasuredJournal, sessions: Sequence[Sequence[Event]], *, pr
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
     print(f"  {len(bench.statements)} statements")
+    intents = bench.of_intents()
+    print(f"intents of the same, but for the embedding: {(await intents.project(batched)).rate(BATCH_EVENTS)}")
     long = await bench.session("long", renamed(batch[:LONG_EVENTS]))
     print(f"one session of {LONG_EVENTS:,} events: {(await bench.project([long])).rate(LONG_EVENTS)}")
     ids = [await bench.session(f"s{number}", events) for number, events in enumerate(sessions)]
