@@ -46,7 +46,8 @@ def session(*calls: Call) -> list[Event]:
     events = [Event("1", "user", "prompt", "Make it work.", "1", at=begun)]
     for number, (tool, given, output, code) in enumerate(calls, 2):
         at = begun + timedelta(minutes=number)
-        events.append(Event(str(number), "assistant", "tool", "", str(number), at=at, tool=ToolUse(tool, given, output, code)))
+        files = (given.partition("\n")[0],) if tool in {"Read", "Edit"} else ()
+        events.append(Event(str(number), "assistant", "tool", "", str(number), at=at, tool=ToolUse(tool, given, output, code), files=files))
     return events
 
 

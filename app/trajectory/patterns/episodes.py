@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
+from app.trajectory.events.normal import digest
 from app.trajectory.events.steps import Result, SessionStep
 from app.trajectory.events.tools import SHELL_TOOL
 from app.trajectory.events.turns import ending
@@ -40,7 +41,7 @@ MAX_HELD: Final = 16
 _CLEAR: Final = frozenset({"call_worked", "approved"})
 """Ends that tell by themselves: after any other a trouble must not be told as open any more."""
 _COMMON_DEEDS: Final = frozenset({"run", "explore", "plan", "ask"})
-"""Deeds of the shell that say too little: only the same call again shows that it works now."""
+"""Deeds that say too little: only the same call again shows that it works now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ class TroubleEpisode:
 
 @dataclass(slots=True)
 class _OpenEpisode:
-    """The episode that goes on, as plain values that JSON can hold. `after`: steps since its last sign. `call`: that failed."""
+    """The episode that goes on, as plain values that JSON can hold. `after`: steps since its last sign.
+
+    `call`, `deed`, `files`: of the call that failed. `outside`: it was refused or got no service, so that any call of its kind shows the end.
+    """
 
     told: int
     first: int
@@ -78,6 +82,8 @@ class _OpenEpisode:
     tool: str
     deed: str
     call: int
+    files: int
+    outside: bool
     failing: str
     began_at: str | None
     ended_at: str | None
@@ -118,7 +124,7 @@ class _PassedStep:
 
 @dataclass(slots=True)
 class _Failure:
-    """A call that didn't end well."""
+    """A call that didn't end well. `files`: hash of those that it names, 0 for none."""
 
     seq: int
     result: Result
@@ -126,6 +132,7 @@ class _Failure:
     tool: str
     call: int
     deed: str
+    files: int
 
 
 @dataclass(slots=True)
@@ -181,7 +188,7 @@ class EpisodeReader:
         if step.result in {"failed", "unavailable", "rejected"}:
             phase = phase_of(step, again=False)
             deed = "" if phase is None else phase.deed
-            self._failures.append(_Failure(step.seq, step.result, step.error, step.tool, step.call, deed))
+            self._failures.append(_Failure(step.seq, step.result, step.error, step.tool, step.call, deed, _place_of(step)))
 
     def _hold(self, troubles: Iterable[SessionFinding]) -> None:
         for each in troubles:
@@ -204,9 +211,10 @@ class EpisodeReader:
             self._count += 1
             chars = (each.char for each in self._passed if each.seq >= finding.first)
             shape = "".join(char for char, _ in groupby(filter(None, chars)))[-MAX_SHAPE:]
-            tool, deed, call = (step.tool, "", 0) if failure is None else (failure.tool, failure.deed, failure.call)
+            failed = failure or _Failure(step.seq, step.result, "", step.tool, 0, "", 0)
+            call = (failed.tool, failed.deed, failed.call, failed.files, failed.result in {"rejected", "unavailable"})
             where = (step.seq, finding.first, step.seq, finding.name, signature.family, signature.value)
-            self._open = _OpenEpisode(*where, tool, deed, call, shape, _text(began_at), _text(step.at))
+            self._open = _OpenEpisode(*where, *call, shape, _text(began_at), _text(step.at))
 
     def _follow(self, now: _OpenEpisode, step: SessionStep) -> None:
         """Take a step after the last sign of trouble; close the episode where it shows the end, or comes too late to."""
@@ -246,14 +254,23 @@ def _progress(step: SessionStep, episode: _OpenEpisode) -> TroubleOutcome | None
 
 
 def _is_the_call(step: SessionStep, episode: _OpenEpisode) -> bool:
-    """Tell whether a call is the one that had failed, or one of its kind: a shell runs anything, so there the deed must say enough."""
+    """Tell whether a call is the one that had failed, or one of its kind: what its program or its file says, not the tool alone."""
     if not episode.deed or step.tool != episode.tool:
         return False
     if step.call and step.call == episode.call:
         return True
     phase = phase_of(step, again=False)
-    same = phase is not None and phase.deed == episode.deed
-    return same and (episode.deed not in _COMMON_DEEDS or SHELL_TOOL.search(step.tool) is None)
+    if phase is None or phase.deed != episode.deed:
+        return False
+    if episode.outside and SHELL_TOOL.search(step.tool) is None:
+        return True
+    if episode.deed == "edit":
+        return episode.files != 0 and _place_of(step) == episode.files
+    return episode.deed not in _COMMON_DEEDS
+
+
+def _place_of(step: SessionStep) -> int:
+    return digest("\0".join(step.files)) if step.files else 0
 
 
 @lru_cache(maxsize=4_096)

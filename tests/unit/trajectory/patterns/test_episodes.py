@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.sessions.event import Event
+from app.sessions.event import Event, ToolUse
 from app.trajectory.analysis.session_analysis import SessionAnalysis
 from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.patterns import episodes as module
@@ -101,6 +101,30 @@ def test_a_shells_command_of_no_kind_ends_with_itself_only() -> None:
     fails = [call(1, "./tool --go", "Error: it broke in the middle", code=1) for _ in range(3)]
     assert only([prompt(1), *fails, call(1, "./other", "fine")]).outcome is None
     assert only([prompt(1), *fails, call(1, "./tool --go", "fine")]).outcome == "call_worked"
+
+
+EDIT_FAILED = "String to replace not found in file."
+
+
+@pytest.mark.parametrize(
+    ("failed", "later", "outcome"),
+    [
+        (("Edit", "a.py", EDIT_FAILED, "failed"), ("Edit", "a.py", "updated", "ok"), "call_worked"),
+        (("Edit", "a.py", EDIT_FAILED, "failed"), ("Edit", "b.py", "updated", "ok"), None),
+        (("Edit", "a.py", EDIT_FAILED, "failed"), ("Write", "a.py", "updated", "ok"), None),
+        (("Read", "a.py", "ENOENT: no such file or directory", "failed"), ("Read", "b.py", "a text of some length", "ok"), None),
+        (("mcp_search", "one", "503 Service Unavailable", "failed"), ("mcp_search", "two", "a text of some length", "ok"), "call_worked"),
+        (("mcp_search", "one", "Error: the index has no such word", "failed"), ("mcp_search", "two", "a text of some length", "ok"), None),
+    ],
+)
+def test_only_a_call_of_the_same_kind_shows_that_it_works_now(failed: tuple[str, ...], later: tuple[str, ...], outcome: str | None) -> None:
+    def made(tool: str, place: str, output: str, ended: str, number: int) -> Event:
+        used = ToolUse(tool, f"{place}\n- old{number}\n+ new{number}" if tool in {"Edit", "Write"} else place, output)
+        files = (place,) if place.endswith(".py") else ()
+        return Event("1", "assistant", "tool", "", "1", tool=used, outcome=ended, files=files)  # type: ignore[arg-type]
+
+    found = only([prompt(1), *(made(*failed, 0) for _ in range(3)), made(*later, 9)])
+    assert found.outcome == outcome
 
 
 def test_a_calm_session_has_no_episode() -> None:
