@@ -31,9 +31,9 @@ from app.trajectory.analysis.session_analysis import SessionAnalysis
 from app.trajectory.analyzers.analyzer import SessionFinding
 from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.events.steps import SessionStep, step_of
-from app.trajectory.patterns.episodes import EpisodeReader, TroubleEpisode, reduced, words_of_shape
-from app.trajectory.patterns.merging import MIN_RATIO, TroubleOccurrence, patterns_of
-from app.trajectory.patterns.wording import known_of
+from app.trajectory.patterns.episodes import EpisodeReader, TroubleEpisode
+from app.trajectory.patterns.merging import MIN_RATIO, TroubleOccurrence, patterns_of, reduced
+from app.trajectory.patterns.wording import known_of, words_of_shape
 from app.trajectory.sequences import common_ratios
 from tests.pattern_cases import CASES
 from tests.performance.measure import Figure, machine, percentile, show

@@ -1,6 +1,6 @@
 """Pattern memory: troubles of sessions with what followed them, merged where they are alike, counted and aged; found again when one begins."""
 
-from app.trajectory.patterns.episodes import TroubleOutcome
+from app.trajectory.patterns.endings import TroubleOutcome
 from app.trajectory.patterns.merging import OutcomeCount, TroubleOccurrence
 from app.trajectory.patterns.reader import MIN_SESSIONS, PatternReader, RecurringTrouble, ShownPattern
 from app.trajectory.patterns.wording import OUTCOME_WORDS

@@ -10,20 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from itertools import groupby
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from app.trajectory.analyzers.analyzer import SessionFinding, Snapshot
-from app.trajectory.events.normal import digest
-from app.trajectory.events.steps import Result, SessionStep
-from app.trajectory.events.tools import SHELL_TOOL
-from app.trajectory.events.turns import ending
+from app.trajectory.events.steps import SessionStep
+from app.trajectory.patterns.endings import FailedCall, TroubleOutcome, failed_call, progress
 from app.trajectory.patterns.failures import failure_signature, trouble_signature
-from app.trajectory.shapes.phases import phase_of, symbol_of
-
-TroubleOutcome: TypeAlias = Literal["check_passed", "call_worked", "committed", "approved", "unresolved"]
-"""call_worked: the call that had failed, or one of its kind, gave success; unresolved: nothing shows that the trouble ended."""
+from app.trajectory.shapes.phases import phase_of
 
 TimeOf: TypeAlias = Callable[[int], datetime | None]
 """Tells the time of one of the last steps, by its seq; None: it has none, or lies too far back."""
@@ -40,8 +34,6 @@ MAX_AFTER: Final = 60
 MAX_HELD: Final = 16
 _CLEAR: Final = frozenset({"call_worked", "approved"})
 """Ends that tell by themselves: after any other a trouble must not be told as open any more."""
-_COMMON_DEEDS: Final = frozenset({"run", "explore", "plan", "ask"})
-"""Deeds that say too little: only the same call again shows that it works now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +60,7 @@ class TroubleEpisode:
 
 @dataclass(slots=True)
 class _OpenEpisode:
-    """The episode that goes on, as plain values that JSON can hold. `after`: steps since its last sign.
-
-    `call`, `deed`, `files`: of the call that failed. `outside`: it was refused or got no service, so that any call of its kind shows the end.
-    """
+    """The episode that goes on, as plain values that JSON can hold. `after`: steps since its last sign."""
 
     told: int
     first: int
@@ -79,11 +68,7 @@ class _OpenEpisode:
     trouble: str
     family: str
     signature: int
-    tool: str
-    deed: str
-    call: int
-    files: int
-    outside: bool
+    failed: FailedCall
     failing: str
     began_at: str | None
     ended_at: str | None
@@ -98,7 +83,7 @@ class _OpenEpisode:
             self.trouble,
             self.family,
             self.signature,
-            self.tool,
+            self.failed.tool,
             self.failing,
             self.ended,
             outcome,
@@ -123,24 +108,11 @@ class _PassedStep:
 
 
 @dataclass(slots=True)
-class _Failure:
-    """A call that didn't end well. `files`: hash of those that it names, 0 for none."""
-
-    seq: int
-    result: Result
-    error: str
-    tool: str
-    call: int
-    deed: str
-    files: int
-
-
-@dataclass(slots=True)
 class EpisodeReader:
     """Reads a session's episodes step by step. Deterministic: fed at once, or from a snapshot at any step, it tells the same."""
 
     _passed: deque[_PassedStep] = field(default_factory=lambda: deque(maxlen=MAX_STEPS))
-    _failures: deque[_Failure] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
+    _failures: deque[FailedCall] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
     _held: list[str] = field(default_factory=list)
     _open: _OpenEpisode | None = None
     _count: int = 0
@@ -179,16 +151,14 @@ class EpisodeReader:
         """Go on from a snapshot."""
         state = cast("dict[str, Any]", snapshot)
         self._passed = deque((_PassedStep(seq, None, char) for seq, char in state["passed"]), maxlen=MAX_STEPS)
-        self._failures = deque((_Failure(**each) for each in state["failures"]), maxlen=MAX_FAILURES)
+        self._failures = deque((FailedCall(**each) for each in state["failures"]), maxlen=MAX_FAILURES)
         self._held, self._count = list(state["held"]), state["count"]
-        self._open = None if state["open"] is None else _OpenEpisode(**state["open"])
+        self._open = None if state["open"] is None else _OpenEpisode(**state["open"] | {"failed": FailedCall(**state["open"]["failed"])})
 
     def _pass(self, step: SessionStep) -> None:
         self._passed.append(_PassedStep(step.seq, step))
         if step.result in {"failed", "unavailable", "rejected"}:
-            phase = phase_of(step, again=False)
-            deed = "" if phase is None else phase.deed
-            self._failures.append(_Failure(step.seq, step.result, step.error, step.tool, step.call, deed, _place_of(step)))
+            self._failures.append(failed_call(step))
 
     def _hold(self, troubles: Iterable[SessionFinding]) -> None:
         for each in troubles:
@@ -211,10 +181,9 @@ class EpisodeReader:
             self._count += 1
             chars = (each.char for each in self._passed if each.seq >= finding.first)
             shape = "".join(char for char, _ in groupby(filter(None, chars)))[-MAX_SHAPE:]
-            failed = failure or _Failure(step.seq, step.result, "", step.tool, 0, "", 0)
-            call = (failed.tool, failed.deed, failed.call, failed.files, failed.result in {"rejected", "unavailable"})
+            failed = failure or FailedCall(step.seq, step.result, "", step.tool)
             where = (step.seq, finding.first, step.seq, finding.name, signature.family, signature.value)
-            self._open = _OpenEpisode(*where, *call, shape, _text(began_at), _text(step.at))
+            self._open = _OpenEpisode(*where, failed, shape, _text(began_at), _text(step.at))
 
     def _follow(self, now: _OpenEpisode, step: SessionStep) -> None:
         """Take a step after the last sign of trouble; close the episode where it shows the end, or comes too late to."""
@@ -222,7 +191,7 @@ class EpisodeReader:
         char = self._passed[-1].char
         if char and now.ended[-1:] != char:
             now.ended = (now.ended + char)[-MAX_SHAPE:]
-        outcome = _progress(step, now)
+        outcome = progress(step, now.failed)
         if outcome is not None and (outcome in _CLEAR or not self._held):
             now.last, now.ended_at = step.seq, _text(step.at) or now.ended_at
             self._close(outcome)
@@ -238,61 +207,6 @@ class EpisodeReader:
 def _char_of(step: SessionStep) -> str:
     phase = phase_of(step, again=False)
     return "" if phase is None else phase.char
-
-
-def _progress(step: SessionStep, episode: _OpenEpisode) -> TroubleOutcome | None:
-    """Tell whether a step shows that a trouble is over, and how."""
-    if step.kind == "prompt":
-        return "approved" if ending(step.text) == "accepted" else None
-    if step.result != "ok":
-        return None
-    if step.checks:
-        return "check_passed"
-    if _is_the_call(step, episode):
-        return "call_worked"
-    return "committed" if step.phase == "commit" else None
-
-
-def _is_the_call(step: SessionStep, episode: _OpenEpisode) -> bool:
-    """Tell whether a call is the one that had failed, or one of its kind: what its program or its file says, not the tool alone."""
-    if not episode.deed or step.tool != episode.tool:
-        return False
-    if step.call and step.call == episode.call:
-        return True
-    phase = phase_of(step, again=False)
-    if phase is None or phase.deed != episode.deed:
-        return False
-    if episode.outside and SHELL_TOOL.search(step.tool) is None:
-        return True
-    if episode.deed == "edit":
-        return episode.files != 0 and _place_of(step) == episode.files
-    return episode.deed not in _COMMON_DEEDS
-
-
-def _place_of(step: SessionStep) -> int:
-    return digest("\0".join(step.files)) if step.files else 0
-
-
-@lru_cache(maxsize=4_096)
-def reduced(shape: str) -> str:
-    """Return a shape with each stretch that repeats at once told once, so that three rounds of a loop are as two."""
-    period = 1
-    while period <= len(shape) // 2:
-        place = next((at for at in range(len(shape) - 2 * period + 1) if _repeats(shape, at, period)), None)
-        if place is None:
-            period += 1
-        else:
-            shape, period = shape[:place] + shape[place + period :], 1
-    return shape
-
-
-def _repeats(shape: str, at: int, period: int) -> bool:
-    return shape[at : at + period] == shape[at + period : at + 2 * period]
-
-
-def words_of_shape(shape: str) -> tuple[str, ...]:
-    """Name a shape's phases."""
-    return tuple(symbol_of(char).words for char in shape)
 
 
 def _text(at: datetime | None) -> str | None:

@@ -10,12 +10,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from statistics import median
 from typing import Final
 from uuid import UUID
 
 from app.trajectory.events.normal import digest
-from app.trajectory.patterns.episodes import TroubleOutcome, reduced
+from app.trajectory.patterns.endings import TroubleOutcome
 from app.trajectory.sequences import common_ratios
 from app.trajectory.shapes.phases import symbol_of
 
@@ -92,6 +93,23 @@ class TroublePattern:
         """Return what is known of it from other sessions, under the same id; None: nothing."""
         others = [each for each in self.occurrences if each.session_id != session_id]
         return replace(_pattern(others), id=self.id) if others else None
+
+
+@lru_cache(maxsize=4_096)
+def reduced(shape: str) -> str:
+    """Return a shape with each stretch that repeats at once told once, so that three rounds of a loop are as two."""
+    period = 1
+    while period <= len(shape) // 2:
+        place = next((at for at in range(len(shape) - 2 * period + 1) if _repeats(shape, at, period)), None)
+        if place is None:
+            period += 1
+        else:
+            shape, period = shape[:place] + shape[place + period :], 1
+    return shape
+
+
+def _repeats(shape: str, at: int, period: int) -> bool:
+    return shape[at : at + period] == shape[at + period : at + 2 * period]
 
 
 def aged(times: float, at: datetime) -> float:

@@ -13,11 +13,10 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
-from app.trajectory.patterns.episodes import words_of_shape
 from app.trajectory.patterns.failures import THIN_FAMILIES
 from app.trajectory.patterns.merging import OutcomeCount, TroubleOccurrence, TroublePattern, aged, patterns_of
 from app.trajectory.patterns.records import OccurrenceRecords
-from app.trajectory.patterns.wording import known_of
+from app.trajectory.patterns.wording import known_of, words_of_shape
 
 MIN_SESSIONS: Final = 2
 """Sessions that a pattern recurred in: fewer are an incident."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from app.trajectory.patterns.merging import OutcomeCount, TroublePattern
+from app.trajectory.shapes.phases import symbol_of
 
 MAX_DEEDS: Final = 4
 _ENDS: Final[Mapping[str, str]] = {
@@ -27,6 +28,11 @@ def known_of(pattern: TroublePattern, *, others: bool) -> str:
     at = [each.at for each in pattern.occurrences]
     ends = "; ".join(_ended(each, alone=len(pattern.outcomes) == 1 and pattern.times == 1) for each in pattern.outcomes)
     return f"Seen in {where} of this project{often}, {_since(min(at), max(at))}: {ends}."
+
+
+def words_of_shape(shape: str) -> tuple[str, ...]:
+    """Name a shape's phases."""
+    return tuple(symbol_of(char).words for char in shape)
 
 
 def _ended(counted: OutcomeCount, *, alone: bool) -> str:

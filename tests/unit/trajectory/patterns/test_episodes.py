@@ -14,7 +14,9 @@ from app.sessions.event import Event, ToolUse
 from app.trajectory.analysis.session_analysis import SessionAnalysis
 from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.patterns import episodes as module
-from app.trajectory.patterns.episodes import MAX_AFTER, MAX_EPISODES, MAX_SHAPE, EpisodeReader, TroubleEpisode, reduced, words_of_shape
+from app.trajectory.patterns.episodes import MAX_AFTER, MAX_EPISODES, MAX_SHAPE, EpisodeReader, TroubleEpisode
+from app.trajectory.patterns.merging import reduced
+from app.trajectory.patterns.wording import words_of_shape
 from tests.unit.trajectory.sessions import call, numbered, prompt, reply
 from tests.unit.trajectory.test_incremental import events as any_events
 
@@ -118,12 +120,13 @@ EDIT_FAILED = "String to replace not found in file."
     ],
 )
 def test_only_a_call_of_the_same_kind_shows_that_it_works_now(failed: tuple[str, ...], later: tuple[str, ...], outcome: str | None) -> None:
-    def made(tool: str, place: str, output: str, ended: str, number: int) -> Event:
+    def made(given: tuple[str, ...], number: int) -> Event:
+        tool, place, output, ended = given
         used = ToolUse(tool, f"{place}\n- old{number}\n+ new{number}" if tool in {"Edit", "Write"} else place, output)
         files = (place,) if place.endswith(".py") else ()
         return Event("1", "assistant", "tool", "", "1", tool=used, outcome=ended, files=files)  # type: ignore[arg-type]
 
-    found = only([prompt(1), *(made(*failed, 0) for _ in range(3)), made(*later, 9)])
+    found = only([prompt(1), *(made(failed, 0) for _ in range(3)), made(later, 9)])
     assert found.outcome == outcome
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.trajectory.patterns import failures
-from app.trajectory.patterns.episodes import TroubleOutcome, reduced
+from app.trajectory.patterns.endings import TroubleOutcome
 from app.trajectory.patterns.failures import failure_signature, trouble_signature
-from app.trajectory.patterns.merging import HALF_LIFE_DAYS, TroubleOccurrence, TroublePattern, aged, patterns_of
+from app.trajectory.patterns.merging import HALF_LIFE_DAYS, TroubleOccurrence, TroublePattern, aged, patterns_of, reduced
 from app.trajectory.patterns.wording import known_of
 from app.trajectory.shapes.phases import PhaseSymbol
 
