@@ -102,7 +102,7 @@ class PatternReader:
         project_id, signatures = ours[0].project_id, {each.signature for each in ours}
         read = await self._records.of_classes(requester.team_id, requester.closed, project_id, signatures)
         names = await self._accounts.project_names(requester.team_id, {project_id})
-        patterns = patterns_of({*read, *ours}) if project_id in names else []
+        patterns = await asyncio.to_thread(patterns_of, {*read, *ours}) if project_id in names else []
         found = [(each, pattern) for each in ours if (pattern := _of(patterns, each)) is not None]
         return [_recurring(each, pattern, names[project_id]) for each, pattern in found]
 
