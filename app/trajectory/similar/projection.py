@@ -9,6 +9,7 @@ import asyncio
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sessions.projections import Checkpointed, Counts, Projected
@@ -38,7 +39,7 @@ class ShapesProjection:
 
     async def project(self, session: Session, after: int, checkpointed: Checkpointed) -> Projected:
         """Take the events after the settled ones into the session's shape; all of them where one of those changed."""
-        stored = await self._records.state(session.id) if after else None
+        stored = _readable(await self._records.state(session.id)) if after else None
         began, state = stored if stored is not None and stored[0] <= after else (0, b"")
         run = _ShapeRun(began, state, max(began, session.event_count - UNSETTLED_EVENTS))
         async for page in self._steps.pages(session, began):
@@ -60,6 +61,16 @@ class ShapesProjection:
     async def forget(self, connection: AsyncConnection, session: Session) -> int:
         """Delete a session's shape. Returns the number of rows."""
         return await self._records.forget(connection, session.id)
+
+
+def _readable(stored: tuple[int, bytes] | None) -> tuple[int, bytes] | None:
+    """Return a settled seq with its state; None where other code wrote that, or it was damaged: the session is then read anew."""
+    if stored is not None:
+        try:
+            unpacked(stored[1])
+        except msgspec.DecodeError:
+            return None
+    return stored
 
 
 class _ShapeRun:

@@ -207,6 +207,19 @@ async def test_a_result_that_comes_late_is_in_the_shape(bench: ShapeBench, place
     assert await bench.shape(live) == await bench.shape(whole)
 
 
+@pytest.mark.parametrize("state", [b"", b"\xc1", b"\x81\xa7symbols\x01"])
+async def test_a_state_that_cannot_be_read_is_not_needed(bench: ShapeBench, state: bytes) -> None:
+    events = long_session(12)
+    whole = await bench.session(events)
+    session_id = await bench.session(events[:-5])
+    async with bench.database.begin() as connection:
+        await connection.execute(
+            text("update session_shapes set state = :state where session_id = :id"), {"state": state, "id": session_id}
+        )
+    await bench.append(session_id, events[-5:])
+    assert await bench.shape(session_id) == await bench.shape(whole)
+
+
 async def test_reading_again_what_is_known_changes_nothing(bench: ShapeBench) -> None:
     session_id = await bench.session(migration())
     before = await bench.shape(session_id)
