@@ -94,6 +94,14 @@ async def test_of_anothers_session_the_page_tells_what_was_found_and_not_in_word
     assert (status, "stuck" in shown, "1 failed" in shown) == (200, True, False)
 
 
+async def test_a_session_that_is_like_none_says_so(api: Api) -> None:
+    key = await api.developer(f"t{uuid4().hex[:8]}")
+    session = await gone_wrong(api, key=key)
+    async with signed_in(api, key) as http, patience():
+        while "No other session of the team has a fifth of its phases" not in (await page(http, api, f"/dashboard/sessions/{session}"))[1]:
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.slow
 async def test_in_a_browser_the_timeline_can_be_read_by_everybody(door: Door) -> None:
     session = await gone_wrong(door.api)
