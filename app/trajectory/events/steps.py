@@ -154,8 +154,8 @@ def _result(event: Event, tool: ToolUse, *, check: bool) -> Result:
         event.outcome == "failed"
         or tool.exit_code not in {0, None}
         or (not tool.input and _says_not_done(tool.output[:MAX_READ_CHARS]))
-        # `pytest | tail` succeeds for the shell, whatever the tests did.
-        or (check and hides_exit_code(tool.input[:MAX_TEXT_CHARS]) and tells_failed_check(tool.output))
+        # Many transcripts have no exit code, and that of `pytest | tail` is another command's.
+        or (check and (tool.exit_code is None or hides_exit_code(tool.input[:MAX_TEXT_CHARS])) and tells_failed_check(tool.output))
     )
     if failed:
         return "unavailable" if is_unavailable(tool.output) else "failed"

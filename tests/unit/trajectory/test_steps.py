@@ -108,6 +108,12 @@ def test_tests_that_say_that_they_failed_have_failed_though_a_pipe_hides_it(line
     assert (step.result, "assert 2 == 1" in step.error) == ("failed", True)
 
 
+@pytest.mark.parametrize("outcome", ["ok", None])
+def test_tests_that_say_that_they_failed_have_failed_where_no_exit_code_is_known(outcome: Outcome | None) -> None:
+    assert call("Bash", "pytest -q", FAILING, outcome).result == "failed"
+    assert call("Bash", "pytest -q", "12 passed", outcome).result != "failed"
+
+
 @pytest.mark.parametrize(
     ("line", "output"),
     [

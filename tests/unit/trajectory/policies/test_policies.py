@@ -241,7 +241,7 @@ def test_every_template_can_be_kept_and_broken(name: str) -> None:
         ({"formula": "commits", "template": "absence", "of": "commits"}, "formula", "either"),
         ({}, "formula", "either"),
         ({"template": "absense", "of": "commits"}, "template", 'did you mean "absence"'),
-        ({"template": "absence"}, "of", "it is missing: write"),
+        ({"template": "absence"}, "of", "it is missing: write a formula"),
         ({"template": "absence", "of": "comits"}, "of", "commits"),
         ({"formula": "eventually commits", "severty": "alert"}, "severty", 'did you mean "severity"'),
         ({"formula": "eventually commits", "severity": "block"}, "severity", "nudge, metric, alert"),
