@@ -73,7 +73,7 @@ async def open_session_stream(services: Services, requester: Requester, session_
 
 @dataclass(frozen=True, slots=True)
 class _FollowedAnalysis:
-    """What is told of a session beside its events."""
+    """The findings and intents that are told of a session beside its events."""
 
     findings: FollowedFindings
     intents: FollowedIntents

@@ -1,4 +1,4 @@
-"""Where an event stands in its session, as an expression for other rooms' statements."""
+"""The place of an event in its session, as an expression for other rooms' statements."""
 
 from __future__ import annotations
 

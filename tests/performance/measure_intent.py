@@ -1,9 +1,8 @@
 """Intents of prompts against labels of real sessions: how often the one told is acceptable, by intent and language, and what one costs.
 
-With 440 characters embedded and with 260; costs in wall and processor time (of all threads),
-each the least of seven runs, since other programs run beside.
+With 440 characters embedded and with 260; costs in wall and processor time, each the least of seven runs, since other programs run beside.
 
-python tests/performance/measure_intent.py
+python tests/performance/measure_intent.py [--threads N]
 
 Needs the public evaluation data beside the project (CAIRN_EVAL_DATA). No example was made from the labels, none of their texts was read; the
 experts and their ridges were chosen with the figures here and those of intent_held_out.toml in view. Macro-F1 is told twice: against the
@@ -12,6 +11,8 @@ one label, and with an acceptable answer counted as right. Intervals: 95 %, Wils
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 import os
 import sys
@@ -28,14 +29,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from numpy.typing import NDArray
 
+from app.embeddings.cpu import load
+from app.embeddings.model import ensure_exported
 from app.embeddings.runtime import RuntimeEmbedder
+from app.settings import EmbeddingsSettings
 from app.trajectory.intent import prose as prose_module
 from app.trajectory.intent.classifier import reading_of, scores_of
 from app.trajectory.intent.context import only_agrees, read_prompt
 from app.trajectory.intent.kinds import INTENTS
 from app.trajectory.intent.prose import prose_of
+from tests.fakes.models import models_folder
 from tests.performance.fit_intent import calibration_error, held_out
-from tests.performance.recall_vectors import blocking_embedder
 
 LABELS = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "labels" / "intents.jsonl"
 BOOTSTRAPS = 2_000
@@ -155,7 +159,10 @@ def show_held_out(embedder: RuntimeEmbedder) -> None:
 
 def main() -> None:
     labels: list[Label] = [json.loads(line) for line in LABELS.read_text("utf-8").splitlines()]
-    embedder = blocking_embedder()
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--threads", type=int, default=1, help="of the embedding; with several, processor time counts their waiting too")
+    threads = options.parse_args().threads
+    embedder = load(asyncio.run(ensure_exported(models_folder())), EmbeddingsSettings(threads=threads), models_folder() / "compiled")
     for label in labels[:20]:
         measured(embedder, label)  # warms up
     agreeing = sum(only_agrees(prose_of(label["text"])) for label in labels)

@@ -38,7 +38,7 @@ class StoredCorrection:
 
 @dataclass(frozen=True, slots=True)
 class ToldPart:
-    """What was told of a session's prompts above `after`, by seq. `upto`: the last seq read; None: the session's end.
+    """The intents told of a session's prompts above `after`, by seq. `upto`: the last seq read; None: the session's end.
 
     `sidechains`: those of them that an agent said to a sub-agent.
     """
