@@ -217,7 +217,7 @@ def _ask(body: dict[str, Any]) -> VectorQuery:
     must = first["filter"].get("must") or []
     without = _matches(first["filter"].get("must_not") or [])
     if asked is not None:  # its graph has links among the points of one value only
-        several = any(len(values) > 1 for values in _matches(must).values())
+        several = len(_matches(must)) > 2 or any(len(values) > 1 for values in _matches(must).values())
         assert (several or bool(without)) == ("acorn" in first["params"])
     return VectorQuery(
         vector=None if asked is None else _packed(asked),

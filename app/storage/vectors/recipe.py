@@ -21,9 +21,13 @@ of a team's nearest items among 20 times as many passages.
 """
 
 
+MAX_LINKED_FIELDS = 2
+"""Fields of a filter (a scope and a kind) whose points the graph's links still connect; of a third, as an intent's, too few are left."""
+
+
 def is_of_several(where: Mapping[str, Sequence[str]]) -> bool:
-    """Tell whether a filter accepts several values of a field."""
-    return any(len(values) > 1 for values in where.values())
+    """Tell whether a filter accepts several values of a field, or is by more than MAX_LINKED_FIELDS fields."""
+    return len(where) > MAX_LINKED_FIELDS or any(len(values) > 1 for values in where.values())
 
 
 def candidates(limit: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -132,6 +133,28 @@ async def test_filters_keep_teams_apart_and_take_lists(store: VectorStore) -> No
         assert {hit.id for hit in found} == {mine.id, other.id}
     some = await store.nearest(vector, where={"team": "a", "type": ["optimization", "refactoring"]}, limit=9)
     assert [hit.id for hit in some] == [other.id]
+
+
+async def test_a_point_with_several_values_of_a_field_matches_by_any_of_them(store: VectorStore) -> None:
+    made = point("a lock"), point("a lock"), point("a lock")
+    both, one, none = (
+        replace(each, payload={**each.payload, "type": kinds}) for each, kinds in zip(made, (["bug", "test"], ["test"], []), strict=True)
+    )
+    await store.upsert([both, one, none])
+
+    async def found(*values: str) -> set[UUID]:
+        where = {"team": "a", "type": list(values)}
+        nearest = {each.id for each in await store.nearest(unit(), where=where, limit=5)}
+        assert {each.id for each in await store.lexical(query("lock"), where=where, limit=5)} == nearest
+        assert {each.id for each in await store.hybrid(unit(), query("lock"), where=where, limit=5)} == nearest
+        return nearest
+
+    assert await found("bug") == {both.id}
+    assert await found("test") == {both.id, one.id}
+    assert await found("bug", "test") == {both.id, one.id}
+    assert await found("doc") == set()
+    await store.upsert([replace(both, payload={**both.payload, "type": ["doc"]})])
+    assert (await found("bug"), await found("doc")) == (set(), {both.id})
 
 
 async def test_what_a_search_is_to_leave_out_is_in_none_of_its_legs(store: VectorStore) -> None:
