@@ -137,8 +137,9 @@ def analysis_lines(analysis: Json) -> list[str]:
     outcomes = [f"{count} {name}" for name in OUTCOMES if (count := sum(each["outcome"] == name for each in exchanges))]
     more = "the first " if analysis["next_cursor"] is not None else ""
     lines = [f"analysis: {analysis['analysed']} of {analysis['events']} events, {more}{len(exchanges)} exchanges{_listed(outcomes)}"]
+    stuck = {each["because"] for each in analysis["health"] if each["because"]}  # a loop that says why is told with it
     for part, label in FINDINGS.items():
-        lines += [_finding_line(label, each) for each in analysis[part]]
+        lines += [_finding_line(label, each) for each in analysis[part] if part != "loops" or each["because"] not in stuck]
     lines += [f"pattern: events {each['first']} to {each['last']}: {each['pattern']['words']}" for each in analysis["patterns"]]
     if activities := [f"{each['name']} ({_stretch(each)})" for each in analysis["activity"]]:
         lines.append(f"activity: {', '.join(activities)}")

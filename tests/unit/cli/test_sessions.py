@@ -52,3 +52,10 @@ def test_activities_stand_together_on_one_line_below_what_went_wrong() -> None:
         "health: off track, events 3 to 8: The same error, four times.",
         "activity: exploring (events 1 to 4), testing (from event 5 on)",
     ]
+
+
+def test_a_loop_that_says_why_a_session_is_stuck_is_told_once() -> None:
+    lines = analysis_lines(
+        analysis(health=[finding()], loops=[finding(name="error", last=7), finding(name="drift", because="Nothing new.")])
+    )
+    assert lines[1:] == ["health: stuck, from event 3 on: The same error, four times.", "loop: drift, from event 3 on: Nothing new."]
