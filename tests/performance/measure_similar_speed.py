@@ -7,11 +7,14 @@ whoever asks. The phases are drawn as agents work: mostly looks, edits and tests
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as app/__init__.py does, which this script imports after numpy
 
 import numpy as np
 import psutil

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import os
 import pstats
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as app/__init__.py does, which this script imports after numpy
 
 import numpy as np
 import psutil
@@ -206,6 +209,8 @@ async def run(bench: MeasuredJournal, sessions: Sequence[Sequence[Event]], *, pr
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
     print(f"  {len(bench.statements)} statements")
     intents = bench.of_intents()
+    warm = await bench.session("warm", renamed(batch[:SESSION_EVENTS]))
+    await intents.project([warm])  # reads the coefficients
     print(f"intents of the same, but for the embedding: {(await intents.project(batched)).rate(BATCH_EVENTS)}")
     long = await bench.session("long", renamed(batch[:LONG_EVENTS]))
     print(f"one session of {LONG_EVENTS:,} events: {(await bench.project([long])).rate(LONG_EVENTS)}")
