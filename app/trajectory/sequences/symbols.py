@@ -25,8 +25,7 @@ class CommonRun:
 
 def common_length(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     """Return the length of the longest common subsequence. Raises ValueError above MAX_SYMBOLS."""
-    _check(one, other)
-    return int(LCSseq.similarity(one, other))
+    return int(LCSseq.similarity(*_comparable(one, other)))
 
 
 def common_shares(one: str, others: Sequence[str]) -> NDArray[np.float32]:
@@ -51,15 +50,23 @@ def common_ratios(one: str, others: Sequence[str]) -> NDArray[np.float32]:
 
 def common_runs(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[CommonRun]:
     """Return the stretches of a longest common subsequence, in order. Raises ValueError above MAX_SYMBOLS."""
-    _check(one, other)
-    found = LCSseq.opcodes(one, other)
+    found = LCSseq.opcodes(*_comparable(one, other))
     return [CommonRun(each.src_start, each.dest_start, each.src_end - each.src_start) for each in found if each.tag == "equal"]
 
 
 def edit_distance(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     """Return the least number of insertions, deletions and substitutions between two sequences; a metric. ValueError above MAX_SYMBOLS."""
+    return int(Levenshtein.distance(*_comparable(one, other)))
+
+
+def _comparable(one: Sequence[Hashable], other: Sequence[Hashable]) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
+    """Number the symbols of both, unless they are texts: rapidfuzz takes symbols whose hashes are equal (0 and 2^61 - 1) for the same."""
     _check(one, other)
-    return int(Levenshtein.distance(one, other))
+    if isinstance(one, str) and isinstance(other, str):
+        return one, other
+    numbers: dict[Hashable, int] = {}
+    first, second = ([numbers.setdefault(each, len(numbers)) for each in given] for given in (one, other))
+    return first, second
 
 
 def _check(*given: Sequence[Hashable]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.trajectory.sequences import (
@@ -132,7 +132,9 @@ def test_many_at_once_are_compared_as_each_alone(one: str, others: list[str]) ->
     assert common_shares(one, others).tolist() == pytest.approx(expected)
 
 
-@given(st.lists(st.integers(0, 2**63), max_size=8), st.lists(st.integers(0, 2**63), max_size=8))
+@example([0, 5], [2**61 - 1, 5])
+@example([-1], [-2])
+@given(st.lists(st.integers(-(2**63), 2**63), max_size=8), st.lists(st.integers(-(2**63), 2**63), max_size=8))
 def test_symbols_may_be_hashes(one: list[int], other: list[int]) -> None:
     letters = {each: chr(0x100 + place) for place, each in enumerate({*one, *other})}
     spelled = ["".join(letters[each] for each in given_) for given_ in (one, other)]
