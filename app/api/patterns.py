@@ -56,7 +56,7 @@ class PatternReply(ResponseBody):
         description="What is known of it, in a sentence: counts, no likelihood.",
         examples=["Seen in 2 sessions of this project, since September 2026: twice followed by a passing check, after editing."],
     )
-    times: int = Field(description="Occurrences, of the latest 200 of its class.")
+    times: int = Field(description="Occurrences, of the latest 200 of its class, and of the latest 5,000 that the list is made of.")
     sessions: int = Field(description="Sessions that it occurred in.")
     outcomes: list[PatternOutcomeReply] = Field(description="The commonest first, then what nothing shows the end of.")
     first_at: datetime

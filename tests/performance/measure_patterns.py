@@ -1,6 +1,6 @@
 """Pattern memory: which troubles are merged, what recurs in real transcripts, what an event and a list cost.
 
-python tests/performance/measure_patterns.py [--read N] [--speed]
+python tests/performance/measure_patterns.py [--read N] [--speed] [--database]
 
 Written sequences (`tests/pattern_cases.py`): of all pairs of one kind those that are one pattern (recall), of all pairs that are one pattern those
 of one kind (precision); by the class of failure with the shape, as Cairn merges, and by either alone. Real transcripts need the public
@@ -10,14 +10,16 @@ evaluation data beside the project (CAIRN_EVAL_DATA): all files of a folder coun
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import random
 import sys
+import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -26,13 +28,20 @@ from uuid import UUID, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from sqlalchemy import text
+
 from app.sessions.event import Event
+from app.settings import DatabaseSettings
+from app.storage import migrations
+from app.storage.database import Database
+from app.storage.postgres import embedded_postgres
 from app.trajectory.analysis.session_analysis import SessionAnalysis
 from app.trajectory.analyzers.analyzer import SessionFinding
 from app.trajectory.analyzers.health import HealthAnalyzer
 from app.trajectory.events.steps import SessionStep, step_of
 from app.trajectory.patterns.episodes import EpisodeReader, TroubleEpisode
 from app.trajectory.patterns.merging import MIN_RATIO, TroubleOccurrence, patterns_of, reduced
+from app.trajectory.patterns.records import OccurrenceRecords
 from app.trajectory.patterns.wording import known_of, words_of_shape
 from app.trajectory.sequences import common_ratios
 from tests.pattern_cases import CASES
@@ -43,6 +52,18 @@ from tests.transcripts import sessions_of, transcripts_in
 DATA = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SPACE = UUID(int=3)
 AT = datetime(2026, 10, 1, tzinfo=UTC)
+FILL = """
+insert into teams (id, name) select md5('t' || n)::uuid, 't' || n from generate_series(1, 2) n;
+insert into projects (id, team_id, name) select md5('p' || n)::uuid, md5('t' || (1 + n % 2))::uuid, 'p' || n from generate_series(1, 40) n;
+insert into sessions (id, team_id, project_id, provider, external_id, transcript, started_at)
+  select md5('s' || n)::uuid, p.team_id, p.id, 'x', 's' || n, 't', now() - n * interval '10 minutes'
+  from generate_series(1, 50000) n join projects p on p.name = 'p' || (1 + (n - 1) % 40);
+insert into trouble_episodes
+  select id, told, team_id, project_id, told - 2, told + 3, 'error', 'a lock', abs(hashtext(external_id || told)) % 500, 'bash',
+         chr(256 + abs(hashtext(external_id)) % 100) || chr(300), chr(260), 'committed', started_at, started_at + interval '5 minutes'
+  from sessions, generate_series(3, 18, 4) told;
+analyze"""
+"""200,000 episodes of 500 classes, half of them a team's in 20 projects."""
 Alike = Callable[[TroubleOccurrence, TroubleOccurrence], bool]
 
 
@@ -170,16 +191,48 @@ def of_speed() -> Iterator[Figure]:
         yield Figure("speed", f"merging {name}", "ms", percentile(spent, 0))
 
 
+async def of_database() -> list[Figure]:
+    """Time what is read of a team with 100,000 episodes, and its merging; wall time, the best of seven."""
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="cairn-patterns-", dir="/tmp") as folder:
+        async with embedded_postgres(Path(folder) / "postgres", max_connections=20) as url:
+            await migrations.upgrade(url)
+            database = await Database.open(DatabaseSettings(), url, name="measure", pool_size=1, max_overflow=0)
+            async with database.begin() as connection:
+                for statement in FILL.split(";"):
+                    await connection.execute(text(statement))
+                team, project = (await connection.execute(text("select team_id, id from projects where name = 'p1'"))).one()
+            records = OccurrenceRecords(database)
+            calls: dict[str, Callable[[], Awaitable[Sequence[TroubleOccurrence]]]] = {
+                "a nudge: two classes of a project": lambda: records.of_classes(team, [], project, [7, 9]),
+                "a list: a project": lambda: records.of_team(team, [], project),
+                "a list: all projects": lambda: records.of_team(team, [], None),
+            }
+            for name, call in calls.items():
+                read, merged = [], []
+                for _ in range(7):
+                    began = time.perf_counter()
+                    found = await call()
+                    read.append((time.perf_counter() - began) * 1e3)
+                    patterns_of(found)
+                    merged.append((time.perf_counter() - began) * 1e3 - read[-1])
+                figures += [Figure("database", f"{name}, read", "ms", min(read)), Figure("database", f"{name}, merged", "ms", min(merged))]
+            await database.close()
+    return figures
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--read", type=int, default=0, help="print as many patterns and episodes of real sessions, to be judged by reading")
     parser.add_argument("--speed", action="store_true", help="measure what an event and a list cost, too")
+    parser.add_argument("--database", action="store_true", help="time what is read of a large team, in a PostgreSQL of its own")
     given = parser.parse_args()
     figures = [
         *of_written(),
         *(of_transcripts(given.read) if (DATA / "transcripts").is_dir() else ()),
         *(of_speed() if given.speed else ()),
     ]
+    figures += asyncio.run(of_database()) if given.database else []
     show(figures)
     print(machine())
     return 0
