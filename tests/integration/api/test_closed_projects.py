@@ -120,6 +120,11 @@ ROUTES: dict[str, list[dict[str, Any]]] = {
     "DELETE /v1/knowledge/freshness": [{"path": "/v1/knowledge/freshness?project={project}&repository=x", **GONE}],
     "PUT /v1/knowledge/freshness": [{"json": {"project": "{project}", "repository": "x", "head": "a" * 40, "marks": []}, **GONE}],
     "GET /v1/context/session": [{"path": "/v1/context/session?project={project}"}],
+    "GET /v1/patterns": [
+        {},
+        {"path": "/v1/patterns?min_sessions=1"},
+        {"path": "/v1/patterns?project={project}", **GONE},
+    ],
     "GET /v1/policies": [{}, {"path": "/v1/policies?project={project}", **GONE}],
     "PUT /v1/policies": [{"path": "/v1/policies?project={project}", "json": {}, **REFUSED}],
     "POST /v1/policies/check": [{"json": {"events": []}}, {"json": {"events": [], "project": "{project}"}, **GONE}],
