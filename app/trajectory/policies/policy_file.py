@@ -24,13 +24,12 @@ _BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "on"
 
 
 class PolicyFileError(InvalidInput):
-    """A file of policies can't be used. `problems`: all that was found, each with its place, and told on its own line."""
+    """A file of policies can't be used. `problems`: all that was found, each with its place."""
 
     code = "invalid_policies"
 
     def __init__(self, name: str, problems: list[str]) -> None:
-        several = f", for {len(problems)} reasons:\n" if len(problems) > 1 else ": "
-        super().__init__(f"{name} can't be used{several}" + "\n".join(f"{each}." for each in problems), param="file")
+        super().__init__(f"{name} can't be used: {'; '.join(problems)}.", param="file")
         self.problems = problems
 
 
@@ -76,7 +75,7 @@ def read_policies(text: str, *, name: str) -> tuple[PolicyDefinition, ...]:
     return tuple(found.values())
 
 
-class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc]
+class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc]  # it has no types
     """Composes a file's nodes up to the bounds: 200,000 bytes of brackets would take seconds."""
 
     def __init__(self, text: str) -> None:
