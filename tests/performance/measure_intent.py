@@ -1,6 +1,6 @@
 """Intents of prompts against labels of real sessions: how often the one told is acceptable, by intent and language, and what one costs.
 
-With 440 characters embedded and with 260; costs in wall and processor time, each the least of seven runs, since other programs run beside.
+With 440 characters embedded and with 260; costs in wall and processor time, each the least of three runs, since other programs run beside.
 
 python tests/performance/measure_intent.py [--threads N]
 
@@ -44,7 +44,7 @@ from tests.performance.fit_intent import calibration_error, held_out
 LABELS = Path(os.environ.get("CAIRN_EVAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "labels" / "intents.jsonl"
 BOOTSTRAPS = 2_000
 MIN_SHOWN = 5
-RUNS = 7
+RUNS = 3
 LENGTHS = {"440 characters": (320, 120), "260 characters": (190, 70)}
 """Characters that are embedded of what is said: of its beginning, and of its end."""
 Label = Mapping[str, Any]
