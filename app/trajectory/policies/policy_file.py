@@ -24,12 +24,13 @@ _BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False, "on"
 
 
 class PolicyFileError(InvalidInput):
-    """A file of policies can't be used. `problems`: all that was found, each with its place."""
+    """A file of policies can't be used. `problems`: all that was found, each with its place, and told on its own line."""
 
     code = "invalid_policies"
 
     def __init__(self, name: str, problems: list[str]) -> None:
-        super().__init__(f"{name} can't be used: {'; '.join(problems)}.", param="file")
+        several = f", for {len(problems)} reasons:\n" if len(problems) > 1 else ": "
+        super().__init__(f"{name} can't be used{several}" + "\n".join(f"{each}." for each in problems), param="file")
         self.problems = problems
 
 
