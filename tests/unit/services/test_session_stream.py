@@ -38,7 +38,8 @@ class FakeServices:
 
     @property
     def trajectory(self) -> Any:
-        return SimpleNamespace(queries=SimpleNamespace(told_since=self.told_since))
+        told = SimpleNamespace(told_since=self.told_since)
+        return SimpleNamespace(queries=told, intents=SimpleNamespace(store=told))
 
     async def told_since(self, *_: object, **__: object) -> list[Any]:
         return []
@@ -110,8 +111,8 @@ async def test_all_that_was_learnt_is_told_once_the_oldest_first_however_much(co
 async def test_events_come_from_after_the_given_id_each_with_its_own() -> None:
     services = FakeServices([event("one"), event("two"), event("three")])
     assert [(each.name, each.fields["text"], each.id) for each in await updates(await opened(services, "1.0"))] == [
-        ("event", "two", "2.0~0.0"),
-        ("event", "three", "3.0~0.0"),
+        ("event", "two", "2.0~0.0~0.0"),
+        ("event", "three", "3.0~0.0~0.0"),
     ]
 
 
