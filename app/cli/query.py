@@ -12,7 +12,7 @@ from app.cli.output import AsJson
 from app.clock import age_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from app.cli.client import Json, ServerClient
 
@@ -70,7 +70,8 @@ def query(
             if as_json:
                 print_json(answer)
             else:
-                await show(client, answer, project)
+                given = {"--kind": kind, "--since": since, "--until": until, "--subject": subject, "--intent": intent}
+                await show(client, answer, project, narrowed=[name for name, value in given.items() if value])
 
     asyncio.run(ask())
 
@@ -97,12 +98,15 @@ def printed_source(source: Json, *, aged: bool = False) -> str:
     return f"{source['transcript']} {source['locator']}{when}"
 
 
-async def show(client: ServerClient, answer: Json, project: str | None) -> None:
-    """Print each result with its source, items with their proof, passages with their context; if there are none, say what to do."""
+async def show(client: ServerClient, answer: Json, project: str | None, *, narrowed: Sequence[str] = ()) -> None:
+    """Print each result with its source, items with their proof, passages with their context; if there are none, say what to do.
+
+    `narrowed`: the options that narrowed the search, but the project.
+    """
     from app.cli.output import err, indented, out, plain
 
     if not answer["results"]:
-        err.print(plain(await nothing_found(client, project)))
+        err.print(plain(await nothing_found(client, project, narrowed=narrowed)))
         return
     for number, result in enumerate(answer["results"], start=1):
         out.print(plain(f"{number}. {result['title']}", "bold"))
@@ -154,11 +158,12 @@ def _short(text: str, max_lines: int = EXCERPT_LINES, max_chars: int = EXCERPT_C
     return f"{short.rstrip()} …" if len(lines) > max_lines and short == kept.strip() else short
 
 
-async def nothing_found(client: ServerClient, project: str | None) -> str:
-    """Say that nothing was found, where it was sought, and what to do next."""
+async def nothing_found(client: ServerClient, project: str | None, *, narrowed: Sequence[str] = ()) -> str:
+    """Say that nothing was found, where it was sought, and what to do next. `narrowed`: the options that narrowed the search."""
     if await _has_any(client, project):
         where = "the sessions" if project is None else f"the project {project!r}"
         words = f"Nothing in {where} answers that. Try other words, or name an error code, a file or a flag"
+        words += f"; or search without {' and '.join(narrowed)}" if narrowed else ""
         words += "." if project is None else f"; or ask all projects, without --project{await _others(client, project)}."
     elif project is not None:
         words = f"The project {project!r} has no sessions and no recorded knowledge yet."
