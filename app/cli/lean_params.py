@@ -30,6 +30,8 @@ class LeanParameter:
         """Return a text, an absent value or our own number or truth as it is; let Typer convert the rest. Raises Click's BadParameter."""
         described = self.parameter.type_descriptor
         several = param.multiple or param.nargs == -1
+        if param.multiple and value is None:
+            return ()  # as Typer does
         if not several and (value is None or self._is_plain(value, described.annotation, param)):
             return value
         from typer._coercion import build_runtime_param
