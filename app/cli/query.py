@@ -47,10 +47,7 @@ def query(
         str, typer.Option(help="Only items about this file, symbol, setting, tool, service or ticket, or with all of these words.")
     ] = "",
     intent: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only what was said or learnt for prompts of this intent, such as debugging; may be repeated. See cairn classify."
-        ),
+        list[str] | None, typer.Option(help="Only what was said or learnt for prompts of this intent; may be repeated. See cairn classify.")
     ] = None,
     team: Annotated[str | None, typer.Option(help="Team to act for; needs the admin key. Default: `default`.")] = None,
     as_json: AsJson = False,
