@@ -28,6 +28,7 @@ from app.trajectory.analysis import (
     parse_intent_position,
 )
 from app.trajectory.intent import PromptIntent
+from app.trajectory.patterns import TROUBLE_KINDS
 
 POLL_SECONDS, QUIET_SECONDS = 0.5, 15.0
 LEARNT_SECONDS = 5.0
@@ -147,7 +148,7 @@ class OpenSessionStream:
 
     async def _known(self, requester: Requester, finding: ToldFinding) -> str | None:
         """Say what other sessions show of a trouble that goes on; None: nothing, or it is none."""
-        if not finding.open or finding.kind not in {"loop", "health"}:
+        if not finding.open or finding.kind not in TROUBLE_KINDS:
             return None
         patterns = self._services.trajectory.patterns
         return await patterns.sentence(requester, self._session_id, first=finding.first, last=finding.last) or None

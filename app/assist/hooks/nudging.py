@@ -20,12 +20,10 @@ from app.sessions.journal import Journal
 from app.settings import HooksSettings
 from app.telemetry import metrics
 from app.trajectory.analysis import AnalysisQueries, ToldFinding
-from app.trajectory.patterns import PatternReader
+from app.trajectory.patterns import TROUBLE_KINDS, PatternReader
 from app.trajectory.policies import NUDGED, ProjectPolicies
 
 log = structlog.get_logger()
-
-TROUBLE_KINDS = ("loop", "health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,12 @@ class Nudging:
             if not told:
                 return ""
             given = await self._served.ids(origin_id)
-            helped = await self._helped(requester, session_id, project, told, given)
+            # Side by side: a hook's answer is waited for.
+            helped, known = await asyncio.gather(
+                self._helped(requester, session_id, project, told, given), self._known(requester, session_id, told)
+            )
             if helped:
                 await self._served.record(origin_id, [each.id for each in helped], "nudge", session_id=session_id)
-            known = await self._known(requester, session_id, told)
         except CairnError as error:
             log.warning("hooks.no_nudge", code=error.code)
             return ""

@@ -2,12 +2,13 @@
 
 from app.trajectory.patterns.endings import TroubleOutcome
 from app.trajectory.patterns.merging import OutcomeCount, TroubleOccurrence
-from app.trajectory.patterns.reader import MIN_SESSIONS, PatternReader, RecurringTrouble, ShownPattern
+from app.trajectory.patterns.reader import MIN_SESSIONS, TROUBLE_KINDS, PatternReader, RecurringTrouble, ShownPattern
 from app.trajectory.patterns.wording import OUTCOME_WORDS
 
 __all__ = [
     "MIN_SESSIONS",
     "OUTCOME_WORDS",
+    "TROUBLE_KINDS",
     "OutcomeCount",
     "PatternReader",
     "RecurringTrouble",

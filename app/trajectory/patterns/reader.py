@@ -13,6 +13,7 @@ from app import clock
 from app.accounts.accounts import Accounts
 from app.accounts.requester import Requester
 from app.errors import InvalidInput
+from app.trajectory.analyzers.analyzer import FindingKind
 from app.trajectory.patterns.failures import THIN_FAMILIES
 from app.trajectory.patterns.merging import OutcomeCount, TroubleOccurrence, TroublePattern, aged, patterns_of
 from app.trajectory.patterns.records import OccurrenceRecords
@@ -26,6 +27,8 @@ MAX_SHOWN: Final = 10
 """Occurrences of a pattern that are shown one by one, the latest: all are counted."""
 MAX_OF_SESSION: Final = 20
 """Troubles of a stretch whose patterns are looked for."""
+TROUBLE_KINDS: Final[frozenset[FindingKind]] = frozenset({"loop", "health"})
+"""Kinds of findings that tell of trouble: episodes, and so patterns, come from these."""
 Place = tuple[float, str]
 
 
